@@ -1,0 +1,84 @@
+/** @file diffopt.h
+ *  Differentiable optimizers: inner-loop steps that stay on the tape.
+ *
+ *  diffopt_step takes the gradient of a loss with respect to the latest fast weights W<t>, applies the
+ *  optimizer's own update rule in recorded operations, and hands W<t+1> to the functional module. After
+ *  K steps the weights are a differentiable function of everything that went in: the initial weights,
+ *  the hyperparameters, the data, the losses. What is *unrolled* is the loop, step by step, onto the
+ *  tape; modules and optimizers are not.
+ *
+ *  The functional module's mode says how much of it is kept:
+ *    HC_FULL         everything: exact gradients of any order
+ *    HC_FIRST_ORDER  the inner gradients are constants; the path W<t+1> -> W<t> and to the
+ *                    hyperparameters stays (first-order MAML)
+ *    HC_EVAL         nothing: adapting at test time
+ *  W<t> has the same bits in all three. */
+#ifndef HIGHERC_DIFFOPT_H
+#define HIGHERC_DIFFOPT_H
+
+#include "fmodule.h"
+#include "optim.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct DiffOpt DiffOpt;
+
+/** A differentiable optimizer for `fmodule`, on its tape, branching from `optim` as it stands now:
+ *  groups, hyperparameters, moments, step counts are copied; `optim` is never changed. Weights of the
+ *  module outside the optimizer's groups stay W<0>, with their history.
+ *  Errors: HC_ERR_STATE when a Param of `optim` is not one of the module's (the message names it). */
+HC_API DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule);
+
+/** One step: W<t+1> from d loss / d W<t>. Weights the loss does not reach are left alone: no decay,
+ *  no state, no step count. All or nothing.
+ *  Errors: HC_ERR_GRAD when the loss reaches none of W<t>, with the cause. */
+HC_API bool diffopt_step(DiffOpt *opt, Tensor *loss);
+
+/** A step that then frees all that was recorded since the step before (or since diffopt_create): flat
+ *  memory over any number of steps in HC_EVAL, first-order memory (weights, no activations) in
+ *  HC_FIRST_ORDER. What you made in between, `loss` too, is gone afterwards, so make batches before
+ *  diffopt_create and read the loss before the step.
+ *  Errors: as diffopt_step, and HC_ERR_STATE in HC_FULL, which needs what would be freed. */
+HC_API bool diffopt_step_release(DiffOpt *opt, Tensor *loss);
+
+/** A step from params[0..count) (in the order of fmodule_params) in the place of W<t>. */
+HC_API bool diffopt_step_with(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count);
+
+/** The loss handed to the last step, or NULL before the first and after a release past it. */
+HC_API Tensor *diffopt_loss(const DiffOpt *opt);
+/** How many steps it has made. */
+HC_API size_t diffopt_steps(const DiffOpt *opt);
+
+/** Puts a tensor in the place of a hyperparameter, in one group or HC_ALL_GROUPS, in force until it
+ *  is replaced; NULL removes it. A scalar, or anything that broadcasts to each weight. Values are not
+ *  looked at: a momentum that is 0 still gets its gradient.
+ *  Errors: HC_ERR_NAME (none of that name), HC_ERR_ARG (a flag cannot be a tensor), HC_ERR_RANGE. */
+HC_API bool diffopt_override(DiffOpt *opt, const char *name, size_t group, Tensor *value);
+/** The same for one parameter; it goes before the group's. */
+HC_API bool diffopt_override_param(DiffOpt *opt, const char *name, const Param *param, Tensor *value);
+
+/** Changes the gradients between backward and update: grads[i] belongs to the i-th fast weight and is
+ *  NULL where there is none. Return false to give up the step. */
+typedef bool GradCallback(Tape *tape, Tensor **grads, size_t count, void *user);
+/** Called at every later step; NULL removes it. */
+HC_API bool diffopt_grad_callback(DiffOpt *opt, GradCallback *callback, void *user);
+/** Ready-made, in the callback's place: g min(1, max_norm / (norm + eps)), the norm over all
+ *  gradients, differentiated through. PyTorch's eps is 1e-6. */
+HC_API bool diffopt_clip_norm(DiffOpt *opt, double max_norm, double eps);
+/** Ready-made: every entry clamped to +-limit, with derivative 0 outside. */
+HC_API bool diffopt_clip_value(DiffOpt *opt, double limit);
+
+/** Cuts the history here: weights and state become leaves with the same values; step counts stay.
+ *  Gradients of later losses reach these leaves and no further (truncated backpropagation). */
+HC_API bool diffopt_detach(DiffOpt *opt);
+
+/** Copies the state (moments, step counts) into an optimizer with the same rule, over the Params the
+ *  groups were made of or those of a module like it, matched in order. All or nothing. */
+HC_API bool diffopt_commit(DiffOpt *opt, Optim *optim);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,136 @@
+/** @file fmodule.h
+ *  Functional modules, and what copy_initial_weights means.
+ *
+ *  Training a model inside a model: an *inner loop* adapts the weights of a network to one task by a
+ *  few optimizer steps; an *outer optimizer* then improves what the loop started from. Write
+ *
+ *      W      the base weights: Params of a Module, which the outer optimizer changes in place
+ *      W<t>   the fast weights of a functional module after t inner steps: tensors on the tape
+ *
+ *  A functional module is the same network with W<t> in the place of W. The flag copy_initial_weights
+ *  says how its first weights W<0> are made from W. Five questions people ask about it:
+ *
+ *  1. Copied from where to where, when the functional module does not exist yet?
+ *     From the Params of the module you hand in, to new tensors on the tape. fmodule_create makes
+ *     those tensors first and the functional module is then no more than a holder of them, so nothing
+ *     is "copied into" it. In both settings there are two sets of numbers in two places, W in the
+ *     module and W<0> on the tape. The flag decides only whether the tape remembers where W<0> came
+ *     from: with false it does (a clone *with* history: d W<0> / d W is the identity), with true it
+ *     does not (a clone, then detached: W<0> is a new leaf).
+ *
+ *  2. Why copy at all?
+ *     Because the outer optimizer writes W in place. If W<0> were W's own memory, the numbers a
+ *     gradient needs later (an earlier W<0> is read by the backward of every product it went into)
+ *     would be overwritten under the recording. With a clone, changing W changes no value already
+ *     recorded, and a gradient taken afterwards through the earlier recording is still right. This is
+ *     why a clone is taken even when the history is kept. Detaching alone would not do: a detached
+ *     tensor has no history but shares its memory.
+ *
+ *  3. What is unrolled: a module, or a loop?
+ *     The loop. W<1> = step(W<0>), W<2> = step(W<1>), ... are different tensors that all stay on the
+ *     tape, so the K passes of the inner loop lie there one after the other, like a loop unrolled by a
+ *     compiler. The module is only the recipe that is applied with each of them in turn.
+ *
+ *  4. What is a gradient tape?
+ *     The list of operations in the order they ran, each with its result and its inputs (tape.h).
+ *     Walking it backwards applies the chain rule. An inner step is ordinary operations too (a
+ *     gradient, a product with the learning rate, a subtraction), so the walk goes through it.
+ *
+ *  5. Why is false useful for MAML?
+ *     MAML trains the initialisation: after the inner steps it needs d meta_loss / d W. With false
+ *     that gradient flows through W<K> ... W<1> to W<0> and from there, unchanged, to W, where
+ *     tensor_backward adds it to the Params' grads and the outer optimizer finds it. With true it ends
+ *     at W<0>: W gets none (absent, never zeros), which is what you want when something else is
+ *     learned, such as a learning rate, a loss or the data, or when you only adapt.
+ *
+ *  The outer loop runs over and over: outer step i changes W in place, and iteration i+1 makes a new
+ *  W<0> from it. Each meta-gradient is taken with respect to W as it is in *that* iteration. The
+ *  derivative with respect to the very first initialisation, W<0> of outer step 0, is never formed:
+ *  it would have to pass through the outer optimizer's in-place steps, which no tape records.
+ *
+ *  | flag  | W<0> is                     | d meta_loss / d W | d meta_loss / d W<0> | used for         |
+ *  |-------|-----------------------------|-------------------|----------------------|------------------|
+ *  | false | a clone with history        | flows             | flows                | MAML             |
+ *  | true  | a clone detached, a new leaf| absent            | flows                | learning lr, ... |
+ */
+#ifndef HIGHERC_FMODULE_H
+#define HIGHERC_FMODULE_H
+
+#include "module.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct FModule FModule;
+
+/** How much history inner steps keep; see diffopt.h. */
+typedef enum FMode { HC_FULL = 0, HC_FIRST_ORDER = 1, HC_EVAL = 2 } FMode;
+
+/** How a functional module is made; take it from fmodule_options() and change fields by name. */
+typedef struct FModuleOptions {
+    bool copy_initial_weights; /**< see the top of this file */
+    FMode mode;                /**< HC_FULL */
+} FModuleOptions;
+HC_API FModuleOptions fmodule_options(bool copy_initial_weights);
+
+/** A plain list of tensors, borrowed from the functional module. */
+typedef struct TensorList {
+    Tensor **items;
+    size_t count;
+} TensorList;
+
+/** A functional module of `module`, with fast weights W<0> cloned from its Params as the flag says
+ *  (see the top of this file), buffers of its own, copied, and the module's training mode. Frozen
+ *  Params become constants. The module must outlive it.
+ *  Ownership: made on the tape; gone at tape_reset or a release past it.
+ *  Errors:    HC_ERR_DTYPE (a tape of the other type), HC_ERR_STATE (a Param not initialised; the
+ *             message names it). */
+HC_API FModule *fmodule_create(Tape *tape, Module *module, bool copy_initial_weights);
+HC_API FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options);
+
+/** Applies the module with the latest fast weights W<t>. Running statistics it keeps are its own. */
+HC_API Tensor *fmodule_forward(FModule *fmodule, Tensor *x);
+/** The same with several inputs and outputs; out[] is untouched on failure. */
+HC_API bool fmodule_forward_n(FModule *fmodule, Tensor *const *in, size_t nin, Tensor **out,
+                              size_t nout);
+/** Applies the module with params[0..count) instead, in the order of fmodule_params; the history is
+ *  left alone. Errors: HC_ERR_SHAPE for a list of another length or a tensor of another shape. */
+HC_API Tensor *fmodule_forward_with(FModule *fmodule, Tensor *const *params, size_t count, Tensor *x);
+
+/** The latest fast weights, in the order of module_params. */
+HC_API TensorList fmodule_params(const FModule *fmodule);
+/** The fast weights after t steps; an empty list, and HC_ERR_RANGE, for a t not reached, or (in
+ *  HC_EVAL, and below a detach) no longer kept. */
+HC_API TensorList fmodule_params_at(const FModule *fmodule, size_t t);
+/** One of the latest by its path, "2.weight"; a shared one answers to each of its paths. */
+HC_API Tensor *fmodule_param(const FModule *fmodule, const char *path);
+HC_API Tensor *fmodule_buffer(const FModule *fmodule, const char *path);
+/** How many steps were made: the t of the latest W<t>. */
+HC_API size_t fmodule_steps(const FModule *fmodule);
+HC_API FMode fmodule_mode(const FModule *fmodule);
+HC_API Tape *fmodule_tape(const FModule *fmodule);
+
+/** Makes params[0..count) the latest weights W<t+1>, as a step does; shapes must agree. */
+HC_API bool fmodule_set_params(FModule *fmodule, Tensor *const *params, size_t count);
+
+/** A submodule as a functional module over the same weights: a call always uses the latest ones.
+ *  fmodule_params and the like of a child are those of its root. */
+HC_API FModule *fmodule_child(FModule *fmodule, const char *path);
+
+/** Training or evaluation mode of its own, for layers that ask. */
+HC_API bool fmodule_train(FModule *fmodule, bool training);
+HC_API bool fmodule_training(const FModule *fmodule);
+
+/** Cuts the history here: the latest weights become leaves with the same values. With an optimizer at
+ *  work use diffopt_detach, which cuts its state too. */
+HC_API bool fmodule_detach(FModule *fmodule);
+
+/** Copies the latest weights and buffers into the Params and buffers of a module of the same structure
+ *  (the one it was made of, or a clone), in place. All or nothing. */
+HC_API bool fmodule_commit(const FModule *fmodule, Module *module);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

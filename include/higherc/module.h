@@ -1,0 +1,129 @@
+/** @file module.h
+ *  Modules: trees of named parameters with a forward.
+ *
+ *  A module owns its children and holds references to its Params; names are dotted paths from the
+ *  root ("2.weight"). Forwards never touch a weight directly: they ask a Frame for it by name, and
+ *  the frame answers with the base weights (module_forward) or with fast ones (fmodule_forward). That
+ *  is all there is to making a module functional. */
+#ifndef HIGHERC_MODULE_H
+#define HIGHERC_MODULE_H
+
+#include <stdio.h>
+
+#include "param.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct Module Module;
+typedef struct Frame Frame;
+
+/* ---- building ------------------------------------------------------------------------------- */
+/* Every maker returns NULL, with the thread's error set, when out of memory or handed nonsense. */
+
+/** children[0..count) one after the other, named "0", "1", ... Owns them from here on, also when it
+ *  fails. The same child may stand at several places: its parameters are then shared. */
+HC_API Module *module_sequential(Module *const *children, size_t count);
+/** x W^T + b with weight [out, in] and bias [out], on the last axis. */
+HC_API Module *module_linear(size_t in, size_t out);
+/** The same without a bias. */
+HC_API Module *module_linear_no_bias(size_t in, size_t out);
+/** [N, ...] -> [N, product of the rest]. */
+HC_API Module *module_flatten(void);
+HC_API Module *module_identity(void);
+HC_API Module *module_relu(void);
+HC_API Module *module_leaky_relu(double slope);
+HC_API Module *module_elu(double alpha);
+HC_API Module *module_gelu(void);
+HC_API Module *module_silu(void);
+HC_API Module *module_softplus(void);
+HC_API Module *module_tanh(void);
+HC_API Module *module_sigmoid(void);
+HC_API Module *module_softmax(int axis);
+HC_API Module *module_log_softmax(int axis);
+
+/** Your own kind of module. forward is handed inputs in[0..nin), writes out[0..nout) and returns
+ *  whether it could; it asks the frame for what it needs by name. Any other function may be NULL. */
+typedef struct ModuleClass {
+    const char *name; /**< shown by module_print and in messages */
+    bool (*forward)(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout);
+    /** Gives the module's own Params (not its children's) their first values. Without it: each as
+     *  PyTorch's linear, uniform in +-1/sqrt(fan in), fan in being the product of all but the first
+     *  size of the module's first Param. */
+    bool (*init)(Module *module, Rng *rng);
+    void *(*clone_state)(const void *state); /**< for module_clone; without it a state cannot be cloned */
+    void (*destroy_state)(void *state);      /**< called once, also when module_create fails */
+} ModuleClass;
+
+/** A module of your own kind with no parameters yet. The class is copied (its name is not: it must
+ *  stay); `state` is handed back by module_state and frame_state, and owned from here on. */
+HC_API Module *module_create(const ModuleClass *cls, void *state);
+/** Adds a parameter, not initialised, of the module's type. Names have no dots and are unique.
+ *  Returns it (borrowed). */
+HC_API Param *module_add_param(Module *module, const char *name, Shape shape);
+/** Adds a buffer: a tensor that is carried along but not trained, all `value` at first. */
+HC_API bool module_add_buffer(Module *module, const char *name, Shape shape, double value);
+/** Adds a child, which is owned from here on, also when this fails. */
+HC_API bool module_add_child(Module *module, const char *name, Module *child);
+/** Makes the parameter at `path` be the one at `source` (a shared, tied weight): equal shapes; paths
+ *  from this module, e.g. module_tie(net, "decoder.weight", "encoder.weight"). */
+HC_API bool module_tie(Module *module, const char *path, const char *source);
+
+/** Frees the tree. A module owned by another cannot be destroyed by itself (HC_ERR_STATE). */
+HC_API void module_destroy(Module *module);
+/** A copy with Params of its own: values, ties, frozen flags and modes equal; gradients absent. */
+HC_API Module *module_clone(const Module *module);
+
+/* ---- looking at ------------------------------------------------------------------------------ */
+
+/** The Params of the whole tree, each once, in order of first use. */
+HC_API ParamList module_params(const Module *module);
+/** The buffers of the whole tree, in order. */
+HC_API ParamList module_buffers(const Module *module);
+HC_API Param *module_param(const Module *module, const char *path);  /**< "2.weight"; NULL, HC_ERR_NAME */
+HC_API Param *module_buffer(const Module *module, const char *path);
+HC_API Module *module_find(const Module *module, const char *path);  /**< "body.2" */
+HC_API const char *module_name(const Module *module);                /**< its class's name */
+HC_API void *module_state(const Module *module);
+HC_API DType module_dtype(const Module *module);
+/** A table of parameters, shapes and counts. False, and HC_ERR_IO, when it cannot be written. */
+HC_API bool module_print(const Module *module, FILE *out);
+
+/* ---- using ----------------------------------------------------------------------------------- */
+
+/** First values for every Param that is not frozen, PyTorch's defaults, in tree order. */
+HC_API bool module_init(Module *module, Rng *rng);
+/** Weights (2 and more dimensions) normal with that deviation, redrawn beyond two deviations; all
+ *  others 0: the initialisation of the MAML paper's code (Finn et al. 2017). */
+HC_API bool module_init_truncated_normal(Module *module, double deviation, Rng *rng);
+/** Converts Params and buffers in place; values are rounded, gradients become absent. */
+HC_API bool module_to(Module *module, DType dtype);
+/** Training mode (the start) or evaluation mode, for the whole tree. */
+HC_API void module_train(Module *module, bool training);
+HC_API bool module_training(const Module *module);
+/** Applies the module with its base weights, on x's tape. */
+HC_API Tensor *module_forward(Module *module, Tensor *x);
+/** The same with several inputs and outputs; out[] is untouched on failure. */
+HC_API bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tensor **out, size_t nout);
+
+/* ---- inside a forward ------------------------------------------------------------------------- */
+
+/** The weight of that name of the module whose forward is running, as a tensor. */
+HC_API Tensor *frame_param(Frame *frame, const char *name);
+HC_API Tensor *frame_buffer(Frame *frame, const char *name);
+/** Gives the buffer a new value (its history is dropped): B<t+1>. On base weights it is written to
+ *  the module, on fast ones kept by the functional module. */
+HC_API bool frame_set_buffer(Frame *frame, const char *name, Tensor *value);
+/** Applies a child. */
+HC_API Tensor *frame_call(Frame *frame, const char *child, Tensor *x);
+HC_API bool frame_call_n(Frame *frame, const char *child, Tensor *const *in, size_t nin, Tensor **out,
+                         size_t nout);
+HC_API bool frame_training(const Frame *frame);
+HC_API void *frame_state(const Frame *frame); /**< what module_create was handed */
+HC_API Tape *frame_tape(const Frame *frame);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

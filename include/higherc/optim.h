@@ -1,0 +1,146 @@
+/** @file optim.h
+ *  Optimizers: update rules with named hyperparameters and state.
+ *
+ *  A rule is written once, in tensor operations. optim_step runs it and writes the Params in place;
+ *  diffopt_step (diffopt.h) runs the same rule on the tape, so that a gradient flows through it. Both
+ *  give the same bits when their hyperparameters are plain numbers. */
+#ifndef HIGHERC_OPTIM_H
+#define HIGHERC_OPTIM_H
+
+#include "grad.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct Optim Optim;
+
+/** For functions that take a group: all of them. */
+#define HC_ALL_GROUPS SIZE_MAX
+
+/* ---- stochastic gradient descent (Robbins and Monro 1951), as PyTorch's SGD ------------------ */
+/*   g <- g + weight_decay p;  b <- g at first, then momentum b + (1 - dampening) g
+ *   p <- p - lr (nesterov ? g + momentum b : b) */
+
+typedef struct SgdOptions {
+    double lr;
+    double momentum;     /**< 0; learnable also when it starts at 0 (diffopt_override) */
+    double dampening;    /**< 0 */
+    double weight_decay; /**< 0 */
+    bool nesterov;       /**< false; with momentum > 0 and dampening 0 only */
+    bool maximize;       /**< false */
+} SgdOptions;
+HC_API SgdOptions sgd_options(double lr);
+/** Holds references to the Params. NULL, with the thread's error, for a Param listed twice, mixed
+ *  types, an empty list, or a hyperparameter out of its range. */
+HC_API Optim *optim_sgd(ParamList params, SgdOptions options);
+
+/* ---- Adam (Kingma and Ba 2015; amsgrad: Reddi et al. 2018), as PyTorch's ---------------------- */
+/*   m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2;  u = v, or max(u, v) for amsgrad
+ *   p <- p - lr / (1 - beta1^t) m / (sqrt(u) / sqrt(1 - beta2^t) + eps)
+ * The derivative of sqrt at exactly 0 is taken as 0 (u = 0 means that every gradient so far was 0),
+ * so meta-gradients stay finite for dead units. In f32 with eps 1e-8 the meta-gradient to the weights
+ * is ruled by the rounding of g where |g| is near eps, here as everywhere; use eps >= 1e-4 or f64. */
+
+typedef struct AdamOptions {
+    double lr;
+    double beta1;        /**< 0.9 */
+    double beta2;        /**< 0.999 */
+    double eps;          /**< 1e-8 */
+    double weight_decay; /**< 0 */
+    bool amsgrad;        /**< false */
+    bool maximize;       /**< false */
+} AdamOptions;
+HC_API AdamOptions adam_options(double lr);
+HC_API Optim *optim_adam(ParamList params, AdamOptions options);
+
+/* ---- every optimizer -------------------------------------------------------------------------- */
+
+HC_API void optim_destroy(Optim *optim);
+/** Adds a group, which starts with the settings of the first. The new group's number, or SIZE_MAX. */
+HC_API size_t optim_add_group(Optim *optim, ParamList params);
+HC_API size_t optim_group_count(const Optim *optim);
+HC_API ParamList optim_group_params(const Optim *optim, size_t group);
+/** Sets a hyperparameter by name ("lr", "beta1", "amsgrad" (0 or 1), ...) in a group or in all.
+ *  Errors: HC_ERR_NAME; HC_ERR_RANGE for a group or value that cannot be. */
+HC_API bool optim_set(Optim *optim, const char *name, size_t group, double value);
+/** NaN, and an error, for a name or group that does not exist. */
+HC_API double optim_get(const Optim *optim, const char *name, size_t group);
+
+/** Makes all gradients absent. */
+HC_API void optim_zero_grad(Optim *optim);
+/** One step in place on every Param that has a gradient and is not frozen; the others are left alone
+ *  (no decay, no momentum, no step count). All or nothing.
+ *  Errors: HC_ERR_GRAD when every gradient is absent; HC_ERR_NOMEM. */
+HC_API bool optim_step(Optim *optim);
+/** Scales all present gradients by min(1, max_norm / (norm + 1e-6)), the norm taken over all of
+ *  them; returns the norm before, or NaN and an error. */
+HC_API double optim_clip_grad_norm(Optim *optim, double max_norm);
+/** The optimizer's own last error in words (kept until its next success), or NULL. */
+HC_API const char *optim_error(const Optim *optim);
+
+/** How many updates the Param has had; 0 for one that is not the optimizer's. */
+HC_API size_t optim_param_steps(const Optim *optim, const Param *param);
+/** A state of a Param by name ("momentum_buffer"; "exp_avg", "exp_avg_sq", "max_exp_avg_sq"), of its
+ *  type and count, or NULL while it has none yet. */
+HC_API const void *optim_param_state(const Optim *optim, const Param *param, const char *name);
+
+/* ---- rules of your own -------------------------------------------------------------------------- */
+
+/** A hyperparameter as a rule sees it: a number known beforehand, or a tensor through which a
+ *  gradient flows. The functions below fold numbers and record tensors, so a formula is written once. */
+typedef struct Hyper {
+    double value;   /**< used while tensor is NULL */
+    Tensor *tensor; /**< a scalar, or anything that broadcasts to the weight */
+} Hyper;
+HC_API Hyper hyper_const(double value);
+HC_API Hyper hyper_add(Hyper a, Hyper b);
+HC_API Hyper hyper_sub(Hyper a, Hyper b);
+HC_API Hyper hyper_mul(Hyper a, Hyper b);
+HC_API Hyper hyper_div(Hyper a, Hyper b);
+HC_API Hyper hyper_sqrt(Hyper a);
+HC_API Hyper hyper_pow(Hyper a, double exponent);
+/** A number that is 0: the term it multiplies may be left out. A tensor never is, whatever it holds. */
+HC_API bool hyper_is_zero(Hyper a);
+HC_API Tensor *hyper_scale(Hyper a, Tensor *x);           /**< a x */
+HC_API Tensor *hyper_shift(Hyper a, Tensor *x);           /**< x + a */
+HC_API Tensor *hyper_axpy(Hyper a, Tensor *x, Tensor *y); /**< y + a x */
+
+#define HC_MAX_HYPERS 12
+#define HC_MAX_STATES 6
+
+/** What an update rule reads and writes for one weight. */
+typedef struct OptimUpdate {
+    Tensor *param;                /**< in: the weight; out: the new one */
+    Tensor *grad;                 /**< in */
+    Tensor *state[HC_MAX_STATES]; /**< in: NULL before the first update; out: the new ones */
+    Hyper hyper[HC_MAX_HYPERS];   /**< in, in the class's order; flags are numbers 0 or 1 */
+    size_t step;                  /**< in: 1 at the weight's first update */
+} OptimUpdate;
+
+/** A hyperparameter of a class. A flag is 0 or 1 and never a tensor. */
+typedef struct OptimHyper {
+    const char *name;
+    double value;          /**< the default */
+    double minimum, maximum; /**< what optim_set and the makers accept, bounds included */
+    bool flag;
+} OptimHyper;
+
+/** An update rule. All pointers must stay valid as long as an optimizer of the class. */
+typedef struct OptimClass {
+    const char *name;
+    const OptimHyper *hypers;
+    size_t hyper_count;
+    const char *const *states; /**< names of the state tensors, each of the weight's shape */
+    size_t state_count;
+    /** One update in tensor operations; false, or a NULL out, on failure. */
+    bool (*update)(OptimUpdate *update, void *user);
+} OptimClass;
+
+/** An optimizer with a rule of your own, working in place and differentiably. */
+HC_API Optim *optim_create(const OptimClass *cls, ParamList params, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,109 @@
+/** @file tape.h
+ *  The gradient tape: a record of every operation, in the order it ran.
+ *
+ *  A *gradient tape* is a list. Each tensor operation appends a node that holds its result and
+ *  remembers its inputs; walking the list backwards applies the chain rule. Nothing else is needed
+ *  to differentiate a program, loops and branches included, because what is recorded is what ran.
+ *
+ *  Two lifetimes. A Tape lives from tape_create to tape_destroy. What is made *on* it (Tensor,
+ *  FModule, DiffOpt) is freed by tape_reset, or by tape_release down to a mark; the memory stays
+ *  with the tape for the next iteration, so a steady loop stops calling the allocator. A tape
+ *  belongs to one thread at a time; different tapes are independent. */
+#ifndef HIGHERC_TAPE_H
+#define HIGHERC_TAPE_H
+
+#include "base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The type of all numbers on a tape, and of a Param. */
+typedef enum DType { HC_F32 = 0, HC_F64 = 1 } DType;
+
+typedef struct Tape Tape;
+typedef struct Tensor Tensor;
+
+/** How a tape is made; take it from tape_options() and change fields by name. */
+typedef struct TapeOptions {
+    DType dtype;
+    size_t max_bytes;   /**< the most it may hold; SIZE_MAX: no limit */
+    size_t block_bytes; /**< first block of its arena; small values stress memory handling */
+    bool never_reuse;   /**< never hand out an address twice: finds use after release, leaks */
+    bool check_nan;     /**< see tape_check_nan */
+} TapeOptions;
+
+/** The defaults: no limit, no checks. */
+HC_API TapeOptions tape_options(DType dtype);
+
+/** A new, empty tape; NULL when out of memory or dtype is none. */
+HC_API Tape *tape_create(DType dtype);
+
+/** A new tape with options. */
+HC_API Tape *tape_create_with(TapeOptions options);
+
+/** Frees the tape and all that was made on it; Params, Modules and Optims stay. NULL is fine. */
+HC_API void tape_destroy(Tape *tape);
+
+HC_API DType tape_dtype(const Tape *tape);
+
+/** Frees everything made on the tape and keeps the memory. An error stays until it is cleared. */
+HC_API void tape_reset(Tape *tape);
+
+/** A place on the tape; a plain value. */
+typedef struct TapeMark {
+    uint64_t tape;
+    uint64_t last;
+    size_t nodes;
+    size_t block;
+    size_t offset;
+} TapeMark;
+
+/** The present end of the tape. */
+HC_API TapeMark tape_mark(Tape *tape);
+
+/** Frees everything made since the mark. Functional modules and differentiable optimizers made
+ *  before it go back to where they stood at the mark; those in HC_EVAL, and those just truncated by
+ *  diffopt_detach, keep their present weights, buffers and state.
+ *  Errors: HC_ERR_TAPE (a mark of another tape), HC_ERR_EXPIRED (the tape was reset, or released
+ *  below the mark, since); nothing is freed then. */
+HC_API bool tape_release(Tape *tape, TapeMark mark);
+
+/** Gives back to the allocator what the tape holds but does not use. */
+HC_API void tape_trim(Tape *tape);
+
+/** The tape's first error since the last clear; while there is one, every operation on the tape
+ *  returns NULL and no gradient is added anywhere. It survives reset and release. */
+HC_API HcStatus tape_status(const Tape *tape);
+HC_API const char *tape_error(const Tape *tape); /**< in words, or NULL */
+HC_API void tape_clear_error(Tape *tape);
+
+typedef struct TapeStats {
+    size_t nodes;          /**< on the tape now */
+    size_t live_bytes;     /**< of nodes and data now */
+    size_t peak_bytes;     /**< the most live_bytes has been */
+    size_t reserved_bytes; /**< held from the allocator, used or not */
+    size_t mallocs;        /**< allocator calls since creation: constant in a steady loop */
+} TapeStats;
+HC_API TapeStats tape_stats(const Tape *tape);
+
+/** Seeds the tape's own random stream, from which dropout draws its masks. */
+HC_API void tape_seed(Tape *tape, uint64_t seed);
+
+/** Switches history on or off and returns what it was (a new tape: on). While off, operations give
+ *  plain values through which no gradient flows. */
+HC_API bool tape_set_recording(Tape *tape, bool on);
+HC_API bool tape_recording(const Tape *tape);
+
+/** While on, the first operation that makes a NaN out of inputs without one is the error
+ *  HC_ERR_NAN, which names it. Returns what it was. */
+HC_API bool tape_check_nan(Tape *tape, bool on);
+
+/** Writes the graph for Graphviz: all below `output`, or the whole tape when that is NULL.
+ *  Errors: HC_ERR_IO when the file cannot be written in full (it is removed then). */
+HC_API bool tape_write_dot(Tape *tape, Tensor *output, const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,277 @@
+/** @file tensor.h
+ *  Tensors and their operations.
+ *
+ *  A Tensor is a node on a tape: a shape of 0 to 8 dimensions, its numbers in row-major order, and
+ *  how it was made. It never changes once made, belongs to its tape, and is valid until that is
+ *  reset, or released to a mark before it.
+ *
+ *  All operations share these rules, which their comments do not repeat:
+ *
+ *  - Inputs live on one tape and so have one type; the result has it too.
+ *  - Names, definitions and argument order are PyTorch's; binary operations broadcast as in NumPy.
+ *  - Sizes of 0 are allowed: a sum over nothing is 0, a mean over nothing NaN, a maximum an error.
+ *  - Negative axes count from the last.
+ *  - Every gradient is itself made of recorded operations, so derivatives of any order exist.
+ *  - Errors: HC_ERR_ARG (NULL), HC_ERR_TAPE, HC_ERR_EXPIRED, HC_ERR_SHAPE, HC_ERR_NOMEM; the result
+ *    is then NULL and the tape holds the message. NULL inputs after an error pass silently, so
+ *    expressions nest without checks. */
+#ifndef HIGHERC_TENSOR_H
+#define HIGHERC_TENSOR_H
+
+#include "tape.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HC_MAX_DIMS 8
+
+/** Sizes along each axis; a plain value. dim[ndim..] are 0. */
+typedef struct Shape {
+    int ndim;
+    size_t dim[HC_MAX_DIMS];
+} Shape;
+
+HC_API Shape shape_scalar(void);
+HC_API Shape shape1(size_t d0);
+HC_API Shape shape2(size_t d0, size_t d1);
+HC_API Shape shape3(size_t d0, size_t d1, size_t d2);
+HC_API Shape shape4(size_t d0, size_t d1, size_t d2, size_t d3);
+/** From an array of `ndim` sizes. An ndim outside 0..8 or a NULL with ndim > 0 gives a shape with
+ *  ndim -1, which every function refuses. */
+HC_API Shape shape_of(const size_t *dim, int ndim);
+HC_API bool shape_equal(Shape a, Shape b);
+/** The product of the sizes: 1 for a scalar; SIZE_MAX when it overflows or the shape is refused. */
+HC_API size_t shape_count(Shape shape);
+
+/* ---- making ------------------------------------------------------------------------------- */
+/* These are constants: no gradient flows to them. tensor_leaf() makes one that collects gradients. */
+
+/** Copies and converts shape_count(shape) numbers, row-major. */
+HC_API Tensor *tensor_from_f32(Tape *tape, Shape shape, const float *values);
+HC_API Tensor *tensor_from_f64(Tape *tape, Shape shape, const double *values);
+/** Whole numbers, e.g. class indices; below 2^24 in an f32 tape, 2^53 in an f64 one, or HC_ERR_RANGE. */
+HC_API Tensor *tensor_from_i64(Tape *tape, Shape shape, const int64_t *values);
+/** No copy: `values`, of the tape's type, must stay and not change until the tape is reset. */
+HC_API Tensor *tensor_borrow(Tape *tape, Shape shape, const void *values);
+HC_API Tensor *tensor_zeros(Tape *tape, Shape shape);
+HC_API Tensor *tensor_ones(Tape *tape, Shape shape);
+HC_API Tensor *tensor_full(Tape *tape, Shape shape, double value);
+HC_API Tensor *tensor_scalar(Tape *tape, double value);
+/** Uniform in [low, high). */
+HC_API Tensor *tensor_uniform(Tape *tape, Shape shape, double low, double high, Rng *rng);
+HC_API Tensor *tensor_normal(Tape *tape, Shape shape, double mean, double deviation, Rng *rng);
+/** start, start + step, ... up to but without stop, 1-D. step must not be 0. */
+HC_API Tensor *tensor_arange(Tape *tape, double start, double stop, double step);
+/** index [...] of whole numbers in [0, classes) -> [..., classes] of 0 and 1. No gradient.
+ *  Errors: HC_ERR_RANGE for an index that is none. */
+HC_API Tensor *tensor_one_hot(Tensor *index, size_t classes);
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+HC_API Shape tensor_shape(const Tensor *x); /**< ndim -1 for NULL */
+HC_API int tensor_ndim(const Tensor *x);
+HC_API size_t tensor_dim(const Tensor *x, int axis); /**< 0 for an axis that is none */
+HC_API size_t tensor_count(const Tensor *x);
+HC_API DType tensor_dtype(const Tensor *x);
+HC_API Tape *tensor_tape(const Tensor *x);
+/** The numbers, row-major, of the tape's type; they live as long as x. */
+HC_API const void *tensor_data(Tensor *x);
+/** The one number of a tensor with one element; NaN, and an error, for another. */
+HC_API double tensor_item(Tensor *x);
+/** Copies and converts all of x into values[0..count); count must be tensor_count(x). */
+HC_API bool tensor_copy_to_f32(Tensor *x, float *values, size_t count);
+HC_API bool tensor_copy_to_f64(Tensor *x, double *values, size_t count);
+/** A number no other tensor of the process's tapes with the same address ever had on its tape. */
+HC_API uint64_t tensor_serial(const Tensor *x);
+
+/* ---- history ------------------------------------------------------------------------------ */
+
+/** A new leaf with x's values: history begins here, and tensor_grad can ask for its gradient. */
+HC_API Tensor *tensor_leaf(Tensor *x);
+/** The identity, in memory of its own. Gradient: passes through. */
+HC_API Tensor *tensor_clone(Tensor *x);
+/** x's values without its history; a constant. It may share x's memory. */
+HC_API Tensor *tensor_detach(Tensor *x);
+/** Whether a gradient can flow through x to some leaf or Param. */
+HC_API bool tensor_requires_grad(const Tensor *x);
+
+/* ---- elementwise, two tensors (broadcasting) ---------------------------------------------- */
+
+HC_API Tensor *tensor_add(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_sub(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_mul(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_div(Tensor *a, Tensor *b);
+/** a^b. Gradient to a: 0 where b is 0; to b: 0 where a is 0 and b >= 0 (PyTorch's). */
+HC_API Tensor *tensor_pow(Tensor *a, Tensor *b);
+/** The larger. Gradient: half to each where equal. NaN wins. */
+HC_API Tensor *tensor_maximum(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_minimum(Tensor *a, Tensor *b);
+/** 1 where true, 0 where false; no gradient flows through. */
+HC_API Tensor *tensor_gt(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_ge(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_lt(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_le(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_eq(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_ne(Tensor *a, Tensor *b);
+/** a where condition is not 0, else b; all three broadcast. No gradient to the condition. */
+HC_API Tensor *tensor_where(Tensor *condition, Tensor *a, Tensor *b);
+
+/* ---- elementwise with a number ------------------------------------------------------------- */
+
+HC_API Tensor *tensor_add_scalar(Tensor *x, double c);
+HC_API Tensor *tensor_sub_scalar(Tensor *x, double c);
+HC_API Tensor *tensor_mul_scalar(Tensor *x, double c);
+HC_API Tensor *tensor_div_scalar(Tensor *x, double c);
+/** x^c. Gradient c x^(c-1); exactly 0 for c = 0, so that whole powers are finite at 0 at any order. */
+HC_API Tensor *tensor_pow_scalar(Tensor *x, double c);
+
+/* ---- elementwise, one tensor ---------------------------------------------------------------- */
+
+HC_API Tensor *tensor_neg(Tensor *x);
+HC_API Tensor *tensor_square(Tensor *x);
+/** Gradient g / (2 sqrt x): infinite at 0, as PyTorch's. */
+HC_API Tensor *tensor_sqrt(Tensor *x);
+HC_API Tensor *tensor_rsqrt(Tensor *x);
+HC_API Tensor *tensor_exp(Tensor *x);
+HC_API Tensor *tensor_log(Tensor *x);
+HC_API Tensor *tensor_log1p(Tensor *x);
+HC_API Tensor *tensor_sin(Tensor *x);
+HC_API Tensor *tensor_cos(Tensor *x);
+HC_API Tensor *tensor_tanh(Tensor *x);
+HC_API Tensor *tensor_sigmoid(Tensor *x);
+/** max(x, 0). Gradient 0 at 0. */
+HC_API Tensor *tensor_relu(Tensor *x);
+/** x where x > 0, else slope x. Gradient `slope` at 0. */
+HC_API Tensor *tensor_leaky_relu(Tensor *x, double slope);
+/** x where x > 0, else alpha (e^x - 1). Gradient alpha at 0. */
+HC_API Tensor *tensor_elu(Tensor *x, double alpha);
+/** x Phi(x), with the error function (not the tanh approximation). */
+HC_API Tensor *tensor_gelu(Tensor *x);
+/** x sigmoid(x). */
+HC_API Tensor *tensor_silu(Tensor *x);
+/** log(1 + e^x), without overflow. */
+HC_API Tensor *tensor_softplus(Tensor *x);
+/** The error function. */
+HC_API Tensor *tensor_erf(Tensor *x);
+/** Gradient g sign(x): 0 at 0. */
+HC_API Tensor *tensor_abs(Tensor *x);
+/** -1, 0 or 1; its derivative is 0 everywhere. */
+HC_API Tensor *tensor_sign(Tensor *x);
+/** min(max(x, low), high). Gradient 1 from low to high, the bounds included, 0 outside. */
+HC_API Tensor *tensor_clamp(Tensor *x, double low, double high);
+
+/* ---- reductions ----------------------------------------------------------------------------- */
+/* The plain form reduces everything to a scalar. _axes reduces the `count` axes named (none: returns
+ * x's values); with keepdim they stay with size 1. An axis named twice is HC_ERR_SHAPE. */
+
+HC_API Tensor *tensor_sum(Tensor *x);
+HC_API Tensor *tensor_sum_axes(Tensor *x, const int *axes, size_t count, bool keepdim);
+HC_API Tensor *tensor_mean(Tensor *x);
+HC_API Tensor *tensor_mean_axes(Tensor *x, const int *axes, size_t count, bool keepdim);
+/** Variance divided by n - correction (1: PyTorch's default, unbiased; 0: biased). */
+HC_API Tensor *tensor_var(Tensor *x, double correction);
+HC_API Tensor *tensor_var_axes(Tensor *x, const int *axes, size_t count, double correction,
+                               bool keepdim);
+/** Largest value. Gradient: split evenly among ties (PyTorch's amax). Over nothing: HC_ERR_SHAPE. */
+HC_API Tensor *tensor_max(Tensor *x);
+HC_API Tensor *tensor_max_axes(Tensor *x, const int *axes, size_t count, bool keepdim);
+HC_API Tensor *tensor_min(Tensor *x);
+HC_API Tensor *tensor_min_axes(Tensor *x, const int *axes, size_t count, bool keepdim);
+/** log(sum(exp x)), shifted by the maximum so that it cannot overflow. */
+HC_API Tensor *tensor_logsumexp(Tensor *x);
+HC_API Tensor *tensor_logsumexp_axes(Tensor *x, const int *axes, size_t count, bool keepdim);
+/** Index of the first largest value, of all (flat, row-major) or along one axis. No gradient. */
+HC_API Tensor *tensor_argmax(Tensor *x);
+HC_API Tensor *tensor_argmax_axis(Tensor *x, int axis, bool keepdim);
+/** Euclidean norm. Gradient x / norm, 0 where the norm is 0. */
+HC_API Tensor *tensor_norm(Tensor *x);
+HC_API Tensor *tensor_norm_axes(Tensor *x, const int *axes, size_t count, bool keepdim);
+
+/* ---- products ------------------------------------------------------------------------------- */
+
+/** Matrix product of the last two axes; leading axes broadcast. A 1-D operand is a row on the left,
+ *  a column on the right, and its axis is dropped from the result (NumPy's matmul). A transposed
+ *  operand (tensor_transpose) is read in place.
+ *  Shapes:    a [..., m, k], b [..., k, n] -> [..., m, n].
+ *  Gradient:  to a: g b^T, to b: a^T g, summed over broadcast axes.
+ *  Numerics:  the order of summation is fixed for given shapes; may use fused multiply-add.
+ *  Source:    Giles 2008, "Collected matrix derivative results for forward and reverse mode AD". */
+HC_API Tensor *tensor_matmul(Tensor *a, Tensor *b);
+/** x weight^T + bias: x [..., in], weight [out, in], bias [out] or NULL -> [..., out].
+ *  Numerics: the sums start at the bias. */
+HC_API Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias);
+/** Inner product of two 1-D tensors of equal length: a scalar. */
+HC_API Tensor *tensor_dot(Tensor *a, Tensor *b);
+
+/* ---- movement ------------------------------------------------------------------------------- */
+
+/** The same numbers, row-major, in another shape with the same count. */
+HC_API Tensor *tensor_reshape(Tensor *x, Shape shape);
+/** Swaps two axes; no copy. */
+HC_API Tensor *tensor_transpose(Tensor *x, int axis0, int axis1);
+/** Axis i of the result is axis axes[i] of x; no copy. count must be tensor_ndim(x). */
+HC_API Tensor *tensor_permute(Tensor *x, const int *axes, size_t count);
+/** Drops an axis of size 1. */
+HC_API Tensor *tensor_squeeze(Tensor *x, int axis);
+/** Inserts an axis of size 1 before position `axis` of the result. */
+HC_API Tensor *tensor_unsqueeze(Tensor *x, int axis);
+/** Repeats axes of size 1, and adds leading ones, up to `shape`; no copy. Adjoint: the sum. */
+HC_API Tensor *tensor_expand(Tensor *x, Shape shape);
+/** Positions start, start + step, ... before stop along an axis; negative start and stop count from
+ *  the end and both are clipped as in Python; step >= 1. No copy. Adjoint: the same positions of a
+ *  tensor of zeros. */
+HC_API Tensor *tensor_slice(Tensor *x, int axis, int64_t start, int64_t stop, int64_t step);
+/** Joins `count` tensors along an axis they all have; other sizes equal. */
+HC_API Tensor *tensor_concat(Tensor *const *tensors, size_t count, int axis);
+/** Joins `count` tensors of one shape along a new axis. */
+HC_API Tensor *tensor_stack(Tensor *const *tensors, size_t count, int axis);
+/** Puts before[i] and after[i] zeros around axis i; both arrays have `count` = tensor_ndim(x). */
+HC_API Tensor *tensor_pad(Tensor *x, const size_t *before, const size_t *after, size_t count);
+
+/* ---- indexing ------------------------------------------------------------------------------- */
+/* Index tensors hold whole numbers in [0, size of the axis), else HC_ERR_RANGE. No gradient to them. */
+
+/** out[i][j] = x[index[i][j]][j] for axis 0, and so on: index has x's shape except along `axis`. */
+HC_API Tensor *tensor_gather(Tensor *x, int axis, Tensor *index);
+/** x plus source[i][j] added at [index[i][j]][j] (axis 0): the adjoint of gather. Equal positions
+ *  add up in row-major order. */
+HC_API Tensor *tensor_scatter_add(Tensor *x, int axis, Tensor *index, Tensor *source);
+
+/* ---- softmax and losses ---------------------------------------------------------------------- */
+
+HC_API Tensor *tensor_softmax(Tensor *x, int axis);
+/** log(softmax(x)), exact for logits of any size. */
+HC_API Tensor *tensor_log_softmax(Tensor *x, int axis);
+
+/* A loss is the mean over all entries (classification: over the examples). Its _per_example form
+ * keeps axis 0: [N, ...] -> [N], the mean over an example's entries, so that the mean of the N is
+ * the loss; use it to weigh examples. Prediction and target have equal shapes unless said. */
+
+/** Mean of (prediction - target)^2. */
+HC_API Tensor *tensor_mse_loss(Tensor *prediction, Tensor *target);
+HC_API Tensor *tensor_mse_loss_per_example(Tensor *prediction, Tensor *target);
+/** Mean of |prediction - target|. */
+HC_API Tensor *tensor_l1_loss(Tensor *prediction, Tensor *target);
+HC_API Tensor *tensor_l1_loss_per_example(Tensor *prediction, Tensor *target);
+/** With d = prediction - target: d^2/2 where |d| <= delta, else delta (|d| - delta/2); delta > 0. */
+HC_API Tensor *tensor_huber_loss(Tensor *prediction, Tensor *target, double delta);
+HC_API Tensor *tensor_huber_loss_per_example(Tensor *prediction, Tensor *target, double delta);
+/** d^2/(2 beta) where |d| < beta, else |d| - beta/2; beta >= 0 (0: the l1 loss). */
+HC_API Tensor *tensor_smooth_l1_loss(Tensor *prediction, Tensor *target, double beta);
+HC_API Tensor *tensor_smooth_l1_loss_per_example(Tensor *prediction, Tensor *target, double beta);
+/** -log softmax(logits)[target]. logits [N, C] (or [C]); target: N class indices (or a scalar), or
+ *  probabilities of the logits' shape. */
+HC_API Tensor *tensor_cross_entropy_loss(Tensor *logits, Tensor *target);
+HC_API Tensor *tensor_cross_entropy_loss_per_example(Tensor *logits, Tensor *target);
+/** -log_probs[target]: log_probs [N, C], target N class indices. */
+HC_API Tensor *tensor_nll_loss(Tensor *log_probs, Tensor *target);
+HC_API Tensor *tensor_nll_loss_per_example(Tensor *log_probs, Tensor *target);
+/** -(y log s + (1-y) log(1-s)) with s = sigmoid(logits), exact for logits of any size. */
+HC_API Tensor *tensor_bce_with_logits_loss(Tensor *logits, Tensor *target);
+HC_API Tensor *tensor_bce_with_logits_loss_per_example(Tensor *logits, Tensor *target);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,62 @@
+/* Status names and the thread's sticky error. */
+#include "base/status.h"
+
+#include <stdio.h>
+
+#define HC_TEXT_(x) #x
+#define HC_TEXT(x) HC_TEXT_(x)
+
+static _Thread_local struct {
+    HcStatus status;
+    char text[HC_MESSAGE_SIZE];
+} thread_error;
+
+const char *higherc_version(void)
+{
+    return HC_TEXT(HC_VERSION_MAJOR) "." HC_TEXT(HC_VERSION_MINOR) "." HC_TEXT(HC_VERSION_PATCH);
+}
+
+const char *higherc_status_name(HcStatus status)
+{
+    switch (status) {
+#define HC_STATUS(name)                                                                            \
+    case name:                                                                                     \
+        return #name;
+#include "base/status.def"
+#undef HC_STATUS
+    }
+    return "HC_ERR_UNKNOWN";
+}
+
+bool hc_fail_thread_v(HcStatus status, const char *format, va_list arguments)
+{
+    if (thread_error.status == HC_OK) {
+        thread_error.status = status;
+        vsnprintf(thread_error.text, sizeof thread_error.text, format, arguments);
+    }
+    return false;
+}
+
+bool hc_fail_thread(HcStatus status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    hc_fail_thread_v(status, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+const char *higherc_error(void)
+{
+    return thread_error.status == HC_OK ? NULL : thread_error.text;
+}
+
+HcStatus higherc_status(void)
+{
+    return thread_error.status;
+}
+
+void higherc_clear_error(void)
+{
+    thread_error.status = HC_OK;
+}

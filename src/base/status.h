@@ -1,0 +1,24 @@
+/* The base layer: memory, errors, random numbers. It knows nothing of tensors.
+ *
+ * This file: how errors are set. Each is set through hc_fail (tape/tape.h) or hc_fail_thread, so there
+ * is one place for a breakpoint. */
+#ifndef HC_BASE_STATUS_H
+#define HC_BASE_STATUS_H
+
+#include <stdarg.h>
+
+#include "higherc/base.h"
+
+#define HC_MESSAGE_SIZE 512
+
+#ifdef __GNUC__
+#define HC_PRINTF(at, first) __attribute__((format(printf, at, first)))
+#else
+#define HC_PRINTF(at, first)
+#endif
+
+/* Keeps an error in the calling thread, unless it holds one already. Returns false. */
+bool hc_fail_thread(HcStatus status, const char *format, ...) HC_PRINTF(2, 3);
+bool hc_fail_thread_v(HcStatus status, const char *format, va_list arguments);
+
+#endif

@@ -1,0 +1,100 @@
+/* The kernels layer: loops over pointers, sizes and strides. It knows no tensor, no tape, and it
+ * allocates nothing; a kernel that needs working memory is handed it.
+ *
+ * Every source file here is compiled once per instruction set and type (HC_REAL is float or double)
+ * and leaves through one constant table each; hc_kernels(dtype) hands out the table for the machine at
+ * hand. Elementwise kernels and reductions give the same bits at every level: they are compiled
+ * without contraction and sum in a fixed order of lanes. Products may use fused multiply-add. */
+#ifndef HC_KERNELS_KERNELS_H
+#define HC_KERNELS_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* y[i] = f(x[i]); c points to up to two constants. y may equal x. */
+typedef void HcUnaryFn(void *y, const void *x, size_t n, const double *c);
+
+/* y[i] = f(a[i * sa], b[i * sb]); sa and sb are 0 or 1. y may equal an operand whose stride is 1. */
+typedef void HcBinaryFn(void *y, const void *a, size_t sa, const void *b, size_t sb, size_t n,
+                        const double *c);
+
+/* y[i] = p[i * sp] != 0 ? a[i * sa] : b[i * sb]. */
+typedef void HcSelectFn(void *y, const void *p, size_t sp, const void *a, size_t sa, const void *b,
+                        size_t sb, size_t n);
+
+/* One side of a product: element (i, j) is data[i * row + j * col]. One of the two strides is 1,
+ * or the matrix has a side of 1. */
+typedef struct HcMatrix {
+    const void *data;
+    size_t row, col;
+} HcMatrix;
+
+typedef struct HcKernels {
+    size_t size; /* of one number */
+
+/* Elementwise functions, one row each in elementwise.def. */
+#define HC_UNARY(name, formula) HcUnaryFn *name;
+#define HC_BINARY(name, formula) HcBinaryFn *name;
+#include "kernels/elementwise.def"
+#undef HC_UNARY
+#undef HC_BINARY
+    HcSelectFn *select;
+
+    /* y[i] = value. */
+    void (*fill)(void *y, size_t n, double value);
+    /* y[i * sy] = x[i * sx], any strides. */
+    void (*copy)(void *y, size_t sy, const void *x, size_t sx, size_t n);
+    /* y[r * n + c] = x[c * m + r]: the transpose of x [n, m] as y [m, n], dense, in blocks. */
+    void (*transpose)(void *y, const void *x, size_t m, size_t n);
+    void (*from_f32)(void *y, const float *x, size_t n);
+    void (*from_f64)(void *y, const double *x, size_t n);
+    void (*to_f32)(float *y, const void *x, size_t n);
+    void (*to_f64)(double *y, const void *x, size_t n);
+    bool (*has_nan)(const void *x, size_t n);
+
+    /* Reductions of m rows of n. _rows: y[i] from row i (y has m entries). _cols: y[j] from column j
+     * (y has n). Rows start stride numbers apart (stride >= n). Sums are added to what y holds; max
+     * and min are combined with what y holds and let NaN win. */
+    void (*sum_rows)(void *y, const void *x, size_t stride, size_t m, size_t n);
+    void (*sum_cols)(void *y, const void *x, size_t stride, size_t m, size_t n);
+    void (*max_rows)(void *y, const void *x, size_t stride, size_t m, size_t n);
+    void (*max_cols)(void *y, const void *x, size_t stride, size_t m, size_t n);
+    void (*min_rows)(void *y, const void *x, size_t stride, size_t m, size_t n);
+    void (*min_cols)(void *y, const void *x, size_t stride, size_t m, size_t n);
+    /* y[i] = index of the first largest of x[i * n + j], n >= 1; a NaN is larger than all. */
+    void (*argmax_rows)(void *y, const void *x, size_t m, size_t n);
+    /* Over m dense rows of n; y may equal x. */
+    void (*softmax_rows)(void *y, const void *x, size_t m, size_t n);
+    void (*log_softmax_rows)(void *y, const void *x, size_t m, size_t n);
+
+    /* x is [outer, axis, inner], index and y [outer, picks, inner], all dense:
+     * y[o][p][i] = x[o][index[o][p][i]][i]. False, with *bad the flat position, when an index is not
+     * a whole number in [0, axis); y is undefined then. */
+    bool (*gather)(void *y, const void *x, const void *index, size_t outer, size_t axis, size_t picks,
+                   size_t inner, size_t *bad);
+    /* y[o][index[o][p][i]][i] += x[o][p][i], in order. */
+    bool (*scatter_add)(void *y, const void *x, const void *index, size_t outer, size_t axis,
+                        size_t picks, size_t inner, size_t *bad);
+    /* y [n, classes] = 1 at index[i], else 0. */
+    bool (*one_hot)(void *y, const void *index, size_t n, size_t classes, size_t *bad);
+
+    /* c [m, n], dense rows `ldc` apart: c += a b, with a [m, k] and b [k, n]. The order of summation
+     * depends on m, n, k and the layouts only. work: gemm_work(m, n, k, a, b) bytes, 64-byte
+     * aligned, may be NULL when that is 0. */
+    void (*gemm)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, void *c, size_t ldc, void *work);
+    size_t (*gemm_work)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b);
+} HcKernels;
+
+/* The table for a type (0: float, 1: double) on this machine: the best instruction set present, or the
+ * one that the environment variable HIGHERC_ISA names ("baseline", "avx2", "avx512", "neon"), if
+ * present. Chosen once. */
+const HcKernels *hc_kernels(int dtype);
+
+/* For tests: the number of levels present on this machine (at least 1, the baseline first), a level's
+ * name, and its table. */
+size_t hc_kernel_levels(void);
+const char *hc_kernel_level_name(size_t level);
+const HcKernels *hc_kernels_at(size_t level, int dtype);
+
+#endif

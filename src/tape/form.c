@@ -1,0 +1,170 @@
+/* Shapes as values, and their interned forms. */
+#include "tape/form.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MANY_FORMS 4096
+
+Shape shape_of(const size_t *dim, int ndim)
+{
+    Shape shape = {.ndim = -1};
+    if (ndim < 0 || ndim > HC_MAX_DIMS || (ndim > 0 && !dim)) return shape;
+    shape.ndim = ndim;
+    for (int i = 0; i < ndim; i++) shape.dim[i] = dim[i];
+    return shape;
+}
+
+Shape shape_scalar(void)
+{
+    return shape_of(NULL, 0);
+}
+
+Shape shape1(size_t d0)
+{
+    return shape_of(&d0, 1);
+}
+
+Shape shape2(size_t d0, size_t d1)
+{
+    return shape_of((size_t[]){d0, d1}, 2);
+}
+
+Shape shape3(size_t d0, size_t d1, size_t d2)
+{
+    return shape_of((size_t[]){d0, d1, d2}, 3);
+}
+
+Shape shape4(size_t d0, size_t d1, size_t d2, size_t d3)
+{
+    return shape_of((size_t[]){d0, d1, d2, d3}, 4);
+}
+
+bool shape_equal(Shape a, Shape b)
+{
+    if (a.ndim != b.ndim) return false;
+    for (int i = 0; i < a.ndim && i < HC_MAX_DIMS; i++)
+        if (a.dim[i] != b.dim[i]) return false;
+    return true;
+}
+
+bool hc_shape_valid(Shape shape, size_t item, size_t *count)
+{
+    if (shape.ndim < 0 || shape.ndim > HC_MAX_DIMS) return false;
+    /* Sizes of 0 do not excuse others that overflow, so that strides never do. */
+    size_t product = item, zero = 1;
+    for (int i = 0; i < shape.ndim; i++) {
+        if (shape.dim[i] == 0) zero = 0;
+        size_t d = shape.dim[i] ? shape.dim[i] : 1;
+        if (product > SIZE_MAX / 4 / d) return false;
+        product *= d;
+    }
+    *count = product / item * zero;
+    return true;
+}
+
+size_t shape_count(Shape shape)
+{
+    size_t count;
+    return hc_shape_valid(shape, 1, &count) ? count : SIZE_MAX;
+}
+
+const char *hc_shape_text(Shape shape, char text[HC_SHAPE_TEXT])
+{
+    if (shape.ndim < 0 || shape.ndim > HC_MAX_DIMS) return strcpy(text, "(no shape)");
+    size_t used = (size_t)snprintf(text, HC_SHAPE_TEXT, "(");
+    for (int i = 0; i < shape.ndim; i++)
+        used += (size_t)snprintf(text + used, HC_SHAPE_TEXT - used, i ? ", %zu" : "%zu",
+                                 shape.dim[i]);
+    snprintf(text + used, HC_SHAPE_TEXT - used, ")");
+    return text;
+}
+
+Shape hc_form_shape(const HcForm *form)
+{
+    return shape_of(form->dim, form->ndim);
+}
+
+void hc_forms_init(HcForms *forms, HcBudget *budget)
+{
+    *forms = (HcForms){.count = 0};
+    hc_arena_init(&forms->arena, budget, 4096);
+}
+
+void hc_forms_destroy(HcForms *forms)
+{
+    hc_budget_free(forms->arena.budget, forms->buckets,
+                   forms->bucket_count * sizeof *forms->buckets);
+    hc_arena_destroy(&forms->arena);
+}
+
+void hc_forms_trim(HcForms *forms)
+{
+    if (forms->count < MANY_FORMS) return;
+    hc_arena_rewind(&forms->arena, (HcPosition){0, 0});
+    memset(forms->buckets, 0, forms->bucket_count * sizeof *forms->buckets);
+    forms->count = 0;
+}
+
+/* Doubles the buckets; staying as it was when there is no memory only costs time. */
+static bool grow_buckets(HcForms *forms)
+{
+    size_t count = forms->bucket_count ? forms->bucket_count * 2 : 64;
+    HcForm **buckets = hc_budget_alloc(forms->arena.budget, count * sizeof *buckets);
+    if (!buckets) return forms->bucket_count > 0;
+    memset(buckets, 0, count * sizeof *buckets);
+    for (size_t i = 0; i < forms->bucket_count; i++)
+        for (HcForm *f = forms->buckets[i], *next; f; f = next) {
+            next = f->next;
+            f->next = buckets[f->hash & (count - 1)];
+            buckets[f->hash & (count - 1)] = f;
+        }
+    hc_budget_free(forms->arena.budget, forms->buckets,
+                   forms->bucket_count * sizeof *forms->buckets);
+    forms->buckets = buckets;
+    forms->bucket_count = count;
+    return true;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * 0x9E3779B97F4A7C15u;
+    return hash ^ hash >> 29;
+}
+
+const HcForm *hc_form(HcForms *forms, int ndim, const size_t *dim, const size_t *stride)
+{
+    HcForm wanted = {.ndim = ndim, .hash = (uint64_t)ndim, .count = 1};
+    size_t dense_stride[HC_MAX_DIMS], step = 1;
+    for (int i = ndim - 1; i >= 0; i--) {
+        dense_stride[i] = step;
+        step *= dim[i] ? dim[i] : 1;
+        wanted.count *= dim[i];
+    }
+    bool dense = true;
+    for (int i = 0; i < ndim; i++) {
+        bool free_choice = !stride || dim[i] == 1 || wanted.count == 0;
+        wanted.dim[i] = dim[i];
+        wanted.stride[i] = free_choice ? dense_stride[i] : stride[i];
+        if (wanted.stride[i] != dense_stride[i]) dense = false;
+        wanted.hash = mix(mix(wanted.hash, dim[i]), wanted.stride[i]);
+    }
+    if (forms->bucket_count)
+        for (HcForm *f = forms->buckets[wanted.hash & (forms->bucket_count - 1)]; f; f = f->next)
+            if (f->hash == wanted.hash && f->ndim == ndim &&
+                memcmp(f->dim, wanted.dim, sizeof f->dim) == 0 &&
+                memcmp(f->stride, wanted.stride, sizeof f->stride) == 0)
+                return f;
+    const HcForm *plain = dense ? NULL : hc_form(forms, ndim, dim, NULL);
+    if (!dense && !plain) return NULL;
+    if (forms->count >= forms->bucket_count && !grow_buckets(forms)) return NULL;
+    HcForm *form = hc_arena_alloc(&forms->arena, sizeof *form);
+    if (!form) return NULL;
+    *form = wanted;
+    form->plain = dense ? form : plain;
+    HcForm **bucket = &forms->buckets[form->hash & (forms->bucket_count - 1)];
+    form->next = *bucket;
+    *bucket = form;
+    forms->count++;
+    return form;
+}

@@ -1,0 +1,46 @@
+/* The tape layer records: it knows tensors, Params and the *type* of an operation, and no operation.
+ *
+ * This file: forms, the interned shapes of a tape. Two tensors of one tape have equal shapes exactly
+ * when the `plain` pointers of their forms are equal. */
+#ifndef HC_TAPE_FORM_H
+#define HC_TAPE_FORM_H
+
+#include "base/arena.h"
+#include "higherc/tensor.h"
+
+typedef struct HcForm HcForm;
+struct HcForm {
+    const HcForm *plain; /* the dense form of the same shape; itself when dense */
+    HcForm *next;        /* in its bucket */
+    uint64_t hash;
+    size_t count;
+    int ndim;
+    size_t dim[HC_MAX_DIMS];
+    size_t stride[HC_MAX_DIMS]; /* in numbers; 0 along expanded axes */
+};
+
+typedef struct HcForms {
+    HcArena arena;
+    HcForm **buckets;
+    size_t bucket_count, count;
+} HcForms;
+
+void hc_forms_init(HcForms *forms, HcBudget *budget);
+void hc_forms_destroy(HcForms *forms);
+/* Forgets all once there are very many; only while no tensor is alive. */
+void hc_forms_trim(HcForms *forms);
+
+/* The form with these sizes and strides (NULL: dense); NULL when out of memory. The count must not
+ * overflow (hc_shape_bytes). Strides of axes of size 1 do not matter and are made the dense ones. */
+const HcForm *hc_form(HcForms *forms, int ndim, const size_t *dim, const size_t *stride);
+
+static inline bool hc_is_dense(const HcForm *form) { return form->plain == form; }
+
+Shape hc_form_shape(const HcForm *form);
+/* "(10, 40)" into text; returns text. */
+#define HC_SHAPE_TEXT 200
+const char *hc_shape_text(Shape shape, char text[HC_SHAPE_TEXT]);
+/* Whether the shape is one, and its bytes fit; *count gets the number of elements. */
+bool hc_shape_valid(Shape shape, size_t item, size_t *count);
+
+#endif

@@ -1,0 +1,131 @@
+/* Grads: gradients of a list of Params, kept apart in one flat buffer. */
+#include <math.h>
+#include <string.h>
+
+#include "tape/param.h"
+
+struct Grads {
+    ParamList params;
+    const HcKernels *k;
+    char *flat;
+    size_t total;   /* numbers in flat */
+    size_t *offset; /* of each Param in flat, in numbers */
+    bool *present;
+};
+
+Grads *grads_create(ParamList params)
+{
+    ParamList copy = hc_params_copy(params, "grads_create");
+    if (!copy.items) return NULL;
+    Grads *grads = hc_alloc_zero(1, sizeof *grads);
+    if (grads) {
+        grads->params = copy;
+        grads->k = hc_kernels(copy.count ? (int)copy.items[0]->dtype : 0);
+        grads->offset = hc_alloc_zero(copy.count, sizeof *grads->offset);
+        grads->present = hc_alloc_zero(copy.count, sizeof *grads->present);
+        for (size_t i = 0; grads->offset && i < copy.count; i++) {
+            grads->offset[i] = grads->total;
+            grads->total += copy.items[i]->count;
+        }
+        grads->flat = hc_alloc_zero(grads->total, grads->k->size);
+        if (grads->offset && grads->present && grads->flat) return grads;
+        grads_destroy(grads);
+    } else {
+        hc_params_free(&copy);
+    }
+    hc_fail_thread(HC_ERR_NOMEM, "grads_create: out of memory");
+    return NULL;
+}
+
+void grads_destroy(Grads *grads)
+{
+    if (!grads) return;
+    hc_params_free(&grads->params);
+    hc_free(grads->flat);
+    hc_free(grads->offset);
+    hc_free(grads->present);
+    hc_free(grads);
+}
+
+void grads_zero(Grads *grads)
+{
+    if (grads && grads->params.count) memset(grads->present, 0, grads->params.count);
+}
+
+static void *place_of(const Grads *grads, size_t i)
+{
+    return grads->flat + grads->offset[i] * grads->k->size;
+}
+
+bool grads_add_to_params(const Grads *grads)
+{
+    if (!grads) return hc_fail_thread(HC_ERR_ARG, "grads_add_to_params: grads is NULL");
+    for (size_t i = 0; i < grads->params.count; i++)
+        if (grads->present[i] && !hc_param_grad_room(grads->params.items[i])) return false;
+    for (size_t i = 0; i < grads->params.count; i++)
+        if (grads->present[i]) hc_param_add_grad(grads->params.items[i], place_of(grads, i));
+    return true;
+}
+
+const void *grads_get(const Grads *grads, size_t index)
+{
+    if (!grads || index >= grads->params.count) {
+        hc_fail_thread(grads ? HC_ERR_RANGE : HC_ERR_ARG, "grads_get: no entry of that index");
+        return NULL;
+    }
+    return grads->present[index] ? place_of(grads, index) : NULL;
+}
+
+void *grads_flat(Grads *grads, size_t *count)
+{
+    if (!grads) {
+        hc_fail_thread(HC_ERR_ARG, "grads_flat: grads is NULL");
+        return NULL;
+    }
+    for (size_t i = 0; i < grads->params.count; i++) {
+        if (!grads->present[i])
+            grads->k->fill(place_of(grads, i), grads->params.items[i]->count, 0);
+        grads->present[i] = true;
+    }
+    if (count) *count = grads->total;
+    return grads->flat;
+}
+
+double grads_clip_norm(Grads *grads, double max_norm)
+{
+    if (!grads || !(max_norm >= 0)) {
+        hc_fail_thread(HC_ERR_ARG, "grads_clip_norm: %s",
+                       grads ? "max_norm must be 0 or more" : "grads is NULL");
+        return NAN;
+    }
+    double sum = 0;
+    for (size_t i = 0; i < grads->params.count; i++)
+        if (grads->present[i])
+            sum += hc_sum_squares(grads->k, place_of(grads, i), grads->params.items[i]->count);
+    double norm = sqrt(sum), factor = max_norm / (norm + 1e-6);
+    for (size_t i = 0; factor < 1 && i < grads->params.count; i++)
+        if (grads->present[i])
+            grads->k->scale(place_of(grads, i), place_of(grads, i), grads->params.items[i]->count,
+                            &factor);
+    return norm;
+}
+
+bool hc_grads_index(const Grads *grads, const Param *param, size_t *index)
+{
+    for (size_t i = 0; i < grads->params.count; i++)
+        if (grads->params.items[i] == param) {
+            *index = i;
+            return true;
+        }
+    return false;
+}
+
+void hc_grads_add(Grads *grads, size_t index, const void *values)
+{
+    size_t count = grads->params.items[index]->count;
+    if (grads->present[index])
+        grads->k->add(place_of(grads, index), place_of(grads, index), 1, values, 1, count, NULL);
+    else
+        grads->k->copy(place_of(grads, index), 1, values, 1, count);
+    grads->present[index] = true;
+}

@@ -1,0 +1,99 @@
+/* The leaves of Params on a tape: a table by address. The tape holds a reference to each Param in it, so
+ * an address cannot come back as another Param; entries not used between two resets are dropped, so a
+ * loop that makes new modules does not collect them. */
+#include <string.h>
+
+#include "tape/param.h"
+
+static size_t slot_of(const HcParamLeaf *leaves, size_t capacity, const Param *param)
+{
+    size_t i = (size_t)((uintptr_t)param >> 6) * (size_t)0x9E3779B97F4A7C15u >> 7;
+    for (i &= capacity - 1; leaves[i].param && leaves[i].param != param;)
+        i = (i + 1) & (capacity - 1);
+    return i;
+}
+
+static bool grow(Tape *tape)
+{
+    size_t capacity = tape->leaf_capacity ? tape->leaf_capacity * 2 : 32;
+    HcParamLeaf *leaves = hc_budget_alloc(&tape->budget, capacity * sizeof *leaves);
+    if (!leaves) return hc_fail_nomem(tape, "param_tensor");
+    memset(leaves, 0, capacity * sizeof *leaves);
+    for (size_t i = 0; i < tape->leaf_capacity; i++)
+        if (tape->leaves[i].param)
+            leaves[slot_of(leaves, capacity, tape->leaves[i].param)] = tape->leaves[i];
+    hc_budget_free(&tape->budget, tape->leaves, tape->leaf_capacity * sizeof *leaves);
+    tape->leaves = leaves;
+    tape->leaf_capacity = capacity;
+    return true;
+}
+
+static bool fresh(const HcParamLeaf *entry)
+{
+    return entry->leaf && hc_alive(entry->leaf) && entry->leaf->serial == entry->serial &&
+           entry->leaf->attr.version == entry->param->cell.version &&
+           tensor_requires_grad(entry->leaf) == !entry->param->frozen;
+}
+
+Tensor *param_tensor(Tape *tape, Param *param)
+{
+    if (!tape || !param) {
+        if (tape ? tape->status == HC_OK && higherc_status() == HC_OK : higherc_status() == HC_OK)
+            hc_fail(tape, HC_ERR_ARG, "param_tensor: the %s is NULL", tape ? "Param" : "tape");
+        return NULL;
+    }
+    if (tape->status != HC_OK) return NULL;
+    if (param->dtype != tape->dtype) {
+        hc_fail(tape, HC_ERR_DTYPE, "param_tensor: '%s' is %s, the tape %s", param->cell.name,
+                param->dtype == HC_F32 ? "f32" : "f64", tape->dtype == HC_F32 ? "f32" : "f64");
+        return NULL;
+    }
+    if (!param->ready) {
+        hc_fail(tape, HC_ERR_STATE, "param_tensor: '%s' is not initialised (module_init, param_set)",
+                param->cell.name);
+        return NULL;
+    }
+    if (tape->leaf_count * 2 >= tape->leaf_capacity && !grow(tape)) return NULL;
+    HcParamLeaf *entry = &tape->leaves[slot_of(tape->leaves, tape->leaf_capacity, param)];
+    if (!entry->param) {
+        *entry = (HcParamLeaf){.param = param_ref(param)};
+        tape->leaf_count++;
+    }
+    entry->used = true;
+    if (fresh(entry)) return entry->leaf;
+    bool was = tape->scratching;
+    tape->scratching = false;
+    Tensor *leaf = hc_emit_leaf(tape, "param_tensor", param->shape, param->data,
+                                param->frozen ? HC_WHY_FROZEN : HC_WHY_NOTHING);
+    tape->scratching = was;
+    if (!leaf) return NULL;
+    leaf->origin = param;
+    leaf->attr.version = param->cell.version;
+    leaf->flags |= HC_NODE_BORROWED;
+    entry->leaf = leaf;
+    entry->serial = leaf->serial;
+    return leaf;
+}
+
+void hc_leaves_reset(Tape *tape)
+{
+    bool stale = false;
+    for (size_t i = 0; i < tape->leaf_capacity; i++) {
+        HcParamLeaf *entry = &tape->leaves[i];
+        if (entry->param && !entry->used) stale = true;
+    }
+    /* Dropping one entry would break chains of the open addressing, so all go at once; those still in
+     * use come back with the next param_tensor. */
+    if (stale) {
+        for (size_t i = 0; i < tape->leaf_capacity; i++) param_unref(tape->leaves[i].param);
+        memset(tape->leaves, 0, tape->leaf_capacity * sizeof *tape->leaves);
+        tape->leaf_count = 0;
+    }
+    for (size_t i = 0; i < tape->leaf_capacity; i++) tape->leaves[i].used = false;
+}
+
+void hc_leaves_free(Tape *tape)
+{
+    for (size_t i = 0; i < tape->leaf_capacity; i++) param_unref(tape->leaves[i].param);
+    hc_budget_free(&tape->budget, tape->leaves, tape->leaf_capacity * sizeof *tape->leaves);
+}

@@ -1,0 +1,134 @@
+/* What an operation is, and a node. A tape node points at its operation's constant descriptor, so the
+ * tape never asks which operation it holds. */
+#ifndef HC_TAPE_OP_H
+#define HC_TAPE_OP_H
+
+#include "kernels/kernels.h"
+#include "tape/form.h"
+
+typedef struct HcOp HcOp;
+typedef struct HcSweep HcSweep; /* grad/sweep.h */
+
+/* An operation's plain attributes. */
+typedef union HcAttr {
+    double real[4];
+    const HcForm *form;
+    struct {
+        uint32_t axes; /* bit i: axis i */
+        bool keep;
+    } reduce;
+    struct {
+        int axis;
+        size_t start, step, size; /* size: of the axis on the other side */
+    } range;
+    struct {
+        bool ta, tb; /* operands read transposed */
+    } product;
+    int axes[HC_MAX_DIMS]; /* a permutation */
+    uint64_t version;      /* a borrowing leaf: that of its cell when it was made */
+} HcAttr;
+
+/* Memory that a leaf borrows and someone may write; the first member of Param. */
+typedef struct HcCell {
+    uint64_t version; /* counts the writes */
+    const char *name;
+} HcCell;
+
+/* Why no gradient flows through a node; the larger number explains more and is passed on. */
+typedef enum HcWhy {
+    HC_WHY_NOTHING,     /* one does flow */
+    HC_WHY_CONSTANT,    /* data */
+    HC_WHY_FROZEN,      /* a frozen Param */
+    HC_WHY_RECORDING,   /* history was off */
+    HC_WHY_NO_GRAPH,    /* a gradient without HC_CREATE_GRAPH */
+    HC_WHY_FIRST_ORDER, /* a gradient in HC_FIRST_ORDER */
+    HC_WHY_EVAL,        /* a step in HC_EVAL */
+    HC_WHY_DETACHED,    /* tensor_detach */
+    HC_WHY_OP,          /* an operation without a derivative */
+    HC_WHY_COPIED       /* copy_initial_weights */
+} HcWhy;
+
+enum {
+    HC_NODE_NEEDS = 1,    /* a gradient flows through it */
+    HC_NODE_SCRATCH = 2,  /* placed in the scratch store, freed by its last holder */
+    HC_NODE_BORROWED = 4, /* reads memory of an HcCell: itself or through aliases */
+    HC_NODE_CONSUME = 8,  /* its last holder hands it over: the next acc may overwrite it */
+    HC_NODE_OWNS = 16     /* a scratch node with a buffer of its own */
+};
+
+#define HC_INLINE_INPUTS 4
+#define HC_CHECK_WORD 0x48634e64u
+
+struct Tensor {
+    const HcOp *op;
+    Tape *tape;
+    const HcForm *form;
+    void *data;
+    union {
+        Tensor *few[HC_INLINE_INPUTS];
+        Tensor **many;
+    } in;
+    uint64_t serial;
+    uint32_t check;
+    uint32_t index; /* on the tape; of a scratch node: its holders */
+    uint32_t nin;
+    uint8_t flags, why;
+    void *origin; /* a borrowing leaf: its HcCell */
+    HcAttr attr;
+};
+
+static inline Tensor *const *hc_inputs(const Tensor *t)
+{
+    return t->nin <= HC_INLINE_INPUTS ? t->in.few : t->in.many;
+}
+
+/* Descriptor flags. */
+enum {
+    HC_OP_ALIAS = 1,  /* the result reads input 0's memory: infer sets data */
+    HC_OP_ACC = 2,    /* takes an optional last input, past `arity`, to which it adds */
+    HC_OP_NODIFF = 4, /* no derivative: no gradient flows through */
+    HC_OP_LEAF = 8    /* no inputs that count: history begins here */
+};
+
+#define HC_READS_OUTPUT 0x80
+
+struct HcOp {
+    const char *name; /* as the public builder's, for messages */
+    unsigned flags;
+    unsigned arity;
+    /* Sets y->form from inputs and attributes, for an alias y->data too. False after hc_fail. */
+    bool (*infer)(Tensor *y);
+    /* Computes y->data from the node alone; where op->flags say ACC, into what is there. */
+    bool (*forward)(Tensor *y);
+    /* Hands each needed input its cotangent (grad/sweep.h), given that of y. Calls builders only. */
+    void (*vjp)(HcSweep *sweep, Tensor *y, Tensor *gy);
+    /* Which values the gradient to input j reads: bit i for input i, HC_READS_OUTPUT for y. */
+    uint8_t reads[HC_INLINE_INPUTS];
+    size_t kernel; /* offset in HcKernels of the elementwise function, for the shared forwards */
+};
+
+/* Runs and records one operation. NULL inputs and errors as tensor.h says. */
+Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin);
+Tensor *hc_emit1(const HcOp *op, const HcAttr *attr, Tensor *x);
+Tensor *hc_emit2(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b);
+/* A leaf of a shape; data NULL: owned and not yet filled, else borrowed. */
+Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why);
+/* The usual checks of an argument for a builder that looks at it before hc_emit: false for NULL
+ * (reported unless an error is there), an expired tensor, or a tape in error. */
+bool hc_check(const char *who, const Tensor *x);
+bool hc_check_all(const char *who, Tensor *const *x, size_t count);
+
+/* For forwards: input j as dense numbers, copied to working memory if it is not, or NULL after
+ * hc_fail. Working memory lives until the forward ends. */
+const void *hc_dense_input(Tensor *y, size_t j);
+void *hc_work(Tensor *y, size_t bytes);
+/* Copies x's numbers, row-major, to `to`. */
+void hc_copy_dense(const Tensor *x, void *to);
+/* For an ACC operation's forward: makes y->data hold the acc input, or zeros without one. */
+void hc_start_from_acc(Tensor *y);
+/* The acc input of a node, or NULL. */
+Tensor *hc_acc_of(const Tensor *y);
+
+extern const HcOp hc_op_leaf;
+
+#endif

@@ -1,0 +1,42 @@
+/* A Param from within. */
+#ifndef HC_TAPE_PARAM_H
+#define HC_TAPE_PARAM_H
+
+#include <stdatomic.h>
+
+#include "tape/tape.h"
+
+struct Param {
+    HcCell cell; /* first: leaves point at it; its name is owned here */
+    atomic_size_t holders;
+    Shape shape;
+    size_t count, item;
+    DType dtype;
+    const HcKernels *k;
+    void *data, *grad;
+    bool ready, has_grad, frozen;
+};
+
+/* A private copy of a caller's list with a reference to each; items NULL after an error. */
+ParamList hc_params_copy(ParamList params, const char *who);
+void hc_params_free(ParamList *params);
+
+bool hc_param_rename(Param *param, const char *name);
+/* In-place writes: call after writing param->data. */
+void hc_param_written(Param *param);
+/* Makes it hold the other type; converts what it holds. */
+bool hc_param_convert(Param *param, DType dtype);
+/* Makes sure the gradient's memory exists, so that adding cannot fail. */
+bool hc_param_grad_room(Param *param);
+/* Adds `count` numbers of its type; the room must be there. */
+void hc_param_add_grad(Param *param, const void *values);
+
+/* The buffer a Grads keeps for a Param, or NULL when it has none for it; room as above. */
+bool hc_grads_index(const Grads *grads, const Param *param, size_t *index);
+void hc_grads_add(Grads *grads, size_t index, const void *values);
+
+/* Scale by min(1, max / (norm + eps)) is shared by grads_clip_norm and optim_clip_grad_norm: the sum of
+ * squares of n numbers. */
+double hc_sum_squares(const HcKernels *k, const void *x, size_t n);
+
+#endif

@@ -1,0 +1,370 @@
+/* Recording: the one place where a node is made. The steps are apart (check, infer, place, forward,
+ * link), so that the same operation can be run with or without history, on the tape's arena or in its
+ * scratch store. */
+#include <string.h>
+
+#include "tape/tape.h"
+
+/* ---- checks --------------------------------------------------------------------------------- */
+
+bool hc_check_all(const char *who, Tensor *const *x, size_t count)
+{
+    Tape *tape = NULL;
+    for (size_t i = 0; i < count && !tape; i++)
+        if (x[i]) tape = x[i]->tape;
+    if (!tape) {
+        if (count > 0 && higherc_status() == HC_OK)
+            hc_fail_thread(HC_ERR_ARG, "%s: a tensor is NULL", who);
+        return false;
+    }
+    if (tape->status != HC_OK) return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!x[i]) return hc_fail(tape, HC_ERR_ARG, "%s: tensor %zu is NULL", who, i + 1);
+        if (!hc_alive(x[i]))
+            return hc_fail(tape, HC_ERR_EXPIRED,
+                           "%s: tensor %zu was freed by a reset or release of its tape", who, i + 1);
+        if (x[i]->tape != tape)
+            return hc_fail(tape, HC_ERR_TAPE, "%s: tensors of two different tapes", who);
+    }
+    return true;
+}
+
+bool hc_check(const char *who, const Tensor *x)
+{
+    return hc_check_all(who, (Tensor *const[]){(Tensor *)(uintptr_t)x}, 1);
+}
+
+/* ---- scratch nodes ---------------------------------------------------------------------------- */
+
+static size_t data_bytes(const Tensor *x)
+{
+    return x->form->plain->count * x->tape->item;
+}
+
+void hc_hold(Tensor *x)
+{
+    if (x && (x->flags & HC_NODE_SCRATCH)) x->index++;
+}
+
+void hc_drop(Tensor *x)
+{
+    while (x && (x->flags & HC_NODE_SCRATCH) && --x->index == 0) {
+        Tape *tape = x->tape;
+        Tensor *base = x->op->flags & HC_OP_ALIAS ? x->in.few[0] : NULL;
+        if (x->flags & HC_NODE_OWNS) hc_scratch_free(&tape->scratch, x->data, data_bytes(x));
+        x->check = 0;
+        hc_scratch_free(&tape->scratch, x, sizeof *x);
+        x = base; /* an alias holds what it reads */
+    }
+}
+
+void hc_drop_born(Tape *tape, size_t from)
+{
+    while (tape->born_count > from) hc_drop(tape->born[--tape->born_count]);
+}
+
+static Tensor *new_scratch_node(Tape *tape, const char *who)
+{
+    Tensor *y = NULL;
+    if (hc_budget_grow(&tape->budget, (void **)&tape->born, &tape->born_capacity, tape->born_count,
+                       tape->born_count + 1, sizeof *tape->born))
+        y = hc_scratch_alloc(&tape->scratch, sizeof *y);
+    if (!y) {
+        hc_fail_nomem(tape, who);
+        return NULL;
+    }
+    y->flags = HC_NODE_SCRATCH;
+    y->index = 1;
+    return y;
+}
+
+/* ---- nodes on the tape --------------------------------------------------------------------------- */
+
+static Tensor *new_tape_node(Tape *tape, const char *who)
+{
+    if (tape->count >> tape->chunk_shift == tape->chunk_count) {
+        size_t bytes = sizeof(Tensor) << tape->chunk_shift;
+        Tensor *chunk = NULL;
+        if (tape->count < UINT32_MAX &&
+            hc_budget_grow(&tape->budget, (void **)&tape->chunks, &tape->chunk_capacity,
+                           tape->chunk_count, tape->chunk_count + 1, sizeof *tape->chunks))
+            chunk = hc_budget_alloc(&tape->budget, bytes);
+        if (!chunk) {
+            hc_fail_nomem(tape, who);
+            return NULL;
+        }
+        memset(chunk, 0, bytes);
+        tape->chunks[tape->chunk_count++] = chunk;
+    }
+    Tensor *y = hc_node(tape, tape->count);
+    y->flags = 0;
+    y->index = (uint32_t)tape->count;
+    return y;
+}
+
+/* ---- the steps ------------------------------------------------------------------------------------- */
+
+static bool put_inputs(Tensor *y, Tensor *const *in, size_t nin)
+{
+    y->nin = (uint32_t)nin;
+    if (nin <= HC_INLINE_INPUTS) {
+        for (size_t i = 0; i < nin; i++) y->in.few[i] = in[i];
+        return true;
+    }
+    y->in.many = hc_tape_alloc(y->tape, nin * sizeof *in, y->op->name);
+    if (y->in.many) memcpy(y->in.many, in, nin * sizeof *in);
+    return y->in.many != NULL;
+}
+
+Tensor *hc_acc_of(const Tensor *y)
+{
+    return (y->op->flags & HC_OP_ACC) && y->nin > y->op->arity ? hc_inputs(y)[y->op->arity] : NULL;
+}
+
+static bool place(Tensor *y)
+{
+    if (y->op->flags & HC_OP_ALIAS) {
+        Tensor *base = y->in.few[0];
+        y->flags |= base->flags & HC_NODE_BORROWED;
+        if (y->flags & HC_NODE_SCRATCH) hc_hold(base);
+        return true;
+    }
+    y->form = y->form->plain;
+    Tensor *acc = hc_acc_of(y);
+    if (acc && (acc->flags & HC_NODE_CONSUME) && (acc->flags & HC_NODE_OWNS) &&
+        (y->flags & HC_NODE_SCRATCH)) {
+        acc->flags &= (uint8_t)~(HC_NODE_OWNS | HC_NODE_CONSUME);
+        y->data = acc->data;
+        y->flags |= HC_NODE_OWNS;
+        return true;
+    }
+    if (y->flags & HC_NODE_SCRATCH) {
+        y->data = hc_scratch_alloc(&y->tape->scratch, data_bytes(y));
+        if (!y->data) return hc_fail_nomem(y->tape, y->op->name);
+        y->flags |= HC_NODE_OWNS;
+        return true;
+    }
+    y->data = hc_tape_alloc(y->tape, data_bytes(y), y->op->name);
+    return y->data != NULL;
+}
+
+static void free_work(Tape *tape)
+{
+    while (tape->work_count > 0) {
+        tape->work_count--;
+        hc_scratch_free(&tape->scratch, tape->work[tape->work_count].buffer,
+                        tape->work[tape->work_count].bytes);
+    }
+}
+
+static bool has_nan(const Tensor *x)
+{
+    return hc_is_dense(x->form) && x->tape->k->has_nan(x->data, x->form->count);
+}
+
+static bool forward(Tensor *y)
+{
+    if (y->op->flags & HC_OP_ALIAS) return true;
+    bool done = y->op->forward(y);
+    free_work(y->tape);
+    if (!done || !y->tape->check_nan || !has_nan(y)) return done;
+    for (uint32_t i = 0; i < y->nin; i++)
+        if (has_nan(hc_inputs(y)[i])) return true;
+    return hc_fail(y->tape, HC_ERR_NAN, "%s: made a NaN out of inputs without one", y->op->name);
+}
+
+static void link(Tensor *y)
+{
+    bool needed = false;
+    uint8_t why = y->nin ? HC_WHY_CONSTANT : y->why;
+    for (uint32_t i = 0; i < y->nin; i++) {
+        const Tensor *x = hc_inputs(y)[i];
+        if (x->flags & HC_NODE_NEEDS)
+            needed = true;
+        else if (x->why > why)
+            why = x->why;
+    }
+    bool records = y->tape->recording && !(y->flags & HC_NODE_SCRATCH);
+    if (needed && !(y->op->flags & HC_OP_NODIFF) && records) {
+        y->flags |= HC_NODE_NEEDS;
+        why = HC_WHY_NOTHING;
+    } else if (needed) {
+        uint8_t cause = y->op->flags & HC_OP_NODIFF ? HC_WHY_OP : HC_WHY_RECORDING;
+        if (cause > why) why = cause;
+    }
+    y->why = why;
+}
+
+Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin)
+{
+    if (!hc_check_all(op->name, in, nin)) return NULL;
+    Tape *tape = in[0]->tape;
+    HcPosition before = tape->data.top;
+    Tensor *y = tape->scratching ? new_scratch_node(tape, op->name) : new_tape_node(tape, op->name);
+    if (!y) return NULL;
+    y->op = op;
+    y->tape = tape;
+    y->origin = NULL;
+    y->why = HC_WHY_NOTHING;
+    if (attr) y->attr = *attr;
+    if (put_inputs(y, in, nin) && op->infer(y) && place(y)) {
+        if (forward(y)) {
+            link(y);
+            y->check = HC_CHECK_WORD;
+            y->serial = ++tape->serial;
+            if (y->flags & HC_NODE_SCRATCH)
+                tape->born[tape->born_count++] = y;
+            else
+                tape->count++;
+            return y;
+        }
+        if (y->flags & HC_NODE_SCRATCH) {
+            hc_drop(y);
+            return NULL;
+        }
+    } else if (y->flags & HC_NODE_SCRATCH) {
+        hc_scratch_free(&tape->scratch, y, sizeof *y);
+        return NULL;
+    }
+    y->check = 0;
+    hc_arena_rewind(&tape->data, before);
+    return NULL;
+}
+
+Tensor *hc_emit1(const HcOp *op, const HcAttr *attr, Tensor *x)
+{
+    return hc_emit(op, attr, &x, 1);
+}
+
+Tensor *hc_emit2(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b)
+{
+    return hc_emit(op, attr, (Tensor *[]){a, b}, 2);
+}
+
+Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why)
+{
+    if (!tape) {
+        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the tape is NULL", who);
+        return NULL;
+    }
+    if (tape->status != HC_OK) return NULL;
+    size_t count;
+    if (!hc_shape_valid(shape, tape->item, &count)) {
+        char text[HC_SHAPE_TEXT];
+        hc_fail(tape, HC_ERR_SHAPE, "%s: %s is no shape of a tensor: 0 to 8 sizes that fit memory",
+                who, hc_shape_text(shape, text));
+        return NULL;
+    }
+    const HcForm *form = hc_form(&tape->forms, shape.ndim, shape.dim, NULL);
+    if (!form) {
+        hc_fail_nomem(tape, who);
+        return NULL;
+    }
+    HcPosition before = tape->data.top;
+    Tensor *y = tape->scratching ? new_scratch_node(tape, who) : new_tape_node(tape, who);
+    if (!y) return NULL;
+    y->op = &hc_op_leaf;
+    y->tape = tape;
+    y->form = form;
+    y->origin = NULL;
+    y->nin = 0;
+    y->data = data;
+    y->why = (uint8_t)why;
+    if (why == HC_WHY_NOTHING) y->flags |= HC_NODE_NEEDS;
+    if (!data && !place(y)) {
+        if (y->flags & HC_NODE_SCRATCH) hc_scratch_free(&tape->scratch, y, sizeof *y);
+        hc_arena_rewind(&tape->data, before);
+        return NULL;
+    }
+    y->check = HC_CHECK_WORD;
+    y->serial = ++tape->serial;
+    if (y->flags & HC_NODE_SCRATCH)
+        tape->born[tape->born_count++] = y;
+    else
+        tape->count++;
+    return y;
+}
+
+/* ---- what forwards use --------------------------------------------------------------------------------- */
+
+void *hc_work(Tensor *y, size_t bytes)
+{
+    Tape *tape = y->tape;
+    void *buffer = tape->work_count < HC_MOST_WORK ? hc_scratch_alloc(&tape->scratch, bytes) : NULL;
+    if (!buffer) {
+        hc_fail_nomem(tape, y->op->name);
+        return NULL;
+    }
+    tape->work[tape->work_count].buffer = buffer;
+    tape->work[tape->work_count++].bytes = bytes;
+    return buffer;
+}
+
+const void *hc_dense_input(Tensor *y, size_t j)
+{
+    Tensor *x = hc_inputs(y)[j];
+    if (hc_is_dense(x->form)) return x->data;
+    void *copy = hc_work(y, data_bytes(x));
+    if (copy) hc_copy_dense(x, copy);
+    return copy;
+}
+
+void hc_copy_dense(const Tensor *x, void *to)
+{
+    const HcForm *f = x->form;
+    const HcKernels *k = x->tape->k;
+    size_t item = x->tape->item;
+    if (f->count == 0) return;
+    if (hc_is_dense(f)) {
+        k->copy(to, 1, x->data, 1, f->count);
+        return;
+    }
+    int last = f->ndim - 1;
+    /* A transposed matrix behind leading axes goes block by block. */
+    bool turned = last >= 1 && f->stride[last - 1] == 1 && f->stride[last] == f->dim[last - 1];
+    int outer = turned ? last - 1 : last;
+    size_t piece = turned ? f->dim[last - 1] * f->dim[last] : f->dim[last];
+    size_t at[HC_MAX_DIMS] = {0}, offset = 0;
+    for (char *out = to;; out += piece * item) {
+        const char *from = (const char *)x->data + offset * item;
+        if (turned)
+            k->transpose(out, from, f->dim[last - 1], f->dim[last]);
+        else
+            k->copy(out, 1, from, f->stride[last], piece);
+        int axis = outer - 1;
+        for (; axis >= 0; axis--) {
+            offset += f->stride[axis];
+            if (++at[axis] < f->dim[axis]) break;
+            offset -= f->stride[axis] * f->dim[axis];
+            at[axis] = 0;
+        }
+        if (axis < 0) return;
+    }
+}
+
+void hc_start_from_acc(Tensor *y)
+{
+    const Tensor *acc = hc_acc_of(y);
+    if (!acc)
+        y->tape->k->fill(y->data, y->form->count, 0);
+    else if (acc->data != y->data)
+        hc_copy_dense(acc, y->data);
+}
+
+Tensor *hc_keep(Tensor *x, HcWhy why)
+{
+    if (!x || !(x->flags & HC_NODE_SCRATCH)) return x;
+    bool was = x->tape->scratching;
+    x->tape->scratching = false;
+    Tensor *kept = hc_emit_leaf(x->tape, "tensor_grad", hc_form_shape(x->form), NULL, why);
+    x->tape->scratching = was;
+    if (kept) hc_copy_dense(x, kept->data);
+    return kept;
+}
+
+const HcCell *hc_cell(const Tensor *x, uint64_t *version)
+{
+    while (!x->origin) x = x->in.few[0];
+    *version = x->attr.version;
+    return x->origin;
+}

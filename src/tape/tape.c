@@ -1,0 +1,245 @@
+/* The tape: its life, its error, marks and releases. */
+#include "tape/tape.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#ifndef HC_BLOCK_BYTES
+#define HC_BLOCK_BYTES 65536
+#endif
+
+bool hc_fail(Tape *tape, HcStatus status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    if (tape && tape->status == HC_OK) {
+        va_list again;
+        va_copy(again, arguments);
+        tape->status = status;
+        vsnprintf(tape->message, sizeof tape->message, format, again);
+        va_end(again);
+    }
+    hc_fail_thread_v(status, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool hc_fail_nomem(Tape *tape, const char *who)
+{
+    if (tape && tape->budget.limit != SIZE_MAX)
+        return hc_fail(tape, HC_ERR_NOMEM, "%s: out of memory (the tape may hold %zu bytes)", who,
+                       tape->budget.limit);
+    return hc_fail(tape, HC_ERR_NOMEM, "%s: out of memory", who);
+}
+
+TapeOptions tape_options(DType dtype)
+{
+    return (TapeOptions){.dtype = dtype, .max_bytes = SIZE_MAX, .block_bytes = HC_BLOCK_BYTES};
+}
+
+Tape *tape_create(DType dtype)
+{
+    return tape_create_with(tape_options(dtype));
+}
+
+Tape *tape_create_with(TapeOptions options)
+{
+    if (options.dtype != HC_F32 && options.dtype != HC_F64) {
+        hc_fail_thread(HC_ERR_ARG, "tape_create: %d is no type", (int)options.dtype);
+        return NULL;
+    }
+    Tape *tape = hc_alloc_zero(1, sizeof *tape);
+    if (!tape) {
+        hc_fail_thread(HC_ERR_NOMEM, "tape_create: out of memory");
+        return NULL;
+    }
+    size_t block = options.block_bytes < 1024 ? 1024 : options.block_bytes;
+    tape->k = hc_kernels((int)options.dtype);
+    tape->item = tape->k->size;
+    tape->dtype = options.dtype;
+    tape->recording = true;
+    tape->check_nan = options.check_nan;
+    tape->never_reuse = options.never_reuse;
+    tape->budget.limit = options.max_bytes;
+    tape->rng = rng_seed(0);
+    while (((size_t)2 << tape->chunk_shift) * sizeof(Tensor) <= block && tape->chunk_shift < 16)
+        tape->chunk_shift++;
+    hc_arena_init(&tape->data, &tape->budget, block);
+    hc_scratch_init(&tape->scratch, &tape->budget, block);
+    hc_forms_init(&tape->forms, &tape->budget);
+    return tape;
+}
+
+static size_t chunk_bytes(const Tape *tape)
+{
+    return sizeof(Tensor) << tape->chunk_shift;
+}
+
+void tape_destroy(Tape *tape)
+{
+    if (!tape) return;
+    hc_leaves_free(tape);
+    if (tape->free_sweeps) tape->free_sweeps(tape);
+    for (size_t i = 0; i < tape->chunk_count; i++)
+        hc_budget_free(&tape->budget, tape->chunks[i], chunk_bytes(tape));
+    hc_budget_free(&tape->budget, tape->chunks, tape->chunk_capacity * sizeof *tape->chunks);
+    hc_budget_free(&tape->budget, tape->born, tape->born_capacity * sizeof *tape->born);
+    hc_arena_destroy(&tape->data);
+    hc_scratch_destroy(&tape->scratch);
+    hc_forms_destroy(&tape->forms);
+    hc_free(tape);
+}
+
+DType tape_dtype(const Tape *tape)
+{
+    return tape ? tape->dtype : HC_F32;
+}
+
+static size_t live_bytes(const Tape *tape)
+{
+    return tape->count * sizeof(Tensor) + hc_arena_live(&tape->data);
+}
+
+static void note_peak(Tape *tape)
+{
+    size_t live = live_bytes(tape);
+    if (live > tape->peak) tape->peak = live;
+}
+
+/* Takes the top back. Where addresses are never used again, the nodes stay and only stop being
+ * tensors. */
+static void cut(Tape *tape, size_t count, HcPosition place)
+{
+    note_peak(tape);
+    if (tape->never_reuse) {
+        for (size_t i = count; i < tape->count; i++) hc_node(tape, i)->check = 0;
+        return;
+    }
+    tape->count = count;
+    hc_arena_rewind(&tape->data, place);
+}
+
+void tape_reset(Tape *tape)
+{
+    if (!tape) return;
+    cut(tape, 0, (HcPosition){0, 0});
+    tape->scopes = NULL;
+    tape->resets++;
+    hc_leaves_reset(tape);
+    if (!tape->never_reuse) hc_forms_trim(&tape->forms);
+}
+
+TapeMark tape_mark(Tape *tape)
+{
+    if (!tape) {
+        hc_fail_thread(HC_ERR_ARG, "tape_mark: the tape is NULL");
+        return (TapeMark){.tape = 0};
+    }
+    return (TapeMark){.tape = (uint64_t)(uintptr_t)tape,
+                      .last = tape->count ? hc_node(tape, tape->count - 1)->serial : tape->resets,
+                      .nodes = tape->count,
+                      .block = tape->data.top.block,
+                      .offset = tape->data.top.offset};
+}
+
+static bool mark_holds(const Tape *tape, const TapeMark *mark)
+{
+    if (mark->nodes > tape->count) return false;
+    if (mark->nodes == 0) return mark->last == tape->resets;
+    const Tensor *last = hc_node(tape, mark->nodes - 1);
+    return last->serial == mark->last && hc_alive(last);
+}
+
+bool tape_release(Tape *tape, TapeMark mark)
+{
+    if (!tape) return hc_fail_thread(HC_ERR_ARG, "tape_release: the tape is NULL");
+    if (mark.tape != (uint64_t)(uintptr_t)tape)
+        return hc_fail(tape, HC_ERR_TAPE, "tape_release: the mark is of another tape");
+    HcPosition place = {mark.block, mark.offset};
+    if (!mark_holds(tape, &mark) || hc_position_before(tape->data.top, place))
+        return hc_fail(tape, HC_ERR_EXPIRED,
+                       "tape_release: the mark has expired: the tape was reset, or released below "
+                       "it, since");
+    cut(tape, mark.nodes, place);
+    while (tape->scopes && hc_position_before(place, tape->scopes->place))
+        tape->scopes = tape->scopes->next;
+    for (HcScope *s = tape->scopes; s; s = s->next) s->release(s, mark.nodes, place);
+    return true;
+}
+
+void tape_trim(Tape *tape)
+{
+    if (!tape) return;
+    hc_arena_trim(&tape->data);
+    hc_scratch_trim(&tape->scratch);
+    size_t kept = (tape->count + ((size_t)1 << tape->chunk_shift) - 1) >> tape->chunk_shift;
+    while (tape->chunk_count > kept)
+        hc_budget_free(&tape->budget, tape->chunks[--tape->chunk_count], chunk_bytes(tape));
+}
+
+HcStatus tape_status(const Tape *tape)
+{
+    return tape ? tape->status : HC_OK;
+}
+
+const char *tape_error(const Tape *tape)
+{
+    return tape && tape->status != HC_OK ? tape->message : NULL;
+}
+
+void tape_clear_error(Tape *tape)
+{
+    if (tape) tape->status = HC_OK;
+}
+
+TapeStats tape_stats(const Tape *tape)
+{
+    if (!tape) return (TapeStats){.nodes = 0};
+    size_t live = live_bytes(tape);
+    return (TapeStats){.nodes = tape->count,
+                       .live_bytes = live,
+                       .peak_bytes = live > tape->peak ? live : tape->peak,
+                       .reserved_bytes = tape->budget.used,
+                       .mallocs = tape->budget.calls};
+}
+
+void tape_seed(Tape *tape, uint64_t seed)
+{
+    if (tape) tape->rng = rng_seed(seed);
+}
+
+bool tape_set_recording(Tape *tape, bool on)
+{
+    if (!tape) return false;
+    bool was = tape->recording;
+    tape->recording = on;
+    return was;
+}
+
+bool tape_recording(const Tape *tape)
+{
+    return tape && tape->recording;
+}
+
+bool tape_check_nan(Tape *tape, bool on)
+{
+    if (!tape) return false;
+    bool was = tape->check_nan;
+    tape->check_nan = on;
+    return was;
+}
+
+void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who)
+{
+    void *memory = hc_arena_alloc(&tape->data, bytes);
+    if (!memory) hc_fail_nomem(tape, who);
+    return memory;
+}
+
+void hc_tape_add_scope(Tape *tape, HcScope *scope)
+{
+    scope->born = tape->count;
+    scope->place = tape->data.top;
+    scope->next = tape->scopes;
+    tape->scopes = scope;
+}

@@ -1,0 +1,101 @@
+/* A tape from within. */
+#ifndef HC_TAPE_TAPE_H
+#define HC_TAPE_TAPE_H
+
+#include "base/status.h"
+#include "higherc/param.h"
+#include "tape/op.h"
+
+/* An object on the tape that must hear of releases (functional modules, differentiable optimizers).
+ * release runs after the tape's top went back to `nodes`; memory above is still intact. It may emit
+ * nodes: their memory was just freed, so that cannot fail for want of it. */
+typedef struct HcScope HcScope;
+struct HcScope {
+    HcScope *next; /* older */
+    size_t born;   /* nodes on the tape when it was made */
+    HcPosition place;
+    void (*release)(HcScope *scope, size_t nodes, HcPosition place);
+};
+
+/* The leaf of a Param on this tape. The tape holds a reference to the Param meanwhile. */
+typedef struct HcParamLeaf {
+    Param *param;
+    Tensor *leaf;
+    uint64_t serial; /* of the leaf, since its node may be taken by another tensor */
+    bool used;       /* since the last reset */
+} HcParamLeaf;
+
+/* Working memory of one sweep; nested sweeps take the next one. */
+typedef struct HcSweepSpace HcSweepSpace;
+
+#define HC_MOST_WORK 8
+
+struct Tape {
+    const HcKernels *k;
+    size_t item; /* bytes of a number */
+    DType dtype;
+    bool recording, check_nan, never_reuse, scratching;
+    HcStatus status;
+    uint64_t serial; /* of the last tensor made */
+    uint64_t resets;
+    size_t count; /* nodes */
+    Tensor **chunks;
+    size_t chunk_count, chunk_capacity;
+    unsigned chunk_shift;
+    HcBudget budget;
+    HcArena data;
+    HcForms forms;
+    HcScratch scratch;
+    HcScope *scopes;
+    HcParamLeaf *leaves; /* open addressing, by the Param's address */
+    size_t leaf_count, leaf_capacity;
+    HcSweepSpace *sweeps;
+    void (*free_sweeps)(Tape *tape);
+    Tensor **born; /* scratch nodes made and not yet dropped by their maker */
+    size_t born_count, born_capacity;
+    struct {
+        void *buffer;
+        size_t bytes;
+    } work[HC_MOST_WORK];
+    size_t work_count;
+    size_t peak;
+    Rng rng;
+    char message[HC_MESSAGE_SIZE];
+};
+
+/* Keeps an error on the tape (NULL: only in the thread), unless it holds one. Returns false. */
+bool hc_fail(Tape *tape, HcStatus status, const char *format, ...) HC_PRINTF(3, 4);
+bool hc_fail_nomem(Tape *tape, const char *who);
+
+static inline Tensor *hc_node(const Tape *tape, size_t index)
+{
+    return tape->chunks[index >> tape->chunk_shift] +
+           (index & (((size_t)1 << tape->chunk_shift) - 1));
+}
+
+/* Whether x is still on its tape. */
+static inline bool hc_alive(const Tensor *x)
+{
+    return x->check == HC_CHECK_WORD &&
+           ((x->flags & HC_NODE_SCRATCH) || x->index < x->tape->count);
+}
+
+/* Memory that lives as tensors do; NULL after hc_fail. */
+void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who);
+void hc_tape_add_scope(Tape *tape, HcScope *scope);
+
+/* Scratch nodes. hold and drop count holders; the last drop frees. */
+void hc_hold(Tensor *x);
+void hc_drop(Tensor *x);
+/* Drops the maker's hold on all scratch nodes made since there were `from`. */
+void hc_drop_born(Tape *tape, size_t from);
+/* A scratch tensor's numbers as a constant on the tape; any other tensor as it is. */
+Tensor *hc_keep(Tensor *x, HcWhy why);
+
+/* Drops the references to Params whose leaves were not asked for since the last reset. */
+void hc_leaves_reset(Tape *tape);
+void hc_leaves_free(Tape *tape);
+/* The cell whose memory x reads, and the version it had, for a node with HC_NODE_BORROWED. */
+const HcCell *hc_cell(const Tensor *x, uint64_t *version);
+
+#endif

@@ -1,0 +1,250 @@
+/* Tensors made from data, and read back. */
+#include <math.h>
+#include <string.h>
+
+#include "tape/tape.h"
+
+const HcOp hc_op_leaf = {.name = "tensor", .flags = HC_OP_LEAF};
+
+/* The kernel that matches the host type. */
+Tensor *tensor_from_f32(Tape *tape, Shape shape, const float *values)
+{
+    size_t count = shape_count(shape);
+    if (tape && !values && count > 0) {
+        hc_fail(tape, HC_ERR_ARG, "tensor_from_f32: values is NULL");
+        return NULL;
+    }
+    Tensor *y = hc_emit_leaf(tape, "tensor_from_f32", shape, NULL, HC_WHY_CONSTANT);
+    if (y && count) tape->k->from_f32(y->data, values, count);
+    return y;
+}
+
+Tensor *tensor_from_f64(Tape *tape, Shape shape, const double *values)
+{
+    size_t count = shape_count(shape);
+    if (tape && !values && count > 0) {
+        hc_fail(tape, HC_ERR_ARG, "tensor_from_f64: values is NULL");
+        return NULL;
+    }
+    Tensor *y = hc_emit_leaf(tape, "tensor_from_f64", shape, NULL, HC_WHY_CONSTANT);
+    if (y && count) tape->k->from_f64(y->data, values, count);
+    return y;
+}
+
+Tensor *tensor_from_i64(Tape *tape, Shape shape, const int64_t *values)
+{
+    size_t count = shape_count(shape);
+    if (tape && !values && count > 0) {
+        hc_fail(tape, HC_ERR_ARG, "tensor_from_i64: values is NULL");
+        return NULL;
+    }
+    int64_t limit = tape && tape->dtype == HC_F32 ? (int64_t)1 << 24 : (int64_t)1 << 53;
+    for (size_t i = 0; tape && count != SIZE_MAX && i < count; i++)
+        if (values[i] > limit || values[i] < -limit) {
+            hc_fail(tape, HC_ERR_RANGE, "tensor_from_i64: %lld at %zu is not exact in this type",
+                    (long long)values[i], i);
+            return NULL;
+        }
+    Tensor *y = hc_emit_leaf(tape, "tensor_from_i64", shape, NULL, HC_WHY_CONSTANT);
+    for (size_t i = 0; y && i < count; i++) {
+        double value = (double)values[i];
+        tape->k->from_f64((char *)y->data + i * tape->item, &value, 1);
+    }
+    return y;
+}
+
+Tensor *tensor_borrow(Tape *tape, Shape shape, const void *values)
+{
+    static char nothing;
+    if (tape && !values && shape_count(shape) > 0) {
+        hc_fail(tape, HC_ERR_ARG, "tensor_borrow: values is NULL");
+        return NULL;
+    }
+    /* No operation writes an input; the cast only lets one field hold both kinds of memory. */
+    void *data = values ? (void *)(uintptr_t)values : &nothing;
+    return hc_emit_leaf(tape, "tensor_borrow", shape, data, HC_WHY_CONSTANT);
+}
+
+static Tensor *filled(Tape *tape, const char *who, Shape shape, double value)
+{
+    Tensor *y = hc_emit_leaf(tape, who, shape, NULL, HC_WHY_CONSTANT);
+    if (y) tape->k->fill(y->data, y->form->count, value);
+    return y;
+}
+
+Tensor *tensor_zeros(Tape *tape, Shape shape)
+{
+    return filled(tape, "tensor_zeros", shape, 0);
+}
+
+Tensor *tensor_ones(Tape *tape, Shape shape)
+{
+    return filled(tape, "tensor_ones", shape, 1);
+}
+
+Tensor *tensor_full(Tape *tape, Shape shape, double value)
+{
+    return filled(tape, "tensor_full", shape, value);
+}
+
+Tensor *tensor_scalar(Tape *tape, double value)
+{
+    return filled(tape, "tensor_scalar", shape_scalar(), value);
+}
+
+/* A tensor whose numbers are a + b draw(rng). */
+static Tensor *drawn(Tape *tape, const char *who, Shape shape, double a, double b, Rng *rng,
+                     double (*draw)(Rng *))
+{
+    if (tape && !rng) {
+        hc_fail(tape, HC_ERR_ARG, "%s: the stream is NULL", who);
+        return NULL;
+    }
+    Tensor *y = hc_emit_leaf(tape, who, shape, NULL, HC_WHY_CONSTANT);
+    for (size_t i = 0; y && i < y->form->count; i++) {
+        double value = a + b * draw(rng);
+        tape->k->from_f64((char *)y->data + i * tape->item, &value, 1);
+    }
+    return y;
+}
+
+Tensor *tensor_uniform(Tape *tape, Shape shape, double low, double high, Rng *rng)
+{
+    return drawn(tape, "tensor_uniform", shape, low, high - low, rng, rng_uniform);
+}
+
+Tensor *tensor_normal(Tape *tape, Shape shape, double mean, double deviation, Rng *rng)
+{
+    return drawn(tape, "tensor_normal", shape, mean, deviation, rng, rng_normal);
+}
+
+Tensor *tensor_arange(Tape *tape, double start, double stop, double step)
+{
+    double count = ceil((stop - start) / step);
+    if (!(step != 0) || !(fabs(count) < 0x1p52)) {
+        hc_fail(tape, HC_ERR_ARG, "tensor_arange: no %g, %g ... up to %g", start, start + step, stop);
+        return NULL;
+    }
+    Shape shape = shape1(count > 0 ? (size_t)count : 0);
+    Tensor *y = hc_emit_leaf(tape, "tensor_arange", shape, NULL, HC_WHY_CONSTANT);
+    for (size_t i = 0; y && i < y->form->count; i++) {
+        double value = start + (double)i * step;
+        tape->k->from_f64((char *)y->data + i * tape->item, &value, 1);
+    }
+    return y;
+}
+
+Shape tensor_shape(const Tensor *x)
+{
+    return x ? hc_form_shape(x->form) : shape_of(NULL, -1);
+}
+
+int tensor_ndim(const Tensor *x)
+{
+    return x ? x->form->ndim : -1;
+}
+
+size_t tensor_dim(const Tensor *x, int axis)
+{
+    if (!x) return 0;
+    int i = axis < 0 ? axis + x->form->ndim : axis;
+    return i >= 0 && i < x->form->ndim ? x->form->dim[i] : 0;
+}
+
+size_t tensor_count(const Tensor *x)
+{
+    return x ? x->form->count : 0;
+}
+
+DType tensor_dtype(const Tensor *x)
+{
+    return x ? x->tape->dtype : HC_F32;
+}
+
+Tape *tensor_tape(const Tensor *x)
+{
+    return x ? x->tape : NULL;
+}
+
+uint64_t tensor_serial(const Tensor *x)
+{
+    return x ? x->serial : 0;
+}
+
+const void *tensor_data(Tensor *x)
+{
+    if (!hc_check("tensor_data", x)) return NULL;
+    if (hc_is_dense(x->form)) return x->data;
+    size_t bytes = x->form->count * x->tape->item;
+    /* A copy, which lives as long as what is made now; a view knows no better place for it. */
+    void *copy = hc_tape_alloc(x->tape, bytes, "tensor_data");
+    if (copy) hc_copy_dense(x, copy);
+    return copy;
+}
+
+double tensor_item(Tensor *x)
+{
+    if (!hc_check("tensor_item", x)) return NAN;
+    if (x->form->count != 1) {
+        char text[HC_SHAPE_TEXT];
+        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_item: %s has not one element",
+                hc_shape_text(hc_form_shape(x->form), text));
+        return NAN;
+    }
+    double value;
+    x->tape->k->to_f64(&value, x->data, 1);
+    return value;
+}
+
+/* x's numbers, dense, in working memory to be freed where that is not NULL. */
+static const void *readable(Tensor *x, const char *who, const void *values, size_t count, void **work)
+{
+    *work = NULL;
+    if (!hc_check(who, x)) return NULL;
+    if (count != x->form->count || (!values && count > 0)) {
+        hc_fail(x->tape, values ? HC_ERR_SHAPE : HC_ERR_ARG,
+                "%s: room for %zu numbers, the tensor has %zu", who, values ? count : 0,
+                x->form->count);
+        return NULL;
+    }
+    if (hc_is_dense(x->form)) return x->data;
+    *work = hc_scratch_alloc(&x->tape->scratch, count * x->tape->item);
+    if (!*work)
+        hc_fail_nomem(x->tape, who);
+    else
+        hc_copy_dense(x, *work);
+    return *work;
+}
+
+bool tensor_copy_to_f32(Tensor *x, float *values, size_t count)
+{
+    void *work;
+    const void *from = readable(x, "tensor_copy_to_f32", values, count, &work);
+    if (!from) return false;
+    if (count) x->tape->k->to_f32(values, from, count);
+    hc_scratch_free(&x->tape->scratch, work, count * x->tape->item);
+    return true;
+}
+
+bool tensor_copy_to_f64(Tensor *x, double *values, size_t count)
+{
+    void *work;
+    const void *from = readable(x, "tensor_copy_to_f64", values, count, &work);
+    if (!from) return false;
+    if (count) x->tape->k->to_f64(values, from, count);
+    hc_scratch_free(&x->tape->scratch, work, count * x->tape->item);
+    return true;
+}
+
+bool tensor_requires_grad(const Tensor *x)
+{
+    return x && (x->flags & HC_NODE_NEEDS);
+}
+
+Tensor *tensor_leaf(Tensor *x)
+{
+    if (!hc_check("tensor_leaf", x)) return NULL;
+    Tensor *y = hc_emit_leaf(x->tape, "tensor_leaf", hc_form_shape(x->form), NULL, HC_WHY_NOTHING);
+    if (y) hc_copy_dense(x, y->data);
+    return y;
+}

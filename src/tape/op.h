@@ -131,4 +131,16 @@ Tensor *hc_acc_of(const Tensor *y);
 
 extern const HcOp hc_op_leaf;
 
+/* ---- for vjp rules; defined by the grad layer -------------------------------------------------- */
+
+/* Whether input j wants a cotangent. */
+bool hc_needs(const HcSweep *sweep, unsigned j);
+/* Adds g, or c g, to the cotangent of input j. A NULL g (after an error, or a zero) adds nothing. */
+void hc_give(HcSweep *sweep, unsigned j, Tensor *g);
+void hc_give_scaled(HcSweep *sweep, unsigned j, Tensor *g, double c);
+/* For operations that accumulate: takes what is there already (or NULL), to be handed as acc to one
+ * operation whose result goes to hc_set. */
+Tensor *hc_take(HcSweep *sweep, unsigned j);
+void hc_set(HcSweep *sweep, unsigned j, Tensor *g);
+
 #endif

@@ -1,0 +1,204 @@
+/* What elementwise operations share: broadcasting, and running a kernel over operands of any strides. */
+#include <string.h>
+
+#include "ops/ops.h"
+
+bool hc_infer_same(Tensor *y)
+{
+    y->form = hc_inputs(y)[0]->form->plain;
+    return true;
+}
+
+/* If axes [from, ndim) of the form are one run: its stride, 0 or 1; else -1. */
+static int run_stride(const HcForm *form, int from)
+{
+    size_t step = 1;
+    bool zero = true, one = true;
+    for (int i = form->ndim - 1; i >= from; i--) {
+        if (form->dim[i] == 1) continue;
+        if (form->stride[i] != 0) zero = false;
+        if (form->stride[i] != step) one = false;
+        step *= form->dim[i];
+    }
+    return one ? 1 : zero ? 0 : -1;
+}
+
+/* An operand as a loop over runs sees it. */
+typedef struct Operand {
+    const char *data;
+    const HcForm *form;
+    size_t stride; /* within a run */
+} Operand;
+
+#define MOST_OPERANDS 3
+
+/* Axes [result, ndim) can be run over at once in every operand; -1 after hc_fail. Operands without
+ * even their last axis as a run are copied dense. */
+static int find_runs(Tensor *y, Operand *operand, int count)
+{
+    for (int j = 0; j < count; j++) {
+        Tensor *x = hc_inputs(y)[j];
+        operand[j] = (Operand){x->data, x->form, 1};
+        if (run_stride(x->form, x->form->ndim ? x->form->ndim - 1 : 0) < 0) {
+            operand[j].data = hc_dense_input(y, (size_t)j);
+            operand[j].form = x->form->plain;
+            if (!operand[j].data) return -1;
+        }
+    }
+    int from = 0;
+    for (; from < y->form->ndim; from++) {
+        bool all = true;
+        for (int j = 0; j < count; j++) all = all && run_stride(operand[j].form, from) >= 0;
+        if (all) break;
+    }
+    for (int j = 0; j < count; j++)
+        operand[j].stride = (size_t)(run_stride(operand[j].form, from) == 1);
+    return from;
+}
+
+typedef void RunFn(Tensor *y, char *out, const Operand *operand, size_t n);
+
+static bool over_runs(Tensor *y, int count, RunFn *run)
+{
+    Operand operand[MOST_OPERANDS];
+    const HcForm *form = y->form;
+    if (form->count == 0) return true;
+    int from = find_runs(y, operand, count);
+    if (from < 0) return false;
+    size_t n = 1, at[HC_MAX_DIMS] = {0}, item = y->tape->item;
+    for (int i = from; i < form->ndim; i++) n *= form->dim[i];
+    for (char *out = y->data;; out += n * item) {
+        run(y, out, operand, n);
+        int axis = from - 1;
+        for (; axis >= 0; axis--) {
+            bool carry = ++at[axis] == form->dim[axis];
+            for (int j = 0; j < count; j++) {
+                size_t step = operand[j].form->stride[axis] * item;
+                if (form->dim[axis] == 1) continue;
+                operand[j].data += step;
+                if (carry) operand[j].data -= step * form->dim[axis];
+            }
+            if (!carry) break;
+            at[axis] = 0;
+        }
+        if (axis < 0) return true;
+    }
+}
+
+/* The kernel a descriptor names by its place in the table. */
+static HcUnaryFn *unary_kernel(const Tensor *y)
+{
+    HcUnaryFn *kernel;
+    memcpy(&kernel, (const char *)y->tape->k + y->op->kernel, sizeof kernel);
+    return kernel;
+}
+
+static HcBinaryFn *binary_kernel(const Tensor *y)
+{
+    HcBinaryFn *kernel;
+    memcpy(&kernel, (const char *)y->tape->k + y->op->kernel, sizeof kernel);
+    return kernel;
+}
+
+bool hc_forward_unary(Tensor *y)
+{
+    const void *x = hc_dense_input(y, 0);
+    if (x && y->form->count) unary_kernel(y)(y->data, x, y->form->count, y->attr.real);
+    return x != NULL;
+}
+
+static void run_binary(Tensor *y, char *out, const Operand *operand, size_t n)
+{
+    binary_kernel(y)(out, operand[0].data, operand[0].stride, operand[1].data,
+                                 operand[1].stride, n, y->attr.real);
+}
+
+bool hc_forward_binary(Tensor *y)
+{
+    return over_runs(y, 2, run_binary);
+}
+
+/* ---- where(p, a, b): p != 0 ? a : b. To a: where(p, g, 0); to b: where(p, 0, g) ----------------- */
+
+static void run_select(Tensor *y, char *out, const Operand *operand, size_t n)
+{
+    y->tape->k->select(out, operand[0].data, operand[0].stride, operand[1].data, operand[1].stride,
+                       operand[2].data, operand[2].stride, n);
+}
+
+static bool where_forward(Tensor *y)
+{
+    return over_runs(y, 3, run_select);
+}
+
+static void where_vjp(HcSweep *s, Tensor *y, Tensor *gy)
+{
+    Tensor *p = hc_inputs(y)[0];
+    Tensor *zero = tensor_scalar(y->tape, 0);
+    if (hc_needs(s, 1)) hc_give(s, 1, tensor_where(p, gy, zero));
+    if (hc_needs(s, 2)) hc_give(s, 2, tensor_where(p, zero, gy));
+}
+
+static const HcOp op_where = {.name = "tensor_where",
+                              .arity = 3,
+                              .infer = hc_infer_same,
+                              .forward = where_forward,
+                              .vjp = where_vjp,
+                              .reads = {0, 1, 1}};
+
+Tensor *tensor_where(Tensor *condition, Tensor *a, Tensor *b)
+{
+    Tensor *x[3] = {condition, a, b};
+    return hc_broadcast(op_where.name, x, 3) ? hc_emit(&op_where, NULL, x, 3) : NULL;
+}
+
+/* ---- broadcasting ------------------------------------------------------------------------------- */
+
+static bool join(Shape *common, const HcForm *form)
+{
+    Shape wide = *common;
+    int shift = form->ndim - common->ndim;
+    if (shift > 0) {
+        wide.ndim = form->ndim;
+        for (int i = 0; i < form->ndim; i++) wide.dim[i] = i < shift ? 1 : common->dim[i - shift];
+        shift = 0;
+    }
+    for (int i = 0; i < form->ndim; i++) {
+        size_t *d = &wide.dim[i - shift];
+        if (*d != form->dim[i] && *d != 1 && form->dim[i] != 1) return false;
+        if (*d == 1) *d = form->dim[i];
+    }
+    *common = wide;
+    return true;
+}
+
+bool hc_broadcast(const char *who, Tensor **x, size_t count)
+{
+    if (!hc_check_all(who, x, count)) return false;
+    bool equal = true;
+    for (size_t i = 1; i < count; i++) equal = equal && x[i]->form->plain == x[0]->form->plain;
+    if (equal) return true;
+    Shape common = hc_form_shape(x[0]->form);
+    for (size_t i = 1; i < count; i++)
+        if (!join(&common, x[i]->form)) {
+            char a[HC_SHAPE_TEXT], b[HC_SHAPE_TEXT];
+            return hc_fail(x[0]->tape, HC_ERR_SHAPE, "%s: shapes %s and %s do not broadcast", who,
+                           hc_shape_text(hc_form_shape(x[0]->form), a),
+                           hc_shape_text(hc_form_shape(x[i]->form), b));
+        }
+    for (size_t i = 0; i < count; i++)
+        if (!shape_equal(hc_form_shape(x[i]->form), common) && !(x[i] = tensor_expand(x[i], common)))
+            return false;
+    return true;
+}
+
+Tensor *hc_binary(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b)
+{
+    Tensor *x[2] = {a, b};
+    return hc_broadcast(op->name, x, 2) ? hc_emit(op, attr, x, 2) : NULL;
+}
+
+Tensor *hc_unary_c(const HcOp *op, Tensor *x, double c)
+{
+    return hc_emit1(op, &(HcAttr){.real = {c}}, x);
+}

@@ -1,0 +1,261 @@
+/* Matrix products. One contraction, C = op(A) op(B) + acc over equal leading axes, is closed under
+ * differentiation: each gradient is the same operation with other transposes (Giles 2008). */
+#include "ops/ops.h"
+
+/* ---- the contraction -------------------------------------------------------------------------- */
+
+static size_t side(const HcForm *f, bool transposed, int which)
+{
+    return f->dim[f->ndim - 2 + (transposed ? 1 - which : which)];
+}
+
+static bool product_infer(Tensor *y)
+{
+    Tensor *const *x = hc_inputs(y);
+    const HcForm *a = x[0]->form, *b = x[1]->form;
+    size_t dim[HC_MAX_DIMS];
+    for (int i = 0; i < a->ndim - 2; i++) dim[i] = a->dim[i];
+    dim[a->ndim - 2] = side(a, y->attr.product.ta, 0);
+    dim[a->ndim - 1] = side(b, y->attr.product.tb, 1);
+    y->form = hc_form(&y->tape->forms, a->ndim, dim, NULL);
+    return y->form || hc_fail_nomem(y->tape, y->op->name);
+}
+
+/* The last two axes of an operand as the kernels take them, transposed where asked; a matrix with no
+ * stride of 1 is copied dense first. *form tells how the leading axes step. */
+static bool operand(Tensor *y, size_t j, bool transposed, HcMatrix *matrix, const HcForm **form)
+{
+    const Tensor *x = hc_inputs(y)[j];
+    const HcForm *f = x->form;
+    size_t row = f->stride[f->ndim - 2], col = f->stride[f->ndim - 1];
+    matrix->data = x->data;
+    if (row != 1 && col != 1) {
+        f = f->plain;
+        matrix->data = hc_dense_input(y, j);
+        row = f->stride[f->ndim - 2];
+        col = f->stride[f->ndim - 1];
+    }
+    matrix->row = transposed ? col : row;
+    matrix->col = transposed ? row : col;
+    *form = f;
+    return matrix->data != NULL;
+}
+
+static bool product_forward(Tensor *y)
+{
+    const HcKernels *k = y->tape->k;
+    const HcForm *fa, *fb, *fy = y->form;
+    HcMatrix a, b;
+    if (!operand(y, 0, y->attr.product.ta, &a, &fa) || !operand(y, 1, y->attr.product.tb, &b, &fb))
+        return false;
+    hc_start_from_acc(y);
+    if (fy->count == 0) return true;
+    size_t m = fy->dim[fy->ndim - 2], n = fy->dim[fy->ndim - 1];
+    size_t inner = side(fa, y->attr.product.ta, 1);
+    size_t bytes = k->gemm_work(m, n, inner, a, b);
+    void *work = bytes ? hc_work(y, bytes) : NULL;
+    if (bytes && !work) return false;
+    size_t at[HC_MAX_DIMS] = {0}, item = y->tape->item;
+    for (char *c = y->data;; c += m * n * item) {
+        k->gemm(m, n, inner, a, b, c, n, work);
+        int axis = fy->ndim - 3;
+        for (; axis >= 0; axis--) {
+            bool carry = ++at[axis] == fy->dim[axis];
+            size_t back = carry ? fy->dim[axis] : 0;
+            if (fy->dim[axis] > 1) {
+                a.data = (const char *)a.data + fa->stride[axis] * item - fa->stride[axis] * back * item;
+                b.data = (const char *)b.data + fb->stride[axis] * item - fb->stride[axis] * back * item;
+            }
+            if (!carry) break;
+            at[axis] = 0;
+        }
+        if (axis < 0) return true;
+    }
+}
+
+static void product_vjp(HcSweep *s, Tensor *y, Tensor *gy)
+{
+    Tensor *a = hc_inputs(y)[0], *b = hc_inputs(y)[1];
+    bool ta = y->attr.product.ta, tb = y->attr.product.tb;
+    if (hc_needs(s, 0)) {
+        Tensor *acc = hc_take(s, 0);
+        hc_set(s, 0, ta ? hc_product(b, tb, gy, true, acc) : hc_product(gy, false, b, !tb, acc));
+    }
+    if (hc_needs(s, 1)) {
+        Tensor *acc = hc_take(s, 1);
+        hc_set(s, 1, tb ? hc_product(gy, true, a, ta, acc) : hc_product(a, !ta, gy, false, acc));
+    }
+    if (hc_acc_of(y) && hc_needs(s, 2)) hc_give(s, 2, gy);
+}
+
+static const HcOp op_product = {.name = "tensor_matmul",
+                                .flags = HC_OP_ACC,
+                                .arity = 2,
+                                .infer = product_infer,
+                                .forward = product_forward,
+                                .vjp = product_vjp,
+                                .reads = {2, 1, 0}};
+
+Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc)
+{
+    return hc_emit(&op_product, &(HcAttr){.product = {ta, tb}}, (Tensor *[]){a, b, acc},
+                   acc ? 3 : 2);
+}
+
+/* ---- x W^T + b: the sums start at the bias ----------------------------------------------------------- */
+
+static bool linear_infer(Tensor *y)
+{
+    Tensor *const *x = hc_inputs(y);
+    size_t dim[HC_MAX_DIMS];
+    for (int i = 0; i < x[0]->form->ndim; i++) dim[i] = x[0]->form->dim[i];
+    dim[x[0]->form->ndim - 1] = x[1]->form->dim[0];
+    size_t count;
+    if (!hc_shape_valid(shape_of(dim, x[0]->form->ndim), y->tape->item, &count))
+        return hc_fail(y->tape, HC_ERR_SHAPE, "tensor_linear: the result does not fit memory");
+    y->form = hc_form(&y->tape->forms, x[0]->form->ndim, dim, NULL);
+    return y->form || hc_fail_nomem(y->tape, y->op->name);
+}
+
+static bool linear_forward(Tensor *y)
+{
+    Tensor *const *x = hc_inputs(y);
+    const HcKernels *k = y->tape->k;
+    const char *data = hc_dense_input(y, 0), *weight = hc_dense_input(y, 1);
+    const char *bias = y->nin > 2 ? hc_dense_input(y, 2) : NULL;
+    size_t out = x[1]->form->dim[0], in = x[1]->form->dim[1], item = y->tape->item;
+    if (!data || !weight || (y->nin > 2 && !bias)) return false;
+    if (y->form->count == 0) return true;
+    size_t rows = y->form->count / out;
+    if (bias)
+        for (size_t i = 0; i < rows; i++)
+            k->copy((char *)y->data + i * out * item, 1, bias, 1, out);
+    else
+        k->fill(y->data, y->form->count, 0);
+    HcMatrix a = {data, in, 1}, b = {weight, 1, in};
+    size_t bytes = k->gemm_work(rows, out, in, a, b);
+    void *work = bytes ? hc_work(y, bytes) : NULL;
+    if (bytes && !work) return false;
+    k->gemm(rows, out, in, a, b, y->data, out, work);
+    return true;
+}
+
+/* All but the last axis as rows. */
+static Tensor *as_rows(Tensor *x)
+{
+    if (!x || x->form->ndim == 2) return x;
+    size_t last = x->form->dim[x->form->ndim - 1], rows = 1;
+    for (int i = 0; i < x->form->ndim - 1; i++) rows *= x->form->dim[i];
+    return tensor_reshape(x, shape2(rows, last));
+}
+
+/* To x: g W; to W: g^T x; to b: the sum of g over the rows */
+static void linear_vjp(HcSweep *s, Tensor *y, Tensor *gy)
+{
+    Tensor *const *x = hc_inputs(y);
+    Tensor *g = as_rows(gy);
+    if (hc_needs(s, 0)) {
+        if (g == gy) {
+            hc_set(s, 0, hc_product(g, false, x[1], false, hc_take(s, 0)));
+        } else {
+            Tensor *gx = hc_product(g, false, x[1], false, NULL);
+            hc_give(s, 0, tensor_reshape(gx, hc_form_shape(x[0]->form)));
+        }
+    }
+    if (hc_needs(s, 1)) {
+        Tensor *rows = as_rows(x[0]);
+        hc_set(s, 1, hc_product(g, true, rows, false, hc_take(s, 1)));
+    }
+    if (y->nin > 2 && hc_needs(s, 2)) hc_set(s, 2, hc_sum_mask(g, 1, false, hc_take(s, 2)));
+}
+
+static const HcOp op_linear = {.name = "tensor_linear",
+                               .arity = 3,
+                               .infer = linear_infer,
+                               .forward = linear_forward,
+                               .vjp = linear_vjp,
+                               .reads = {2, 1, 0}};
+
+Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias)
+{
+    Tensor *in[3] = {x, weight, bias};
+    size_t nin = bias ? 3 : 2;
+    if (!hc_check_all(op_linear.name, in, nin)) return NULL;
+    const HcForm *fx = x->form, *fw = weight->form;
+    bool fits = fx->ndim >= 1 && fw->ndim == 2 && fx->dim[fx->ndim - 1] == fw->dim[1] &&
+                (!bias || (bias->form->ndim == 1 && bias->form->dim[0] == fw->dim[0]));
+    if (!fits) {
+        char tx[HC_SHAPE_TEXT], tw[HC_SHAPE_TEXT], tb[HC_SHAPE_TEXT];
+        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_linear: input %s, weight %s, bias %s",
+                hc_shape_text(hc_form_shape(fx), tx), hc_shape_text(hc_form_shape(fw), tw),
+                bias ? hc_shape_text(hc_form_shape(bias->form), tb) : "none");
+        return NULL;
+    }
+    return hc_emit(&op_linear, NULL, in, nin);
+}
+
+/* ---- NumPy's matmul --------------------------------------------------------------------------------- */
+
+/* Both operands with the same leading axes. */
+static bool broadcast_leading(Tensor **a, Tensor **b)
+{
+    Shape sa = hc_form_shape((*a)->form), sb = hc_form_shape((*b)->form);
+    int ndim = sa.ndim > sb.ndim ? sa.ndim : sb.ndim;
+    size_t dim_a[HC_MAX_DIMS], dim_b[HC_MAX_DIMS];
+    for (int i = 0; i < ndim; i++) {
+        int ia = i - (ndim - sa.ndim), ib = i - (ndim - sb.ndim);
+        dim_a[i] = ia >= 0 ? sa.dim[ia] : 1;
+        dim_b[i] = ib >= 0 ? sb.dim[ib] : 1;
+        if (i >= ndim - 2) continue;
+        if (dim_a[i] != dim_b[i] && dim_a[i] != 1 && dim_b[i] != 1) {
+            char ta[HC_SHAPE_TEXT], tb[HC_SHAPE_TEXT];
+            return hc_fail((*a)->tape, HC_ERR_SHAPE,
+                           "tensor_matmul: %s x %s: leading axes do not broadcast",
+                           hc_shape_text(sa, ta), hc_shape_text(sb, tb));
+        }
+        if (dim_a[i] == 1) dim_a[i] = dim_b[i];
+        dim_b[i] = dim_a[i];
+    }
+    *a = tensor_expand(*a, shape_of(dim_a, ndim));
+    *b = tensor_expand(*b, shape_of(dim_b, ndim));
+    return *a && *b;
+}
+
+Tensor *tensor_matmul(Tensor *a, Tensor *b)
+{
+    if (!hc_check_all(op_product.name, (Tensor *[]){a, b}, 2)) return NULL;
+    Shape sa = hc_form_shape(a->form), sb = hc_form_shape(b->form);
+    char ta[HC_SHAPE_TEXT], tb[HC_SHAPE_TEXT];
+    if (sa.ndim == 0 || sb.ndim == 0) {
+        hc_fail(a->tape, HC_ERR_SHAPE, "tensor_matmul: %s x %s: a scalar is no matrix",
+                hc_shape_text(sa, ta), hc_shape_text(sb, tb));
+        return NULL;
+    }
+    size_t inner_a = sa.dim[sa.ndim - 1], inner_b = sb.dim[sb.ndim > 1 ? sb.ndim - 2 : 0];
+    if (inner_a != inner_b) {
+        hc_fail(a->tape, HC_ERR_SHAPE, "tensor_matmul: %s x %s: inner dimensions %zu and %zu differ",
+                hc_shape_text(sa, ta), hc_shape_text(sb, tb), inner_a, inner_b);
+        return NULL;
+    }
+    if (sa.ndim == 1) a = tensor_unsqueeze(a, 0);
+    if (sb.ndim == 1) b = tensor_unsqueeze(b, 1);
+    if (!a || !b || ((a->form->ndim > 2 || b->form->ndim > 2) && !broadcast_leading(&a, &b)))
+        return NULL;
+    Tensor *y = hc_product(a, false, b, false, NULL);
+    if (sb.ndim == 1) y = tensor_squeeze(y, -1);
+    if (sa.ndim == 1) y = tensor_squeeze(y, sb.ndim == 1 ? -1 : -2);
+    return y;
+}
+
+Tensor *tensor_dot(Tensor *a, Tensor *b)
+{
+    if (!hc_check_all("tensor_dot", (Tensor *[]){a, b}, 2)) return NULL;
+    if (a->form->ndim != 1 || a->form->plain != b->form->plain) {
+        char ta[HC_SHAPE_TEXT], tb[HC_SHAPE_TEXT];
+        hc_fail(a->tape, HC_ERR_SHAPE, "tensor_dot: %s and %s are not 1-D of equal length",
+                hc_shape_text(hc_form_shape(a->form), ta),
+                hc_shape_text(hc_form_shape(b->form), tb));
+        return NULL;
+    }
+    return tensor_matmul(a, b);
+}

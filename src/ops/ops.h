@@ -1,0 +1,43 @@
+/* The ops layer: each operation in one block of one file (formula, shape rule, forward, vjp, descriptor,
+ * builder), and one row in ops.def. It knows the tape and the kernels; it does not know how a sweep
+ * walks. This file: what the families share, and builders that have no public name. */
+#ifndef HC_OPS_OPS_H
+#define HC_OPS_OPS_H
+
+#include <stddef.h>
+
+#include "tape/tape.h"
+
+#define HC_KERNEL(name) offsetof(HcKernels, name)
+
+/* ---- elementwise.c ---------------------------------------------------------------------------- */
+bool hc_infer_same(Tensor *y);     /* the shape of input 0, which all inputs have */
+bool hc_forward_unary(Tensor *y);  /* op->kernel with attr.real */
+bool hc_forward_binary(Tensor *y);
+/* Replaces each x[i] by itself expanded to the common shape. */
+bool hc_broadcast(const char *who, Tensor **x, size_t count);
+/* Broadcasts and emits. */
+Tensor *hc_binary(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b);
+Tensor *hc_unary_c(const HcOp *op, Tensor *x, double c);
+
+/* ---- arith.c, unary.c ------------------------------------------------------------------------- */
+Tensor *hc_axpy(double c, Tensor *x, Tensor *y);      /* y + c x, equal shapes */
+Tensor *hc_gate(Tensor *g, Tensor *x, double slope);  /* x > 0 ? g : slope g */
+Tensor *hc_sqrt0(Tensor *x);                          /* sqrt whose derivative at 0 is 0 */
+Tensor *hc_rsqrt0(Tensor *x);                         /* 1/sqrt, 0 at 0; finite to any order there */
+
+/* ---- movement.c, reduce.c ---------------------------------------------------------------------- */
+/* The positions start, start + step ... of an axis of `size` zeros hold x. The adjoint of slice. */
+Tensor *hc_embed(Tensor *x, int axis, size_t start, size_t step, size_t size, Tensor *acc);
+/* Sums x over the axes in the mask (bit i: axis i), to acc where given. */
+Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc);
+/* Normalises an axis of an array with ndim dimensions; false after hc_fail. */
+bool hc_axis(const char *who, const Tensor *x, int axis, int ndim, int *out);
+bool hc_axes_mask(const char *who, const Tensor *x, const int *axes, size_t count, uint32_t *mask);
+bool hc_same_shape(const char *who, const Tensor *a, const Tensor *b);
+
+/* ---- matmul.c ------------------------------------------------------------------------------------ */
+/* op(a) op(b) + acc; equal leading axes; acc may be NULL. */
+Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc);
+
+#endif

@@ -1,8 +1,7 @@
 /* Networks and the optimizer that adapts them; learned step sizes enter here and nowhere else. */
 #include "learner.h"
 
-static bool create_rates(Learner *learner, double start)
-{
+static bool create_rates(Learner *learner, double start) {
     ParamList weights = module_params(learner->net);
     if (weights.count != NET_PARAMS) return false;
     learner->rates.items = learner->rate;
@@ -16,8 +15,7 @@ static bool create_rates(Learner *learner, double start)
     return true;
 }
 
-bool learner_create(Learner *learner, size_t hidden, double inner_lr, bool learn_lr)
-{
+bool learner_create(Learner *learner, size_t hidden, double inner_lr, bool learn_lr) {
     *learner = (Learner){0};
     Module *layers[] = {module_linear(1, hidden), module_relu(), module_linear(hidden, hidden),
                         module_relu(), module_linear(hidden, 1)};
@@ -26,8 +24,7 @@ bool learner_create(Learner *learner, size_t hidden, double inner_lr, bool learn
     return learner->inner && (!learn_lr || create_rates(learner, inner_lr));
 }
 
-void learner_destroy(Learner *learner)
-{
+void learner_destroy(Learner *learner) {
     for (size_t i = 0; i < learner->rates.count; i++)
         param_unref(learner->rate[i]);
     optim_destroy(learner->inner);
@@ -35,10 +32,9 @@ void learner_destroy(Learner *learner)
     *learner = (Learner){0};
 }
 
-DiffOpt *learner_optimizer(const Learner *learner, FModule *fnet)
-{
-    /* The leaves are made before the optimizer, because diffopt_step_release frees whatever was made
-     * after it; param_tensor gives the same leaf again below. */
+DiffOpt *learner_optimizer(const Learner *learner, FModule *fnet) {
+    /* The leaves are made before the optimizer, because diffopt_step_release frees whatever was
+     * made after it; param_tensor gives the same leaf again below. */
     Tape *tape = fmodule_tape(fnet);
     for (size_t i = 0; i < learner->rates.count; i++)
         param_tensor(tape, learner->rate[i]);

@@ -1,5 +1,5 @@
-/* The command line. One table says for each flag what it is called, what it may hold and what --help
- * says about it. */
+/* The command line. One table says for each flag what it is called, what it may hold and what
+ * --help says about it. */
 #include "options.h"
 
 #include <errno.h>
@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static Options defaults(void)
-{
+#include "evaluate.h"
+
+static Options defaults(void) {
     return (Options){
         .iterations = 70000,
         .shots = 10,
@@ -26,7 +27,14 @@ static Options defaults(void)
     };
 }
 
-typedef enum FlagKind { FLAG_COUNT, FLAG_SEED, FLAG_REAL, FLAG_TEXT, FLAG_SWITCH, FLAG_HELP } FlagKind;
+typedef enum FlagKind {
+    FLAG_COUNT,
+    FLAG_SEED,
+    FLAG_REAL,
+    FLAG_TEXT,
+    FLAG_SWITCH,
+    FLAG_HELP
+} FlagKind;
 
 typedef struct Flag {
     const char *name;
@@ -39,8 +47,7 @@ typedef struct Flag {
 enum { FLAG_TOTAL = 15 };
 
 /* The upper ends keep a slip of the finger from asking for more memory than there is. */
-static void list_flags(Flag flags[FLAG_TOTAL], Options *o)
-{
+static void list_flags(Flag flags[FLAG_TOTAL], Options *o) {
     // clang-format off
     const Flag table[FLAG_TOTAL] = {
         {"--iterations",  FLAG_COUNT,  &o->iterations,  1, 1e9,   "meta-iterations"},
@@ -54,7 +61,7 @@ static void list_flags(Flag flags[FLAG_TOTAL], Options *o)
         {"--learn-lr",    FLAG_SWITCH, &o->learn_lr,    0, 0,     "Meta-SGD: learn a step size for every weight"},
         {"--seed",        FLAG_SEED,   &o->seed,        0, 0,     "of all random numbers"},
         {"--eval-tasks",  FLAG_COUNT,  &o->eval_tasks,  1, 1e6,   "new tasks to evaluate on"},
-        {"--eval-steps",  FLAG_COUNT,  &o->eval_steps,  1, 1000,  "gradient steps on each of them"},
+        {"--eval-steps",  FLAG_COUNT,  &o->eval_steps,  1, EVAL_MAX_STEPS,  "gradient steps on each of them"},
         {"--out",         FLAG_TEXT,   &o->out,         0, 0,     "folder for results.csv and the pictures"},
         {"--quiet",       FLAG_SWITCH, &o->quiet,       0, 0,     "no progress on stderr"},
         {"--help",        FLAG_HELP,   NULL,            0, 0,     "this text"},
@@ -63,28 +70,24 @@ static void list_flags(Flag flags[FLAG_TOTAL], Options *o)
     memcpy(flags, table, sizeof table);
 }
 
-static bool complain(const char *what, const char *about)
-{
+static bool complain(const char *what, const char *about) {
     fprintf(stderr, "maml_sine: %s '%s' (see --help)\n", what, about);
     return false;
 }
 
-static bool complain_value(const Flag *flag, const char *value, const char *kind)
-{
+static bool complain_value(const Flag *flag, const char *value, const char *kind) {
     fprintf(stderr, "maml_sine: %s: '%s' is not %s from %.10g to %.10g\n", flag->name, value, kind,
             flag->low, flag->high);
     return false;
 }
 
-/* strtoull and strtod take more than a person would call a number: leading blanks, a minus sign that
- * wraps around, "inf", hexadecimal. `alphabet` says which characters are welcome. */
-static bool spelled_with(const char *value, const char *alphabet)
-{
+/* strtoull and strtod take more than a person would call a number: leading blanks, a minus sign
+ * that wraps around, "inf", hexadecimal. `alphabet` says which characters are welcome. */
+static bool spelled_with(const char *value, const char *alphabet) {
     return *value && value[strspn(value, alphabet)] == '\0';
 }
 
-static bool read_whole(const char *value, uint64_t *number)
-{
+static bool read_whole(const char *value, uint64_t *number) {
     if (!spelled_with(value, "0123456789")) return false;
     errno = 0;
     unsigned long long read = strtoull(value, NULL, 10);
@@ -92,8 +95,7 @@ static bool read_whole(const char *value, uint64_t *number)
     return errno == 0 && read <= UINT64_MAX;
 }
 
-static bool set_value(const Flag *flag, const char *value)
-{
+static bool set_value(const Flag *flag, const char *value) {
     uint64_t whole = 0;
     switch (flag->kind) {
     case FLAG_COUNT:
@@ -131,8 +133,7 @@ static bool set_value(const Flag *flag, const char *value)
     return false;
 }
 
-OptionsResult options_parse(Options *options, int argc, char **argv)
-{
+OptionsResult options_parse(Options *options, int argc, char **argv) {
     *options = defaults();
     Flag flags[FLAG_TOTAL];
     list_flags(flags, options);
@@ -177,23 +178,23 @@ OptionsResult options_parse(Options *options, int argc, char **argv)
     return help ? OPTIONS_HELP : OPTIONS_RUN;
 }
 
-void options_help(void)
-{
+void options_help(void) {
     Options options = defaults();
     Flag flags[FLAG_TOTAL];
     list_flags(flags, &options);
 
-    printf("maml_sine: learn to learn sine curves (Finn, Abbeel, Levine 2017)\n\n"
-           "Trains initial weights from which a few gradient steps on K points of a new sine curve\n"
-           "fit that curve; compares them with pretrained and with random weights.\n\n"
-           "usage: maml_sine [flags]\n\n");
+    printf(
+        "maml_sine: learn to learn sine curves (Finn, Abbeel, Levine 2017)\n\n"
+        "Trains initial weights from which a few gradient steps on K points of a new sine curve\n"
+        "fit that curve; compares them with pretrained and with random weights.\n\n"
+        "usage: maml_sine [flags]\n\n");
     for (size_t f = 0; f < FLAG_TOTAL; f++) {
         const Flag *flag = &flags[f];
         char head[64];
-        const char *argument = flag->kind == FLAG_TEXT                                    ? " DIR"
-                               : flag->kind == FLAG_REAL                                  ? " X"
+        const char *argument = flag->kind == FLAG_TEXT                               ? " DIR"
+                               : flag->kind == FLAG_REAL                             ? " X"
                                : flag->kind == FLAG_COUNT || flag->kind == FLAG_SEED ? " N"
-                                                                                          : "";
+                                                                                     : "";
         snprintf(head, sizeof head, "%s%s", flag->name, argument);
         printf("  %-17s %s", head, flag->help);
         if (flag->kind == FLAG_COUNT) printf(" (%zu)", *(const size_t *)flag->target);
@@ -202,5 +203,6 @@ void options_help(void)
         if (flag->kind == FLAG_TEXT) printf(" (%s)", *(const char *const *)flag->target);
         printf("\n");
     }
-    printf("\nCtrl-C ends training and evaluates what has been learned; a second one ends at once.\n");
+    printf(
+        "\nCtrl-C ends training and evaluates what has been learned; a second one ends at once.\n");
 }

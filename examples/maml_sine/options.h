@@ -28,8 +28,8 @@ typedef struct Options {
 
 typedef enum OptionsResult { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_BAD } OptionsResult;
 
-/** Fills in the defaults and reads the command line. `--flag value` and `--flag=value` are the same.
- *  What is wrong is told on stderr, in one line. */
+/** Fills in the defaults and reads the command line. `--flag value` and `--flag=value` are the
+ * same. What is wrong is told on stderr, in one line. */
 OptionsResult options_parse(Options *options, int argc, char **argv);
 
 /** The text of --help, on stdout. */

@@ -8,22 +8,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool fail(const char *what, const char *path)
-{
+static bool fail(const char *what, const char *path) {
     fprintf(stderr, "maml_sine: cannot %s '%s': %s\n", what, path, strerror(errno ? errno : EIO));
     return false;
 }
 
-static bool write_path(char path[OUTPUT_PATH], const char *folder, const char *name)
-{
+static bool write_path(char path[OUTPUT_PATH], const char *folder, const char *name) {
     int length = snprintf(path, OUTPUT_PATH, "%s/%s", folder, name);
     if (length >= 0 && length < OUTPUT_PATH) return true;
     errno = ENAMETOOLONG;
     return fail("write in", folder);
 }
 
-static bool make_folder(const char *folder)
-{
+static bool make_folder(const char *folder) {
     char path[OUTPUT_PATH];
     size_t length = strlen(folder);
     if (length >= sizeof path) {
@@ -37,7 +34,8 @@ static bool make_folder(const char *folder)
         path[i] = '\0';
         if (mkdir(path, 0777) != 0 && errno != EEXIST) {
             int cause = errno;
-            struct stat info; /* e.g. a read-only file system says so even for a folder that exists */
+            struct stat
+                info; /* e.g. a read-only file system says so even for a folder that exists */
             if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) continue;
             errno = cause;
             return fail("create", folder);
@@ -46,8 +44,7 @@ static bool make_folder(const char *folder)
     return true;
 }
 
-bool output_prepare(const char *folder, const char *const *names, size_t count)
-{
+bool output_prepare(const char *folder, const char *const *names, size_t count) {
     if (!make_folder(folder)) return false;
     for (size_t i = 0; i < count; i++) {
         char path[OUTPUT_PATH];
@@ -61,15 +58,13 @@ bool output_prepare(const char *folder, const char *const *names, size_t count)
     return true;
 }
 
-bool output_open(Output *output, const char *folder, const char *name)
-{
+bool output_open(Output *output, const char *folder, const char *name) {
     if (!write_path(output->path, folder, name)) return false;
     output->file = fopen(output->path, "wb");
     return output->file || fail("write", output->path);
 }
 
-bool output_close(Output *output)
-{
+bool output_close(Output *output) {
     errno = 0;
     bool written = fflush(output->file) == 0 && !ferror(output->file);
     int cause = errno;

@@ -1,6 +1,6 @@
 /** @file output.h
- *  The files the program leaves behind. Everything that can go wrong with them is told in one line on
- *  stderr, and a file that could not be written in full is removed. */
+ *  The files the program leaves behind. Everything that can go wrong with them is told in one line
+ * on stderr, and a file that could not be written in full is removed. */
 #ifndef MAML_SINE_OUTPUT_H
 #define MAML_SINE_OUTPUT_H
 

@@ -12,15 +12,13 @@
 
 enum { BAR = 16, LINE = 80 };
 
-double clock_seconds(void)
-{
+double clock_seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-Progress progress_begin(const char *label, size_t total, bool quiet)
-{
+Progress progress_begin(const char *label, size_t total, bool quiet) {
     const char *term = getenv("TERM");
     double now = clock_seconds();
     return (Progress){
@@ -34,22 +32,19 @@ Progress progress_begin(const char *label, size_t total, bool quiet)
     };
 }
 
-double progress_smooth_loss(const Progress *progress)
-{
+double progress_smooth_loss(const Progress *progress) {
     /* Dividing by the weights' sum makes the first averages right, as Adam's correction does. */
     return progress->weight > 0 ? progress->sum / progress->weight : (double)NAN;
 }
 
-static void add_loss(Progress *progress, double loss)
-{
+static void add_loss(Progress *progress, double loss) {
     const double keep = 0.99;
     if (!isfinite(loss)) return;
     progress->sum = keep * progress->sum + (1 - keep) * loss;
     progress->weight = keep * progress->weight + (1 - keep);
 }
 
-static void write_time(char *text, size_t size, double seconds)
-{
+static void write_time(char *text, size_t size, double seconds) {
     long all = lround(fmin(seconds, 3600.0 * 9999));
     if (all >= 3600)
         snprintf(text, size, "%ld:%02ld:%02ld", all / 3600, all / 60 % 60, all % 60);
@@ -59,8 +54,7 @@ static void write_time(char *text, size_t size, double seconds)
 
 /* "30100/70000  2510 it/s  0:16 left  loss 0.452" */
 static void write_state(const Progress *progress, size_t done, double elapsed, char *text,
-                        size_t size)
-{
+                        size_t size) {
     double rate = elapsed > 0 ? (double)done / elapsed : 0;
     char left[32] = "?";
     if (rate > 0) write_time(left, sizeof left, (double)(progress->total - done) / rate);
@@ -71,8 +65,7 @@ static void write_state(const Progress *progress, size_t done, double elapsed, c
              rate, left, loss);
 }
 
-static void draw_bar(const Progress *progress, size_t done, double now)
-{
+static void draw_bar(const Progress *progress, size_t done, double now) {
     char bar[BAR + 1];
     size_t full = (size_t)((double)BAR * (double)done / (double)progress->total);
     for (size_t i = 0; i < BAR; i++)
@@ -86,8 +79,7 @@ static void draw_bar(const Progress *progress, size_t done, double now)
     fprintf(stderr, "\r%s\033[K", line);
 }
 
-void progress_update(Progress *progress, size_t done, double loss)
-{
+void progress_update(Progress *progress, size_t done, double loss) {
     add_loss(progress, loss);
     if (progress->quiet) return;
     double now = clock_seconds();
@@ -107,8 +99,7 @@ void progress_update(Progress *progress, size_t done, double loss)
     progress->shown = now;
 }
 
-void progress_end(Progress *progress, size_t done)
-{
+void progress_end(Progress *progress, size_t done) {
     if (progress->quiet) return;
     double elapsed = clock_seconds() - progress->start;
     if (progress->terminal) fprintf(stderr, "\r\033[K");

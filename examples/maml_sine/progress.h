@@ -10,10 +10,10 @@ typedef struct Progress {
     const char *label;
     size_t total;
     bool quiet, terminal;
-    double start;         /* seconds, as all times here */
-    double shown;         /* when something was shown last */
-    size_t tenth;         /* the next tenth of the way that is worth a line */
-    double sum, weight;   /* of the smoothed loss */
+    double start;       /* seconds, as all times here */
+    double shown;       /* when something was shown last */
+    size_t tenth;       /* the next tenth of the way that is worth a line */
+    double sum, weight; /* of the smoothed loss */
 } Progress;
 
 /** Seconds since some moment in the past. */

@@ -69,7 +69,7 @@ Tensor *param_tensor(Tape *tape, Param *param)
     if (!leaf) return NULL;
     leaf->origin = param;
     leaf->attr.version = param->cell.version;
-    leaf->flags |= HC_NODE_BORROWED;
+    leaf->flags |= HC_NODE_BORROWED | HC_NODE_PARAM;
     entry->leaf = leaf;
     entry->serial = leaf->serial;
     return leaf;

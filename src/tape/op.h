@@ -53,7 +53,8 @@ enum {
     HC_NODE_SCRATCH = 2,  /* placed in the scratch store, freed by its last holder */
     HC_NODE_BORROWED = 4, /* reads memory of an HcCell: itself or through aliases */
     HC_NODE_CONSUME = 8,  /* its last holder hands it over: the next acc may overwrite it */
-    HC_NODE_OWNS = 16     /* a scratch node with a buffer of its own */
+    HC_NODE_OWNS = 16,    /* a scratch node with a buffer of its own */
+    HC_NODE_PARAM = 32    /* the leaf of a Param */
 };
 
 #define HC_INLINE_INPUTS 4

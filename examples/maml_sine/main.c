@@ -1,0 +1,221 @@
+/* Model-agnostic meta-learning on sine curves (Finn, Abbeel, Levine 2017, "Model-agnostic
+ * meta-learning for fast adaptation of deep networks", section 5.1).
+ *
+ * meta_train below is MAML, whole. Everything around it is: flags (options.c), the tasks (task.c),
+ * the net and the SGD that adapts it (learner.c), a baseline (baseline.c), the test (evaluate.c),
+ * and how the results are shown (report.c, plot.c). */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "baseline.h"
+#include "curve.h"
+#include "evaluate.h"
+#include "interrupt.h"
+#include "learner.h"
+#include "options.h"
+#include "output.h"
+#include "plot.h"
+#include "progress.h"
+#include "report.h"
+#include "task.h"
+
+enum { NETS = 3, MAX_SHOT_COUNTS = 4, SETTLED = 10 };
+
+static bool fail(const char *what) {
+    fprintf(stderr, "maml_sine: %s\n", what);
+    return false;
+}
+
+/* Trains the initial weights W of the net, and its learned step sizes if it has some, so that
+ * inner_steps of SGD on `shots` points of any task lead to weights that predict other points of it.
+ * False, and a line on stderr, when that went wrong. */
+static bool meta_train(Learner *maml, Tape *tape, const Options *opts, Rng *rng,
+                       Training *training) {
+    Optim *outer = optim_adam(module_params(maml->net), adam_options(opts->outer_lr));
+    if (opts->learn_lr) optim_add_group(outer, maml->rates);
+
+    FModuleOptions functional = fmodule_options(false); /* W<0> remembers that it comes from W */
+    functional.mode = opts->first_order ? HC_FIRST_ORDER : HC_FULL;
+
+    Shape column = shape2(opts->shots, 1);
+    double meta_loss = 0;
+    bool interrupted = false;
+    double start = clock_seconds();
+    Progress progress = progress_begin("training", opts->iterations, opts->quiet);
+
+    while (training->iterations < opts->iterations && isfinite(meta_loss) && !interrupted &&
+           !higherc_error()) {
+        optim_zero_grad(outer);
+        meta_loss = 0;
+        for (size_t i = 0; i < opts->tasks; i++) {
+            SineTask task = task_draw(rng);
+            Points support, query;
+            task_sample(&task, &support, opts->shots, rng);
+            task_sample(&task, &query, opts->shots, rng);
+
+            tape_reset(tape); /* frees what the task before has left on the tape */
+            Tensor *x = tensor_from_f32(tape, column, support.x);
+            Tensor *y = tensor_from_f32(tape, column, support.y);
+            Tensor *xq = tensor_from_f32(tape, column, query.x);
+            Tensor *yq = tensor_from_f32(tape, column, query.y);
+
+            FModule *fnet = fmodule_create_with(tape, maml->net, functional);
+            DiffOpt *opt = learner_optimizer(maml, fnet);
+            for (size_t k = 0; k < opts->inner_steps; k++)
+                diffopt_step(opt, tensor_mse_loss(fmodule_forward(fnet, x), y));
+
+            Tensor *loss = tensor_mse_loss(fmodule_forward(fnet, xq), yq);
+            loss = tensor_div_scalar(loss, (double)opts->tasks); /* the mean over the tasks */
+            tensor_backward(loss); /* through the inner steps, into W's gradients */
+            meta_loss += tensor_item(loss);
+        }
+        optim_step(outer); /* W changes in place */
+
+        training->iterations++;
+        if (training->iterations <= SETTLED) {
+            training->settled = training->iterations;
+            training->mallocs_settled = tape_stats(tape).mallocs;
+        }
+        progress_update(&progress, training->iterations, meta_loss);
+        interrupted = interrupt_take();
+    }
+
+    progress_end(&progress, training->iterations);
+    training->seconds = clock_seconds() - start;
+    training->smooth_loss = progress_smooth_loss(&progress);
+    training->mallocs_end = tape_stats(tape).mallocs;
+    training->peak_bytes = tape_stats(tape).peak_bytes;
+    optim_destroy(outer);
+    if (higherc_error()) return fail(higherc_error());
+    if (!isfinite(meta_loss)) {
+        fprintf(stderr,
+                "maml_sine: training diverged: meta-loss %g in iteration %zu; smaller step sizes "
+                "may help\n",
+                meta_loss, training->iterations);
+        return false;
+    }
+    return true;
+}
+
+/* The baseline gets a step for every fifth meta-iteration. That is plenty: after some 2000 it has
+ * learned the mean of all tasks, and there is nothing more to learn. */
+static bool train_baseline(Learner *pretrained, Tape *tape, const Options *opts, Rng *rng,
+                           Training *training) {
+    size_t enough = training->iterations < 2000 ? training->iterations : 2000;
+    size_t steps = training->iterations / 5 > enough ? training->iterations / 5 : enough;
+    double start = clock_seconds();
+    Progress progress = progress_begin("pretraining", steps, opts->quiet);
+    training->pretraining_steps = pretrain(pretrained, tape, steps, opts->outer_lr, rng, &progress);
+    progress_end(&progress, training->pretraining_steps);
+    training->pretraining_seconds = clock_seconds() - start;
+    return !higherc_error() || fail(higherc_error());
+}
+
+/* 5, 10, 20 and the K trained with, each once, in order. */
+static size_t choose_shots(size_t trained, size_t shots[MAX_SHOT_COUNTS]) {
+    const size_t usual[] = {5, 10, 20};
+    size_t count = 0;
+    for (size_t i = 0; i < 3; i++) {
+        if (trained < usual[i] && (count == 0 || shots[count - 1] < trained))
+            shots[count++] = trained;
+        shots[count++] = usual[i];
+    }
+    if (shots[count - 1] < trained) shots[count++] = trained;
+    return count;
+}
+
+typedef struct Results {
+    size_t count;
+    Evaluation items[NETS * MAX_SHOT_COUNTS];
+} Results;
+
+/* Every net, with every K, on the same tasks. */
+static bool evaluate_all(Results *results, const Learner nets[NETS], Tape *tape,
+                         const Options *opts, Rng rng) {
+    const char *names[NETS] = {"MAML", "pretrained", "random"};
+    size_t shots[MAX_SHOT_COUNTS];
+    size_t counts = choose_shots(opts->shots, shots), done = 0;
+    EvaluateOptions options = {opts->eval_tasks, opts->eval_steps, shots[counts - 1]};
+
+    Progress progress = progress_begin("evaluating", counts * NETS * opts->eval_tasks, opts->quiet);
+    bool ok = true;
+    for (size_t i = 0; ok && i < counts * NETS; i++)
+        ok = evaluate(&results->items[results->count++], &nets[i % NETS], names[i % NETS],
+                      shots[i / NETS], options, tape, rng, &progress, &done);
+    progress_end(&progress, done);
+    return ok && (!higherc_error() || fail(higherc_error()));
+}
+
+/* The pictures, and the table as a file. */
+static bool write_files(const Results *results, const Learner nets[NETS], Tape *tape,
+                        const Options *opts, const Training *training, Rng rng) {
+    SineTask task = {3.5, 1.0};
+    Points support;
+    Curve maml, pretrained;
+    task_sample(&task, &support, opts->shots, &rng);
+    curve_follow(&maml, &nets[0], &task, &support, opts->shots, tape);
+    curve_follow(&pretrained, &nets[1], &task, &support, opts->shots, tape);
+    if (higherc_error()) return fail(higherc_error());
+
+    bool ok = report_csv(opts, training, results->items, results->count);
+    ok = plot_adaptation(opts, &task, &support, &maml, &pretrained) && ok;
+    ok = plot_steps(opts, results->items, results->count) && ok;
+    if (ok) printf("\nwritten: %s/results.csv, adaptation.svg, steps.svg\n", opts->out);
+    return ok;
+}
+
+static bool run(const Options *opts, Learner nets[NETS], Tape *tape, Results *results) {
+    Rng rng = rng_seed(opts->seed);
+    Rng init = rng_split(&rng), meta = rng_split(&rng), pre = rng_split(&rng);
+    Rng test = rng_split(&rng), picture = rng_split(&rng);
+    Training training = {0};
+    Learner *maml = &nets[0], *pretrained = &nets[1], *random = &nets[2];
+
+    if (!learner_create(maml, opts->hidden, opts->inner_lr, opts->learn_lr) ||
+        !learner_create(pretrained, opts->hidden, opts->inner_lr, false) ||
+        !learner_create(random, opts->hidden, opts->inner_lr, false) ||
+        !module_init_truncated_normal(maml->net, 0.01, &init) ||
+        !module_init_truncated_normal(pretrained->net, 0.01, &init) ||
+        !module_init(random->net, &init))
+        return fail(higherc_error() ? higherc_error() : "the networks could not be made");
+
+    report_settings(opts);
+    interrupt_catch();
+    bool trained = meta_train(maml, tape, opts, &meta, &training) &&
+                   train_baseline(pretrained, tape, opts, &pre, &training);
+    interrupt_release();
+    if (!trained || !evaluate_all(results, nets, tape, opts, test)) return false;
+
+    report_training(opts, &training);
+    report_table(opts, results->items, results->count);
+    return write_files(results, nets, tape, opts, &training, picture);
+}
+
+int main(int argc, char **argv) {
+    Options opts;
+    switch (options_parse(&opts, argc, argv)) {
+    case OPTIONS_BAD:
+        return 2;
+    case OPTIONS_HELP:
+        options_help();
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    case OPTIONS_RUN:
+        break;
+    }
+    const char *const files[] = {"results.csv", "adaptation.svg", "steps.svg"};
+    if (!output_prepare(opts.out, files, 3)) return EXIT_FAILURE;
+
+    Learner nets[NETS] = {0};
+    Results results = {0};
+    Tape *tape = tape_create(HC_F32);
+    bool ok = run(&opts, nets, tape, &results);
+
+    for (size_t i = 0; i < results.count; i++)
+        evaluation_free(&results.items[i]);
+    for (size_t i = 0; i < NETS; i++)
+        learner_destroy(&nets[i]);
+    tape_destroy(tape);
+    if (fflush(stdout) != 0 || ferror(stdout)) ok = fail("standard output could not be written");
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,272 @@
+/* The public derivatives. */
+#include "grad/sweep.h"
+
+const char *hc_why_text(HcWhy why)
+{
+    switch (why) {
+    case HC_WHY_NOTHING: return "it does not depend on it";
+    case HC_WHY_CONSTANT: return "it is a constant (tensor_leaf makes one that collects gradients)";
+    case HC_WHY_FROZEN: return "the Param is frozen (param_freeze)";
+    case HC_WHY_RECORDING: return "history was switched off (tape_set_recording)";
+    case HC_WHY_NO_GRAPH: return "a gradient was taken without HC_CREATE_GRAPH";
+    case HC_WHY_FIRST_ORDER: return "HC_FIRST_ORDER takes inner gradients as constants";
+    case HC_WHY_EVAL: return "HC_EVAL (evaluation mode) keeps no history of steps";
+    case HC_WHY_DETACHED: return "the history was detached";
+    case HC_WHY_OP: return "an operation on the way has no derivative";
+    case HC_WHY_COPIED: return "the fast weights were cloned detached (copy_initial_weights)";
+    }
+    return "no gradient flows";
+}
+
+HcWhy hc_why(Tensor *y, const Tensor *x)
+{
+    HcSweep sweep;
+    HcWhy why = HC_WHY_NOTHING;
+    if (x && !(x->flags & HC_NODE_NEEDS)) return x->why;
+    if (!hc_sweep_begin(&sweep, y, HC_SWEEP_BLOCKED)) return why;
+    if ((!x || hc_sweep_want(&sweep, x)) && hc_sweep_find(&sweep))
+        for (size_t i = 0; i < sweep.count; i++) {
+            const Tensor *node = hc_sweep_node(&sweep, i);
+            bool counts = x ? hc_sweep_wanted_below(&sweep, i) : true;
+            if (counts && node->why > why) why = node->why;
+        }
+    hc_sweep_end(&sweep);
+    return why;
+}
+
+static bool check_scalar(const char *who, const Tensor *y)
+{
+    char text[HC_SHAPE_TEXT];
+    return y->form->count == 1 ||
+           hc_fail(y->tape, HC_ERR_SHAPE, "%s: the output has shape %s and is no scalar", who,
+                   hc_shape_text(hc_form_shape(y->form), text));
+}
+
+/* ---- tensor_grad, tensor_vjp --------------------------------------------------------------------- */
+
+/* What of the sweep's results the caller gets: constants moved to the tape, NULL or zeros for inputs not
+ * reached, as flags say. */
+static bool finish(const char *who, Tensor *output, Tensor *const *inputs, size_t count,
+                   Tensor **grads, unsigned flags)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!grads[i] && !(flags & (HC_ALLOW_UNUSED | HC_ZEROS)))
+            return hc_fail(output->tape, HC_ERR_GRAD,
+                           "%s: no gradient flows from the output to input %zu: %s", who, i,
+                           hc_why_text(hc_why(output, inputs[i])));
+    for (size_t i = 0; i < count; i++) {
+        if (grads[i])
+            grads[i] = hc_keep(grads[i], HC_WHY_NO_GRAPH);
+        else if (flags & HC_ZEROS)
+            grads[i] = tensor_zeros(output->tape, hc_form_shape(inputs[i]->form));
+        else
+            continue;
+        if (!grads[i]) return false;
+    }
+    return true;
+}
+
+static bool gradients(const char *who, Tensor *output, Tensor *gy, Tensor *const *inputs,
+                      size_t count, Tensor **grads, unsigned flags)
+{
+    Tape *tape = output->tape;
+    Tensor **held = hc_scratch_alloc(&tape->scratch, 2 * count * sizeof *held);
+    if (!held) return hc_fail_nomem(tape, who);
+    Tensor **given = held + count;
+    size_t born = tape->born_count;
+    bool record = flags & HC_CREATE_GRAPH;
+    bool done = hc_sweep_all(output, gy, inputs, count, record ? HC_SWEEP_RECORD : 0, held);
+    for (size_t i = 0; i < count && done; i++) given[i] = held[i];
+    bool complete = done && finish(who, output, inputs, count, given, flags);
+    for (size_t i = 0; i < count && complete; i++) grads[i] = given[i];
+    for (size_t i = 0; i < count && done; i++) hc_drop(held[i]);
+    hc_drop_born(tape, born);
+    hc_scratch_free(&tape->scratch, held, 2 * count * sizeof *held);
+    return complete;
+}
+
+static bool check_lists(const char *who, Tensor *output, Tensor *const *inputs, size_t count,
+                        const void *grads)
+{
+    if (!hc_check(who, output)) return false;
+    if (count > 0 && (!inputs || !grads))
+        return hc_fail(output->tape, HC_ERR_ARG, "%s: a list is NULL", who);
+    for (size_t i = 0; i < count; i++)
+        if (!hc_check_all(who, (Tensor *[]){output, inputs[i]}, 2)) return false;
+    return true;
+}
+
+bool tensor_grad(Tensor *output, Tensor *const *inputs, size_t count, Tensor **grads, unsigned flags)
+{
+    const char *who = "tensor_grad";
+    if (!check_lists(who, output, inputs, count, grads) || !check_scalar(who, output)) return false;
+    Tape *tape = output->tape;
+    size_t born = tape->born_count;
+    bool scratching = tape->scratching;
+    if (!(flags & HC_CREATE_GRAPH)) tape->scratching = true;
+    Tensor *one = tensor_ones(tape, hc_form_shape(output->form));
+    tape->scratching = scratching;
+    bool done = one && gradients(who, output, one, inputs, count, grads, flags);
+    hc_drop_born(tape, born);
+    return done;
+}
+
+bool tensor_vjp(Tensor *output, Tensor *cotangent, Tensor *const *inputs, size_t count,
+                Tensor **grads, unsigned flags)
+{
+    const char *who = "tensor_vjp";
+    if (!check_lists(who, output, inputs, count, grads) ||
+        !hc_check_all(who, (Tensor *[]){output, cotangent}, 2))
+        return false;
+    if (cotangent->form->plain != output->form->plain)
+        return hc_fail(output->tape, HC_ERR_SHAPE, "%s: the cotangent has not the output's shape", who);
+    return gradients(who, output, cotangent, inputs, count, grads, flags);
+}
+
+/* ---- tensor_backward -------------------------------------------------------------------------------- */
+
+/* Whether a node is the leaf of a Param whose gradient is asked for, and its place in grads. */
+static bool has_place(const Grads *grads, const Tensor *node, size_t *index)
+{
+    return (node->flags & HC_NODE_PARAM) && (!grads || hc_grads_index(grads, node->origin, index));
+}
+
+/* Makes sure that there is something to add to and that adding cannot fail. */
+static bool prepare_places(HcSweep *sweep, Grads *grads, const char *who)
+{
+    size_t index = 0, reached = 0;
+    for (size_t i = 0; i < sweep->count; i++) {
+        Tensor *node = hc_sweep_node(sweep, i);
+        if (!has_place(grads, node, &index)) continue;
+        reached++;
+        if (!grads && !hc_param_grad_room(node->origin)) return hc_fail_nomem(sweep->tape, who);
+    }
+    if (reached == 0)
+        return hc_fail(sweep->tape, HC_ERR_GRAD, "%s: the loss reaches no trainable Param%s: %s", who,
+                       grads ? " of the list" : "", hc_why_text(hc_why(sweep->output, NULL)));
+    return true;
+}
+
+static bool backward(const char *who, Tensor *loss, Grads *grads)
+{
+    HcSweep sweep;
+    if (!hc_check(who, loss) || !check_scalar(who, loss)) return false;
+    Tape *tape = loss->tape;
+    if (!hc_sweep_begin(&sweep, loss, HC_SWEEP_PARAMS)) return false;
+    size_t born = tape->born_count, index = 0;
+    bool scratching = tape->scratching;
+    tape->scratching = true;
+    bool done = hc_sweep_find(&sweep) && prepare_places(&sweep, grads, who);
+    Tensor *one = done ? tensor_ones(tape, hc_form_shape(loss->form)) : NULL;
+    tape->scratching = scratching;
+    done = one && hc_sweep_run(&sweep, one);
+    for (size_t i = 0; done && i < sweep.count; i++)
+        if (has_place(grads, hc_sweep_node(&sweep, i), &index))
+            done = hc_sweep_settle(&sweep, hc_sweep_node(&sweep, i));
+    /* Complete: from here on nothing can fail. */
+    for (size_t i = 0; done && i < sweep.count; i++) {
+        Tensor *node = hc_sweep_node(&sweep, i);
+        if (!has_place(grads, node, &index)) continue;
+        Tensor *g = hc_sweep_result(&sweep, node);
+        if (grads)
+            hc_grads_add(grads, index, g->data);
+        else
+            hc_param_add_grad(node->origin, g->data);
+        hc_drop(g);
+    }
+    hc_sweep_end(&sweep);
+    hc_drop_born(tape, born);
+    return done;
+}
+
+bool tensor_backward(Tensor *loss)
+{
+    return backward("tensor_backward", loss, NULL);
+}
+
+bool tensor_backward_into(Tensor *loss, Grads *grads)
+{
+    const char *who = "tensor_backward_into";
+    if (!hc_check(who, loss)) return false;
+    if (!grads) return hc_fail(loss->tape, HC_ERR_ARG, "%s: grads is NULL", who);
+    return backward(who, loss, grads);
+}
+
+/* ---- products with second and first derivatives ---------------------------------------------------- */
+
+bool tensor_hvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *const *vectors,
+                Tensor **products, unsigned flags)
+{
+    const char *who = "tensor_hvp";
+    if (!check_lists(who, output, inputs, count, products) || !check_scalar(who, output)) return false;
+    if (count > 0 && !vectors) return hc_fail(output->tape, HC_ERR_ARG, "%s: vectors is NULL", who);
+    Tensor **grads = hc_scratch_alloc(&output->tape->scratch, count * sizeof *grads);
+    if (!grads) return hc_fail_nomem(output->tape, who);
+    Tensor *sum = NULL;
+    bool done = tensor_grad(output, inputs, count, grads,
+                            HC_CREATE_GRAPH | (flags & (HC_ALLOW_UNUSED | HC_ZEROS)));
+    for (size_t i = 0; i < count && done; i++) {
+        if (!grads[i]) continue;
+        Tensor *term = tensor_sum(tensor_mul(grads[i], vectors[i]));
+        sum = sum ? tensor_add(sum, term) : term;
+        done = sum != NULL;
+    }
+    hc_scratch_free(&output->tape->scratch, grads, count * sizeof *grads);
+    if (done && !sum) sum = tensor_scalar(output->tape, 0);
+    return done && tensor_grad(sum, inputs, count, products,
+                               (flags & (HC_CREATE_GRAPH | HC_ALLOW_UNUSED)) | HC_ZEROS);
+}
+
+/* J v by two reverse sweeps: J^T u is linear in u, and the transpose of that map is J. */
+Tensor *tensor_jvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *const *tangents,
+                   unsigned flags)
+{
+    const char *who = "tensor_jvp";
+    if (!check_lists(who, output, inputs, count, tangents)) return NULL;
+    Tape *tape = output->tape;
+    Tensor **pulled = hc_scratch_alloc(&tape->scratch, count * sizeof *pulled);
+    if (!pulled) {
+        hc_fail_nomem(tape, who);
+        return NULL;
+    }
+    bool recording = tape_set_recording(tape, true);
+    Tensor *u = tensor_leaf(tensor_zeros(tape, hc_form_shape(output->form))), *sum = NULL, *y = NULL;
+    bool done = u && tensor_vjp(output, u, inputs, count, pulled, HC_CREATE_GRAPH | HC_ZEROS);
+    for (size_t i = 0; i < count && done; i++) {
+        Tensor *term = tensor_sum(tensor_mul(pulled[i], tangents[i]));
+        sum = sum ? tensor_add(sum, term) : term;
+        done = sum != NULL;
+    }
+    if (done && !sum) sum = tensor_scalar(tape, 0);
+    if (!done || !tensor_grad(sum, &u, 1, &y, (flags & HC_CREATE_GRAPH) | HC_ZEROS)) y = NULL;
+    tape_set_recording(tape, recording);
+    hc_scratch_free(&tape->scratch, pulled, count * sizeof *pulled);
+    return y;
+}
+
+/* ---- does a gradient flow? ---------------------------------------------------------------------------- */
+
+bool tensor_depends_on(Tensor *y, Tensor *x)
+{
+    HcSweep sweep;
+    if (!y || !x || !hc_check_all("tensor_depends_on", (Tensor *[]){y, x}, 2) ||
+        !hc_sweep_begin(&sweep, y, 0))
+        return false;
+    bool found = hc_sweep_find(&sweep) && hc_sweep_reaches(&sweep, x);
+    hc_sweep_end(&sweep);
+    return found;
+}
+
+bool tensor_reaches(Tensor *y, const Param *param)
+{
+    HcSweep sweep;
+    if (!y || !param || !hc_check("tensor_reaches", y) || !hc_sweep_begin(&sweep, y, 0)) return false;
+    bool found = false;
+    if (hc_sweep_find(&sweep))
+        for (size_t i = 0; i < sweep.count && !found; i++) {
+            const Tensor *node = hc_sweep_node(&sweep, i);
+            found = (node->flags & HC_NODE_PARAM) && node->origin == param;
+        }
+    hc_sweep_end(&sweep);
+    return found;
+}

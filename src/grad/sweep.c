@@ -1,0 +1,377 @@
+/* The reverse sweep.
+ *
+ * Which nodes were reached is kept in a bitmap that each pass leaves all zero, and a sparse set (Briggs
+ * and Torczon 1993): number[index] says where a node stands in nodes[], which says whether that is true,
+ * so nothing is ever cleared. The first pass stops as soon as nothing reached is left to visit, so an
+ * old leaf that is wanted but not used costs nothing. */
+#include "grad/sweep.h"
+
+#include <string.h>
+
+#include "ops/ops.h"
+
+struct HcSweepSpace {
+    HcSweepSpace *next;
+    bool busy;
+    uint64_t *reached; /* by index; zero between sweeps */
+    uint64_t *wanted;
+    size_t reached_capacity, wanted_capacity;
+    uint32_t *number; /* by index */
+    size_t number_capacity;
+    Tensor **nodes; /* by number, indices falling */
+    Tensor **slots; /* cotangents */
+    uint8_t *state;
+    size_t nodes_capacity, slots_capacity, state_capacity;
+    const Tensor **asked; /* what want was called with, to undo it */
+    size_t asked_count, asked_capacity;
+};
+
+enum { WANTED = 1, BELOW = 2 /* it, or something it depends on, is wanted */ };
+
+static void free_spaces(Tape *tape)
+{
+    HcBudget *b = &tape->budget;
+    for (HcSweepSpace *w = tape->sweeps, *next; w; w = next) {
+        next = w->next;
+        hc_budget_free(b, w->reached, w->reached_capacity * sizeof *w->reached);
+        hc_budget_free(b, w->wanted, w->wanted_capacity * sizeof *w->wanted);
+        hc_budget_free(b, w->number, w->number_capacity * sizeof *w->number);
+        hc_budget_free(b, w->nodes, w->nodes_capacity * sizeof *w->nodes);
+        hc_budget_free(b, w->slots, w->slots_capacity * sizeof *w->slots);
+        hc_budget_free(b, w->state, w->state_capacity * sizeof *w->state);
+        hc_budget_free(b, w->asked, w->asked_capacity * sizeof *w->asked);
+        hc_budget_free(b, w, sizeof *w);
+    }
+    tape->sweeps = NULL;
+}
+
+static HcSweepSpace *take_space(Tape *tape)
+{
+    HcSweepSpace *w = tape->sweeps;
+    while (w && w->busy) w = w->next;
+    if (!w) {
+        w = hc_budget_alloc(&tape->budget, sizeof *w);
+        if (!w) return NULL;
+        memset(w, 0, sizeof *w);
+        w->next = tape->sweeps;
+        tape->sweeps = w;
+        tape->free_sweeps = free_spaces;
+    }
+    w->busy = true;
+    w->asked_count = 0;
+    return w;
+}
+
+#define GROW(items, used, need)                                                                    \
+    hc_budget_grow(&s->tape->budget, (void **)&w->items, &w->items##_capacity, used, need,         \
+                   sizeof *w->items)
+
+bool hc_sweep_begin(HcSweep *s, Tensor *output, unsigned flags)
+{
+    *s = (HcSweep){.tape = output->tape, .output = output, .flags = flags};
+    HcSweepSpace *w = s->space = take_space(s->tape);
+    size_t words = output->index / 64 + 1;
+    if (w && GROW(reached, 0, words) && GROW(wanted, 0, words) &&
+        GROW(number, 0, (size_t)output->index + 1))
+        return true;
+    hc_fail_nomem(s->tape, "tensor_grad");
+    hc_sweep_end(s);
+    return false;
+}
+
+void hc_sweep_end(HcSweep *s)
+{
+    HcSweepSpace *w = s->space;
+    if (!w) return;
+    for (size_t i = 0; i < w->asked_count; i++)
+        w->wanted[w->asked[i]->index / 64] &= ~((uint64_t)1 << w->asked[i]->index % 64);
+    for (size_t i = 0; i < s->count; i++)
+        if (w->slots[i]) hc_drop(w->slots[i]);
+    w->busy = false;
+    s->space = NULL;
+}
+
+bool hc_sweep_want(HcSweep *s, const Tensor *x)
+{
+    HcSweepSpace *w = s->space;
+    if (x->index > s->output->index || (x->flags & HC_NODE_SCRATCH)) return true;
+    if (!GROW(asked, w->asked_count, w->asked_count + 1))
+        return hc_fail_nomem(s->tape, "tensor_grad");
+    w->asked[w->asked_count++] = x;
+    w->wanted[x->index / 64] |= (uint64_t)1 << x->index % 64;
+    return true;
+}
+
+static size_t highest_bit(uint64_t word)
+{
+#ifdef __GNUC__
+    return 63 - (size_t)__builtin_clzll(word);
+#else
+    size_t bit = 0;
+    while (word >>= 1) bit++;
+    return bit;
+#endif
+}
+
+/* ---- passes one and two --------------------------------------------------------------------------- */
+
+static bool passes(const HcSweep *s, const Tensor *x)
+{
+    return (x->flags & HC_NODE_NEEDS) || (s->flags & HC_SWEEP_BLOCKED);
+}
+
+/* Takes a node into the set and marks its inputs; returns how many of those are new. */
+static size_t visit(HcSweep *s, Tensor *x)
+{
+    HcSweepSpace *w = s->space;
+    size_t k = s->count++, found = 0;
+    bool wanted = (w->wanted[x->index / 64] >> x->index % 64 & 1) ||
+                  ((s->flags & HC_SWEEP_PARAMS) && (x->flags & HC_NODE_PARAM));
+    w->number[x->index] = (uint32_t)k;
+    w->nodes[k] = x;
+    w->slots[k] = NULL;
+    w->state[k] = wanted ? WANTED | BELOW : 0;
+    if (wanted && (s->flags & HC_SWEEP_CUT)) return 0;
+    for (uint32_t i = 0; i < x->nin; i++) {
+        const Tensor *in = hc_inputs(x)[i];
+        if (!passes(s, in)) continue;
+        uint64_t bit = (uint64_t)1 << in->index % 64, *word = &w->reached[in->index / 64];
+        found += !(*word & bit);
+        *word |= bit;
+    }
+    return found;
+}
+
+static bool room_for_one(HcSweep *s)
+{
+    HcSweepSpace *w = s->space;
+    return GROW(nodes, s->count, s->count + 1) && GROW(slots, s->count, s->count + 1) &&
+           GROW(state, s->count, s->count + 1);
+}
+
+static bool descend(HcSweep *s)
+{
+    HcSweepSpace *w = s->space;
+    size_t pending = passes(s, s->output) ? 1 : 0;
+    size_t word = s->output->index / 64;
+    if (pending) w->reached[word] |= (uint64_t)1 << s->output->index % 64;
+    while (pending > 0) {
+        while (!w->reached[word]) word--;
+        size_t bit = highest_bit(w->reached[word]);
+        w->reached[word] &= ~((uint64_t)1 << bit);
+        pending--;
+        if (!room_for_one(s)) {
+            memset(w->reached, 0, w->reached_capacity * sizeof *w->reached);
+            return hc_fail_nomem(s->tape, "tensor_grad");
+        }
+        pending += visit(s, hc_node(s->tape, word * 64 + bit));
+    }
+    return true;
+}
+
+/* The number of a node reached; count when it was not. */
+static size_t number_of(const HcSweep *s, const Tensor *x)
+{
+    const HcSweepSpace *w = s->space;
+    if (x->index > s->output->index || (x->flags & HC_NODE_SCRATCH)) return s->count;
+    size_t k = w->number[x->index];
+    return k < s->count && w->nodes[k] == x ? k : s->count;
+}
+
+static bool below(const HcSweep *s, const Tensor *x)
+{
+    size_t k = number_of(s, x);
+    return k < s->count && (s->space->state[k] & BELOW);
+}
+
+bool hc_sweep_find(HcSweep *s)
+{
+    HcSweepSpace *w = s->space;
+    if (!descend(s)) return false;
+    for (size_t k = s->count; k-- > 0;) {
+        const Tensor *x = w->nodes[k];
+        if ((w->state[k] & WANTED) && (s->flags & HC_SWEEP_CUT)) continue;
+        for (uint32_t i = 0; i < x->nin && !(w->state[k] & BELOW); i++)
+            if (below(s, hc_inputs(x)[i])) w->state[k] |= BELOW;
+    }
+    return true;
+}
+
+bool hc_sweep_reaches(const HcSweep *s, const Tensor *x)
+{
+    return number_of(s, x) < s->count;
+}
+
+Tensor *hc_sweep_node(const HcSweep *s, size_t i)
+{
+    return s->space->nodes[i];
+}
+
+bool hc_sweep_wanted_below(const HcSweep *s, size_t i)
+{
+    return s->space->state[i] & BELOW;
+}
+
+/* ---- pass three --------------------------------------------------------------------------------- */
+
+static Tensor **slot_of_input(const HcSweep *s, unsigned j)
+{
+    return &s->space->slots[number_of(s, hc_inputs(s->node)[j])];
+}
+
+bool hc_needs(const HcSweep *s, unsigned j)
+{
+    return j < s->node->nin && below(s, hc_inputs(s->node)[j]);
+}
+
+Tensor *hc_take(HcSweep *s, unsigned j)
+{
+    if (!hc_needs(s, j)) return NULL;
+    Tensor **slot = slot_of_input(s, j), *taken = *slot;
+    if (!taken || !(taken->flags & HC_NODE_SCRATCH)) {
+        *slot = NULL;
+        return taken;
+    }
+    /* The slot's hold passes to the list of this rule's tensors, dropped when the rule returns. Held by
+     * nobody else, it may be overwritten. */
+    if (!hc_budget_grow(&s->tape->budget, (void **)&s->tape->born, &s->tape->born_capacity,
+                        s->tape->born_count, s->tape->born_count + 1, sizeof *s->tape->born)) {
+        hc_fail_nomem(s->tape, "tensor_grad");
+        return NULL;
+    }
+    *slot = NULL;
+    s->tape->born[s->tape->born_count++] = taken;
+    if (taken->index == 1) taken->flags |= HC_NODE_CONSUME;
+    return taken;
+}
+
+void hc_set(HcSweep *s, unsigned j, Tensor *g)
+{
+    if (!g || !hc_needs(s, j)) return;
+    hc_hold(g);
+    *slot_of_input(s, j) = g;
+}
+
+void hc_give_scaled(HcSweep *s, unsigned j, Tensor *g, double c)
+{
+    if (!g || !hc_needs(s, j)) return;
+    if (*slot_of_input(s, j))
+        hc_set(s, j, hc_axpy(c, g, hc_take(s, j)));
+    else
+        hc_set(s, j, c == 1 ? g : tensor_mul_scalar(g, c));
+}
+
+void hc_give(HcSweep *s, unsigned j, Tensor *g)
+{
+    hc_give_scaled(s, j, g, 1);
+}
+
+/* Whether memory that the rule is about to read was written since. */
+static bool check_unchanged(HcSweep *s, const Tensor *y)
+{
+    unsigned mask = 0;
+    for (unsigned j = 0; j < y->nin && j < HC_INLINE_INPUTS; j++)
+        if (hc_needs(s, j)) mask |= y->op->reads[j];
+    for (unsigned i = 0; i <= HC_INLINE_INPUTS; i++) {
+        bool output = i == HC_INLINE_INPUTS;
+        if (!(mask & (output ? HC_READS_OUTPUT : 1u << i)) || (!output && i >= y->nin)) continue;
+        const Tensor *x = output ? y : hc_inputs(y)[i];
+        uint64_t version;
+        if (!(x->flags & HC_NODE_BORROWED)) continue;
+        const HcCell *cell = hc_cell(x, &version);
+        if (cell->version != version)
+            return hc_fail(s->tape, HC_ERR_CHANGED,
+                           "the gradient of %s needs '%s' as it was, but it was changed in place since",
+                           y->op->name, cell->name);
+    }
+    return true;
+}
+
+bool hc_sweep_run(HcSweep *s, Tensor *gy)
+{
+    HcSweepSpace *w = s->space;
+    Tape *tape = s->tape;
+    bool recording = tape->recording, scratching = tape->scratching, record = s->flags & HC_SWEEP_RECORD;
+    tape->scratching = !record;
+    tape->recording = recording && record;
+    size_t first = number_of(s, s->output);
+    if (first < s->count && (w->state[first] & BELOW)) {
+        hc_hold(gy);
+        w->slots[first] = gy;
+    }
+    for (size_t k = 0; k < s->count && tape->status == HC_OK; k++) {
+        Tensor *y = w->nodes[k], *g = w->slots[k];
+        bool ends = y->op->flags & HC_OP_LEAF;
+        if ((w->state[k] & WANTED) && (s->flags & HC_SWEEP_CUT)) ends = true;
+        if (!g || !(w->state[k] & BELOW) || ends) continue;
+        size_t born = tape->born_count;
+        s->node = y;
+        if (check_unchanged(s, y)) y->op->vjp(s, y, g);
+        hc_drop_born(tape, born);
+        if (!(w->state[k] & WANTED)) {
+            hc_drop(g);
+            w->slots[k] = NULL;
+        }
+    }
+    tape->scratching = scratching;
+    tape->recording = recording;
+    return tape->status == HC_OK;
+}
+
+Tensor *hc_sweep_result(HcSweep *s, const Tensor *x)
+{
+    Tape *tape = s->tape;
+    size_t k = number_of(s, x);
+    if (k == s->count) return NULL;
+    Tensor *g = s->space->slots[k];
+    if (g) {
+        hc_hold(g);
+        return g;
+    }
+    bool scratching = tape->scratching;
+    size_t born = tape->born_count;
+    tape->scratching = !(s->flags & HC_SWEEP_RECORD);
+    g = tensor_zeros(tape, hc_form_shape(x->form));
+    hc_hold(g);
+    hc_drop_born(tape, born);
+    tape->scratching = scratching;
+    return g;
+}
+
+bool hc_sweep_settle(HcSweep *s, const Tensor *x)
+{
+    Tape *tape = s->tape;
+    bool scratching = tape->scratching;
+    size_t born = tape->born_count;
+    tape->scratching = true;
+    Tensor *g = hc_sweep_result(s, x), *dense = g;
+    if (g && !hc_is_dense(g->form)) dense = tensor_clone(g);
+    if (dense) {
+        Tensor **slot = &s->space->slots[number_of(s, x)];
+        hc_hold(dense);
+        hc_drop(*slot);
+        *slot = dense;
+    }
+    hc_drop(g);
+    hc_drop_born(tape, born);
+    tape->scratching = scratching;
+    return dense != NULL;
+}
+
+bool hc_sweep_all(Tensor *output, Tensor *gy, Tensor *const *inputs, size_t count, unsigned flags,
+                  Tensor **grads)
+{
+    HcSweep sweep;
+    if (!hc_sweep_begin(&sweep, output, flags)) return false;
+    bool done = true;
+    for (size_t i = 0; i < count && done; i++) done = hc_sweep_want(&sweep, inputs[i]);
+    done = done && hc_sweep_find(&sweep) && hc_sweep_run(&sweep, gy);
+    size_t made = 0;
+    for (; made < count && done; made++) {
+        grads[made] = hc_sweep_result(&sweep, inputs[made]);
+        done = output->tape->status == HC_OK;
+    }
+    for (size_t i = 0; i < made && !done; i++) hc_drop(grads[i]);
+    hc_sweep_end(&sweep);
+    return done;
+}

@@ -1,0 +1,55 @@
+/* The grad layer: the reverse sweep, and the public derivatives made of it. It knows operations only by
+ * their rules.
+ *
+ * A sweep numbers the nodes it reaches compactly, in its own side arrays, so sweeps nest. Three passes:
+ * down from the output (reached), up again (depends on a wanted node), down once more (run the rules). */
+#ifndef HC_GRAD_SWEEP_H
+#define HC_GRAD_SWEEP_H
+
+#include "higherc/grad.h"
+#include "tape/param.h"
+
+enum {
+    HC_SWEEP_RECORD = 1, /* cotangents stay on the tape, with history */
+    HC_SWEEP_CUT = 2,    /* wanted nodes are independent: nothing below them is visited */
+    HC_SWEEP_PARAMS = 4, /* every Param's leaf is wanted */
+    HC_SWEEP_BLOCKED = 8 /* go where no gradient flows, too: to find out why (not to be run) */
+};
+
+struct HcSweep {
+    Tape *tape;
+    HcSweepSpace *space;
+    Tensor *output;
+    unsigned flags;
+    size_t count; /* nodes reached */
+    const Tensor *node; /* whose rule is running */
+};
+
+/* In this order. want may be called any number of times; all return false after hc_fail. */
+bool hc_sweep_begin(HcSweep *sweep, Tensor *output, unsigned flags);
+bool hc_sweep_want(HcSweep *sweep, const Tensor *x);
+bool hc_sweep_find(HcSweep *sweep); /* the first two passes: after it, reaches answers */
+bool hc_sweep_reaches(const HcSweep *sweep, const Tensor *x);
+/* The third pass from the cotangent gy. */
+bool hc_sweep_run(HcSweep *sweep, Tensor *gy);
+/* The cotangent of a wanted node: on the tape with HC_SWEEP_RECORD, else in scratch, held for the
+ * caller until hc_drop; zeros when reached by no number; NULL when not reached, or after hc_fail. */
+Tensor *hc_sweep_result(HcSweep *sweep, const Tensor *x);
+/* Makes the result of a wanted, reached node dense, so that taking it cannot fail; without RECORD. */
+bool hc_sweep_settle(HcSweep *sweep, const Tensor *x);
+void hc_sweep_end(HcSweep *sweep);
+
+/* The node number i, from the output down. */
+Tensor *hc_sweep_node(const HcSweep *sweep, size_t i);
+bool hc_sweep_wanted_below(const HcSweep *sweep, size_t i);
+
+/* Gradients of `output` with cotangent gy to inputs, as hc_sweep_result gives them; NULL where not
+ * reached. */
+bool hc_sweep_all(Tensor *output, Tensor *gy, Tensor *const *inputs, size_t count, unsigned flags,
+                  Tensor **grads);
+
+/* The cause why no gradient flows from y to x (NULL: to any Param), in words. */
+const char *hc_why_text(HcWhy why);
+HcWhy hc_why(Tensor *y, const Tensor *x);
+
+#endif

@@ -1,0 +1,72 @@
+/* The choice of an instruction set, made once. The compiler's own test includes the operating system's
+ * support for wide registers. */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+extern const HcKernels hc_kernels_baseline_f32, hc_kernels_baseline_f64;
+#ifdef HC_HAVE_AVX2
+extern const HcKernels hc_kernels_avx2_f32, hc_kernels_avx2_f64;
+#endif
+#ifdef HC_HAVE_AVX512
+extern const HcKernels hc_kernels_avx512_f32, hc_kernels_avx512_f64;
+#endif
+
+typedef struct Level {
+    const char *name;
+    const HcKernels *f32, *f64;
+} Level;
+
+#define MOST_LEVELS 3
+
+/* The levels of this machine, the best one last; their number. */
+static size_t find_levels(Level level[MOST_LEVELS])
+{
+    size_t count = 0;
+    level[count++] = (Level){"baseline", &hc_kernels_baseline_f32, &hc_kernels_baseline_f64};
+#ifdef HC_HAVE_AVX2
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        level[count++] = (Level){"avx2", &hc_kernels_avx2_f32, &hc_kernels_avx2_f64};
+#endif
+#ifdef HC_HAVE_AVX512
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        level[count++] = (Level){"avx512", &hc_kernels_avx512_f32, &hc_kernels_avx512_f64};
+#endif
+    return count;
+}
+
+size_t hc_kernel_levels(void)
+{
+    Level level[MOST_LEVELS];
+    return find_levels(level);
+}
+
+const char *hc_kernel_level_name(size_t i)
+{
+    Level level[MOST_LEVELS];
+    return i < find_levels(level) ? level[i].name : NULL;
+}
+
+const HcKernels *hc_kernels_at(size_t i, int dtype)
+{
+    Level level[MOST_LEVELS];
+    if (i >= find_levels(level)) return NULL;
+    return dtype == 0 ? level[i].f32 : level[i].f64;
+}
+
+const HcKernels *hc_kernels(int dtype)
+{
+    static atomic_size_t choice; /* a level's number plus one; every thread would choose the same */
+    size_t chosen = atomic_load(&choice);
+    if (chosen == 0) {
+        const char *wanted = getenv("HIGHERC_ISA");
+        chosen = hc_kernel_levels();
+        for (size_t i = 0; wanted && i < hc_kernel_levels(); i++)
+            if (strcmp(wanted, hc_kernel_level_name(i)) == 0) chosen = i + 1;
+        atomic_store(&choice, chosen);
+    }
+    return hc_kernels_at(chosen - 1, dtype);
+}

@@ -1,0 +1,55 @@
+/* Elementwise kernels, made from the rows of elementwise.def. Loops are plain so that the compiler
+ * vectorises them; strides of 0 and 1 have loops of their own. */
+
+/* A row that takes no constant leaves these unused. */
+#define HC_UNARY(name, formula)                                                                    \
+    static void name##_kernel(void *y_, const void *x_, size_t n, const double *c)                 \
+    {                                                                                              \
+        HC_REAL *y = y_;                                                                           \
+        const HC_REAL *in = x_;                                                                    \
+        const HC_REAL c0 = c ? (HC_REAL)c[0] : 0, c1 = c ? (HC_REAL)c[1] : 0;                      \
+        (void)c0;                                                                                  \
+        (void)c1;                                                                                  \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            const HC_REAL x = in[i];                                                               \
+            y[i] = (HC_REAL)(formula);                                                             \
+        }                                                                                          \
+    }
+
+#define HC_BINARY_LOOP(A, B, formula)                                                              \
+    for (size_t i = 0; i < n; i++) {                                                               \
+        const HC_REAL a = A, b = B;                                                                \
+        y[i] = (HC_REAL)(formula);                                                                 \
+    }
+
+#define HC_BINARY(name, formula)                                                                   \
+    static void name##_kernel(void *y_, const void *a_, size_t sa, const void *b_, size_t sb,      \
+                              size_t n, const double *c)                                           \
+    {                                                                                              \
+        HC_REAL *y = y_;                                                                           \
+        const HC_REAL *pa = a_, *pb = b_;                                                          \
+        const HC_REAL c0 = c ? (HC_REAL)c[0] : 0;                                                  \
+        (void)c0;                                                                                  \
+        if (n == 0) return;                                                                        \
+        const HC_REAL a0 = pa[0], b0 = pb[0];                                                      \
+        if (sa && sb)                                                                              \
+            HC_BINARY_LOOP(pa[i], pb[i], formula)                                                  \
+        else if (sa)                                                                               \
+            HC_BINARY_LOOP(pa[i], b0, formula)                                                     \
+        else if (sb)                                                                               \
+            HC_BINARY_LOOP(a0, pb[i], formula)                                                     \
+        else                                                                                       \
+            HC_BINARY_LOOP(a0, b0, formula)                                                        \
+    }
+
+#include "kernels/elementwise.def"
+#undef HC_UNARY
+#undef HC_BINARY
+
+static void select_kernel(void *y_, const void *p_, size_t sp, const void *a_, size_t sa,
+                          const void *b_, size_t sb, size_t n)
+{
+    HC_REAL *y = y_;
+    const HC_REAL *p = p_, *a = a_, *b = b_;
+    for (size_t i = 0; i < n; i++) y[i] = p[i * sp] != 0 ? a[i * sa] : b[i * sb];
+}

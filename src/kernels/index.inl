@@ -1,0 +1,53 @@
+/* Gather, scatter-add, one-hot. */
+
+/* A whole number in [0, size)? */
+static bool index_of(HC_REAL value, size_t size, size_t *index)
+{
+    if (!(value >= 0 && value < (HC_REAL)size)) return false;
+    *index = (size_t)value;
+    return (HC_REAL)*index == value && *index < size;
+}
+
+static bool gather_kernel(void *y_, const void *x_, const void *index_, size_t outer, size_t axis,
+                          size_t picks, size_t inner, size_t *bad)
+{
+    HC_REAL *y = y_;
+    const HC_REAL *x = x_, *index = index_;
+    size_t at = 0;
+    for (size_t o = 0; o < outer; o++)
+        for (size_t p = 0; p < picks; p++)
+            for (size_t i = 0; i < inner; i++, at++) {
+                size_t pick;
+                if (!index_of(index[*bad = at], axis, &pick)) return false;
+                y[at] = x[(o * axis + pick) * inner + i];
+            }
+    return true;
+}
+
+static bool scatter_add_kernel(void *y_, const void *x_, const void *index_, size_t outer,
+                               size_t axis, size_t picks, size_t inner, size_t *bad)
+{
+    HC_REAL *y = y_;
+    const HC_REAL *x = x_, *index = index_;
+    size_t at = 0;
+    for (size_t o = 0; o < outer; o++)
+        for (size_t p = 0; p < picks; p++)
+            for (size_t i = 0; i < inner; i++, at++) {
+                size_t pick;
+                if (!index_of(index[*bad = at], axis, &pick)) return false;
+                y[(o * axis + pick) * inner + i] += x[at];
+            }
+    return true;
+}
+
+static bool one_hot_kernel(void *y_, const void *index_, size_t n, size_t classes, size_t *bad)
+{
+    HC_REAL *y = y_;
+    const HC_REAL *index = index_;
+    for (size_t i = 0; i < n; i++) {
+        size_t pick;
+        if (!index_of(index[*bad = i], classes, &pick)) return false;
+        for (size_t c = 0; c < classes; c++) y[i * classes + c] = c == pick;
+    }
+    return true;
+}

@@ -1,0 +1,40 @@
+/* One level's table for one type: all kernels but the product, compiled together without contraction,
+ * so that every level gives the same bits. */
+#include "kernels/real.h"
+
+#include "kernels/elementwise.inl"
+#include "kernels/move.inl"
+#include "kernels/reduce.inl"
+#include "kernels/index.inl"
+
+const HcKernels HC_NAMED(kernels) = {
+    .size = sizeof(HC_REAL),
+#define HC_UNARY(name, formula) .name = name##_kernel,
+#define HC_BINARY(name, formula) .name = name##_kernel,
+#include "kernels/elementwise.def"
+#undef HC_UNARY
+#undef HC_BINARY
+    .select = select_kernel,
+    .fill = fill_kernel,
+    .copy = copy_kernel,
+    .transpose = transpose_kernel,
+    .from_f32 = from_f32_kernel,
+    .from_f64 = from_f64_kernel,
+    .to_f32 = to_f32_kernel,
+    .to_f64 = to_f64_kernel,
+    .has_nan = has_nan_kernel,
+    .sum_rows = sum_rows_kernel,
+    .sum_cols = sum_cols_kernel,
+    .max_rows = max_rows_kernel,
+    .max_cols = max_cols_kernel,
+    .min_rows = min_rows_kernel,
+    .min_cols = min_cols_kernel,
+    .argmax_rows = argmax_rows_kernel,
+    .softmax_rows = softmax_rows_kernel,
+    .log_softmax_rows = log_softmax_rows_kernel,
+    .gather = gather_kernel,
+    .scatter_add = scatter_add_kernel,
+    .one_hot = one_hot_kernel,
+    .gemm = HC_NAMED(gemm),
+    .gemm_work = HC_NAMED(gemm_work),
+};

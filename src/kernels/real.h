@@ -1,0 +1,34 @@
+/* One source for float and double, and one for every instruction set: what the build defines is
+ *   HC_REAL_BITS   32 or 64
+ *   HC_LEVEL       the level's name: baseline, avx2, avx512 */
+#ifndef HC_KERNELS_REAL_H
+#define HC_KERNELS_REAL_H
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+#define HC_PASTE_(a, b, c) hc_##a##_##b##_##c
+#define HC_PASTE(a, b, c) HC_PASTE_(a, b, c)
+
+#if HC_REAL_BITS == 32
+#define HC_REAL float
+#define HC_REAL_MAX FLT_MAX
+#define M(name) name##f
+#define HC_NAMED(what) HC_PASTE(what, HC_LEVEL, f32)
+#else
+#define HC_REAL double
+#define HC_REAL_MAX DBL_MAX
+#define M(name) name
+#define HC_NAMED(what) HC_PASTE(what, HC_LEVEL, f64)
+#endif
+
+/* The product is apart: it alone is compiled with contraction (fused multiply-add). */
+extern const HcKernels HC_NAMED(kernels);
+void HC_NAMED(gemm)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, void *c, size_t ldc,
+                    void *work);
+size_t HC_NAMED(gemm_work)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b);
+
+#endif

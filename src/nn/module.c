@@ -1,0 +1,443 @@
+/* The tree: building, names, lists, destruction. */
+#include "nn/module.h"
+
+#include <string.h>
+
+/* ---- making and destroying ------------------------------------------------------------------------ */
+
+Module *module_create(const ModuleClass *cls, void *state)
+{
+    Module *module = cls && cls->forward ? hc_alloc_zero(1, sizeof *module) : NULL;
+    if (!module) {
+        if (!cls || !cls->forward)
+            hc_fail_thread(HC_ERR_ARG, "module_create: %s", cls ? "no forward" : "the class is NULL");
+        else
+            hc_fail_thread(HC_ERR_NOMEM, "module_create: out of memory");
+        if (cls && cls->destroy_state && state) cls->destroy_state(state);
+        return NULL;
+    }
+    module->cls = *cls;
+    module->state = state;
+    module->training = true;
+    return module;
+}
+
+static void free_plan(HcPlan *plan)
+{
+    hc_free(plan->unique.items);
+    hc_free(plan->index);
+    *plan = (HcPlan){.slots = 0};
+}
+
+static void destroy_tree(Module *module)
+{
+    for (size_t i = 0; i < module->child_count; i++) {
+        bool again = false; /* the same child may stand at several places */
+        for (size_t j = 0; j < i; j++)
+            if (module->children[j].module == module->children[i].module) again = true;
+        if (!again) continue;
+        hc_free(module->children[i].name);
+        module->children[i] = (HcChild){NULL, NULL};
+    }
+    for (size_t i = 0; i < module->child_count; i++) {
+        hc_free(module->children[i].name);
+        if (module->children[i].module) destroy_tree(module->children[i].module);
+    }
+    for (size_t i = 0; i < module->param_count; i++) {
+        hc_free(module->params[i].name);
+        param_unref(module->params[i].param);
+    }
+    for (size_t i = 0; i < module->buffer_count; i++) {
+        hc_free(module->buffers[i].name);
+        param_unref(module->buffers[i].param);
+    }
+    if (module->cls.destroy_state && module->state) module->cls.destroy_state(module->state);
+    free_plan(&module->param_plan);
+    free_plan(&module->buffer_plan);
+    hc_free(module->params);
+    hc_free(module->buffers);
+    hc_free(module->children);
+    hc_free(module);
+}
+
+void module_destroy(Module *module)
+{
+    if (!module) return;
+    if (module->owner)
+        hc_fail_thread(HC_ERR_STATE, "module_destroy: the %s module belongs to another, which destroys it",
+                       module->cls.name);
+    else
+        destroy_tree(module);
+}
+
+/* ---- the plan -------------------------------------------------------------------------------------- */
+
+/* The first place of a child: where it is used again it has the same slots. */
+static bool is_repeat(const Module *module, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (module->children[j].module == module->children[i].module) return true;
+    return false;
+}
+
+typedef struct Walk {
+    HcPlan *plan; /* NULL: only count */
+    bool buffers;
+    size_t slots;
+    bool rename, failed;
+    char path[256]; /* of the module being visited, with a dot at its end */
+} Walk;
+
+static void take_param(Walk *walk, const HcNamed *named)
+{
+    size_t slot = walk->slots++;
+    if (!walk->plan) return;
+    HcPlan *plan = walk->plan;
+    size_t index = 0;
+    while (index < plan->unique.count && plan->unique.items[index] != named->param) index++;
+    plan->index[slot] = index;
+    if (index < plan->unique.count) return;
+    plan->unique.items[plan->unique.count++] = named->param;
+    char full[512];
+    size_t used = strlen(walk->path), length = strlen(named->name);
+    if (used + length >= sizeof full) return;
+    memcpy(full, walk->path, used);
+    memcpy(full + used, named->name, length + 1);
+    if (!hc_param_rename(named->param, full)) walk->failed = true;
+}
+
+/* Own weights first, then the children's; this sets where each child's slots begin. */
+static void walk_tree(Walk *walk, Module *module)
+{
+    size_t base = walk->slots, length = strlen(walk->path);
+    const HcNamed *own = walk->buffers ? module->buffers : module->params;
+    size_t count = walk->buffers ? module->buffer_count : module->param_count;
+    for (size_t i = 0; i < count; i++) take_param(walk, &own[i]);
+    for (size_t i = 0; i < module->child_count; i++) {
+        HcChild *child = &module->children[i];
+        if (is_repeat(module, i)) continue;
+        if (walk->buffers)
+            child->module->buffer_base = walk->slots - base;
+        else
+            child->module->param_base = walk->slots - base;
+        size_t name = strlen(child->name);
+        if (length + name + 2 <= sizeof walk->path) {
+            memcpy(walk->path + length, child->name, name);
+            memcpy(walk->path + length + name, ".", 2);
+        }
+        walk_tree(walk, child->module);
+        walk->path[length] = 0;
+    }
+}
+
+static bool make_plan(Module *module, bool buffers)
+{
+    Walk count = {.buffers = buffers};
+    walk_tree(&count, module);
+    HcPlan plan = {.slots = count.slots};
+    plan.unique.items = hc_alloc_zero(count.slots + 1, sizeof(Param *));
+    plan.index = hc_alloc_zero(count.slots + 1, sizeof *plan.index);
+    Walk fill = {.plan = &plan, .buffers = buffers};
+    if (plan.unique.items && plan.index) walk_tree(&fill, module);
+    if (!plan.unique.items || !plan.index || fill.failed) {
+        free_plan(&plan);
+        return hc_fail_thread(HC_ERR_NOMEM, "module: out of memory");
+    }
+    HcPlan *place = buffers ? &module->buffer_plan : &module->param_plan;
+    free_plan(place);
+    *place = plan;
+    return true;
+}
+
+bool hc_module_replan(Module *module)
+{
+    for (; module; module = module->owner)
+        if (!make_plan(module, false) || !make_plan(module, true)) return false;
+    return true;
+}
+
+/* ---- adding ------------------------------------------------------------------------------------------ */
+
+static bool good_name(const char *who, const char *name)
+{
+    if (!name) return hc_fail_thread(HC_ERR_ARG, "%s: the name is NULL", who);
+    if (!*name || strchr(name, '.') || strlen(name) > 63)
+        return hc_fail_thread(HC_ERR_ARG, "%s: '%.64s' is no name: 1 to 63 letters without dots", who,
+                              name);
+    return true;
+}
+
+static const HcNamed *named(const HcNamed *list, size_t count, const char *name, size_t length)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strlen(list[i].name) == length && memcmp(list[i].name, name, length) == 0)
+            return &list[i];
+    return NULL;
+}
+
+static Param *add(Module *module, const char *who, const char *name, Shape shape, bool buffer)
+{
+    if (!module) {
+        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the module is NULL", who);
+        return NULL;
+    }
+    if (!good_name(who, name)) return NULL;
+    if (named(module->params, module->param_count, name, strlen(name)) ||
+        named(module->buffers, module->buffer_count, name, strlen(name))) {
+        hc_fail_thread(HC_ERR_NAME, "%s: there is a '%s' already", who, name);
+        return NULL;
+    }
+    HcNamed **list = buffer ? &module->buffers : &module->params;
+    size_t *count = buffer ? &module->buffer_count : &module->param_count;
+    size_t *capacity = buffer ? &module->buffer_capacity : &module->param_capacity;
+    HcNamed added = {hc_copy_text(name), param_create(name, shape, module->dtype)};
+    if (added.name && added.param &&
+        hc_grow((void **)list, capacity, *count, *count + 1, sizeof **list)) {
+        (*list)[(*count)++] = added;
+        if (hc_module_replan(module)) return added.param;
+        (*count)--;
+        hc_module_replan(module);
+    }
+    hc_free(added.name);
+    param_unref(added.param);
+    hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
+    return NULL;
+}
+
+Param *module_add_param(Module *module, const char *name, Shape shape)
+{
+    return add(module, "module_add_param", name, shape, false);
+}
+
+bool module_add_buffer(Module *module, const char *name, Shape shape, double value)
+{
+    Param *buffer = add(module, "module_add_buffer", name, shape, true);
+    return buffer && param_fill(buffer, value);
+}
+
+static bool append_child(Module *module, const char *who, const char *name, Module *child)
+{
+    for (size_t i = 0; i < module->child_count; i++)
+        if (strcmp(module->children[i].name, name) == 0)
+            return hc_fail_thread(HC_ERR_NAME, "%s: there is a '%s' already", who, name);
+    if (child->dtype != module->dtype)
+        return hc_fail_thread(HC_ERR_DTYPE, "%s: the child is of the other type", who);
+    HcChild added = {hc_copy_text(name), child};
+    if (!added.name || !hc_grow((void **)&module->children, &module->child_capacity,
+                                module->child_count, module->child_count + 1, sizeof added)) {
+        hc_free(added.name);
+        return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
+    }
+    Module *owner = child->owner;
+    module->children[module->child_count++] = added;
+    child->owner = module;
+    if (hc_module_replan(module)) return true;
+    module->child_count--;
+    child->owner = owner;
+    hc_free(added.name);
+    hc_module_replan(module);
+    return false;
+}
+
+bool module_add_child(Module *module, const char *name, Module *child)
+{
+    const char *who = "module_add_child";
+    if (!module || !child) {
+        if (higherc_status() == HC_OK)
+            hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, module ? "child" : "module");
+        if (child && !child->owner) module_destroy(child);
+        return false;
+    }
+    if (child->owner && child->owner != module)
+        return hc_fail_thread(HC_ERR_STATE, "%s: the child belongs to another module", who);
+    for (const Module *m = module; m; m = m->owner)
+        if (m == child) return hc_fail_thread(HC_ERR_STATE, "%s: a module cannot hold itself", who);
+    if (good_name(who, name) && append_child(module, who, name, child)) return true;
+    if (!child->owner) module_destroy(child);
+    return false;
+}
+
+/* ---- finding -------------------------------------------------------------------------------------------- */
+
+Module *hc_module_walk(const Module *module, const char *path, size_t length, size_t *param_base,
+                       size_t *buffer_base)
+{
+    while (length > 0) {
+        const char *dot = memchr(path, '.', length);
+        size_t step = dot ? (size_t)(dot - path) : length;
+        const Module *next = NULL;
+        for (size_t i = 0; i < module->child_count && !next; i++)
+            if (strlen(module->children[i].name) == step &&
+                memcmp(module->children[i].name, path, step) == 0)
+                next = module->children[i].module;
+        if (!next) return NULL;
+        module = next;
+        *param_base += module->param_base;
+        *buffer_base += module->buffer_base;
+        path += step + (dot != NULL);
+        length -= step + (dot != NULL);
+    }
+    return (Module *)(uintptr_t)module;
+}
+
+bool hc_module_slot(const Module *module, const char *path, bool buffer, size_t *slot)
+{
+    const char *dot = strrchr(path, '.'), *name = dot ? dot + 1 : path;
+    size_t param_base = 0, buffer_base = 0;
+    module = hc_module_walk(module, path, dot ? (size_t)(dot - path) : 0, &param_base, &buffer_base);
+    if (!module) return false;
+    const HcNamed *list = buffer ? module->buffers : module->params;
+    const HcNamed *found =
+        named(list, buffer ? module->buffer_count : module->param_count, name, strlen(name));
+    if (!found) return false;
+    *slot = (buffer ? buffer_base : param_base) + (size_t)(found - list);
+    return true;
+}
+
+static Param *find_param(const Module *module, const char *path, bool buffer, const char *who)
+{
+    size_t slot;
+    if (!module || !path) {
+        if (higherc_status() == HC_OK)
+            hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, module ? "path" : "module");
+        return NULL;
+    }
+    if (!hc_module_slot(module, path, buffer, &slot)) {
+        hc_fail_thread(HC_ERR_NAME, "%s: there is no '%s'", who, path);
+        return NULL;
+    }
+    const HcPlan *plan = buffer ? &module->buffer_plan : &module->param_plan;
+    return plan->unique.items[plan->index[slot]];
+}
+
+Param *module_param(const Module *module, const char *path)
+{
+    return find_param(module, path, false, "module_param");
+}
+
+Param *module_buffer(const Module *module, const char *path)
+{
+    return find_param(module, path, true, "module_buffer");
+}
+
+Module *module_find(const Module *module, const char *path)
+{
+    size_t params = 0, buffers = 0;
+    if (!module || !path) {
+        if (higherc_status() == HC_OK)
+            hc_fail_thread(HC_ERR_ARG, "module_find: the %s is NULL", module ? "path" : "module");
+        return NULL;
+    }
+    Module *found = hc_module_walk(module, path, strlen(path), &params, &buffers);
+    if (!found) hc_fail_thread(HC_ERR_NAME, "module_find: there is no '%s'", path);
+    return found;
+}
+
+bool module_tie(Module *module, const char *path, const char *source)
+{
+    const char *who = "module_tie";
+    if (!module || !path || !source)
+        return hc_fail_thread(HC_ERR_ARG, "%s: the module or a path is NULL", who);
+    Param *from = find_param(module, source, false, who), *to = find_param(module, path, false, who);
+    if (!from || !to) return false;
+    char a[HC_SHAPE_TEXT], b[HC_SHAPE_TEXT];
+    if (!shape_equal(from->shape, to->shape))
+        return hc_fail_thread(HC_ERR_SHAPE, "%s: '%s' is %s, '%s' is %s", who, path,
+                              hc_shape_text(to->shape, a), source, hc_shape_text(from->shape, b));
+    const char *dot = strrchr(path, '.'), *name = dot ? dot + 1 : path;
+    size_t unused = 0;
+    Module *holder = hc_module_walk(module, path, dot ? (size_t)(dot - path) : 0, &unused, &unused);
+    for (size_t i = 0; i < holder->param_count; i++) {
+        if (strcmp(holder->params[i].name, name) != 0) continue;
+        holder->params[i].param = param_ref(from);
+        if (hc_module_replan(holder)) {
+            param_unref(to);
+            return true;
+        }
+        holder->params[i].param = to;
+        param_unref(from);
+        hc_module_replan(holder);
+    }
+    return false;
+}
+
+/* ---- looking -------------------------------------------------------------------------------------------- */
+
+ParamList module_params(const Module *module)
+{
+    return module ? module->param_plan.unique : (ParamList){NULL, 0};
+}
+
+ParamList module_buffers(const Module *module)
+{
+    return module ? module->buffer_plan.unique : (ParamList){NULL, 0};
+}
+
+const char *module_name(const Module *module)
+{
+    return module ? module->cls.name : NULL;
+}
+
+void *module_state(const Module *module)
+{
+    return module ? module->state : NULL;
+}
+
+DType module_dtype(const Module *module)
+{
+    return module ? module->dtype : HC_F32;
+}
+
+bool module_training(const Module *module)
+{
+    return module && module->training;
+}
+
+void module_train(Module *module, bool training)
+{
+    if (!module) return;
+    module->training = training;
+    for (size_t i = 0; i < module->child_count; i++)
+        module_train(module->children[i].module, training);
+}
+
+static void set_dtype(Module *module, DType dtype)
+{
+    module->dtype = dtype;
+    for (size_t i = 0; i < module->child_count; i++) set_dtype(module->children[i].module, dtype);
+}
+
+bool module_to(Module *module, DType dtype)
+{
+    if (!module || (dtype != HC_F32 && dtype != HC_F64))
+        return hc_fail_thread(HC_ERR_ARG, "module_to: %s", module ? "no such type" : "the module is NULL");
+    if (module->owner) return hc_fail_thread(HC_ERR_STATE, "module_to: convert the whole tree");
+    ParamList lists[2] = {module_params(module), module_buffers(module)};
+    for (size_t l = 0; l < 2; l++)
+        for (size_t i = 0; i < lists[l].count; i++)
+            if (!hc_param_convert(lists[l].items[i], dtype)) {
+                /* Back to what it was: those memories were just freed, but may be gone; then say so. */
+                return false;
+            }
+    set_dtype(module, dtype);
+    return true;
+}
+
+bool module_print(const Module *module, FILE *out)
+{
+    if (!module || !out)
+        return hc_fail_thread(HC_ERR_ARG, "module_print: the %s is NULL", module ? "file" : "module");
+    ParamList params = module_params(module);
+    size_t total = 0;
+    char shape[HC_SHAPE_TEXT];
+    bool done = fprintf(out, "%-32s %-20s %12s\n", module->cls.name, "shape", "count") > 0;
+    for (size_t i = 0; i < params.count; i++) {
+        const Param *p = params.items[i];
+        total += p->count;
+        done = fprintf(out, "  %-30s %-20s %12zu%s\n", p->cell.name, hc_shape_text(p->shape, shape),
+                       p->count, p->frozen ? "  frozen" : "") > 0 &&
+               done;
+    }
+    done = fprintf(out, "  %-30s %-20s %12zu\n", "total", "", total) > 0 && fflush(out) == 0 && done;
+    return done || hc_fail_thread(HC_ERR_IO, "module_print: could not write");
+}

@@ -1,0 +1,76 @@
+/* The nn layer: modules and frames. It knows tensors, Params and operations; it does not know whether
+ * the weights a forward is handed are base or fast ones. */
+#ifndef HC_NN_MODULE_H
+#define HC_NN_MODULE_H
+
+#include "higherc/module.h"
+#include "tape/param.h"
+
+typedef struct HcNamed {
+    char *name;
+    Param *param;
+} HcNamed;
+
+typedef struct HcChild {
+    char *name;
+    Module *module;
+} HcChild;
+
+/* The weights of a tree are numbered twice. A *slot* is a place where some module of the tree holds a
+ * Param, counted in tree order, a child standing at two places counted once; the slots of a subtree are
+ * contiguous. An *index* is the place of the Param in module_params, where each stands once. */
+typedef struct HcPlan {
+    ParamList unique;
+    size_t *index; /* of each slot */
+    size_t slots;
+} HcPlan;
+
+struct Module {
+    ModuleClass cls;
+    void *state;
+    Module *owner;
+    HcNamed *params, *buffers;
+    HcChild *children;
+    size_t param_count, buffer_count, child_count;
+    size_t param_capacity, buffer_capacity, child_capacity;
+    size_t param_base, buffer_base; /* of its first slot in its owner's */
+    HcPlan param_plan, buffer_plan;
+    DType dtype;
+    bool training;
+};
+
+/* Where a forward's weights come from. tensor gives the weight with that index of the root's list, or
+ * NULL after hc_fail. */
+typedef struct HcBinding {
+    Module *root;
+    Tape *tape;
+    bool training;
+    Tensor *(*param)(void *user, size_t index);
+    Tensor *(*buffer)(void *user, size_t index);
+    bool (*set_buffer)(void *user, size_t index, Tensor *value);
+    void *user;
+} HcBinding;
+
+struct Frame {
+    Module *module;
+    const HcBinding *binding;
+    size_t param_base, buffer_base; /* of the module's first slot in the root's */
+};
+
+/* Runs a module on a binding; the bases are those of its slots in the root. */
+bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, size_t buffer_base,
+                   Tensor *const *in, size_t nin, Tensor **out, size_t nout);
+/* The same by number, for layers that know their own. */
+Tensor *hc_frame_param(Frame *frame, size_t slot);
+bool hc_frame_call_child(Frame *frame, size_t child, Tensor *const *in, size_t nin, Tensor **out,
+                         size_t nout);
+
+/* Walks a path like "body.2" below `module`; adds up slot bases. NULL when there is none. */
+Module *hc_module_walk(const Module *module, const char *path, size_t length, size_t *param_base,
+                       size_t *buffer_base);
+/* The slot in the root of a path like "body.2.weight"; false when there is none. */
+bool hc_module_slot(const Module *module, const char *path, bool buffer, size_t *slot);
+/* Recounts slots and names, here and in all owners; false when out of memory. */
+bool hc_module_replan(Module *module);
+
+#endif

@@ -31,7 +31,7 @@ static void draw_adaptation(FILE *file, const Panel *panel, const char *name, co
     const double x_ticks[] = {-5, -2.5, 0, 2.5, 5}, y_ticks[] = {-6, -4, -2, 0, 2, 4, 6};
     char text[120];
     svg_text(file, panel->left, panel->top - 30, "head", name);
-    snprintf(text, sizeof text, "MSE %.2f at first, %.2f after 1 step, %.2f after 10",
+    snprintf(text, sizeof text, "MSE %.3g at first, %.3g after 1 step, %.3g after 10",
              curve->mse[0], curve->mse[1], curve->mse[2]);
     svg_text(file, panel->left, panel->top - 11, "label", text);
     panel_grid(file, panel, x_ticks, 5, y_ticks, 7, true);

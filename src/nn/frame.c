@@ -1,0 +1,194 @@
+/* Frames: what a forward asks for its weights; and forwards on base weights. */
+#include <string.h>
+
+#include "nn/module.h"
+
+#define MOST_OUTPUTS 16
+
+bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, size_t buffer_base,
+                   Tensor *const *in, size_t nin, Tensor **out, size_t nout)
+{
+    Tape *tape = binding->tape;
+    if (tape->status != HC_OK) return false;
+    if (nout > MOST_OUTPUTS)
+        return hc_fail(tape, HC_ERR_ARG, "%s: more than %d outputs", module->cls.name, MOST_OUTPUTS);
+    Tensor *made[MOST_OUTPUTS] = {NULL};
+    Frame frame = {module, binding, param_base, buffer_base};
+    if (!module->cls.forward(&frame, in, nin, made, nout)) {
+        if (tape->status == HC_OK)
+            hc_fail(tape, HC_ERR_STATE, "%s: its forward failed", module->cls.name);
+        return false;
+    }
+    for (size_t i = 0; i < nout; i++)
+        if (!made[i]) {
+            if (tape->status == HC_OK)
+                hc_fail(tape, HC_ERR_STATE, "%s: its forward left output %zu NULL",
+                        module->cls.name, i);
+            return false;
+        }
+    if (nout) memcpy(out, made, nout * sizeof *out);
+    return true;
+}
+
+Tensor *hc_frame_param(Frame *frame, size_t slot)
+{
+    const HcBinding *b = frame->binding;
+    return b->param(b->user, b->root->param_plan.index[frame->param_base + slot]);
+}
+
+bool hc_frame_call_child(Frame *frame, size_t child, Tensor *const *in, size_t nin, Tensor **out,
+                         size_t nout)
+{
+    Module *module = frame->module->children[child].module;
+    return hc_module_run(frame->binding, module, frame->param_base + module->param_base,
+                         frame->buffer_base + module->buffer_base, in, nin, out, nout);
+}
+
+/* The number of a name in a list of names; false after hc_fail. */
+static bool number_of(Frame *frame, const char *who, const HcNamed *list, size_t count,
+                      const char *name, size_t *number)
+{
+    if (!frame) return hc_fail_thread(HC_ERR_ARG, "%s: the frame is NULL", who);
+    Tape *tape = frame->binding->tape;
+    if (tape->status != HC_OK) return false;
+    for (size_t i = 0; name && i < count; i++)
+        if (strcmp(list[i].name, name) == 0) {
+            *number = i;
+            return true;
+        }
+    return hc_fail(tape, HC_ERR_NAME, "%s: the %s module has no '%s'", who, frame->module->cls.name,
+                   name ? name : "(NULL)");
+}
+
+Tensor *frame_param(Frame *frame, const char *name)
+{
+    size_t slot;
+    if (!number_of(frame, "frame_param", frame ? frame->module->params : NULL,
+                   frame ? frame->module->param_count : 0, name, &slot))
+        return NULL;
+    return hc_frame_param(frame, slot);
+}
+
+static bool buffer_index(Frame *frame, const char *who, const char *name, size_t *index)
+{
+    size_t slot;
+    if (!number_of(frame, who, frame ? frame->module->buffers : NULL,
+                   frame ? frame->module->buffer_count : 0, name, &slot))
+        return false;
+    *index = frame->binding->root->buffer_plan.index[frame->buffer_base + slot];
+    return true;
+}
+
+Tensor *frame_buffer(Frame *frame, const char *name)
+{
+    size_t index;
+    if (!buffer_index(frame, "frame_buffer", name, &index)) return NULL;
+    return frame->binding->buffer(frame->binding->user, index);
+}
+
+bool frame_set_buffer(Frame *frame, const char *name, Tensor *value)
+{
+    const char *who = "frame_set_buffer";
+    size_t index;
+    if (!buffer_index(frame, who, name, &index) || !hc_check(who, value)) return false;
+    const HcBinding *b = frame->binding;
+    Shape wanted = b->root->buffer_plan.unique.items[index]->shape;
+    char is[HC_SHAPE_TEXT], was[HC_SHAPE_TEXT];
+    if (!shape_equal(tensor_shape(value), wanted))
+        return hc_fail(b->tape, HC_ERR_SHAPE, "%s: '%s' is %s, the value %s", who, name,
+                       hc_shape_text(wanted, was), hc_shape_text(tensor_shape(value), is));
+    return b->set_buffer(b->user, index, value);
+}
+
+bool frame_call_n(Frame *frame, const char *child, Tensor *const *in, size_t nin, Tensor **out,
+                  size_t nout)
+{
+    if (!frame) return hc_fail_thread(HC_ERR_ARG, "frame_call: the frame is NULL");
+    for (size_t i = 0; child && i < frame->module->child_count; i++)
+        if (strcmp(frame->module->children[i].name, child) == 0)
+            return hc_frame_call_child(frame, i, in, nin, out, nout);
+    return hc_fail(frame->binding->tape, HC_ERR_NAME, "frame_call: the %s module has no child '%s'",
+                   frame->module->cls.name, child ? child : "(NULL)");
+}
+
+Tensor *frame_call(Frame *frame, const char *child, Tensor *x)
+{
+    Tensor *y;
+    return frame_call_n(frame, child, &x, 1, &y, 1) ? y : NULL;
+}
+
+bool frame_training(const Frame *frame)
+{
+    return frame && frame->binding->training;
+}
+
+void *frame_state(const Frame *frame)
+{
+    return frame ? frame->module->state : NULL;
+}
+
+Tape *frame_tape(const Frame *frame)
+{
+    return frame ? frame->binding->tape : NULL;
+}
+
+/* ---- forwards on base weights --------------------------------------------------------------------- */
+
+typedef struct Base {
+    Module *module;
+    Tape *tape;
+} Base;
+
+static Tensor *base_param(void *user, size_t index)
+{
+    Base *base = user;
+    return param_tensor(base->tape, base->module->param_plan.unique.items[index]);
+}
+
+/* Buffers are not differentiated, and change: a copy. */
+static Tensor *base_buffer(void *user, size_t index)
+{
+    Base *base = user;
+    Param *buffer = base->module->buffer_plan.unique.items[index];
+    if (buffer->dtype == HC_F32) return tensor_from_f32(base->tape, buffer->shape, buffer->data);
+    return tensor_from_f64(base->tape, buffer->shape, buffer->data);
+}
+
+static bool base_set_buffer(void *user, size_t index, Tensor *value)
+{
+    Base *base = user;
+    Param *buffer = base->module->buffer_plan.unique.items[index];
+    hc_copy_dense(value, buffer->data);
+    hc_param_written(buffer);
+    return true;
+}
+
+bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tensor **out, size_t nout)
+{
+    const char *who = "module_forward";
+    if (!module || !in || nin == 0 || !out) {
+        if (higherc_status() == HC_OK)
+            hc_fail_thread(HC_ERR_ARG, "%s: %s", who, module ? "no inputs or outputs" : "the module is NULL");
+        return false;
+    }
+    if (!hc_check_all(who, in, nin)) return false;
+    Tape *tape = in[0]->tape;
+    if (tape->dtype != module->dtype)
+        return hc_fail(tape, HC_ERR_DTYPE, "%s: the module is %s, the tape %s (module_to)", who,
+                       module->dtype == HC_F32 ? "f32" : "f64", tape->dtype == HC_F32 ? "f32" : "f64");
+    Base base = {module, tape};
+    HcBinding binding = {.root = module,
+                         .tape = tape,
+                         .training = module->training,
+                         .param = base_param,
+                         .buffer = base_buffer,
+                         .set_buffer = base_set_buffer,
+                         .user = &base};
+    return hc_module_run(&binding, module, 0, 0, in, nin, out, nout);
+}
+
+Tensor *module_forward(Module *module, Tensor *x)
+{
+    Tensor *y;
+    return module_forward_n(module, &x, 1, &y, 1) ? y : NULL;
+}

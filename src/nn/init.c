@@ -1,0 +1,147 @@
+/* First values, and copies of whole trees. */
+#include <math.h>
+#include <string.h>
+
+#include "nn/module.h"
+
+/* PyTorch's nn.Linear.reset_parameters: uniform in +-1/sqrt(fan in) for weight and bias alike. */
+static bool init_default(Module *module, Rng *rng)
+{
+    if (module->param_count == 0) return true;
+    Shape first = module->params[0].param->shape;
+    double fan_in = 1;
+    for (int i = 1; i < first.ndim; i++) fan_in *= (double)first.dim[i];
+    double bound = fan_in > 0 ? 1 / sqrt(fan_in) : 0;
+    for (size_t i = 0; i < module->param_count; i++) {
+        Param *p = module->params[i].param;
+        if (!p->frozen && !param_uniform(p, -bound, bound, rng)) return false;
+    }
+    return true;
+}
+
+static bool init_tree(Module *module, Rng *rng)
+{
+    if (!(module->cls.init ? module->cls.init(module, rng) : init_default(module, rng))) return false;
+    for (size_t i = 0; i < module->child_count; i++)
+        if (!init_tree(module->children[i].module, rng)) return false;
+    return true;
+}
+
+bool module_init(Module *module, Rng *rng)
+{
+    if (!module || !rng) {
+        if (higherc_status() == HC_OK)
+            hc_fail_thread(HC_ERR_ARG, "module_init: the %s is NULL", module ? "stream" : "module");
+        return false;
+    }
+    return init_tree(module, rng);
+}
+
+bool module_init_truncated_normal(Module *module, double deviation, Rng *rng)
+{
+    if (!module || !rng) {
+        if (higherc_status() == HC_OK)
+            hc_fail_thread(HC_ERR_ARG, "module_init_truncated_normal: the %s is NULL",
+                           module ? "stream" : "module");
+        return false;
+    }
+    ParamList params = module_params(module);
+    for (size_t i = 0; i < params.count; i++) {
+        Param *p = params.items[i];
+        if (p->frozen) continue;
+        if (p->shape.ndim >= 2 ? !param_normal(p, 0, deviation, 2, rng) : !param_fill(p, 0))
+            return false;
+    }
+    return true;
+}
+
+/* ---- clone ------------------------------------------------------------------------------------------- */
+
+static void copy_values(Param *to, const Param *from)
+{
+    if (from->count) memcpy(to->data, from->data, from->count * from->item);
+    to->frozen = from->frozen;
+    to->ready = from->ready;
+}
+
+/* A tree of the same structure, without ties yet. */
+static Module *clone_tree(const Module *from)
+{
+    void *state = NULL;
+    if (from->state) {
+        if (!from->cls.clone_state) {
+            hc_fail_thread(HC_ERR_STATE, "module_clone: the %s module cannot copy its state",
+                           from->cls.name);
+            return NULL;
+        }
+        if (!(state = from->cls.clone_state(from->state))) {
+            hc_fail_thread(HC_ERR_NOMEM, "module_clone: out of memory");
+            return NULL;
+        }
+    }
+    Module *to = module_create(&from->cls, state);
+    if (!to) return NULL;
+    to->dtype = from->dtype;
+    to->training = from->training;
+    bool done = true;
+    for (size_t i = 0; done && i < from->param_count; i++) {
+        Param *p = module_add_param(to, from->params[i].name, from->params[i].param->shape);
+        if ((done = p != NULL)) copy_values(p, from->params[i].param);
+    }
+    for (size_t i = 0; done && i < from->buffer_count; i++) {
+        const Param *b = from->buffers[i].param;
+        if ((done = module_add_buffer(to, from->buffers[i].name, b->shape, 0)))
+            copy_values(to->buffers[i].param, b);
+    }
+    for (size_t i = 0; done && i < from->child_count; i++) {
+        Module *child = NULL;
+        for (size_t j = 0; j < i; j++) /* the same child at another place */
+            if (from->children[j].module == from->children[i].module) child = to->children[j].module;
+        if (!child) child = clone_tree(from->children[i].module);
+        done = child && module_add_child(to, from->children[i].name, child);
+    }
+    if (done) return to;
+    module_destroy(to);
+    return NULL;
+}
+
+/* Where a tree holds the Param of a slot. */
+static Param **holder(Module *module, size_t slot)
+{
+    if (slot < module->param_count) return &module->params[slot].param;
+    for (size_t i = 0; i < module->child_count; i++) {
+        Module *child = module->children[i].module;
+        if (slot >= child->param_base && slot < child->param_base + child->param_plan.slots)
+            return holder(child, slot - child->param_base);
+    }
+    return NULL;
+}
+
+static bool replan_tree(Module *module)
+{
+    for (size_t i = 0; i < module->child_count; i++)
+        if (!replan_tree(module->children[i].module)) return false;
+    return module->child_count > 0 || hc_module_replan(module);
+}
+
+Module *module_clone(const Module *module)
+{
+    if (!module) {
+        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "module_clone: the module is NULL");
+        return NULL;
+    }
+    Module *copy = clone_tree(module);
+    if (!copy) return NULL;
+    const HcPlan *plan = &module->param_plan;
+    for (size_t slot = 0; slot < plan->slots; slot++)
+        for (size_t first = 0; first < slot; first++) {
+            Param **from = holder(copy, first), **to = holder(copy, slot);
+            if (plan->index[first] != plan->index[slot] || *from == *to) continue;
+            param_unref(*to);
+            *to = param_ref(*from);
+            break;
+        }
+    if (replan_tree(copy) && hc_module_replan(copy)) return copy;
+    module_destroy(copy);
+    return NULL;
+}

@@ -1,0 +1,334 @@
+/* Optimizers: groups, settings, state, and the step in place. */
+#include "optim/optim.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool fail(Optim *optim, HcStatus status, const char *format, ...) HC_PRINTF(3, 4);
+
+/* Keeps an error on the optimizer and in the thread. */
+static bool fail(Optim *optim, HcStatus status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    va_list again;
+    va_copy(again, arguments);
+    vsnprintf(optim->message, sizeof optim->message, format, again);
+    va_end(again);
+    optim->failed = true;
+    hc_fail_thread_v(status, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------- */
+
+Optim *optim_create(const OptimClass *cls, ParamList params, void *user)
+{
+    bool sound = cls && cls->update && cls->name && cls->hyper_count <= HC_MAX_HYPERS &&
+                 cls->state_count <= HC_MAX_STATES && (cls->hypers || !cls->hyper_count) &&
+                 (cls->states || !cls->state_count);
+    if (!sound || params.count == 0) {
+        if (higherc_status() == HC_OK)
+            hc_fail_thread(HC_ERR_ARG, "optim_create: %s",
+                           sound ? "the list of Params is empty" : "the class is not complete");
+        return NULL;
+    }
+    Optim *optim = hc_alloc_zero(1, sizeof *optim);
+    if (!optim) {
+        hc_fail_thread(HC_ERR_NOMEM, "optim_create: out of memory");
+        return NULL;
+    }
+    optim->cls = cls;
+    optim->user = user;
+    optim->dtype = param_dtype(params.items ? params.items[0] : NULL);
+    if (optim_add_group(optim, params) == SIZE_MAX || !(optim->work = tape_create(optim->dtype))) {
+        optim_destroy(optim);
+        return NULL;
+    }
+    for (size_t i = 0; i < cls->hyper_count; i++) optim->groups[0].hyper[i] = cls->hypers[i].value;
+    return optim;
+}
+
+static void free_group(HcGroup *group)
+{
+    for (size_t i = 0; group->moments && i < group->params.count; i++)
+        for (size_t s = 0; s < HC_MAX_STATES; s++) hc_free(group->moments[i].state[s]);
+    hc_free(group->moments);
+    hc_params_free(&group->params);
+}
+
+void optim_destroy(Optim *optim)
+{
+    if (!optim) return;
+    for (size_t i = 0; i < optim->group_count; i++) free_group(&optim->groups[i]);
+    hc_free(optim->groups);
+    tape_destroy(optim->work);
+    hc_free(optim);
+}
+
+/* The Param's group and place; false when it is in none. */
+static bool find(const Optim *optim, const Param *param, size_t *group, size_t *place)
+{
+    for (*group = 0; *group < optim->group_count; ++*group) {
+        const ParamList *list = &optim->groups[*group].params;
+        for (*place = 0; *place < list->count; ++*place)
+            if (list->items[*place] == param) return true;
+    }
+    return false;
+}
+
+size_t optim_add_group(Optim *optim, ParamList params)
+{
+    const char *who = "optim_add_group";
+    if (!optim) {
+        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the optimizer is NULL", who);
+        return SIZE_MAX;
+    }
+    HcGroup group = {.params = hc_params_copy(params, who)};
+    if (!group.params.items) return SIZE_MAX;
+    bool done = true;
+    for (size_t i = 0; i < params.count && done; i++) {
+        size_t g, place;
+        const Param *param = group.params.items[i];
+        bool twice = find(optim, param, &g, &place);
+        for (size_t j = 0; j < i; j++) twice = twice || group.params.items[j] == param;
+        if (twice)
+            done = fail(optim, HC_ERR_ARG, "%s: '%s' is listed twice", who, param->cell.name);
+        else if (param->dtype != optim->dtype)
+            done = fail(optim, HC_ERR_DTYPE, "%s: '%s' is of the other type", who, param->cell.name);
+    }
+    if (done) {
+        group.moments = hc_alloc_zero(params.count, sizeof *group.moments);
+        if (!group.moments || !hc_grow((void **)&optim->groups, &optim->group_capacity,
+                                       optim->group_count, optim->group_count + 1, sizeof group))
+            done = fail(optim, HC_ERR_NOMEM, "%s: out of memory", who);
+    }
+    if (!done) {
+        free_group(&group);
+        return SIZE_MAX;
+    }
+    if (optim->group_count) memcpy(group.hyper, optim->groups[0].hyper, sizeof group.hyper);
+    optim->groups[optim->group_count] = group;
+    return optim->group_count++;
+}
+
+size_t optim_group_count(const Optim *optim)
+{
+    return optim ? optim->group_count : 0;
+}
+
+ParamList optim_group_params(const Optim *optim, size_t group)
+{
+    if (optim && group < optim->group_count) return optim->groups[group].params;
+    hc_fail_thread(optim ? HC_ERR_RANGE : HC_ERR_ARG, "optim_group_params: there is no such group");
+    return (ParamList){NULL, 0};
+}
+
+/* ---- settings ------------------------------------------------------------------------------------------ */
+
+bool hc_hyper_index(const OptimClass *cls, const char *who, const char *name, size_t *index)
+{
+    for (*index = 0; name && *index < cls->hyper_count; ++*index)
+        if (strcmp(cls->hypers[*index].name, name) == 0) return true;
+    return hc_fail_thread(name ? HC_ERR_NAME : HC_ERR_ARG, "%s: %s has no hyperparameter '%s'", who,
+                          cls->name, name ? name : "(NULL)");
+}
+
+bool optim_set(Optim *optim, const char *name, size_t group, double value)
+{
+    const char *who = "optim_set";
+    size_t index;
+    if (!optim) return hc_fail_thread(HC_ERR_ARG, "%s: the optimizer is NULL", who);
+    if (!hc_hyper_index(optim->cls, who, name, &index)) return false;
+    if (group != HC_ALL_GROUPS && group >= optim->group_count)
+        return fail(optim, HC_ERR_RANGE, "%s: there is no group %zu", who, group);
+    const OptimHyper *hyper = &optim->cls->hypers[index];
+    if (!(value >= hyper->minimum && value <= hyper->maximum) ||
+        (hyper->flag && value != 0 && value != 1))
+        return fail(optim, HC_ERR_RANGE, "%s: %s cannot be %g", who, name, value);
+    for (size_t g = 0; g < optim->group_count; g++)
+        if (group == HC_ALL_GROUPS || g == group) optim->groups[g].hyper[index] = value;
+    return true;
+}
+
+double optim_get(const Optim *optim, const char *name, size_t group)
+{
+    const char *who = "optim_get";
+    size_t index;
+    if (!optim || group >= optim->group_count) {
+        hc_fail_thread(optim ? HC_ERR_RANGE : HC_ERR_ARG, "%s: %s", who,
+                       optim ? "there is no such group" : "the optimizer is NULL");
+        return NAN;
+    }
+    return hc_hyper_index(optim->cls, who, name, &index) ? optim->groups[group].hyper[index] : NAN;
+}
+
+const char *optim_error(const Optim *optim)
+{
+    return optim && optim->failed ? optim->message : NULL;
+}
+
+size_t optim_param_steps(const Optim *optim, const Param *param)
+{
+    size_t g, place;
+    return optim && find(optim, param, &g, &place) ? optim->groups[g].moments[place].steps : 0;
+}
+
+const void *optim_param_state(const Optim *optim, const Param *param, const char *name)
+{
+    size_t g, place;
+    if (!optim || !param || !name) return NULL;
+    for (size_t s = 0; s < optim->cls->state_count; s++)
+        if (strcmp(optim->cls->states[s], name) == 0)
+            return find(optim, param, &g, &place) ? optim->groups[g].moments[place].state[s] : NULL;
+    hc_fail_thread(HC_ERR_NAME, "optim_param_state: %s has no state '%s'", optim->cls->name, name);
+    return NULL;
+}
+
+/* ---- gradients ------------------------------------------------------------------------------------------ */
+
+void optim_zero_grad(Optim *optim)
+{
+    for (size_t g = 0; optim && g < optim->group_count; g++)
+        for (size_t i = 0; i < optim->groups[g].params.count; i++)
+            param_zero_grad(optim->groups[g].params.items[i]);
+}
+
+double optim_clip_grad_norm(Optim *optim, double max_norm)
+{
+    if (!optim || !(max_norm >= 0)) {
+        hc_fail_thread(HC_ERR_ARG, "optim_clip_grad_norm: %s",
+                       optim ? "max_norm must be 0 or more" : "the optimizer is NULL");
+        return NAN;
+    }
+    double sum = 0;
+    for (size_t g = 0; g < optim->group_count; g++)
+        for (size_t i = 0; i < optim->groups[g].params.count; i++) {
+            const Param *p = optim->groups[g].params.items[i];
+            if (p->has_grad) sum += hc_sum_squares(p->k, p->grad, p->count);
+        }
+    double norm = sqrt(sum), factor = max_norm / (norm + 1e-6);
+    for (size_t g = 0; factor < 1 && g < optim->group_count; g++)
+        for (size_t i = 0; i < optim->groups[g].params.count; i++) {
+            Param *p = optim->groups[g].params.items[i];
+            if (p->has_grad) p->k->scale(p->grad, p->grad, p->count, &factor);
+        }
+    return norm;
+}
+
+/* ---- the step --------------------------------------------------------------------------------------------- */
+
+bool hc_moments_room(const Optim *optim, HcMoments *moments, const Param *param)
+{
+    for (size_t s = 0; s < optim->cls->state_count; s++)
+        if (!moments->state[s] && !(moments->state[s] = hc_alloc(param->count, param->item)))
+            return false;
+    return true;
+}
+
+static bool has_update(const Param *param)
+{
+    return param->has_grad && !param->frozen;
+}
+
+/* Runs the rule on borrowed memory; the results are on the work tape. */
+static bool run_rule(const Optim *optim, const HcGroup *group, size_t i, OptimUpdate *u)
+{
+    Param *p = group->params.items[i];
+    const HcMoments *moments = &group->moments[i];
+    *u = (OptimUpdate){.param = tensor_borrow(optim->work, p->shape, p->data),
+                       .grad = tensor_borrow(optim->work, p->shape, p->grad),
+                       .step = moments->steps + 1};
+    for (size_t s = 0; s < optim->cls->state_count; s++)
+        if (moments->state[s])
+            u->state[s] = tensor_borrow(optim->work, p->shape, moments->state[s]);
+    for (size_t h = 0; h < optim->cls->hyper_count; h++) u->hyper[h] = hyper_const(group->hyper[h]);
+    return optim->cls->update(u, optim->user) && u->param && tape_status(optim->work) == HC_OK &&
+           shape_equal(tensor_shape(u->param), p->shape);
+}
+
+/* What a step will write, computed before anything is written. */
+typedef struct Pending {
+    Param *param;
+    HcMoments *moments;
+    Tensor *value, *state[HC_MAX_STATES];
+    void *fresh[HC_MAX_STATES]; /* memory for states that had none */
+} Pending;
+
+static bool prepare(Optim *optim, Pending *pending, size_t count)
+{
+    size_t at = 0;
+    for (size_t g = 0; g < optim->group_count; g++) {
+        HcGroup *group = &optim->groups[g];
+        for (size_t i = 0; i < group->params.count; i++) {
+            Param *p = group->params.items[i];
+            OptimUpdate u;
+            if (!has_update(p) || at == count) continue;
+            Pending *next = &pending[at++];
+            next->param = p;
+            next->moments = &group->moments[i];
+            if (!run_rule(optim, group, i, &u))
+                return fail(optim, tape_status(optim->work) ? tape_status(optim->work) : HC_ERR_STATE,
+                            "optim_step: '%s': %s", p->cell.name,
+                            tape_error(optim->work) ? tape_error(optim->work) : "the rule failed");
+            next->value = u.param;
+            for (size_t s = 0; s < optim->cls->state_count; s++) {
+                next->state[s] = u.state[s];
+                if (u.state[s] && !next->moments->state[s] &&
+                    !(next->fresh[s] = hc_alloc(p->count, p->item)))
+                    return fail(optim, HC_ERR_NOMEM, "optim_step: '%s': out of memory", p->cell.name);
+            }
+        }
+    }
+    return true;
+}
+
+static void write_back(const Optim *optim, Pending *pending)
+{
+    for (size_t s = 0; s < optim->cls->state_count; s++) {
+        if (!pending->state[s]) continue;
+        if (pending->fresh[s]) pending->moments->state[s] = pending->fresh[s];
+        pending->fresh[s] = NULL;
+        hc_copy_dense(pending->state[s], pending->moments->state[s]);
+    }
+    hc_copy_dense(pending->value, pending->param->data);
+    pending->moments->steps++;
+    hc_param_written(pending->param);
+}
+
+bool optim_step(Optim *optim)
+{
+    if (!optim) {
+        return higherc_status() != HC_OK
+                   ? false
+                   : hc_fail_thread(HC_ERR_ARG, "optim_step: the optimizer is NULL");
+    }
+    size_t count = 0;
+    for (size_t g = 0; g < optim->group_count; g++)
+        for (size_t i = 0; i < optim->groups[g].params.count; i++)
+            count += has_update(optim->groups[g].params.items[i]);
+    if (count == 0)
+        return fail(optim, HC_ERR_GRAD, "optim_step: every gradient is absent (nothing was backed up, or "
+                                        "all Params are frozen)");
+    tape_clear_error(optim->work);
+    tape_reset(optim->work);
+    bool was = tape_set_recording(optim->work, false);
+    Pending *pending = hc_scratch_alloc(&optim->work->scratch, count * sizeof *pending);
+    bool done = pending != NULL;
+    if (done) {
+        memset(pending, 0, count * sizeof *pending);
+        done = prepare(optim, pending, count);
+        for (size_t i = 0; i < count && done; i++) write_back(optim, &pending[i]);
+        for (size_t i = 0; i < count; i++)
+            for (size_t s = 0; s < HC_MAX_STATES; s++) hc_free(pending[i].fresh[s]);
+        hc_scratch_free(&optim->work->scratch, pending, count * sizeof *pending);
+    } else {
+        fail(optim, HC_ERR_NOMEM, "optim_step: out of memory");
+    }
+    tape_set_recording(optim->work, was);
+    tape_reset(optim->work);
+    if (done) optim->failed = false;
+    return done;
+}

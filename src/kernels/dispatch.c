@@ -40,19 +40,19 @@ static size_t find_levels(Level level[MOST_LEVELS])
 
 size_t hc_kernel_levels(void)
 {
-    Level level[MOST_LEVELS];
+    Level level[MOST_LEVELS] = {{NULL, NULL, NULL}};
     return find_levels(level);
 }
 
 const char *hc_kernel_level_name(size_t i)
 {
-    Level level[MOST_LEVELS];
+    Level level[MOST_LEVELS] = {{NULL, NULL, NULL}};
     return i < find_levels(level) ? level[i].name : NULL;
 }
 
 const HcKernels *hc_kernels_at(size_t i, int dtype)
 {
-    Level level[MOST_LEVELS];
+    Level level[MOST_LEVELS] = {{NULL, NULL, NULL}};
     if (i >= find_levels(level)) return NULL;
     return dtype == 0 ? level[i].f32 : level[i].f64;
 }

@@ -8,6 +8,7 @@
 
 bool hc_axis(const char *who, const Tensor *x, int axis, int ndim, int *out)
 {
+    *out = 0;
     if (axis < -ndim || axis >= ndim)
         return hc_fail(x->tape, HC_ERR_SHAPE, "%s: axis %d of %d dimensions", who, axis, ndim);
     *out = axis < 0 ? axis + ndim : axis;

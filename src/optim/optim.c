@@ -220,14 +220,6 @@ double optim_clip_grad_norm(Optim *optim, double max_norm)
 
 /* ---- the step --------------------------------------------------------------------------------------------- */
 
-bool hc_moments_room(const Optim *optim, HcMoments *moments, const Param *param)
-{
-    for (size_t s = 0; s < optim->cls->state_count; s++)
-        if (!moments->state[s] && !(moments->state[s] = hc_alloc(param->count, param->item)))
-            return false;
-    return true;
-}
-
 static bool has_update(const Param *param)
 {
     return param->has_grad && !param->frozen;
@@ -269,6 +261,9 @@ static bool prepare(Optim *optim, Pending *pending, size_t count)
             Pending *next = &pending[at++];
             next->param = p;
             next->moments = &group->moments[i];
+            if (p->dtype != optim->dtype)
+                return fail(optim, HC_ERR_DTYPE, "optim_step: '%s' was converted to the other type",
+                            p->cell.name);
             if (!run_rule(optim, group, i, &u))
                 return fail(optim, tape_status(optim->work) ? tape_status(optim->work) : HC_ERR_STATE,
                             "optim_step: '%s': %s", p->cell.name,

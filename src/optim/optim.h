@@ -31,8 +31,6 @@ struct Optim {
 
 /* The number of a hyperparameter; false, with the thread's error, when there is none. */
 bool hc_hyper_index(const OptimClass *cls, const char *who, const char *name, size_t *index);
-/* Makes room for every state of a Param; false when out of memory. */
-bool hc_moments_room(const Optim *optim, HcMoments *moments, const Param *param);
 
 /* sqrt and its kin at 0, for rules. */
 Tensor *hc_root0(Tensor *x);

@@ -160,10 +160,13 @@ bool tape_release(Tape *tape, TapeMark mark)
         return hc_fail(tape, HC_ERR_EXPIRED,
                        "tape_release: the mark has expired: the tape was reset, or released below "
                        "it, since");
+    while (tape->scopes && hc_above(tape->scopes->place, &mark)) tape->scopes = tape->scopes->next;
+    for (HcScope *s = tape->scopes; s; s = s->next) s->save(s, &mark);
     cut(tape, mark.nodes, place);
-    while (tape->scopes && hc_position_before(place, tape->scopes->place))
-        tape->scopes = tape->scopes->next;
-    for (HcScope *s = tape->scopes; s; s = s->next) s->release(s, mark.nodes, place);
+    HcStatus status = tape->status; /* an error must not keep scopes from their leaves */
+    tape->status = HC_OK;
+    for (HcScope *s = tape->scopes; s; s = s->next) s->restore(s, &mark);
+    if (status != HC_OK) tape->status = status;
     return true;
 }
 
@@ -238,7 +241,6 @@ void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who)
 
 void hc_tape_add_scope(Tape *tape, HcScope *scope)
 {
-    scope->born = tape->count;
     scope->place = tape->data.top;
     scope->next = tape->scopes;
     tape->scopes = scope;

@@ -6,16 +6,22 @@
 #include "higherc/param.h"
 #include "tape/op.h"
 
-/* An object on the tape that must hear of releases (functional modules, differentiable optimizers).
- * release runs after the tape's top went back to `nodes`; memory above is still intact. It may emit
- * nodes: their memory was just freed, so that cannot fail for want of it. */
+/* An object on the tape that must hear of releases (functional modules, differentiable optimizers): save
+ * runs while all is still there, restore when the top is back at the mark. restore may emit leaves over
+ * memory of its own: as many nodes were just freed, so that cannot fail for want of them. */
 typedef struct HcScope HcScope;
 struct HcScope {
     HcScope *next; /* older */
-    size_t born;   /* nodes on the tape when it was made */
     HcPosition place;
-    void (*release)(HcScope *scope, size_t nodes, HcPosition place);
+    void (*save)(HcScope *scope, const TapeMark *mark);
+    void (*restore)(HcScope *scope, const TapeMark *mark);
 };
+
+/* Whether what was made when the arena's top was at `place` is above a mark. */
+static inline bool hc_above(HcPosition place, const TapeMark *mark)
+{
+    return hc_position_before((HcPosition){mark->block, mark->offset}, place);
+}
 
 /* The leaf of a Param on this tape. The tape holds a reference to the Param meanwhile. */
 typedef struct HcParamLeaf {

@@ -1,0 +1,394 @@
+/* Functional modules: a module's tree, and a chain of snapshots of its weights. */
+#include "meta/fmodule.h"
+
+#include <string.h>
+
+FModuleOptions fmodule_options(bool copy_initial_weights)
+{
+    return (FModuleOptions){.copy_initial_weights = copy_initial_weights, .mode = HC_FULL};
+}
+
+/* ---- snapshots ------------------------------------------------------------------------------------- */
+
+static Tensor **copy_list(Tape *tape, Tensor *const *list, size_t count)
+{
+    Tensor **copy = hc_tape_alloc(tape, count * sizeof *copy, "fmodule");
+    if (copy && count) memcpy(copy, list, count * sizeof *copy);
+    return copy;
+}
+
+bool hc_fmodule_push(FModule *root, Tensor *const *weights, Tensor *const *buffers, size_t step,
+                     bool cut)
+{
+    Tape *tape = root->tape;
+    HcWeights *next = hc_tape_alloc(tape, sizeof *next, "fmodule");
+    if (!next) return false;
+    *next = *root->now;
+    if (weights && !(next->weights = copy_list(tape, weights, root->weight_slots.count))) return false;
+    if (buffers && !(next->buffers = copy_list(tape, buffers, root->buffer_slots.count))) return false;
+    next->prev = root->now;
+    next->step = step;
+    next->cut = cut;
+    next->place = tape->data.top;
+    root->now = next;
+    return true;
+}
+
+static void save(HcScope *scope, const TapeMark *mark)
+{
+    FModule *f = (FModule *)scope;
+    HcWeights *now = f->now;
+    f->keeps = hc_above(now->place, mark) && (f->mode == HC_EVAL || now->cut);
+    while (hc_above(f->now->place, mark)) f->now = f->now->prev;
+    if (!f->keeps) return;
+    f->kept = *now;
+    hc_slots_save(&f->weight_slots, now->weights, mark);
+    hc_slots_save(&f->buffer_slots, now->buffers, mark);
+}
+
+static void restore(HcScope *scope, const TapeMark *mark)
+{
+    FModule *f = (FModule *)scope;
+    (void)mark;
+    if (!f->keeps) return;
+    /* The lists go where the old snapshot was, so the slots hand over first. */
+    HcWhy why = f->mode == HC_EVAL ? HC_WHY_EVAL : HC_WHY_DETACHED;
+    Tensor **weights = f->weight_slots.list, **buffers = f->buffer_slots.list;
+    if (!hc_slots_restore(&f->weight_slots, f->tape, weights, why) ||
+        !hc_slots_restore(&f->buffer_slots, f->tape, buffers, HC_WHY_CONSTANT))
+        return;
+    if (hc_fmodule_push(f, weights, buffers, f->kept.step, f->kept.cut))
+        f->now->training = f->kept.training;
+}
+
+/* ---- making ------------------------------------------------------------------------------------------ */
+
+/* W<0> of one Param: with history, detached, or a constant. */
+static Tensor *first_weight(Tape *tape, Param *param, bool copy)
+{
+    Tensor *leaf = param_tensor(tape, param);
+    if (!leaf) return NULL;
+    if (!copy && !param->frozen) return tensor_clone(leaf);
+    HcWhy why = param->frozen ? HC_WHY_FROZEN : HC_WHY_COPIED;
+    Tensor *y = hc_emit_leaf(tape, "fmodule_create", param->shape, NULL, why);
+    if (!y) return NULL;
+    hc_copy_dense(leaf, y->data);
+    if (!param->frozen) y->flags |= HC_NODE_NEEDS;
+    return y;
+}
+
+static Tensor *first_buffer(Tape *tape, const Param *buffer)
+{
+    Tensor *y = hc_emit_leaf(tape, "fmodule_create", buffer->shape, NULL, HC_WHY_CONSTANT);
+    if (y && buffer->count) memcpy(y->data, buffer->data, buffer->count * buffer->item);
+    return y;
+}
+
+FModule *fmodule_create(Tape *tape, Module *module, bool copy_initial_weights)
+{
+    return fmodule_create_with(tape, module, fmodule_options(copy_initial_weights));
+}
+
+FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options)
+{
+    const char *who = "fmodule_create";
+    if (!tape || !module) {
+        if (higherc_status() == HC_OK)
+            hc_fail(tape, HC_ERR_ARG, "%s: the %s is NULL", who, tape ? "module" : "tape");
+        return NULL;
+    }
+    if (tape->status != HC_OK) return NULL;
+    if ((unsigned)options.mode > HC_EVAL) {
+        hc_fail(tape, HC_ERR_ARG, "%s: %d is no mode", who, (int)options.mode);
+        return NULL;
+    }
+    if (module->dtype != tape->dtype) {
+        hc_fail(tape, HC_ERR_DTYPE, "%s: the module is %s, the tape %s (module_to)", who,
+                module->dtype == HC_F32 ? "f32" : "f64", tape->dtype == HC_F32 ? "f32" : "f64");
+        return NULL;
+    }
+    ParamList params = module_params(module), buffers = module_buffers(module);
+    FModule *f = hc_tape_alloc(tape, sizeof *f, who);
+    HcWeights *first = hc_tape_alloc(tape, sizeof *first, who);
+    Tensor **weights = hc_tape_alloc(tape, params.count * sizeof *weights, who);
+    Tensor **constants = hc_tape_alloc(tape, buffers.count * sizeof *constants, who);
+    if (!f || !first || !weights || !constants) return NULL;
+    for (size_t i = 0; i < params.count; i++)
+        if (!(weights[i] = first_weight(tape, params.items[i], options.copy_initial_weights)))
+            return NULL;
+    for (size_t i = 0; i < buffers.count; i++)
+        if (!(constants[i] = first_buffer(tape, buffers.items[i]))) return NULL;
+    *f = (FModule){.root = f, .tape = tape, .module = module, .mode = options.mode, .now = first};
+    if (!hc_slots_create(tape, &f->weight_slots, weights, params.count, who) ||
+        !hc_slots_create(tape, &f->buffer_slots, constants, buffers.count, who))
+        return NULL;
+    *first = (HcWeights){.weights = weights,
+                         .buffers = constants,
+                         .training = module->training,
+                         .place = tape->data.top};
+    f->scope.save = save;
+    f->scope.restore = restore;
+    hc_tape_add_scope(tape, &f->scope);
+    return f;
+}
+
+/* Whether a handle can be used; the usual NULL rule. */
+static bool usable(const FModule *f, const char *who)
+{
+    if (!f) {
+        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the module is NULL", who);
+        return false;
+    }
+    return f->tape->status == HC_OK;
+}
+
+/* ---- forward ------------------------------------------------------------------------------------------- */
+
+typedef struct Weights {
+    FModule *root;
+    Tensor *const *weights;
+} Weights;
+
+static Tensor *fast_param(void *user, size_t index)
+{
+    return ((Weights *)user)->weights[index];
+}
+
+static Tensor *fast_buffer(void *user, size_t index)
+{
+    return ((Weights *)user)->root->now->buffers[index];
+}
+
+static bool fast_set_buffer(void *user, size_t index, Tensor *value)
+{
+    FModule *root = ((Weights *)user)->root;
+    Tensor *detached = tensor_detach(value);
+    if (!detached || !hc_fmodule_push(root, NULL, root->now->buffers, root->now->step, root->now->cut))
+        return false;
+    root->now->buffers[index] = detached;
+    return true;
+}
+
+static bool run(FModule *f, Tensor *const *weights, Tensor *const *in, size_t nin, Tensor **out,
+                size_t nout)
+{
+    Weights user = {f->root, weights};
+    HcBinding binding = {.root = f->root->module,
+                         .tape = f->tape,
+                         .training = f->root->now->training,
+                         .param = fast_param,
+                         .buffer = fast_buffer,
+                         .set_buffer = fast_set_buffer,
+                         .user = &user};
+    if (!hc_check_all("fmodule_forward", in, nin)) return false;
+    if (in[0]->tape != f->tape)
+        return hc_fail(f->tape, HC_ERR_TAPE, "fmodule_forward: the input is on another tape");
+    return hc_module_run(&binding, f->module, f->param_base, f->buffer_base, in, nin, out, nout);
+}
+
+bool fmodule_forward_n(FModule *f, Tensor *const *in, size_t nin, Tensor **out, size_t nout)
+{
+    if (!usable(f, "fmodule_forward")) return false;
+    if (!in || nin == 0 || !out)
+        return hc_fail(f->tape, HC_ERR_ARG, "fmodule_forward: no inputs or outputs");
+    return run(f, f->root->now->weights, in, nin, out, nout);
+}
+
+Tensor *fmodule_forward(FModule *f, Tensor *x)
+{
+    Tensor *y;
+    return fmodule_forward_n(f, &x, 1, &y, 1) ? y : NULL;
+}
+
+/* A list in the order of fmodule_params, each with its weight's shape. */
+static bool check_weights(const FModule *f, const char *who, Tensor *const *params, size_t count)
+{
+    ParamList list = module_params(f->root->module);
+    if (!params && count > 0) return hc_fail(f->tape, HC_ERR_ARG, "%s: the list is NULL", who);
+    if (count != list.count)
+        return hc_fail(f->tape, HC_ERR_SHAPE, "%s: %zu tensors for %zu parameters", who, count,
+                       list.count);
+    if (count > 0 && !hc_check_all(who, params, count)) return false;
+    for (size_t i = 0; i < count; i++) {
+        char a[HC_SHAPE_TEXT], b[HC_SHAPE_TEXT];
+        if (params[i]->tape != f->tape)
+            return hc_fail(f->tape, HC_ERR_TAPE, "%s: a tensor of another tape", who);
+        if (!shape_equal(tensor_shape(params[i]), list.items[i]->shape))
+            return hc_fail(f->tape, HC_ERR_SHAPE, "%s: '%s' is %s, the tensor %s", who,
+                           list.items[i]->cell.name, hc_shape_text(list.items[i]->shape, a),
+                           hc_shape_text(tensor_shape(params[i]), b));
+    }
+    return true;
+}
+
+Tensor *fmodule_forward_with(FModule *f, Tensor *const *params, size_t count, Tensor *x)
+{
+    Tensor *y;
+    if (!usable(f, "fmodule_forward_with") ||
+        !check_weights(f, "fmodule_forward_with", params, count))
+        return NULL;
+    return run(f, params, &x, 1, &y, 1) ? y : NULL;
+}
+
+/* ---- looking ---------------------------------------------------------------------------------------------- */
+
+TensorList fmodule_params(const FModule *f)
+{
+    if (!f) return (TensorList){NULL, 0};
+    return (TensorList){f->root->now->weights, f->root->weight_slots.count};
+}
+
+TensorList fmodule_params_at(const FModule *f, size_t t)
+{
+    if (!usable(f, "fmodule_params_at")) return (TensorList){NULL, 0};
+    for (const HcWeights *w = f->root->now; w && w->step >= t; w = w->prev)
+        if (w->step == t) return (TensorList){w->weights, f->root->weight_slots.count};
+    hc_fail(f->tape, HC_ERR_RANGE, "fmodule_params_at: W<%zu> is not there: W<%zu> is the latest%s", t,
+            f->root->now->step, t < f->root->now->step ? ", and what lies before a release is gone" : "");
+    return (TensorList){NULL, 0};
+}
+
+static Tensor *by_path(const FModule *f, const char *path, bool buffer, const char *who)
+{
+    size_t slot;
+    if (!usable(f, who)) return NULL;
+    if (!path || !hc_module_slot(f->module, path, buffer, &slot)) {
+        hc_fail(f->tape, path ? HC_ERR_NAME : HC_ERR_ARG, "%s: there is no '%s'", who,
+                path ? path : "(NULL)");
+        return NULL;
+    }
+    const FModule *root = f->root;
+    if (buffer) return root->now->buffers[root->module->buffer_plan.index[f->buffer_base + slot]];
+    return root->now->weights[root->module->param_plan.index[f->param_base + slot]];
+}
+
+Tensor *fmodule_param(const FModule *f, const char *path)
+{
+    return by_path(f, path, false, "fmodule_param");
+}
+
+Tensor *fmodule_buffer(const FModule *f, const char *path)
+{
+    return by_path(f, path, true, "fmodule_buffer");
+}
+
+size_t fmodule_steps(const FModule *f)
+{
+    return f ? f->root->now->step : 0;
+}
+
+FMode fmodule_mode(const FModule *f)
+{
+    return f ? f->mode : HC_FULL;
+}
+
+Tape *fmodule_tape(const FModule *f)
+{
+    return f ? f->tape : NULL;
+}
+
+bool fmodule_training(const FModule *f)
+{
+    return f && f->root->now->training;
+}
+
+FModule *fmodule_child(FModule *f, const char *path)
+{
+    const char *who = "fmodule_child";
+    if (!usable(f, who)) return NULL;
+    size_t param_base = f->param_base, buffer_base = f->buffer_base;
+    Module *module =
+        path ? hc_module_walk(f->module, path, strlen(path), &param_base, &buffer_base) : NULL;
+    if (!module) {
+        hc_fail(f->tape, path ? HC_ERR_NAME : HC_ERR_ARG, "%s: there is no '%s'", who,
+                path ? path : "(NULL)");
+        return NULL;
+    }
+    FModule *child = hc_tape_alloc(f->tape, sizeof *child, who);
+    if (child)
+        *child = (FModule){.root = f->root,
+                           .tape = f->tape,
+                           .module = module,
+                           .param_base = param_base,
+                           .buffer_base = buffer_base,
+                           .mode = f->mode};
+    return child;
+}
+
+/* ---- changing ------------------------------------------------------------------------------------------------ */
+
+bool fmodule_train(FModule *f, bool training)
+{
+    if (!usable(f, "fmodule_train")) return false;
+    FModule *root = f->root;
+    if (root->now->training == training) return true;
+    if (!hc_fmodule_push(root, NULL, NULL, root->now->step, root->now->cut)) return false;
+    root->now->training = training;
+    return true;
+}
+
+bool fmodule_set_params(FModule *f, Tensor *const *params, size_t count)
+{
+    const char *who = "fmodule_set_params";
+    return usable(f, who) && check_weights(f, who, params, count) &&
+           hc_fmodule_push(f->root, params, NULL, f->root->now->step + 1, false);
+}
+
+Tensor *hc_fresh_leaf(Tensor *x, HcWhy why)
+{
+    if (!x) return NULL;
+    bool shares = hc_is_dense(x->form) && !(x->flags & HC_NODE_BORROWED);
+    Tensor *y = hc_emit_leaf(x->tape, "fmodule", hc_form_shape(x->form), shares ? x->data : NULL, why);
+    if (!y) return NULL;
+    if (!shares) hc_copy_dense(x, y->data);
+    y->flags |= HC_NODE_NEEDS;
+    return y;
+}
+
+bool fmodule_detach(FModule *f)
+{
+    if (!usable(f, "fmodule_detach")) return false;
+    FModule *root = f->root;
+    /* A snapshot first: its list is this function's to fill, and it goes back if that fails. */
+    HcWeights *before = root->now;
+    if (!hc_fmodule_push(root, before->weights, NULL, before->step, true)) return false;
+    for (size_t i = 0; i < root->weight_slots.count; i++) {
+        Tensor **w = &root->now->weights[i];
+        if ((*w)->flags & HC_NODE_NEEDS) *w = hc_fresh_leaf(*w, HC_WHY_DETACHED);
+        if (!*w) {
+            root->now = before;
+            return false;
+        }
+    }
+    root->now->place = f->tape->data.top;
+    return true;
+}
+
+static bool same_list(ParamList a, ParamList b)
+{
+    for (size_t i = 0; a.count == b.count && i < a.count; i++)
+        if (!shape_equal(a.items[i]->shape, b.items[i]->shape)) return false;
+    return a.count == b.count;
+}
+
+bool fmodule_commit(const FModule *f, Module *module)
+{
+    const char *who = "fmodule_commit";
+    if (!usable(f, who)) return false;
+    if (!module) return hc_fail(f->tape, HC_ERR_ARG, "%s: the module is NULL", who);
+    ParamList params = module_params(module), buffers = module_buffers(module);
+    if (module->dtype != f->tape->dtype)
+        return hc_fail(f->tape, HC_ERR_DTYPE, "%s: the module is of the other type", who);
+    if (!same_list(params, module_params(f->root->module)) ||
+        !same_list(buffers, module_buffers(f->root->module)))
+        return hc_fail(f->tape, HC_ERR_SHAPE, "%s: the module has another structure", who);
+    for (size_t i = 0; i < params.count; i++) {
+        hc_copy_dense(f->root->now->weights[i], params.items[i]->data);
+        hc_param_written(params.items[i]);
+    }
+    for (size_t i = 0; i < buffers.count; i++) {
+        hc_copy_dense(f->root->now->buffers[i], buffers.items[i]->data);
+        hc_param_written(buffers.items[i]);
+    }
+    return true;
+}

@@ -1,0 +1,55 @@
+/* The meta layer: functional modules and differentiable optimizers. Both are thin: chains of snapshots,
+ * which never change, so going back to a mark is following a pointer. */
+#ifndef HC_META_FMODULE_H
+#define HC_META_FMODULE_H
+
+#include "higherc/diffopt.h"
+#include "nn/module.h"
+
+/* W<t>, B<t> and what else a release must bring back. */
+typedef struct HcWeights HcWeights;
+struct HcWeights {
+    HcWeights *prev;
+    HcPosition place;
+    size_t step;
+    Tensor **weights, **buffers;
+    bool training;
+    bool cut; /* just truncated: a release leaves it alone */
+};
+
+/* Memory made at creation in which a list of tensors survives a release. */
+typedef struct HcSlots {
+    size_t count;
+    void **memory;
+    bool *moved;   /* between save and restore: the tensor was above the mark */
+    bool *needs;   /* ... and a gradient flows to it */
+    Shape *shape;  /* ... and its shape */
+    Tensor **list; /* ... or the tensor, which stays */
+    HcCell cell;   /* of the memory: leaves over it know when it was written again */
+} HcSlots;
+
+bool hc_slots_create(Tape *tape, HcSlots *slots, Tensor *const *like, size_t count, const char *who);
+void hc_slots_save(HcSlots *slots, Tensor *const *list, const TapeMark *mark);
+/* Fills list with what was saved. */
+bool hc_slots_restore(HcSlots *slots, Tape *tape, Tensor **list, HcWhy why);
+
+struct FModule {
+    HcScope scope; /* of a root only */
+    FModule *root;
+    Tape *tape;
+    Module *module;
+    size_t param_base, buffer_base; /* in the root */
+    FMode mode;
+    HcWeights *now; /* of a root only */
+    HcSlots weight_slots, buffer_slots;
+    HcWeights kept; /* between save and restore */
+    bool keeps;
+};
+
+/* Adds a snapshot of the present one, with other weights or buffers where not NULL (copied). */
+bool hc_fmodule_push(FModule *root, Tensor *const *weights, Tensor *const *buffers, size_t step,
+                     bool cut);
+/* x's numbers as a leaf of which gradients can be asked, for the reason given. */
+Tensor *hc_fresh_leaf(Tensor *x, HcWhy why);
+
+#endif

@@ -168,11 +168,29 @@ size_t HC_NAMED(gemm_work)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b)
     return least(k, PANEL_K) * least(n, PANEL_N) * sizeof(HC_REAL);
 }
 
+enum { BLOCK = 8 };
+
+/* A whole block, transposed: constant bounds let the compiler unroll it. */
+static inline void turn_block(HC_REAL *restrict to, size_t nb, const HC_REAL *restrict b, size_t col)
+{
+    for (size_t j = 0; j < BLOCK; j++) {
+        const HC_REAL *from = b + j * col;
+        HC_REAL *out = to + j;
+        out[0 * nb] = from[0];
+        out[1 * nb] = from[1];
+        out[2 * nb] = from[2];
+        out[3 * nb] = from[3];
+        out[4 * nb] = from[4];
+        out[5 * nb] = from[5];
+        out[6 * nb] = from[6];
+        out[7 * nb] = from[7];
+    }
+}
+
 /* to[p][j] = b[p, j] for kb rows of nb: in blocks, so that both sides stay in cache when transposed. */
 static void pack(HC_REAL *restrict to, const HC_REAL *restrict b, size_t row, size_t col, size_t kb,
                  size_t nb)
 {
-    enum { BLOCK = 8 };
     if (col == 1) {
         for (size_t p = 0; p < kb; p++) memcpy(to + p * nb, b + p * row, nb * sizeof *to);
         return;
@@ -180,6 +198,10 @@ static void pack(HC_REAL *restrict to, const HC_REAL *restrict b, size_t row, si
     for (size_t j0 = 0; j0 < nb; j0 += BLOCK)
         for (size_t p0 = 0; p0 < kb; p0 += BLOCK) {
             size_t j1 = least(j0 + BLOCK, nb), p1 = least(p0 + BLOCK, kb);
+            if (row == 1 && j1 - j0 == BLOCK && p1 - p0 == BLOCK) {
+                turn_block(to + p0 * nb + j0, nb, b + p0 + j0 * col, col);
+                continue;
+            }
             for (size_t p = p0; p < p1; p++)
                 for (size_t j = j0; j < j1; j++) to[p * nb + j] = b[p * row + j * col];
         }

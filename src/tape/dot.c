@@ -1,0 +1,71 @@
+/* The graph as text for Graphviz, one line a node, without recursion. */
+#include <stdio.h>
+
+#include "tape/tape.h"
+
+/* A byte for each node up to `last`: below the output or not. NULL after hc_fail. */
+static unsigned char *find_below(Tape *tape, size_t last)
+{
+    unsigned char *below = hc_alloc_zero(last + 1, 1);
+    if (!below) {
+        hc_fail_nomem(tape, "tape_write_dot");
+        return NULL;
+    }
+    below[last] = 1;
+    for (size_t i = last + 1; i-- > 0;) {
+        if (!below[i]) continue;
+        const Tensor *x = hc_node(tape, i);
+        for (uint32_t j = 0; j < x->nin; j++)
+            if (!(hc_inputs(x)[j]->flags & HC_NODE_SCRATCH)) below[hc_inputs(x)[j]->index] = 1;
+    }
+    return below;
+}
+
+/* A name inside a quoted string. */
+static bool put_name(FILE *file, const char *name)
+{
+    for (; *name; name++) {
+        if ((*name == '"' || *name == '\\') && fputc('\\', file) == EOF) return false;
+        if (fputc(*name, file) == EOF) return false;
+    }
+    return true;
+}
+
+static bool put_node(FILE *file, const Tensor *x)
+{
+    char shape[HC_SHAPE_TEXT];
+    bool param = x->flags & HC_NODE_PARAM;
+    bool done = fprintf(file, "  n%u [label=\"", x->index) > 0 &&
+                put_name(file, param ? ((const HcCell *)x->origin)->name : x->op->name) &&
+                fprintf(file, "\\n%s\"%s%s];\n", hc_shape_text(hc_form_shape(x->form), shape),
+                        param ? ", shape=box" : "",
+                        x->flags & HC_NODE_NEEDS ? "" : ", style=dashed") > 0;
+    for (uint32_t j = 0; done && j < x->nin; j++) {
+        const Tensor *in = hc_inputs(x)[j];
+        if (!(in->flags & HC_NODE_SCRATCH))
+            done = fprintf(file, "  n%u -> n%u;\n", in->index, x->index) > 0;
+    }
+    return done;
+}
+
+bool tape_write_dot(Tape *tape, Tensor *output, const char *path)
+{
+    const char *who = "tape_write_dot";
+    if (!tape || !path)
+        return hc_fail(tape, HC_ERR_ARG, "%s: the %s is NULL", who, tape ? "path" : "tape");
+    if (output && !hc_check(who, output)) return false;
+    if (output && output->tape != tape)
+        return hc_fail(tape, HC_ERR_TAPE, "%s: the output is on another tape", who);
+    size_t end = output ? (size_t)output->index + 1 : tape->count;
+    unsigned char *below = output ? find_below(tape, output->index) : NULL;
+    if (output && !below) return false;
+    FILE *file = fopen(path, "w");
+    bool done = file && fputs("digraph tape {\n", file) != EOF;
+    for (size_t i = 0; done && i < end; i++)
+        if ((!below || below[i]) && hc_alive(hc_node(tape, i))) done = put_node(file, hc_node(tape, i));
+    done = done && fputs("}\n", file) != EOF;
+    if (file && fclose(file) != 0) done = false;
+    if (file && !done) remove(path);
+    hc_free(below);
+    return done || hc_fail(tape, HC_ERR_IO, "%s: '%s' could not be written in full", who, path);
+}

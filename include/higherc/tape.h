@@ -100,7 +100,7 @@ HC_API bool tape_recording(const Tape *tape);
 HC_API bool tape_check_nan(Tape *tape, bool on);
 
 /** Writes the graph for Graphviz: all below `output`, or the whole tape when that is NULL.
- *  Errors: HC_ERR_IO when the file cannot be written in full (it is removed then). */
+ *  Errors: HC_ERR_IO when the file cannot be written in full; what is there then is incomplete. */
 HC_API bool tape_write_dot(Tape *tape, Tensor *output, const char *path);
 
 #ifdef __cplusplus

@@ -65,7 +65,6 @@ bool tape_write_dot(Tape *tape, Tensor *output, const char *path)
         if ((!below || below[i]) && hc_alive(hc_node(tape, i))) done = put_node(file, hc_node(tape, i));
     done = done && fputs("}\n", file) != EOF;
     if (file && fclose(file) != 0) done = false;
-    if (file && !done) remove(path);
     hc_free(below);
     return done || hc_fail(tape, HC_ERR_IO, "%s: '%s' could not be written in full", who, path);
 }

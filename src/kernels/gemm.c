@@ -17,6 +17,7 @@ enum {
     V = VECTOR_BYTES / sizeof(HC_REAL), /* numbers in a vector */
     TILE_M = VECTOR_BYTES == 16 ? 4 : 5,
     TILE_N = 2 * V,
+    WIDE_M = VECTOR_BYTES == 16 ? 3 : 4,
     PANEL_K = 256,
     PANEL_N = 512
 };
@@ -59,6 +60,42 @@ static inline void tile(const size_t rows, size_t k, const HC_REAL *restrict a, 
 #endif
 }
 
+/* The same for three vectors and WIDE_M rows, which fill the registers of AVX2 exactly. */
+static inline void wide_tile(const size_t rows, size_t k, const HC_REAL *restrict a, size_t ar,
+                             size_t ac, const HC_REAL *restrict b, size_t ldb, HC_REAL *restrict c,
+                             size_t ldc)
+{
+#ifdef __GNUC__
+    Vector lo[WIDE_M], mid[WIDE_M], hi[WIDE_M];
+    for (size_t i = 0; i < rows; i++) {
+        lo[i] = *(const Vector *)(c + i * ldc);
+        mid[i] = *(const Vector *)(c + i * ldc + V);
+        hi[i] = *(const Vector *)(c + i * ldc + 2 * V);
+    }
+    for (size_t p = 0; p < k; p++) {
+        const HC_REAL *row = b + p * ldb;
+        const Vector bl = *(const Vector *)row, bm = *(const Vector *)(row + V),
+                     bh = *(const Vector *)(row + 2 * V);
+        for (size_t i = 0; i < rows; i++) {
+            const HC_REAL s = a[i * ar + p * ac];
+            lo[i] += s * bl;
+            mid[i] += s * bm;
+            hi[i] += s * bh;
+        }
+    }
+    for (size_t i = 0; i < rows; i++) {
+        *(Vector *)(c + i * ldc) = lo[i];
+        *(Vector *)(c + i * ldc + V) = mid[i];
+        *(Vector *)(c + i * ldc + 2 * V) = hi[i];
+    }
+#else
+    for (size_t p = 0; p < k; p++)
+        for (size_t i = 0; i < rows; i++)
+            for (size_t j = 0; j < 3 * V; j++)
+                c[i * ldc + j] += a[i * ar + p * ac] * b[p * ldb + j];
+#endif
+}
+
 /* The same for one vector's width. */
 static inline void narrow_tile(const size_t rows, size_t k, const HC_REAL *restrict a, size_t ar,
                                size_t ac, const HC_REAL *restrict b, size_t ldb, HC_REAL *restrict c,
@@ -95,6 +132,15 @@ static void panel(size_t m, size_t n, size_t k, const HC_REAL *a, size_t ar, siz
                   const HC_REAL *b, size_t ldb, HC_REAL *c, size_t ldc)
 {
     size_t j = 0;
+    /* An odd number of vectors begins with three, so that none is left alone. */
+    if (n / V % 2 == 1 && n / V >= 3) {
+        size_t i = 0;
+        for (; i + WIDE_M <= m; i += WIDE_M)
+            wide_tile(WIDE_M, k, a + i * ar, ar, ac, b, ldb, c + i * ldc, ldc);
+        for (; i + 2 <= m; i += 2) wide_tile(2, k, a + i * ar, ar, ac, b, ldb, c + i * ldc, ldc);
+        if (i < m) wide_tile(1, k, a + i * ar, ar, ac, b, ldb, c + i * ldc, ldc);
+        j = 3 * V;
+    }
     for (; j + TILE_N <= n; j += TILE_N) {
         size_t i = 0;
         for (; i + TILE_M <= m; i += TILE_M)

@@ -132,39 +132,61 @@ static uint64_t mix(uint64_t hash, uint64_t value)
     return hash ^ hash >> 29;
 }
 
-const HcForm *hc_form(HcForms *forms, int ndim, const size_t *dim, const size_t *stride)
+static bool equal(const size_t *a, const size_t *b, int count)
 {
-    HcForm wanted = {.ndim = ndim, .hash = (uint64_t)ndim, .count = 1};
-    size_t dense_stride[HC_MAX_DIMS], step = 1;
-    for (int i = ndim - 1; i >= 0; i--) {
-        dense_stride[i] = step;
-        step *= dim[i] ? dim[i] : 1;
-        wanted.count *= dim[i];
-    }
-    bool dense = true;
-    for (int i = 0; i < ndim; i++) {
-        bool free_choice = !stride || dim[i] == 1 || wanted.count == 0;
-        wanted.dim[i] = dim[i];
-        wanted.stride[i] = free_choice ? dense_stride[i] : stride[i];
-        if (wanted.stride[i] != dense_stride[i]) dense = false;
-        wanted.hash = mix(mix(wanted.hash, dim[i]), wanted.stride[i]);
-    }
-    if (forms->bucket_count)
-        for (HcForm *f = forms->buckets[wanted.hash & (forms->bucket_count - 1)]; f; f = f->next)
-            if (f->hash == wanted.hash && f->ndim == ndim &&
-                memcmp(f->dim, wanted.dim, sizeof f->dim) == 0 &&
-                memcmp(f->stride, wanted.stride, sizeof f->stride) == 0)
-                return f;
-    const HcForm *plain = dense ? NULL : hc_form(forms, ndim, dim, NULL);
-    if (!dense && !plain) return NULL;
+    for (int i = 0; i < count; i++)
+        if (a[i] != b[i]) return false;
+    return true;
+}
+
+static const HcForm *add_form(HcForms *forms, const HcForm *made)
+{
     if (forms->count >= forms->bucket_count && !grow_buckets(forms)) return NULL;
     HcForm *form = hc_arena_alloc(&forms->arena, sizeof *form);
     if (!form) return NULL;
-    *form = wanted;
-    form->plain = dense ? form : plain;
+    *form = *made;
+    if (!form->plain) form->plain = form;
     HcForm **bucket = &forms->buckets[form->hash & (forms->bucket_count - 1)];
     form->next = *bucket;
     *bucket = form;
     forms->count++;
     return form;
+}
+
+static const HcForm *dense_form(HcForms *forms, int ndim, const size_t *dim)
+{
+    uint64_t hash = (uint64_t)ndim;
+    for (int i = 0; i < ndim; i++) hash = mix(hash, dim[i]);
+    if (forms->bucket_count)
+        for (HcForm *f = forms->buckets[hash & (forms->bucket_count - 1)]; f; f = f->next)
+            if (f->hash == hash && f->plain == f && f->ndim == ndim && equal(f->dim, dim, ndim))
+                return f;
+    HcForm made = {.hash = hash, .ndim = ndim, .count = 1};
+    size_t step = 1;
+    for (int i = ndim - 1; i >= 0; i--) {
+        made.dim[i] = dim[i];
+        made.stride[i] = step;
+        step *= dim[i] ? dim[i] : 1;
+        made.count *= dim[i];
+    }
+    return add_form(forms, &made);
+}
+
+const HcForm *hc_form(HcForms *forms, int ndim, const size_t *dim, const size_t *stride)
+{
+    const HcForm *plain = dense_form(forms, ndim, dim);
+    if (!plain || !stride || plain->count == 0) return plain;
+    HcForm made = *plain;
+    made.plain = plain;
+    bool dense = true;
+    for (int i = 0; i < ndim; i++) {
+        if (dim[i] == 1) continue;
+        made.stride[i] = stride[i];
+        made.hash = mix(made.hash, stride[i]);
+        if (stride[i] != plain->stride[i]) dense = false;
+    }
+    if (dense) return plain;
+    for (HcForm *f = forms->buckets[made.hash & (forms->bucket_count - 1)]; f; f = f->next)
+        if (f->plain == plain && equal(f->stride, made.stride, ndim)) return f;
+    return add_form(forms, &made);
 }

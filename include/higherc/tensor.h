@@ -75,7 +75,8 @@ HC_API size_t tensor_dim(const Tensor *x, int axis); /**< 0 for an axis that is 
 HC_API size_t tensor_count(const Tensor *x);
 HC_API DType tensor_dtype(const Tensor *x);
 HC_API Tape *tensor_tape(const Tensor *x);
-/** The numbers, row-major, of the tape's type; they live as long as x. */
+/** The numbers, row-major, of the tape's type. They live as long as x; of a view (transpose, expand,
+ *  slice), which is copied first, until the tape is released below this call. */
 HC_API const void *tensor_data(Tensor *x);
 /** The one number of a tensor with one element; NaN, and an error, for another. */
 HC_API double tensor_item(Tensor *x);

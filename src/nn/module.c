@@ -412,13 +412,20 @@ bool module_to(Module *module, DType dtype)
     if (!module || (dtype != HC_F32 && dtype != HC_F64))
         return hc_fail_thread(HC_ERR_ARG, "module_to: %s", module ? "no such type" : "the module is NULL");
     if (module->owner) return hc_fail_thread(HC_ERR_STATE, "module_to: convert the whole tree");
+    if (module->dtype == dtype) return true;
     ParamList lists[2] = {module_params(module), module_buffers(module)};
-    for (size_t l = 0; l < 2; l++)
+    size_t total = lists[0].count + lists[1].count, made = 0;
+    void **data = hc_alloc_zero(total, sizeof *data);
+    for (size_t l = 0; data && l < 2; l++)
         for (size_t i = 0; i < lists[l].count; i++)
-            if (!hc_param_convert(lists[l].items[i], dtype)) {
-                /* Back to what it was: those memories were just freed, but may be gone; then say so. */
-                return false;
-            }
+            if ((data[made] = hc_param_converted(lists[l].items[i], dtype))) made++;
+    bool done = data && made == total;
+    for (size_t l = 0, at = 0; done && l < 2; l++)
+        for (size_t i = 0; i < lists[l].count; i++)
+            hc_param_convert(lists[l].items[i], dtype, data[at++]);
+    for (size_t i = 0; !done && i < made; i++) hc_free(data[i]);
+    hc_free(data);
+    if (!done) return hc_fail_thread(HC_ERR_NOMEM, "module_to: out of memory");
     set_dtype(module, dtype);
     return true;
 }

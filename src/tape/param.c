@@ -179,26 +179,28 @@ bool param_normal(Param *param, double mean, double deviation, double bound, Rng
     return true;
 }
 
-bool hc_param_convert(Param *param, DType dtype)
+void *hc_param_converted(const Param *param, DType dtype)
 {
-    if (param->dtype == dtype) return true;
-    const HcKernels *k = hc_kernels((int)dtype);
-    void *data = hc_alloc_zero(param->count, k->size);
-    if (!data) return hc_fail_thread(HC_ERR_NOMEM, "module_to: out of memory");
+    void *data = hc_alloc_zero(param->count, hc_kernels((int)dtype)->size);
+    if (!data) return NULL;
     if (param->count && dtype == HC_F64)
         param->k->to_f64(data, param->data, param->count);
     else if (param->count)
         param->k->to_f32(data, param->data, param->count);
+    return data;
+}
+
+void hc_param_convert(Param *param, DType dtype, void *data)
+{
     hc_free(param->data);
     hc_free(param->grad);
     param->data = data;
     param->grad = NULL;
     param->has_grad = false;
-    param->k = k;
-    param->item = k->size;
+    param->k = hc_kernels((int)dtype);
+    param->item = param->k->size;
     param->dtype = dtype;
     param->cell.version++;
-    return true;
 }
 
 /* ---- gradients -------------------------------------------------------------------------------- */

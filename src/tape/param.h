@@ -24,8 +24,10 @@ void hc_params_free(ParamList *params);
 bool hc_param_rename(Param *param, const char *name);
 /* In-place writes: call after writing param->data. */
 void hc_param_written(Param *param);
-/* Makes it hold the other type; converts what it holds. */
-bool hc_param_convert(Param *param, DType dtype);
+/* Its numbers in another type, in memory to be handed to hc_param_convert, which makes the Param hold
+ * them; NULL when there is none. In two steps, so that a whole list converts or none does. */
+void *hc_param_converted(const Param *param, DType dtype);
+void hc_param_convert(Param *param, DType dtype, void *data);
 /* Makes sure the gradient's memory exists, so that adding cannot fail. */
 bool hc_param_grad_room(Param *param);
 /* Adds `count` numbers of its type; the room must be there. */

@@ -106,6 +106,18 @@ static void note_peak(Tape *tape)
     if (live > tape->peak) tape->peak = live;
 }
 
+/* Views whose dense copy is about to go become views again. */
+static void undo_densed(Tape *tape, HcPosition place)
+{
+    for (; tape->densed && hc_position_before(place, tape->densed->place);
+         tape->densed = tape->densed->next) {
+        Tensor *x = tape->densed->tensor;
+        if (x->serial != tape->densed->serial) continue;
+        x->data = tape->densed->data;
+        x->form = tape->densed->form;
+    }
+}
+
 /* Takes the top back. Where addresses are never used again, the nodes stay and only stop being
  * tensors. */
 static void cut(Tape *tape, size_t count, HcPosition place)
@@ -115,6 +127,7 @@ static void cut(Tape *tape, size_t count, HcPosition place)
         for (size_t i = count; i < tape->count; i++) hc_node(tape, i)->check = 0;
         return;
     }
+    undo_densed(tape, place);
     tape->count = count;
     hc_arena_rewind(&tape->data, place);
 }

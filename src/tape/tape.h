@@ -31,6 +31,17 @@ typedef struct HcParamLeaf {
     bool used;       /* since the last reset */
 } HcParamLeaf;
 
+/* A view that was made dense for tensor_data: what it was, for a release that takes the copy away. */
+typedef struct HcDensed HcDensed;
+struct HcDensed {
+    HcDensed *next; /* older */
+    Tensor *tensor;
+    uint64_t serial;
+    void *data;
+    const HcForm *form;
+    HcPosition place;
+};
+
 /* Working memory of one sweep; nested sweeps take the next one. */
 typedef struct HcSweepSpace HcSweepSpace;
 
@@ -53,6 +64,7 @@ struct Tape {
     HcForms forms;
     HcScratch scratch;
     HcScope *scopes;
+    HcDensed *densed;
     HcParamLeaf *leaves; /* open addressing, by the Param's address */
     size_t leaf_count, leaf_capacity;
     HcSweepSpace *sweeps;

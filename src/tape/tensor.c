@@ -175,10 +175,16 @@ const void *tensor_data(Tensor *x)
 {
     if (!hc_check("tensor_data", x)) return NULL;
     if (hc_is_dense(x->form)) return x->data;
-    size_t bytes = x->form->count * x->tape->item;
-    /* A copy, which lives as long as what is made now; a view knows no better place for it. */
-    void *copy = hc_tape_alloc(x->tape, bytes, "tensor_data");
-    if (copy) hc_copy_dense(x, copy);
+    Tape *tape = x->tape;
+    HcDensed *entry = hc_tape_alloc(tape, sizeof *entry, "tensor_data");
+    void *copy = hc_tape_alloc(tape, x->form->count * tape->item, "tensor_data");
+    if (!entry || !copy) return NULL;
+    hc_copy_dense(x, copy);
+    if (x->flags & (HC_NODE_BORROWED | HC_NODE_SCRATCH)) return copy; /* may change or go */
+    *entry = (HcDensed){tape->densed, x, x->serial, x->data, x->form, tape->data.top};
+    tape->densed = entry;
+    x->data = copy;
+    x->form = x->form->plain;
     return copy;
 }
 

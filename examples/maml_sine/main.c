@@ -27,6 +27,12 @@ static bool fail(const char *what) {
     return false;
 }
 
+/* A full disk, or a closed pipe, is told here and nowhere earlier. */
+static bool flush_stdout(void) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return true;
+    return fail("standard output could not be written");
+}
+
 /* Trains the initial weights W of the net, and its learned step sizes if it has some, so that
  * inner_steps of SGD on `shots` points of any task lead to weights that predict other points of it.
  * False, and a line on stderr, when that went wrong. */
@@ -199,7 +205,7 @@ int main(int argc, char **argv) {
         return 2;
     case OPTIONS_HELP:
         options_help();
-        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return flush_stdout() ? EXIT_SUCCESS : EXIT_FAILURE;
     case OPTIONS_RUN:
         break;
     }
@@ -216,6 +222,6 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < NETS; i++)
         learner_destroy(&nets[i]);
     tape_destroy(tape);
-    if (fflush(stdout) != 0 || ferror(stdout)) ok = fail("standard output could not be written");
+    ok = flush_stdout() && ok;
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

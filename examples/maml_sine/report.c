@@ -128,6 +128,7 @@ void report_table(const Options *o, const Evaluation *evaluations, size_t count)
     }
     printf("\n(paper): Finn et al. 2017. (expected): what a correct implementation gives with the\n"
            "default settings and 70000 iterations.\n");
+    fflush(stdout);
 }
 
 static void csv_number(FILE *file, double value) {

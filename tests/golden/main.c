@@ -1,0 +1,143 @@
+/* golden DIR... [--f32] [--verbose]: runs every case (*.golden) of the directories and compares all
+ * it records. Exit status 0 when none failed, 1 when one did, could not be read, or a directory has
+ * no case; 2 for bad arguments. */
+#define _POSIX_C_SOURCE 200809L
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "golden.h"
+
+static const char usage[] =
+    "usage: golden DIR... [--f32] [--verbose]\n"
+    "Runs every case (*.golden) of the directories (or single case files) and compares what it\n"
+    "records with what the library computes, in f64 at the tolerance the case states.\n"
+    "  --f32      compute in f32, at a looser tolerance (compare.c states it)\n"
+    "  --verbose  a line for every case, with its largest deviation as a part of what is allowed\n";
+
+typedef struct Tally {
+    DType dtype;
+    bool verbose;
+    size_t passed, failed, skipped;
+} Tally;
+
+/* What the messages call a case: its file's name, without folders and ending. */
+static const char *stem(Pool *pool, const char *path) {
+    const char *slash = strrchr(path, '/');
+    char *name = pool_format(pool, "%s", slash ? slash + 1 : path);
+    char *dot = strrchr(name, '.');
+    if (dot && dot != name) *dot = '\0';
+    return name;
+}
+
+static bool compare_case(Tally *tally, Case *c) {
+    Pool pool = {NULL};
+    Dict results = {NULL, 0, NULL, 0};
+    char message[MESSAGE_SIZE];
+    double worst = 0;
+    bool good = case_run(c, tally->dtype, &results, &pool, message);
+    if (!good) {
+        /* What was not computed is no news; what was computed before may show why. */
+        printf("FAIL %s: %s\n", c->name, message);
+    } else {
+        good = case_compare(c, &results, case_tolerance(c, tally->dtype), stdout, &worst) == 0;
+        if (tally->verbose)
+            printf("%s %s (%zu entries, %.2g of what is allowed)\n", good ? "pass" : "fail",
+                   c->name, c->data.count, worst);
+    }
+    if (higherc_live_allocations() > 0) {
+        printf("FAIL %s: %zu allocations are left\n", c->name, higherc_live_allocations());
+        good = false;
+    }
+    pool_free(&pool);
+    return good;
+}
+
+static void run_file(Tally *tally, const char *path) {
+    Case c;
+    char message[MESSAGE_SIZE];
+    if (!case_read(&c, path, message)) {
+        printf("FAIL %s: %s\n", path, message);
+        tally->failed++;
+    } else {
+        c.name = stem(&c.pool, path);
+        const char *missing = case_missing(&c);
+        if (missing) {
+            printf("skip %s: %s\n", c.name, missing);
+            tally->skipped++;
+        } else if (compare_case(tally, &c)) {
+            tally->passed++;
+        } else {
+            tally->failed++;
+        }
+    }
+    pool_free(&c.pool);
+    fflush(stdout);
+}
+
+static bool ends_with(const char *text, const char *ending) {
+    size_t length = strlen(text), tail = strlen(ending);
+    return length > tail && strcmp(text + length - tail, ending) == 0;
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void run_directory(Tally *tally, const char *path) {
+    Pool pool = {NULL};
+    const char **files = NULL;
+    size_t count = 0;
+    DIR *directory = opendir(path);
+    for (struct dirent *item; directory && (item = readdir(directory)) != NULL;) {
+        if (!ends_with(item->d_name, ".golden")) continue;
+        files = pool_grow(&pool, files, count, sizeof *files);
+        files[count++] = pool_format(&pool, "%s/%s", path, item->d_name);
+    }
+    if (directory) closedir(directory);
+    if (count == 0) {
+        printf("FAIL %s: %s\n", path, directory ? "no case (*.golden)" : "no such directory");
+        tally->failed++;
+    } else {
+        qsort(files, count, sizeof *files, by_name);
+    }
+    for (size_t i = 0; i < count; i++)
+        run_file(tally, files[i]);
+    pool_free(&pool);
+}
+
+int main(int argc, char **argv) {
+    Tally tally = {HC_F64, false, 0, 0, 0};
+    int places = 0;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--f32") == 0) {
+            tally.dtype = HC_F32;
+        } else if (strcmp(argv[i], "--verbose") == 0) {
+            tally.verbose = true;
+        } else if (strcmp(argv[i], "--help") == 0) {
+            return fputs(usage, stdout) < 0;
+        } else if (argv[i][0] == '-') {
+            fprintf(stderr, "golden: unknown option %s\n%s", argv[i], usage);
+            return 2;
+        } else {
+            places++;
+        }
+    }
+    if (places == 0) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] == '-') continue;
+        if (ends_with(argv[i], ".golden"))
+            run_file(&tally, argv[i]);
+        else
+            run_directory(&tally, argv[i]);
+    }
+    printf("golden: %zu passed, %zu failed, %zu skipped\n", tally.passed, tally.failed,
+           tally.skipped);
+    printf("%zu passed, %zu failed\n", tally.passed, tally.failed);
+    return tally.failed > 0;
+}

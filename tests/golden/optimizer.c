@@ -1,0 +1,154 @@
+/* Settings to an Optim (README.md, section 6). An optimizer is one row of the table; a row without
+ * a maker is one the library does not have yet. Settings and states go by their names, which are
+ * PyTorch's in the cases and in the library alike. */
+#include <stdio.h>
+#include <string.h>
+
+#include "golden.h"
+
+static Optim *make_sgd(ParamList params, double lr) {
+    return optim_sgd(params, sgd_options(lr));
+}
+static Optim *make_adam(ParamList params, double lr) {
+    return optim_adam(params, adam_options(lr));
+}
+
+static const struct OptimizerKind {
+    const char *name;
+    Optim *(*make)(ParamList params, double lr);
+} kinds[] = {
+    {"sgd", make_sgd},  {"adam", make_adam}, {"adamw", NULL},
+    {"adadelta", NULL}, {"adagrad", NULL},   {"adamax", NULL},
+    {"asgd", NULL},     {"rmsprop", NULL},   {"rprop", NULL},
+};
+
+static const struct OptimizerKind *find_kind(const char *name) {
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(kinds[i].name, name) == 0) return &kinds[i];
+    return NULL;
+}
+
+const char *optimizer_missing(const Case *c) {
+    const struct OptimizerKind *kind = find_kind(c->optimizer);
+    return kind && !kind->make ? kind->name : NULL;
+}
+
+static double find_lr(const Group *group) {
+    for (size_t i = 0; i < group->setting_count; i++)
+        if (strcmp(group->settings[i].key, "lr") == 0) return group->settings[i].value;
+    return 1.0;
+}
+
+/* Some settings are allowed only beside others (nesterov with momentum, a smallest step below the
+ * largest), and every prefix of them has to make sense. So those refused are offered again as long
+ * as others were taken meanwhile. */
+static bool apply_settings(Optim *optim, size_t number, const Group *group, char *message) {
+    Pool scratch = {NULL};
+    bool *done = pool_alloc(&scratch, group->setting_count, sizeof *done);
+    size_t left = group->setting_count, before = SIZE_MAX;
+    while (left > 0 && left < before) {
+        before = left;
+        higherc_clear_error();
+        for (size_t i = 0; i < group->setting_count; i++) {
+            const Setting *setting = &group->settings[i];
+            if (done[i] || !optim_set(optim, setting->key, number, setting->value)) continue;
+            done[i] = true;
+            left--;
+        }
+    }
+    if (left == 0)
+        higherc_clear_error();
+    else
+        snprintf(message, MESSAGE_SIZE, "settings of group %zu: %s", number, higherc_error());
+    pool_free(&scratch);
+    return left == 0;
+}
+
+static bool find_params(const Group *group, const Module *net, Param **params, char *message) {
+    for (size_t i = 0; i < group->param_count; i++) {
+        params[i] = module_param(net, group->params[i]);
+        if (params[i]) continue;
+        snprintf(message, MESSAGE_SIZE, "a group's parameter: %s", higherc_error());
+        return false;
+    }
+    return true;
+}
+
+Optim *optimizer_build(const Case *c, const Module *net, char *message) {
+    const struct OptimizerKind *kind = find_kind(c->optimizer);
+    if (!kind || !kind->make || c->group_count == 0) {
+        snprintf(message, MESSAGE_SIZE, "no optimizer '%.40s' over %zu groups", c->optimizer,
+                 c->group_count);
+        return NULL;
+    }
+    Pool scratch = {NULL};
+    Optim *optim = NULL;
+    bool good = true;
+    for (size_t i = 0; good && i < c->group_count; i++) {
+        const Group *group = &c->groups[i];
+        Param **params = pool_alloc(&scratch, group->param_count, sizeof *params);
+        ParamList list = {params, group->param_count};
+        good = find_params(group, net, params, message);
+        if (good && i == 0) good = (optim = kind->make(list, find_lr(group))) != NULL;
+        if (good && i > 0) good = optim_add_group(optim, list) == i;
+    }
+    if (!good && message[0] == '\0')
+        snprintf(message, MESSAGE_SIZE, "the optimizer: %s", higherc_error());
+    /* After all groups were added: a new one starts with the first one's settings. */
+    for (size_t i = 0; good && i < c->group_count; i++)
+        good = apply_settings(optim, i, &c->groups[i], message);
+    pool_free(&scratch);
+    if (good) return optim;
+    optim_destroy(optim);
+    return NULL;
+}
+
+/* ---- state
+ * ----------------------------------------------------------------------------------------- */
+
+/* Values of one state of a Param. PyTorch holds ASGD's eta as one number, a library that follows
+ * the weight's shape as many equal ones: they pass for one when the case wants one. */
+static void copy_state(Entry *got, const Entry *want, const Param *param, const void *state,
+                       Pool *pool) {
+    size_t count = param_count(param);
+    double *values = pool_alloc(pool, count, sizeof *values);
+    bool equal = true;
+    for (size_t i = 0; i < count; i++) {
+        values[i] = param_dtype(param) == HC_F32 ? (double)((const float *)state)[i]
+                                                 : ((const double *)state)[i];
+        equal = equal && values[i] == values[0];
+    }
+    bool one = equal && count > 0 && want->shape.ndim == 0;
+    got->shape = one ? shape_scalar() : param_shape(param);
+    got->count = one ? 1 : count;
+    got->values = values;
+}
+
+bool optimizer_record_state(const Case *c, const Module *net, const Optim *optim, Dict *results,
+                            Pool *pool) {
+    static const char prefix[] = "expect/warm_state/";
+    for (size_t i = 0; i < c->data.count; i++) {
+        const Entry *want = c->data.items[i];
+        if (strncmp(want->name, prefix, sizeof prefix - 1) != 0) continue;
+        const char *name = want->name + sizeof prefix - 1, *key = strrchr(name, '/');
+        if (!key) return false;
+        Param *param = module_param(net, pool_format(pool, "%.*s", (int)(key - name), name));
+        Entry *got = dict_add(results, pool, want->name + sizeof "expect/" - 1);
+        if (!param || !got) return false;
+        got->kind = ENTRY_REAL;
+        if (strcmp(key + 1, "step") == 0) {
+            double *steps = pool_alloc(pool, 1, sizeof *steps);
+            *steps = (double)optim_param_steps(optim, param);
+            got->shape = shape_scalar();
+            got->count = 1;
+            got->values = steps;
+            continue;
+        }
+        const void *state = optim_param_state(optim, param, key + 1);
+        if (state)
+            copy_state(got, want, param, state, pool);
+        else
+            got->kind = ENTRY_NONE;
+    }
+    return true;
+}

@@ -1,0 +1,340 @@
+/* What a case does (README.md, section 3): ordinary steps, branching, differentiable steps, the
+ * meta loss. Its derivatives are in grads.c. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "golden.h"
+
+/* ---- results
+ * -------------------------------------------------------------------------------------- */
+
+bool run_fail(Run *run, const char *format, ...) {
+    if (run->message[0] != '\0') return false;
+    va_list args;
+    va_start(args, format);
+    int used = vsnprintf(run->message, MESSAGE_SIZE, format, args);
+    va_end(args);
+    const char *error = tape_error(run->tape) ? tape_error(run->tape) : higherc_error();
+    if (error && used > 0 && used < MESSAGE_SIZE)
+        snprintf(run->message + used, MESSAGE_SIZE - (size_t)used, ": %s", error);
+    return false;
+}
+
+static Entry *add_result(Run *run, const char *format, va_list args) {
+    char name[256];
+    vsnprintf(name, sizeof name, format, args);
+    return dict_add(run->results, run->pool, pool_format(run->pool, "%s", name));
+}
+
+bool run_record(Run *run, Tensor *value, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    Entry *entry = add_result(run, format, args);
+    va_end(args);
+    if (!entry) return run_fail(run, "a result computed twice");
+    entry->kind = value ? ENTRY_REAL : ENTRY_NONE;
+    entry->shape = shape_scalar();
+    if (!value) return true;
+    double *values = pool_alloc(run->pool, tensor_count(value), sizeof *values);
+    entry->shape = tensor_shape(value);
+    entry->count = tensor_count(value);
+    entry->values = values;
+    return tensor_copy_to_f64(value, values, entry->count) || run_fail(run, "%s", entry->name);
+}
+
+double *run_record_param(Run *run, const Param *param, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    Entry *entry = add_result(run, format, args);
+    va_end(args);
+    double *values = pool_alloc(run->pool, param_count(param), sizeof *values);
+    if (!entry) return run_fail(run, "a result computed twice"), values;
+    entry->shape = param_shape(param);
+    entry->count = param_count(param);
+    entry->values = values;
+    return values;
+}
+
+/* ---- batches and losses
+ * ------------------------------------------------------------------------------ */
+
+static Tensor *batch(Run *run, const char *name, size_t index) {
+    const Entry *entry = index == SIZE_MAX ? dict_find(&run->c->data, name)
+                                           : dict_find_format(&run->c->data, "%s/%zu", name, index);
+    if (!entry || !entry->values || entry->kind == ENTRY_DIGEST) {
+        run_fail(run, "the batch %s is missing", name);
+        return NULL;
+    }
+    if (entry->kind == ENTRY_REAL) return tensor_from_f64(run->tape, entry->shape, entry->values);
+    int64_t *whole = pool_alloc(run->pool, entry->count, sizeof *whole);
+    for (size_t i = 0; i < entry->count; i++)
+        whole[i] = (int64_t)entry->values[i];
+    return tensor_from_i64(run->tape, entry->shape, whole);
+}
+
+static Tensor *loss_mse(Tensor *out, Tensor *y, const double *arg) {
+    return (void)arg, tensor_mse_loss(out, y);
+}
+static Tensor *loss_cross_entropy(Tensor *out, Tensor *y, const double *arg) {
+    return (void)arg, tensor_cross_entropy_loss(out, y);
+}
+static Tensor *loss_bce(Tensor *out, Tensor *y, const double *arg) {
+    return (void)arg, tensor_bce_with_logits_loss(out, y);
+}
+static Tensor *loss_smooth_l1(Tensor *out, Tensor *y, const double *arg) {
+    return tensor_smooth_l1_loss(out, y, arg[0]);
+}
+static Tensor *loss_huber(Tensor *out, Tensor *y, const double *arg) {
+    return tensor_huber_loss(out, y, arg[0]);
+}
+static Tensor *loss_sum_pow2(Tensor *out, Tensor *y, const double *arg) {
+    return (void)y, (void)arg, tensor_sum(tensor_square(out));
+}
+
+static const struct Loss {
+    const char *name;
+    size_t args;
+    bool target;
+    Tensor *(*apply)(Tensor *out, Tensor *y, const double *arg);
+} losses[] = {
+    {"mse", 0, true, loss_mse},
+    {"cross_entropy", 0, true, loss_cross_entropy},
+    {"bce_with_logits", 0, true, loss_bce},
+    {"smooth_l1", 1, true, loss_smooth_l1},
+    {"huber", 1, true, loss_huber},
+    {"sum_pow2", 0, false, loss_sum_pow2},
+};
+
+static const struct Loss *find_loss(Run *run) {
+    const Choice *choice = &run->c->loss;
+    for (size_t i = 0; i < sizeof losses / sizeof losses[0]; i++)
+        if (strcmp(losses[i].name, choice->name) == 0 && losses[i].args == choice->args)
+            return &losses[i];
+    run_fail(run, "no loss '%.40s' with %zu numbers", choice->name, choice->args);
+    return NULL;
+}
+
+static Tensor *target(Run *run, const char *name, size_t index) {
+    const struct Loss *loss = find_loss(run);
+    return loss && loss->target ? batch(run, name, index) : NULL;
+}
+
+static Tensor *apply_loss(Run *run, Tensor *out, Tensor *y) {
+    const struct Loss *loss = find_loss(run);
+    return loss ? loss->apply(out, y, run->c->loss.arg) : NULL;
+}
+
+/* ---- the ordinary optimizer
+ * ---------------------------------------------------------------------------- */
+
+static bool reaches_any(const Run *run, Tensor *loss) {
+    for (size_t i = 0; i < run->params.count; i++)
+        if (tensor_reaches(loss, run->params.items[i])) return true;
+    return false;
+}
+
+static bool any_to_update(const Run *run) {
+    for (size_t g = 0; g < optim_group_count(run->optim); g++) {
+        ParamList params = optim_group_params(run->optim, g);
+        for (size_t i = 0; i < params.count; i++)
+            if (param_grad(params.items[i])) return true;
+    }
+    return false;
+}
+
+/* A step with nothing to do is an error in the library and a silent one in PyTorch, so it is left
+ * out. */
+static bool warm_up_once(Run *run, size_t w) {
+    for (size_t i = 0; i < run->params.count; i++)
+        param_zero_grad(run->params.items[i]);
+    Tensor *out = module_forward(run->net, batch(run, "warmup/x", w));
+    Tensor *loss = apply_loss(run, out, target(run, "warmup/y", w));
+    if (!loss) return run_fail(run, "warm-up step %zu", w);
+    bool good = run_record(run, loss, "warmup_loss/%zu", w);
+    if (good && reaches_any(run, loss))
+        good = tensor_backward(loss) && (!any_to_update(run) || optim_step(run->optim));
+    tape_reset(run->tape);
+    return good || run_fail(run, "warm-up step %zu", w);
+}
+
+static bool warm_up(Run *run) {
+    module_train(run->net, run->c->train_warmup);
+    for (size_t w = 0; w < run->c->warmup; w++)
+        if (!warm_up_once(run, w)) return false;
+    return optimizer_record_state(run->c, run->net, run->optim, run->results, run->pool) ||
+           run_fail(run, "a warm_state of no parameter");
+}
+
+/* ---- the base module
+ * ------------------------------------------------------------------------------------- */
+
+static void record_base(Run *run) {
+    for (size_t i = 0; i < run->params.count; i++) {
+        const Param *param = run->params.items[i];
+        double *values = run_record_param(run, param, "base/%s", run->c->params[i].name);
+        for (size_t k = 0; k < param_count(param); k++)
+            values[k] = param_get(param, k);
+    }
+    ParamList buffers = module_buffers(run->net);
+    for (size_t i = 0; i < buffers.count; i++) {
+        double *values =
+            run_record_param(run, buffers.items[i], "base_buffer/%s", run->c->buffers[i]);
+        for (size_t k = 0; k < param_count(buffers.items[i]); k++)
+            values[k] = param_get(buffers.items[i], k);
+    }
+}
+
+/* Neither the inner loop nor taking gradients may change the base module, not in the last bit. */
+static bool check_unchanged(Run *run, ParamList params, const char *kind) {
+    for (size_t i = 0; i < params.count; i++) {
+        const char *name = kind[4] ? run->c->buffers[i] : run->c->params[i].name;
+        const Entry *then = dict_find_format(run->results, "%s/%s", kind, name);
+        for (size_t k = 0; k < then->count; k++) {
+            double now = param_get(params.items[i], k);
+            if (memcmp(&now, &then->values[k], sizeof now) != 0)
+                return run_fail(run, "%s/%s changed after branching", kind, name);
+        }
+    }
+    return true;
+}
+
+/* ---- branching
+ * ------------------------------------------------------------------------------------------- */
+
+static bool cut_gradients(Tape *tape, Tensor **grads, size_t count, void *user) {
+    (void)tape;
+    (void)user;
+    for (size_t i = 0; i < count; i++)
+        if (grads[i] && !(grads[i] = tensor_detach(grads[i]))) return false;
+    return true;
+}
+
+static bool set_callback(Run *run) {
+    const Choice *choice = &run->c->callback;
+    if (strcmp(choice->name, "none") == 0 && choice->args == 0) return true;
+    if (strcmp(choice->name, "clip_norm") == 0 && choice->args == 2)
+        return diffopt_clip_norm(run->opt, choice->arg[0], choice->arg[1]);
+    if (strcmp(choice->name, "clip_value") == 0 && choice->args == 1)
+        return diffopt_clip_value(run->opt, choice->arg[0]);
+    if (strcmp(choice->name, "detach") == 0 && choice->args == 0)
+        return diffopt_grad_callback(run->opt, cut_gradients, NULL);
+    return run_fail(run, "no callback '%.40s' with %zu numbers", choice->name, choice->args);
+}
+
+/* Hands over the learnable hyperparameters whose time has come. */
+static bool override(Run *run, size_t when) {
+    for (size_t i = 0; i < run->c->hyper_count; i++) {
+        const HyperRecord *hyper = &run->c->hypers[i];
+        if (hyper->when == when &&
+            !diffopt_override(run->opt, hyper->key, hyper->group, run->hyper[i]))
+            return run_fail(run, "override of %.40s", hyper->key);
+    }
+    return true;
+}
+
+static bool branch(Run *run) {
+    const Case *c = run->c;
+    FModuleOptions options = fmodule_options(c->copy_initial_weights);
+    options.mode = c->track ? HC_FULL : HC_EVAL;
+    run->fnet = fmodule_create_with(run->tape, run->net, options);
+    run->opt = diffopt_create(run->optim, run->fnet);
+    if (!run->opt || !set_callback(run)) return run_fail(run, "branching");
+    for (size_t i = 0; i < c->hyper_count; i++)
+        run->hyper[i] = tensor_leaf(tensor_scalar(run->tape, c->hypers[i].value));
+    run->query_x = batch(run, "meta/x", SIZE_MAX);
+    run->query_y = target(run, "meta/y", SIZE_MAX);
+    for (size_t t = 0; t < c->steps; t++) {
+        Tensor *x = batch(run, "inner/x", t);
+        const Entry *entry = dict_find_format(&c->data, "inner/x/%zu", t);
+        bool leaf = c->want_x_grad && entry && entry->kind == ENTRY_REAL;
+        run->x[t] = leaf ? tensor_leaf(x) : x;
+    }
+    return run->message[0] == '\0' && override(run, WHEN_INIT);
+}
+
+/* ---- the loop
+ * -------------------------------------------------------------------------------------------- */
+
+static bool add_query(Run *run, size_t t) {
+    double weight = run->c->meta_weights[t];
+    if (weight == 0) return true;
+    fmodule_train(run->fnet, run->c->train_meta);
+    Tensor *out = fmodule_forward(run->fnet, run->query_x);
+    Tensor *loss = tensor_mul_scalar(apply_loss(run, out, run->query_y), weight);
+    run->meta_loss = run->meta_loss ? tensor_add(run->meta_loss, loss) : loss;
+    return run->meta_loss != NULL || run_fail(run, "query loss after %zu steps", t);
+}
+
+static bool inner_step(Run *run, size_t t) {
+    fmodule_train(run->fnet, run->c->train_inner);
+    Tensor *out = fmodule_forward(run->fnet, run->x[t]);
+    Tensor *loss = apply_loss(run, out, target(run, "inner/y", t));
+    if (!loss || !run_record(run, loss, "inner_loss/%zu", t))
+        return run_fail(run, "inner loss %zu", t);
+    return override(run, t) && (diffopt_step(run->opt, loss) || run_fail(run, "inner step %zu", t));
+}
+
+static bool record_fast(Run *run, TensorList fast, size_t t) {
+    if (fast.count != run->params.count)
+        return run_fail(run, "%zu fast weights after %zu steps", fast.count, t);
+    for (size_t i = 0; i < fast.count; i++)
+        if (!run_record(run, fast.items[i], "fast/%zu/%s", t, run->c->params[i].name)) return false;
+    return true;
+}
+
+/* Without history only the latest weights exist; with it they are read at the very end, so that a
+ * history that changed on the way would show. */
+static bool run_loop(Run *run) {
+    const Case *c = run->c;
+    for (size_t t = 0; t <= c->steps; t++) {
+        if (!c->track && !record_fast(run, fmodule_params(run->fnet), t)) return false;
+        if (!add_query(run, t) || (t < c->steps && !inner_step(run, t))) return false;
+    }
+    if (!run->meta_loss) return run_fail(run, "all meta_weights are 0");
+    for (size_t i = 0; i < c->buffer_count; i++) {
+        Tensor *buffer = fmodule_buffer(run->fnet, c->buffers[i]);
+        if (!buffer || !run_record(run, buffer, "buffer/%s", c->buffers[i]))
+            return run_fail(run, "buffer %s", c->buffers[i]);
+    }
+    return run_record(run, run->meta_loss, "meta_loss");
+}
+
+static bool record_history(Run *run) {
+    for (size_t t = 0; run->c->track && t <= run->c->steps; t++)
+        if (!record_fast(run, fmodule_params_at(run->fnet, t), t)) return false;
+    return true;
+}
+
+static bool run_all(Run *run) {
+    run->params = module_params(run->net);
+    if (!warm_up(run)) return false;
+    record_base(run);
+    return branch(run) && run_loop(run) && run_gradients(run) && record_history(run) &&
+           check_unchanged(run, run->params, "base") &&
+           check_unchanged(run, module_buffers(run->net), "base_buffer");
+}
+
+bool case_run(const Case *c, DType dtype, Dict *results, Pool *pool, char *message) {
+    Run run = {.c = c, .dtype = dtype, .pool = pool, .results = results, .message = message};
+    message[0] = '\0';
+    higherc_clear_error();
+    run.x = pool_alloc(pool, c->steps, sizeof *run.x);
+    run.hyper = pool_alloc(pool, c->hyper_count, sizeof *run.hyper);
+    run.net = model_build(c, dtype, message);
+    if (run.net) run.optim = optimizer_build(c, run.net, message);
+    bool good = run.optim != NULL;
+    if (good) run.tape = tape_create(dtype);
+    good = good && (run.tape ? run_all(&run) : run_fail(&run, "the tape"));
+    optim_destroy(run.optim);
+    module_destroy(run.net);
+    tape_destroy(run.tape);
+    higherc_clear_error();
+    return good;
+}
+
+const char *case_missing(Case *c) {
+    const char *layer = model_missing(c), *optimizer = optimizer_missing(c);
+    if (layer) return pool_format(&c->pool, "the library has no layer %s", layer);
+    return optimizer ? pool_format(&c->pool, "the library has no optimizer %s", optimizer) : NULL;
+}

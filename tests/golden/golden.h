@@ -178,6 +178,8 @@ const char *model_missing(const Case *c); /**< a layer kind, or NULL */
 /** The optimizer a case describes, over the Params of `net`. */
 Optim *optimizer_build(const Case *c, const Module *net, char *message);
 const char *optimizer_missing(const Case *c);
+/** The library's number of the case's group; SIZE_MAX for one without parameters. */
+size_t optimizer_group(const Case *c, size_t group);
 /** Adds warm_state/PARAM/KEY as the case asks for them. */
 bool optimizer_record_state(const Case *c, const Module *net, const Optim *optim, Dict *results,
                             Pool *pool);

@@ -74,29 +74,44 @@ static bool find_params(const Group *group, const Module *net, Param **params, c
     return true;
 }
 
+/* PyTorch takes a group without parameters, the library does not: it is left out. */
+size_t optimizer_group(const Case *c, size_t group) {
+    size_t number = 0;
+    for (size_t i = 0; i < group; i++)
+        number += c->groups[i].param_count > 0;
+    return c->groups[group].param_count > 0 ? number : SIZE_MAX;
+}
+
+/* Makes the optimizer of the first group, and adds one after the other. */
+static bool add_group(const Case *c, size_t group, const Module *net, Pool *pool, Optim **optim,
+                      char *message) {
+    const Group *from = &c->groups[group];
+    if (from->param_count == 0) return true;
+    Param **params = pool_alloc(pool, from->param_count, sizeof *params);
+    ParamList list = {params, from->param_count};
+    if (!find_params(from, net, params, message)) return false;
+    if (*optim && optim_add_group(*optim, list) == optimizer_group(c, group)) return true;
+    if (!*optim && (*optim = find_kind(c->optimizer)->make(list, find_lr(from)))) return true;
+    snprintf(message, MESSAGE_SIZE, "group %zu of the optimizer: %s", group, higherc_error());
+    return false;
+}
+
 Optim *optimizer_build(const Case *c, const Module *net, char *message) {
     const struct OptimizerKind *kind = find_kind(c->optimizer);
-    if (!kind || !kind->make || c->group_count == 0) {
-        snprintf(message, MESSAGE_SIZE, "no optimizer '%.40s' over %zu groups", c->optimizer,
-                 c->group_count);
+    if (!kind || !kind->make) {
+        snprintf(message, MESSAGE_SIZE, "'%.40s' is no optimizer", c->optimizer);
         return NULL;
     }
     Pool scratch = {NULL};
     Optim *optim = NULL;
     bool good = true;
-    for (size_t i = 0; good && i < c->group_count; i++) {
-        const Group *group = &c->groups[i];
-        Param **params = pool_alloc(&scratch, group->param_count, sizeof *params);
-        ParamList list = {params, group->param_count};
-        good = find_params(group, net, params, message);
-        if (good && i == 0) good = (optim = kind->make(list, find_lr(group))) != NULL;
-        if (good && i > 0) good = optim_add_group(optim, list) == i;
-    }
-    if (!good && message[0] == '\0')
-        snprintf(message, MESSAGE_SIZE, "the optimizer: %s", higherc_error());
-    /* After all groups were added: a new one starts with the first one's settings. */
     for (size_t i = 0; good && i < c->group_count; i++)
-        good = apply_settings(optim, i, &c->groups[i], message);
+        good = add_group(c, i, net, &scratch, &optim, message);
+    if (good && !optim) snprintf(message, MESSAGE_SIZE, "the optimizer has no parameter");
+    /* After all groups were added: a new one starts with the first one's settings. */
+    for (size_t i = 0; good && optim && i < c->group_count; i++)
+        if (c->groups[i].param_count > 0)
+            good = apply_settings(optim, optimizer_group(c, i), &c->groups[i], message);
     pool_free(&scratch);
     if (good) return optim;
     optim_destroy(optim);

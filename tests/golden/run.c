@@ -226,8 +226,10 @@ static bool set_callback(Run *run) {
 static bool override(Run *run, size_t when) {
     for (size_t i = 0; i < run->c->hyper_count; i++) {
         const HyperRecord *hyper = &run->c->hypers[i];
-        if (hyper->when == when &&
-            !diffopt_override(run->opt, hyper->key, hyper->group, run->hyper[i]))
+        bool all = hyper->group == HC_ALL_GROUPS;
+        size_t group = all ? HC_ALL_GROUPS : optimizer_group(run->c, hyper->group);
+        if (hyper->when != when || (!all && group == SIZE_MAX)) continue;
+        if (!diffopt_override(run->opt, hyper->key, group, run->hyper[i]))
             return run_fail(run, "override of %.40s", hyper->key);
     }
     return true;

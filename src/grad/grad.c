@@ -18,20 +18,26 @@ const char *hc_why_text(HcWhy why)
     return "no gradient flows";
 }
 
+/* A cause that leaves no link back to what lies behind it. */
+static bool severs(HcWhy why)
+{
+    return why == HC_WHY_NO_GRAPH || why == HC_WHY_FIRST_ORDER || why == HC_WHY_EVAL;
+}
+
 HcWhy hc_why(Tensor *y, const Tensor *x)
 {
     HcSweep sweep;
-    HcWhy why = HC_WHY_NOTHING;
+    HcWhy why = HC_WHY_NOTHING, severed = HC_WHY_NOTHING;
     if (x && !(x->flags & HC_NODE_NEEDS)) return x->why;
     if (!hc_sweep_begin(&sweep, y, HC_SWEEP_BLOCKED)) return why;
     if ((!x || hc_sweep_want(&sweep, x)) && hc_sweep_find(&sweep))
         for (size_t i = 0; i < sweep.count; i++) {
-            const Tensor *node = hc_sweep_node(&sweep, i);
-            bool counts = x ? hc_sweep_wanted_below(&sweep, i) : true;
-            if (counts && node->why > why) why = node->why;
+            HcWhy cause = hc_sweep_node(&sweep, i)->why;
+            if ((!x || hc_sweep_wanted_below(&sweep, i)) && cause > why) why = cause;
+            if (severs(cause) && cause > severed) severed = cause;
         }
     hc_sweep_end(&sweep);
-    return why;
+    return why != HC_WHY_NOTHING ? why : severed;
 }
 
 static bool check_scalar(const char *who, const Tensor *y)

@@ -7,13 +7,11 @@
 #include <stdio.h>
 
 /* The weight itself: a linear layer without a bias, applied to the number 1. */
-static Tensor *weight_of(FModule *f, Tape *tape)
-{
+static Tensor *weight_of(FModule *f, Tape *tape) {
     return fmodule_forward(f, tensor_ones(tape, shape2(1, 1)));
 }
 
-static void show(Tape *tape, Module *net, Optim *inner, bool copy)
-{
+static void show(Tape *tape, Module *net, Optim *inner, bool copy) {
     Param *w = module_param(net, "weight");
     tape_reset(tape);
     FModule *f = fmodule_create(tape, net, copy);
@@ -21,7 +19,8 @@ static void show(Tape *tape, Module *net, Optim *inner, bool copy)
     diffopt_step(opt, tensor_square(tensor_sub_scalar(tensor_sum(weight_of(f, tape)), 5)));
     Tensor *meta = tensor_square(tensor_sum(weight_of(f, tape)));
 
-    Tensor *w0 = fmodule_params_at(f, 0).items[0], *w1 = fmodule_params_at(f, 1).items[0], *g0 = NULL;
+    Tensor *w0 = fmodule_params_at(f, 0).items[0], *w1 = fmodule_params_at(f, 1).items[0],
+           *g0 = NULL;
     printf("\ncopy_initial_weights = %s\n", copy ? "true" : "false");
     printf("  base weight           W    = %.2f\n", param_get(w, 0));
     printf("  before the inner step W<0> = %.2f   (a clone: its own memory)\n", tensor_item(w0));
@@ -50,8 +49,7 @@ static void show(Tape *tape, Module *net, Optim *inner, bool copy)
     param_fill(w, before);
 }
 
-int main(void)
-{
+int main(void) {
     Tape *tape = tape_create(HC_F64);
     Module *net = module_linear_no_bias(1, 1);
     module_to(net, HC_F64);
@@ -60,7 +58,8 @@ int main(void)
 
     show(tape, net, inner, false);
     show(tape, net, inner, true);
-    printf("\nBoth times W<0> is a clone of W on the tape, in memory of its own. The flag decides only\n"
+    printf("\nBoth times W<0> is a clone of W on the tape, in memory of its own. The flag decides "
+           "only\n"
            "whether the tape remembers that W<0> came from W.\n");
 
     if (higherc_error()) fprintf(stderr, "%s\n", higherc_error());

@@ -10,8 +10,7 @@
 
 enum { POINTS = 32, INNER_STEPS = 20, OUTER_STEPS = 60 };
 
-int main(void)
-{
+int main(void) {
     Rng rng = rng_seed(1);
     Tape *tape = tape_create(HC_F64);
     Module *layers[] = {module_linear(1, 16), module_tanh(), module_linear(16, 1)};
@@ -51,9 +50,10 @@ int main(void)
         tensor_backward(loss);
         optim_step(outer);
     }
-    printf("\nThrough %d Adam steps the gradient found a learning rate %.0f times larger than 0.001:\n"
-           "the loss after training fell from %.4f to %.4f.\n",
-           INNER_STEPS, exp(param_get(log_lr, 0)) / 0.001, first, last);
+    printf(
+        "\nThrough %d Adam steps the gradient found a learning rate %.0f times larger than 0.001:\n"
+        "the loss after training fell from %.4f to %.4f.\n",
+        INNER_STEPS, exp(param_get(log_lr, 0)) / 0.001, first, last);
 
     bool failed = higherc_error() != NULL || !(last < first);
     if (higherc_error()) fprintf(stderr, "%s\n", higherc_error());

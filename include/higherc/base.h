@@ -18,15 +18,15 @@
 #include <stdint.h>
 
 #if defined(HIGHERC_SHARED) && defined(_WIN32)
-#  ifdef HIGHERC_BUILD
-#    define HC_API __declspec(dllexport)
-#  else
-#    define HC_API __declspec(dllimport)
-#  endif
-#elif defined(__GNUC__)
-#  define HC_API __attribute__((visibility("default")))
+#ifdef HIGHERC_BUILD
+#define HC_API __declspec(dllexport)
 #else
-#  define HC_API
+#define HC_API __declspec(dllimport)
+#endif
+#elif defined(__GNUC__)
+#define HC_API __attribute__((visibility("default")))
+#else
+#define HC_API
 #endif
 
 #ifdef __cplusplus

@@ -57,7 +57,8 @@ HC_API size_t diffopt_steps(const DiffOpt *opt);
  *  Errors: HC_ERR_NAME (none of that name), HC_ERR_ARG (a flag cannot be a tensor), HC_ERR_RANGE. */
 HC_API bool diffopt_override(DiffOpt *opt, const char *name, size_t group, Tensor *value);
 /** The same for one parameter; it goes before the group's. */
-HC_API bool diffopt_override_param(DiffOpt *opt, const char *name, const Param *param, Tensor *value);
+HC_API bool diffopt_override_param(DiffOpt *opt, const char *name, const Param *param,
+                                   Tensor *value);
 
 /** Changes the gradients between backward and update: grads[i] belongs to the i-th fast weight and is
  *  NULL where there is none. Return false to give up the step. */

@@ -96,7 +96,8 @@ HC_API bool fmodule_forward_n(FModule *fmodule, Tensor *const *in, size_t nin, T
                               size_t nout);
 /** Applies the module with params[0..count) instead, in the order of fmodule_params; the history is
  *  left alone. Errors: HC_ERR_SHAPE for a list of another length or a tensor of another shape. */
-HC_API Tensor *fmodule_forward_with(FModule *fmodule, Tensor *const *params, size_t count, Tensor *x);
+HC_API Tensor *fmodule_forward_with(FModule *fmodule, Tensor *const *params, size_t count,
+                                    Tensor *x);
 
 /** The latest fast weights, in the order of module_params. */
 HC_API TensorList fmodule_params(const FModule *fmodule);

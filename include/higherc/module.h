@@ -52,8 +52,9 @@ typedef struct ModuleClass {
      *  PyTorch's linear, uniform in +-1/sqrt(fan in), fan in being the product of all but the first
      *  size of the module's first Param. */
     bool (*init)(Module *module, Rng *rng);
-    void *(*clone_state)(const void *state); /**< for module_clone; without it a state cannot be cloned */
-    void (*destroy_state)(void *state);      /**< called once, also when module_create fails */
+    void *(*clone_state)(
+        const void *state); /**< for module_clone; without it a state cannot be cloned */
+    void (*destroy_state)(void *state); /**< called once, also when module_create fails */
 } ModuleClass;
 
 /** A module of your own kind with no parameters yet. The class is copied (its name is not: it must
@@ -81,10 +82,11 @@ HC_API Module *module_clone(const Module *module);
 HC_API ParamList module_params(const Module *module);
 /** The buffers of the whole tree, in order. */
 HC_API ParamList module_buffers(const Module *module);
-HC_API Param *module_param(const Module *module, const char *path);  /**< "2.weight"; NULL, HC_ERR_NAME */
+HC_API Param *module_param(const Module *module,
+                           const char *path); /**< "2.weight"; NULL, HC_ERR_NAME */
 HC_API Param *module_buffer(const Module *module, const char *path);
-HC_API Module *module_find(const Module *module, const char *path);  /**< "body.2" */
-HC_API const char *module_name(const Module *module);                /**< its class's name */
+HC_API Module *module_find(const Module *module, const char *path); /**< "body.2" */
+HC_API const char *module_name(const Module *module);               /**< its class's name */
 HC_API void *module_state(const Module *module);
 HC_API DType module_dtype(const Module *module);
 /** A table of parameters, shapes and counts. False, and HC_ERR_IO, when it cannot be written. */
@@ -105,7 +107,8 @@ HC_API bool module_training(const Module *module);
 /** Applies the module with its base weights, on x's tape. */
 HC_API Tensor *module_forward(Module *module, Tensor *x);
 /** The same with several inputs and outputs; out[] is untouched on failure. */
-HC_API bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tensor **out, size_t nout);
+HC_API bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tensor **out,
+                             size_t nout);
 
 /* ---- inside a forward ------------------------------------------------------------------------- */
 
@@ -117,8 +120,8 @@ HC_API Tensor *frame_buffer(Frame *frame, const char *name);
 HC_API bool frame_set_buffer(Frame *frame, const char *name, Tensor *value);
 /** Applies a child. */
 HC_API Tensor *frame_call(Frame *frame, const char *child, Tensor *x);
-HC_API bool frame_call_n(Frame *frame, const char *child, Tensor *const *in, size_t nin, Tensor **out,
-                         size_t nout);
+HC_API bool frame_call_n(Frame *frame, const char *child, Tensor *const *in, size_t nin,
+                         Tensor **out, size_t nout);
 HC_API bool frame_training(const Frame *frame);
 HC_API void *frame_state(const Frame *frame); /**< what module_create was handed */
 HC_API Tape *frame_tape(const Frame *frame);

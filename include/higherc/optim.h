@@ -121,7 +121,7 @@ typedef struct OptimUpdate {
 /** A hyperparameter of a class. A flag is 0 or 1 and never a tensor. */
 typedef struct OptimHyper {
     const char *name;
-    double value;          /**< the default */
+    double value;            /**< the default */
     double minimum, maximum; /**< what optim_set and the makers accept, bounds included */
     bool flag;
 } OptimHyper;

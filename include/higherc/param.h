@@ -21,14 +21,15 @@ typedef struct ParamList {
 /** A new Param with one reference, not initialised (using it before param_set or param_fill is
  *  HC_ERR_STATE), with no gradient. The name is copied. */
 HC_API Param *param_create(const char *name, Shape shape, DType dtype);
-HC_API Param *param_ref(Param *param);   /**< one more holder; returns param */
-HC_API void param_unref(Param *param);   /**< one fewer; the last one frees it */
+HC_API Param *param_ref(Param *param); /**< one more holder; returns param */
+HC_API void param_unref(Param *param); /**< one fewer; the last one frees it */
 
-HC_API const char *param_name(const Param *param); /**< "2.weight" inside a module; else as created */
+HC_API const char *
+param_name(const Param *param); /**< "2.weight" inside a module; else as created */
 HC_API Shape param_shape(const Param *param);
 HC_API size_t param_count(const Param *param);
 HC_API DType param_dtype(const Param *param);
-HC_API const void *param_data(const Param *param); /**< row-major, of its type */
+HC_API const void *param_data(const Param *param);         /**< row-major, of its type */
 HC_API double param_get(const Param *param, size_t index); /**< one number, by flat index */
 
 /* Writing is in place. Tapes on which the Param was read see it: a gradient that would need the old

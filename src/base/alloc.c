@@ -15,14 +15,12 @@ typedef struct Header {
     size_t bytes;
 } Header;
 
-static void *default_alloc(size_t size, void *user)
-{
+static void *default_alloc(size_t size, void *user) {
     (void)user;
     return malloc(size);
 }
 
-static void default_release(void *pointer, size_t size, void *user)
-{
+static void default_release(void *pointer, size_t size, void *user) {
     (void)size;
     (void)user;
     free(pointer);
@@ -31,8 +29,7 @@ static void default_release(void *pointer, size_t size, void *user)
 static Allocator hook = {default_alloc, default_release, NULL};
 static atomic_size_t live;
 
-bool higherc_set_allocator(const Allocator *allocator)
-{
+bool higherc_set_allocator(const Allocator *allocator) {
     if (atomic_load(&live) > 0)
         return hc_fail_thread(HC_ERR_STATE,
                               "higherc_set_allocator: blocks of the present allocator are in use");
@@ -42,13 +39,11 @@ bool higherc_set_allocator(const Allocator *allocator)
     return true;
 }
 
-size_t higherc_live_allocations(void)
-{
+size_t higherc_live_allocations(void) {
     return atomic_load(&live);
 }
 
-void *hc_alloc(size_t count, size_t size)
-{
+void *hc_alloc(size_t count, size_t size) {
     const size_t extra = sizeof(Header) + HC_ALIGN;
     if (size > 0 && count > (SIZE_MAX - extra) / size) return NULL;
     size_t bytes = count * size + extra;
@@ -62,15 +57,13 @@ void *hc_alloc(size_t count, size_t size)
     return block;
 }
 
-void *hc_alloc_zero(size_t count, size_t size)
-{
+void *hc_alloc_zero(size_t count, size_t size) {
     void *block = hc_alloc(count, size);
     if (block && count && size) memset(block, 0, count * size);
     return block;
 }
 
-void hc_free(void *pointer)
-{
+void hc_free(void *pointer) {
     if (!pointer) return;
     Header header;
     memcpy(&header, (char *)pointer - sizeof header, sizeof header);
@@ -78,8 +71,7 @@ void hc_free(void *pointer)
     atomic_fetch_sub(&live, 1);
 }
 
-char *hc_copy_text(const char *text)
-{
+char *hc_copy_text(const char *text) {
     size_t size = strlen(text) + 1;
     char *copy = hc_alloc(size, 1);
     if (copy) memcpy(copy, text, size);
@@ -87,15 +79,13 @@ char *hc_copy_text(const char *text)
 }
 
 /* The capacity that growing from `capacity` to at least `need` takes, or 0 when it overflows. */
-static size_t grown(size_t capacity, size_t need, size_t size)
-{
+static size_t grown(size_t capacity, size_t need, size_t size) {
     if (need > SIZE_MAX / 2 / size) return 0;
     size_t wanted = capacity * 2 > 16 ? capacity * 2 : 16;
     return wanted > need ? wanted : need;
 }
 
-bool hc_grow(void **items, size_t *capacity, size_t used, size_t need, size_t size)
-{
+bool hc_grow(void **items, size_t *capacity, size_t used, size_t need, size_t size) {
     if (need <= *capacity) return true;
     size_t wanted = grown(*capacity, need, size);
     void *moved = wanted ? hc_alloc_zero(wanted, size) : NULL;
@@ -107,8 +97,7 @@ bool hc_grow(void **items, size_t *capacity, size_t used, size_t need, size_t si
     return true;
 }
 
-void *hc_budget_alloc(HcBudget *budget, size_t bytes)
-{
+void *hc_budget_alloc(HcBudget *budget, size_t bytes) {
     if (bytes > budget->limit - budget->used) return NULL;
     void *block = hc_alloc(bytes, 1);
     budget->calls++;
@@ -116,16 +105,14 @@ void *hc_budget_alloc(HcBudget *budget, size_t bytes)
     return block;
 }
 
-void hc_budget_free(HcBudget *budget, void *pointer, size_t bytes)
-{
+void hc_budget_free(HcBudget *budget, void *pointer, size_t bytes) {
     if (!pointer) return;
     hc_free(pointer);
     budget->used -= bytes;
 }
 
 bool hc_budget_grow(HcBudget *budget, void **items, size_t *capacity, size_t used, size_t need,
-                    size_t size)
-{
+                    size_t size) {
     if (need <= *capacity) return true;
     size_t wanted = grown(*capacity, need, size);
     void *moved = wanted ? hc_budget_alloc(budget, wanted * size) : NULL;

@@ -5,13 +5,11 @@
 
 #define LARGEST_DOUBLED ((size_t)8 << 20)
 
-void hc_arena_init(HcArena *arena, HcBudget *budget, size_t block_bytes)
-{
+void hc_arena_init(HcArena *arena, HcBudget *budget, size_t block_bytes) {
     *arena = (HcArena){.budget = budget, .block_bytes = block_bytes};
 }
 
-void hc_arena_destroy(HcArena *arena)
-{
+void hc_arena_destroy(HcArena *arena) {
     for (size_t i = 0; i < arena->count; i++)
         hc_budget_free(arena->budget, arena->blocks[i].data, arena->blocks[i].size);
     hc_budget_free(arena->budget, arena->blocks, arena->capacity * sizeof *arena->blocks);
@@ -20,8 +18,7 @@ void hc_arena_destroy(HcArena *arena)
 
 /* Appends a block that holds at least `bytes`. Near the budget's end a block that is just large
  * enough is tried before giving up. */
-static bool add_block(HcArena *arena, size_t bytes)
-{
+static bool add_block(HcArena *arena, size_t bytes) {
     size_t last = arena->count ? arena->blocks[arena->count - 1].size : 0;
     size_t doubled = last * 2 < LARGEST_DOUBLED ? last * 2 : LARGEST_DOUBLED;
     size_t size = doubled > arena->block_bytes ? doubled : arena->block_bytes;
@@ -39,8 +36,7 @@ static bool add_block(HcArena *arena, size_t bytes)
     return true;
 }
 
-void *hc_arena_alloc(HcArena *arena, size_t bytes)
-{
+void *hc_arena_alloc(HcArena *arena, size_t bytes) {
     if (bytes > SIZE_MAX - HC_ALIGN) return NULL;
     bytes = (bytes + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
     HcPosition top = arena->top;
@@ -53,13 +49,11 @@ void *hc_arena_alloc(HcArena *arena, size_t bytes)
     return result;
 }
 
-void hc_arena_rewind(HcArena *arena, HcPosition position)
-{
+void hc_arena_rewind(HcArena *arena, HcPosition position) {
     arena->top = position;
 }
 
-void hc_arena_trim(HcArena *arena)
-{
+void hc_arena_trim(HcArena *arena) {
     size_t keep = arena->top.offset > 0 ? arena->top.block + 1 : arena->top.block;
     while (arena->count > keep) {
         HcBlock *last = &arena->blocks[--arena->count];
@@ -67,43 +61,38 @@ void hc_arena_trim(HcArena *arena)
     }
 }
 
-size_t hc_arena_live(const HcArena *arena)
-{
+size_t hc_arena_live(const HcArena *arena) {
     if (arena->top.block < arena->count)
         return arena->blocks[arena->top.block].before + arena->top.offset;
     if (arena->count == 0) return 0;
     return arena->blocks[arena->count - 1].before + arena->blocks[arena->count - 1].size;
 }
 
-bool hc_position_before(HcPosition a, HcPosition b)
-{
+bool hc_position_before(HcPosition a, HcPosition b) {
     return a.block < b.block || (a.block == b.block && a.offset < b.offset);
 }
 
-void hc_scratch_init(HcScratch *scratch, HcBudget *budget, size_t block_bytes)
-{
+void hc_scratch_init(HcScratch *scratch, HcBudget *budget, size_t block_bytes) {
     *scratch = (HcScratch){.live = 0};
     hc_arena_init(&scratch->arena, budget, block_bytes);
 }
 
-void hc_scratch_destroy(HcScratch *scratch)
-{
+void hc_scratch_destroy(HcScratch *scratch) {
     hc_arena_destroy(&scratch->arena);
 }
 
 /* Classes are 64 bytes, then four to each doubling, so at most a fifth of a buffer is unused. */
-static size_t size_class(size_t bytes, size_t *rounded)
-{
+static size_t size_class(size_t bytes, size_t *rounded) {
     size_t units = bytes > HC_ALIGN ? (bytes - 1) / HC_ALIGN + 1 : 1;
     size_t shift = 0;
-    while ((units - 1) >> shift >= 8) shift++;
+    while ((units - 1) >> shift >= 8)
+        shift++;
     size_t steps = ((units - 1) >> shift) + 1; /* 1..8; 5..8 once shift > 0 */
     *rounded = (steps << shift) * HC_ALIGN;
     return steps - 1 + shift * 4;
 }
 
-void *hc_scratch_alloc(HcScratch *scratch, size_t bytes)
-{
+void *hc_scratch_alloc(HcScratch *scratch, size_t bytes) {
     if (bytes > SIZE_MAX / 2) return NULL;
     size_t rounded;
     size_t c = size_class(bytes, &rounded);
@@ -116,8 +105,7 @@ void *hc_scratch_alloc(HcScratch *scratch, size_t bytes)
     return buffer;
 }
 
-void hc_scratch_free(HcScratch *scratch, void *buffer, size_t bytes)
-{
+void hc_scratch_free(HcScratch *scratch, void *buffer, size_t bytes) {
     if (!buffer) return;
     size_t rounded;
     size_t c = size_class(bytes, &rounded);
@@ -126,8 +114,7 @@ void hc_scratch_free(HcScratch *scratch, void *buffer, size_t bytes)
     scratch->live--;
 }
 
-void hc_scratch_trim(HcScratch *scratch)
-{
+void hc_scratch_trim(HcScratch *scratch) {
     if (scratch->live > 0) return;
     hc_arena_rewind(&scratch->arena, (HcPosition){0, 0});
     hc_arena_trim(&scratch->arena);

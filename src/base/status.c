@@ -11,13 +11,11 @@ static _Thread_local struct {
     char text[HC_MESSAGE_SIZE];
 } thread_error;
 
-const char *higherc_version(void)
-{
+const char *higherc_version(void) {
     return HC_TEXT(HC_VERSION_MAJOR) "." HC_TEXT(HC_VERSION_MINOR) "." HC_TEXT(HC_VERSION_PATCH);
 }
 
-const char *higherc_status_name(HcStatus status)
-{
+const char *higherc_status_name(HcStatus status) {
     switch (status) {
 #define HC_STATUS(name)                                                                            \
     case name:                                                                                     \
@@ -28,8 +26,7 @@ const char *higherc_status_name(HcStatus status)
     return "HC_ERR_UNKNOWN";
 }
 
-bool hc_fail_thread_v(HcStatus status, const char *format, va_list arguments)
-{
+bool hc_fail_thread_v(HcStatus status, const char *format, va_list arguments) {
     if (thread_error.status == HC_OK) {
         thread_error.status = status;
         vsnprintf(thread_error.text, sizeof thread_error.text, format, arguments);
@@ -37,8 +34,7 @@ bool hc_fail_thread_v(HcStatus status, const char *format, va_list arguments)
     return false;
 }
 
-bool hc_fail_thread(HcStatus status, const char *format, ...)
-{
+bool hc_fail_thread(HcStatus status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     hc_fail_thread_v(status, format, arguments);
@@ -46,17 +42,14 @@ bool hc_fail_thread(HcStatus status, const char *format, ...)
     return false;
 }
 
-const char *higherc_error(void)
-{
+const char *higherc_error(void) {
     return thread_error.status == HC_OK ? NULL : thread_error.text;
 }
 
-HcStatus higherc_status(void)
-{
+HcStatus higherc_status(void) {
     return thread_error.status;
 }
 
-void higherc_clear_error(void)
-{
+void higherc_clear_error(void) {
     thread_error.status = HC_OK;
 }

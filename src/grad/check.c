@@ -9,8 +9,7 @@
 
 #define MOST_ORDERS 6
 
-GradcheckOptions gradcheck_options(DType dtype)
-{
+GradcheckOptions gradcheck_options(DType dtype) {
     if (dtype == HC_F32)
         return (GradcheckOptions){.order = 2, .step = 3e-2, .tolerance = 2e-2, .absolute = 1e-2};
     return (GradcheckOptions){.order = 2, .step = 1e-3, .tolerance = 1e-7, .absolute = 1e-9};
@@ -27,15 +26,13 @@ typedef struct Check {
     Tensor **leaves, **grads;
 } Check;
 
-static Tensor *weighted_sum(Tensor *x, Rng *rng)
-{
+static Tensor *weighted_sum(Tensor *x, Rng *rng) {
     if (!x) return NULL;
     return tensor_sum(tensor_mul(x, tensor_uniform(x->tape, tensor_shape(x), 0.5, 1.5, rng)));
 }
 
 /* L_order at the present values; its gradients in grads[] where asked for. NULL on failure. */
-static Tensor *evaluate(Check *c, int order, bool gradients)
-{
+static Tensor *evaluate(Check *c, int order, bool gradients) {
     Rng rng = rng_seed(1);
     for (size_t i = 0; i < c->count; i++) {
         Tensor *x = tensor_from_f64(c->tape, tensor_shape(c->inputs[i]), c->values[i]);
@@ -56,8 +53,7 @@ static Tensor *evaluate(Check *c, int order, bool gradients)
 }
 
 /* L_order with one value moved; NaN on failure. */
-static double moved(Check *c, int order, size_t input, size_t entry, double by)
-{
+static double moved(Check *c, int order, size_t input, size_t entry, double by) {
     double was = c->values[input][entry];
     TapeMark mark = tape_mark(c->tape);
     c->values[input][entry] = was + by;
@@ -69,18 +65,17 @@ static double moved(Check *c, int order, size_t input, size_t entry, double by)
 }
 
 /* (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h: error of the order of h^4 */
-static double difference(Check *c, int order, size_t input, size_t entry)
-{
+static double difference(Check *c, int order, size_t input, size_t entry) {
     double h = c->options.step;
     double near = moved(c, order, input, entry, h) - moved(c, order, input, entry, -h);
     double far = moved(c, order, input, entry, 2 * h) - moved(c, order, input, entry, -2 * h);
     return (8 * near - far) / (12 * h);
 }
 
-static bool check_input(Check *c, int order, size_t input, const double *analytic, size_t count)
-{
+static bool check_input(Check *c, int order, size_t input, const double *analytic, size_t count) {
     double largest = 0;
-    for (size_t e = 0; e < count; e++) largest = fmax(largest, fabs(analytic[e]));
+    for (size_t e = 0; e < count; e++)
+        largest = fmax(largest, fabs(analytic[e]));
     for (size_t e = 0; e < count; e++) {
         double numeric = difference(c, order, input, e);
         if (c->tape->status != HC_OK) return false;
@@ -94,8 +89,7 @@ static bool check_input(Check *c, int order, size_t input, const double *analyti
     return true;
 }
 
-static bool check_order(Check *c, int order, double **analytic)
-{
+static bool check_order(Check *c, int order, double **analytic) {
     TapeMark mark = tape_mark(c->tape);
     bool done = evaluate(c, order, true) != NULL;
     for (size_t i = 0; i < c->count && done; i++)
@@ -106,14 +100,13 @@ static bool check_order(Check *c, int order, double **analytic)
     return done;
 }
 
-static void free_lists(double **lists, size_t count)
-{
-    for (size_t i = 0; lists && i < count; i++) hc_free(lists[i]);
+static void free_lists(double **lists, size_t count) {
+    for (size_t i = 0; lists && i < count; i++)
+        hc_free(lists[i]);
     hc_free(lists);
 }
 
-static double **make_lists(Tensor *const *inputs, size_t count, bool fill)
-{
+static double **make_lists(Tensor *const *inputs, size_t count, bool fill) {
     double **lists = hc_alloc_zero(count, sizeof *lists);
     for (size_t i = 0; lists && i < count; i++) {
         size_t n = tensor_count(inputs[i]);
@@ -126,15 +119,15 @@ static double **make_lists(Tensor *const *inputs, size_t count, bool fill)
 }
 
 bool gradcheck(GradcheckFn *fn, Tensor *const *inputs, size_t count, GradcheckOptions options,
-               void *user)
-{
+               void *user) {
     const char *who = "gradcheck";
     if (!fn || !inputs || count == 0)
         return hc_fail_thread(HC_ERR_ARG, "%s: the function or the inputs are missing", who);
     if (!hc_check_all(who, inputs, count)) return false;
     Tape *tape = inputs[0]->tape;
     if (options.order < 1 || options.order > MOST_ORDERS || !(options.step > 0))
-        return hc_fail(tape, HC_ERR_ARG, "%s: order must be 1 to %d and step positive", who, MOST_ORDERS);
+        return hc_fail(tape, HC_ERR_ARG, "%s: order must be 1 to %d and step positive", who,
+                       MOST_ORDERS);
     bool recording = tape_set_recording(tape, true);
     Check c = {.fn = fn,
                .user = user,
@@ -148,7 +141,8 @@ bool gradcheck(GradcheckFn *fn, Tensor *const *inputs, size_t count, GradcheckOp
     double **analytic = make_lists(inputs, count, false);
     bool done = c.values && c.leaves && c.grads && analytic;
     if (!done) hc_fail_nomem(tape, who);
-    for (int order = 0; order < options.order && done; order++) done = check_order(&c, order, analytic);
+    for (int order = 0; order < options.order && done; order++)
+        done = check_order(&c, order, analytic);
     free_lists(c.values, count);
     free_lists(analytic, count);
     hc_free(c.leaves);

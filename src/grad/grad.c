@@ -1,31 +1,38 @@
 /* The public derivatives. */
 #include "grad/sweep.h"
 
-const char *hc_why_text(HcWhy why)
-{
+const char *hc_why_text(HcWhy why) {
     switch (why) {
-    case HC_WHY_NOTHING: return "it does not depend on it";
-    case HC_WHY_CONSTANT: return "it is a constant (tensor_leaf makes one that collects gradients)";
-    case HC_WHY_FROZEN: return "the Param is frozen (param_freeze)";
-    case HC_WHY_RECORDING: return "history was switched off (tape_set_recording)";
-    case HC_WHY_NO_GRAPH: return "a gradient was taken without HC_CREATE_GRAPH";
-    case HC_WHY_FIRST_ORDER: return "HC_FIRST_ORDER takes inner gradients as constants";
-    case HC_WHY_EVAL: return "HC_EVAL (evaluation mode) keeps no history of steps";
-    case HC_WHY_DETACHED: return "the history was detached";
-    case HC_WHY_OP: return "an operation on the way has no derivative";
-    case HC_WHY_COPIED: return "the fast weights were cloned detached (copy_initial_weights)";
+    case HC_WHY_NOTHING:
+        return "it does not depend on it";
+    case HC_WHY_CONSTANT:
+        return "it is a constant (tensor_leaf makes one that collects gradients)";
+    case HC_WHY_FROZEN:
+        return "the Param is frozen (param_freeze)";
+    case HC_WHY_RECORDING:
+        return "history was switched off (tape_set_recording)";
+    case HC_WHY_NO_GRAPH:
+        return "a gradient was taken without HC_CREATE_GRAPH";
+    case HC_WHY_FIRST_ORDER:
+        return "HC_FIRST_ORDER takes inner gradients as constants";
+    case HC_WHY_EVAL:
+        return "HC_EVAL (evaluation mode) keeps no history of steps";
+    case HC_WHY_DETACHED:
+        return "the history was detached";
+    case HC_WHY_OP:
+        return "an operation on the way has no derivative";
+    case HC_WHY_COPIED:
+        return "the fast weights were cloned detached (copy_initial_weights)";
     }
     return "no gradient flows";
 }
 
 /* A cause that leaves no link back to what lies behind it. */
-static bool severs(HcWhy why)
-{
+static bool severs(HcWhy why) {
     return why == HC_WHY_NO_GRAPH || why == HC_WHY_FIRST_ORDER || why == HC_WHY_EVAL;
 }
 
-HcWhy hc_why(Tensor *y, const Tensor *x)
-{
+HcWhy hc_why(Tensor *y, const Tensor *x) {
     HcSweep sweep;
     HcWhy why = HC_WHY_NOTHING, severed = HC_WHY_NOTHING;
     if (x && !(x->flags & HC_NODE_NEEDS)) return x->why;
@@ -40,8 +47,7 @@ HcWhy hc_why(Tensor *y, const Tensor *x)
     return why != HC_WHY_NOTHING ? why : severed;
 }
 
-static bool check_scalar(const char *who, const Tensor *y)
-{
+static bool check_scalar(const char *who, const Tensor *y) {
     char text[HC_SHAPE_TEXT];
     return y->form->count == 1 ||
            hc_fail(y->tape, HC_ERR_SHAPE, "%s: the output has shape %s and is no scalar", who,
@@ -53,8 +59,7 @@ static bool check_scalar(const char *who, const Tensor *y)
 /* What of the sweep's results the caller gets: constants moved to the tape, NULL or zeros for inputs not
  * reached, as flags say. */
 static bool finish(const char *who, Tensor *output, Tensor *const *inputs, size_t count,
-                   Tensor **grads, unsigned flags)
-{
+                   Tensor **grads, unsigned flags) {
     for (size_t i = 0; i < count; i++)
         if (!grads[i] && !(flags & (HC_ALLOW_UNUSED | HC_ZEROS)))
             return hc_fail(output->tape, HC_ERR_GRAD,
@@ -73,8 +78,7 @@ static bool finish(const char *who, Tensor *output, Tensor *const *inputs, size_
 }
 
 static bool gradients(const char *who, Tensor *output, Tensor *gy, Tensor *const *inputs,
-                      size_t count, Tensor **grads, unsigned flags)
-{
+                      size_t count, Tensor **grads, unsigned flags) {
     Tape *tape = output->tape;
     Tensor **held = hc_scratch_alloc(&tape->scratch, 2 * count * sizeof *held);
     if (!held) return hc_fail_nomem(tape, who);
@@ -82,18 +86,20 @@ static bool gradients(const char *who, Tensor *output, Tensor *gy, Tensor *const
     size_t born = tape->born_count;
     bool record = flags & HC_CREATE_GRAPH;
     bool done = hc_sweep_all(output, gy, inputs, count, record ? HC_SWEEP_RECORD : 0, held);
-    for (size_t i = 0; i < count && done; i++) given[i] = held[i];
+    for (size_t i = 0; i < count && done; i++)
+        given[i] = held[i];
     bool complete = done && finish(who, output, inputs, count, given, flags);
-    for (size_t i = 0; i < count && complete; i++) grads[i] = given[i];
-    for (size_t i = 0; i < count && done; i++) hc_drop(held[i]);
+    for (size_t i = 0; i < count && complete; i++)
+        grads[i] = given[i];
+    for (size_t i = 0; i < count && done; i++)
+        hc_drop(held[i]);
     hc_drop_born(tape, born);
     hc_scratch_free(&tape->scratch, held, 2 * count * sizeof *held);
     return complete;
 }
 
 static bool check_lists(const char *who, Tensor *output, Tensor *const *inputs, size_t count,
-                        const void *grads)
-{
+                        const void *grads) {
     if (!hc_check(who, output)) return false;
     if (count > 0 && (!inputs || !grads))
         return hc_fail(output->tape, HC_ERR_ARG, "%s: a list is NULL", who);
@@ -102,8 +108,8 @@ static bool check_lists(const char *who, Tensor *output, Tensor *const *inputs, 
     return true;
 }
 
-bool tensor_grad(Tensor *output, Tensor *const *inputs, size_t count, Tensor **grads, unsigned flags)
-{
+bool tensor_grad(Tensor *output, Tensor *const *inputs, size_t count, Tensor **grads,
+                 unsigned flags) {
     const char *who = "tensor_grad";
     if (!check_lists(who, output, inputs, count, grads) || !check_scalar(who, output)) return false;
     Tape *tape = output->tape;
@@ -118,28 +124,26 @@ bool tensor_grad(Tensor *output, Tensor *const *inputs, size_t count, Tensor **g
 }
 
 bool tensor_vjp(Tensor *output, Tensor *cotangent, Tensor *const *inputs, size_t count,
-                Tensor **grads, unsigned flags)
-{
+                Tensor **grads, unsigned flags) {
     const char *who = "tensor_vjp";
     if (!check_lists(who, output, inputs, count, grads) ||
         !hc_check_all(who, (Tensor *[]){output, cotangent}, 2))
         return false;
     if (cotangent->form->plain != output->form->plain)
-        return hc_fail(output->tape, HC_ERR_SHAPE, "%s: the cotangent has not the output's shape", who);
+        return hc_fail(output->tape, HC_ERR_SHAPE, "%s: the cotangent has not the output's shape",
+                       who);
     return gradients(who, output, cotangent, inputs, count, grads, flags);
 }
 
 /* ---- tensor_backward -------------------------------------------------------------------------------- */
 
 /* Whether a node is the leaf of a Param whose gradient is asked for, and its place in grads. */
-static bool has_place(const Grads *grads, const Tensor *node, size_t *index)
-{
+static bool has_place(const Grads *grads, const Tensor *node, size_t *index) {
     return (node->flags & HC_NODE_PARAM) && (!grads || hc_grads_index(grads, node->origin, index));
 }
 
 /* Makes sure that there is something to add to and that adding cannot fail. */
-static bool prepare_places(HcSweep *sweep, Grads *grads, const char *who)
-{
+static bool prepare_places(HcSweep *sweep, Grads *grads, const char *who) {
     size_t index = 0, reached = 0;
     for (size_t i = 0; i < sweep->count; i++) {
         Tensor *node = hc_sweep_node(sweep, i);
@@ -148,13 +152,12 @@ static bool prepare_places(HcSweep *sweep, Grads *grads, const char *who)
         if (!grads && !hc_param_grad_room(node->origin)) return hc_fail_nomem(sweep->tape, who);
     }
     if (reached == 0)
-        return hc_fail(sweep->tape, HC_ERR_GRAD, "%s: the loss reaches no trainable Param%s: %s", who,
-                       grads ? " of the list" : "", hc_why_text(hc_why(sweep->output, NULL)));
+        return hc_fail(sweep->tape, HC_ERR_GRAD, "%s: the loss reaches no trainable Param%s: %s",
+                       who, grads ? " of the list" : "", hc_why_text(hc_why(sweep->output, NULL)));
     return true;
 }
 
-static bool backward(const char *who, Tensor *loss, Grads *grads)
-{
+static bool backward(const char *who, Tensor *loss, Grads *grads) {
     HcSweep sweep;
     if (!hc_check(who, loss) || !check_scalar(who, loss)) return false;
     Tape *tape = loss->tape;
@@ -185,13 +188,11 @@ static bool backward(const char *who, Tensor *loss, Grads *grads)
     return done;
 }
 
-bool tensor_backward(Tensor *loss)
-{
+bool tensor_backward(Tensor *loss) {
     return backward("tensor_backward", loss, NULL);
 }
 
-bool tensor_backward_into(Tensor *loss, Grads *grads)
-{
+bool tensor_backward_into(Tensor *loss, Grads *grads) {
     const char *who = "tensor_backward_into";
     if (!hc_check(who, loss)) return false;
     if (!grads) return hc_fail(loss->tape, HC_ERR_ARG, "%s: grads is NULL", who);
@@ -201,10 +202,10 @@ bool tensor_backward_into(Tensor *loss, Grads *grads)
 /* ---- products with second and first derivatives ---------------------------------------------------- */
 
 bool tensor_hvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *const *vectors,
-                Tensor **products, unsigned flags)
-{
+                Tensor **products, unsigned flags) {
     const char *who = "tensor_hvp";
-    if (!check_lists(who, output, inputs, count, products) || !check_scalar(who, output)) return false;
+    if (!check_lists(who, output, inputs, count, products) || !check_scalar(who, output))
+        return false;
     if (count > 0 && !vectors) return hc_fail(output->tape, HC_ERR_ARG, "%s: vectors is NULL", who);
     Tensor **grads = hc_scratch_alloc(&output->tape->scratch, count * sizeof *grads);
     if (!grads) return hc_fail_nomem(output->tape, who);
@@ -225,8 +226,7 @@ bool tensor_hvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *con
 
 /* J v by two reverse sweeps: J^T u is linear in u, and the transpose of that map is J. */
 Tensor *tensor_jvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *const *tangents,
-                   unsigned flags)
-{
+                   unsigned flags) {
     const char *who = "tensor_jvp";
     if (!check_lists(who, output, inputs, count, tangents)) return NULL;
     Tape *tape = output->tape;
@@ -236,7 +236,8 @@ Tensor *tensor_jvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *
         return NULL;
     }
     bool recording = tape_set_recording(tape, true);
-    Tensor *u = tensor_leaf(tensor_zeros(tape, hc_form_shape(output->form))), *sum = NULL, *y = NULL;
+    Tensor *u = tensor_leaf(tensor_zeros(tape, hc_form_shape(output->form))), *sum = NULL,
+           *y = NULL;
     bool done = u && tensor_vjp(output, u, inputs, count, pulled, HC_CREATE_GRAPH | HC_ZEROS);
     for (size_t i = 0; i < count && done; i++) {
         Tensor *term = tensor_sum(tensor_mul(pulled[i], tangents[i]));
@@ -252,8 +253,7 @@ Tensor *tensor_jvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *
 
 /* ---- does a gradient flow? ---------------------------------------------------------------------------- */
 
-bool tensor_depends_on(Tensor *y, Tensor *x)
-{
+bool tensor_depends_on(Tensor *y, Tensor *x) {
     HcSweep sweep;
     if (!y || !x || !hc_check_all("tensor_depends_on", (Tensor *[]){y, x}, 2) ||
         !hc_sweep_begin(&sweep, y, 0))
@@ -263,10 +263,10 @@ bool tensor_depends_on(Tensor *y, Tensor *x)
     return found;
 }
 
-bool tensor_reaches(Tensor *y, const Param *param)
-{
+bool tensor_reaches(Tensor *y, const Param *param) {
     HcSweep sweep;
-    if (!y || !param || !hc_check("tensor_reaches", y) || !hc_sweep_begin(&sweep, y, 0)) return false;
+    if (!y || !param || !hc_check("tensor_reaches", y) || !hc_sweep_begin(&sweep, y, 0))
+        return false;
     bool found = false;
     if (hc_sweep_find(&sweep))
         for (size_t i = 0; i < sweep.count && !found; i++) {

@@ -28,8 +28,7 @@ struct HcSweepSpace {
 
 enum { WANTED = 1, BELOW = 2 /* it, or something it depends on, is wanted */ };
 
-static void free_spaces(Tape *tape)
-{
+static void free_spaces(Tape *tape) {
     HcBudget *b = &tape->budget;
     for (HcSweepSpace *w = tape->sweeps, *next; w; w = next) {
         next = w->next;
@@ -45,10 +44,10 @@ static void free_spaces(Tape *tape)
     tape->sweeps = NULL;
 }
 
-static HcSweepSpace *take_space(Tape *tape)
-{
+static HcSweepSpace *take_space(Tape *tape) {
     HcSweepSpace *w = tape->sweeps;
-    while (w && w->busy) w = w->next;
+    while (w && w->busy)
+        w = w->next;
     if (!w) {
         w = hc_budget_alloc(&tape->budget, sizeof *w);
         if (!w) return NULL;
@@ -66,8 +65,7 @@ static HcSweepSpace *take_space(Tape *tape)
     hc_budget_grow(&s->tape->budget, (void **)&w->items, &w->items##_capacity, used, need,         \
                    sizeof *w->items)
 
-bool hc_sweep_begin(HcSweep *s, Tensor *output, unsigned flags)
-{
+bool hc_sweep_begin(HcSweep *s, Tensor *output, unsigned flags) {
     *s = (HcSweep){.tape = output->tape, .output = output, .flags = flags};
     HcSweepSpace *w = s->space = take_space(s->tape);
     size_t words = output->index / 64 + 1;
@@ -79,8 +77,7 @@ bool hc_sweep_begin(HcSweep *s, Tensor *output, unsigned flags)
     return false;
 }
 
-void hc_sweep_end(HcSweep *s)
-{
+void hc_sweep_end(HcSweep *s) {
     HcSweepSpace *w = s->space;
     if (!w) return;
     for (size_t i = 0; i < w->asked_count; i++)
@@ -91,8 +88,7 @@ void hc_sweep_end(HcSweep *s)
     s->space = NULL;
 }
 
-bool hc_sweep_want(HcSweep *s, const Tensor *x)
-{
+bool hc_sweep_want(HcSweep *s, const Tensor *x) {
     HcSweepSpace *w = s->space;
     if (x->index > s->output->index || (x->flags & HC_NODE_SCRATCH)) return true;
     if (!GROW(asked, w->asked_count, w->asked_count + 1))
@@ -102,27 +98,25 @@ bool hc_sweep_want(HcSweep *s, const Tensor *x)
     return true;
 }
 
-static size_t highest_bit(uint64_t word)
-{
+static size_t highest_bit(uint64_t word) {
 #ifdef __GNUC__
     return 63 - (size_t)__builtin_clzll(word);
 #else
     size_t bit = 0;
-    while (word >>= 1) bit++;
+    while (word >>= 1)
+        bit++;
     return bit;
 #endif
 }
 
 /* ---- passes one and two --------------------------------------------------------------------------- */
 
-static bool passes(const HcSweep *s, const Tensor *x)
-{
+static bool passes(const HcSweep *s, const Tensor *x) {
     return (x->flags & HC_NODE_NEEDS) || (s->flags & HC_SWEEP_BLOCKED);
 }
 
 /* Takes a node into the set and marks its inputs; returns how many of those are new. */
-static size_t visit(HcSweep *s, Tensor *x)
-{
+static size_t visit(HcSweep *s, Tensor *x) {
     HcSweepSpace *w = s->space;
     size_t k = s->count++, found = 0;
     bool wanted = (w->wanted[x->index / 64] >> x->index % 64 & 1) ||
@@ -142,21 +136,20 @@ static size_t visit(HcSweep *s, Tensor *x)
     return found;
 }
 
-static bool room_for_one(HcSweep *s)
-{
+static bool room_for_one(HcSweep *s) {
     HcSweepSpace *w = s->space;
     return GROW(nodes, s->count, s->count + 1) && GROW(slots, s->count, s->count + 1) &&
            GROW(state, s->count, s->count + 1);
 }
 
-static bool descend(HcSweep *s)
-{
+static bool descend(HcSweep *s) {
     HcSweepSpace *w = s->space;
     size_t pending = passes(s, s->output) ? 1 : 0;
     size_t word = s->output->index / 64;
     if (pending) w->reached[word] |= (uint64_t)1 << s->output->index % 64;
     while (pending > 0) {
-        while (!w->reached[word]) word--;
+        while (!w->reached[word])
+            word--;
         size_t bit = highest_bit(w->reached[word]);
         w->reached[word] &= ~((uint64_t)1 << bit);
         pending--;
@@ -170,22 +163,19 @@ static bool descend(HcSweep *s)
 }
 
 /* The number of a node reached; count when it was not. */
-static size_t number_of(const HcSweep *s, const Tensor *x)
-{
+static size_t number_of(const HcSweep *s, const Tensor *x) {
     const HcSweepSpace *w = s->space;
     if (x->index > s->output->index || (x->flags & HC_NODE_SCRATCH)) return s->count;
     size_t k = w->number[x->index];
     return k < s->count && w->nodes[k] == x ? k : s->count;
 }
 
-static bool below(const HcSweep *s, const Tensor *x)
-{
+static bool below(const HcSweep *s, const Tensor *x) {
     size_t k = number_of(s, x);
     return k < s->count && (s->space->state[k] & BELOW);
 }
 
-bool hc_sweep_find(HcSweep *s)
-{
+bool hc_sweep_find(HcSweep *s) {
     HcSweepSpace *w = s->space;
     if (!descend(s)) return false;
     for (size_t k = s->count; k-- > 0;) {
@@ -197,35 +187,29 @@ bool hc_sweep_find(HcSweep *s)
     return true;
 }
 
-bool hc_sweep_reaches(const HcSweep *s, const Tensor *x)
-{
+bool hc_sweep_reaches(const HcSweep *s, const Tensor *x) {
     return number_of(s, x) < s->count;
 }
 
-Tensor *hc_sweep_node(const HcSweep *s, size_t i)
-{
+Tensor *hc_sweep_node(const HcSweep *s, size_t i) {
     return s->space->nodes[i];
 }
 
-bool hc_sweep_wanted_below(const HcSweep *s, size_t i)
-{
+bool hc_sweep_wanted_below(const HcSweep *s, size_t i) {
     return s->space->state[i] & BELOW;
 }
 
 /* ---- pass three --------------------------------------------------------------------------------- */
 
-static Tensor **slot_of_input(const HcSweep *s, unsigned j)
-{
+static Tensor **slot_of_input(const HcSweep *s, unsigned j) {
     return &s->space->slots[number_of(s, hc_inputs(s->node)[j])];
 }
 
-bool hc_needs(const HcSweep *s, unsigned j)
-{
+bool hc_needs(const HcSweep *s, unsigned j) {
     return j < s->node->nin && below(s, hc_inputs(s->node)[j]);
 }
 
-Tensor *hc_take(HcSweep *s, unsigned j)
-{
+Tensor *hc_take(HcSweep *s, unsigned j) {
     if (!hc_needs(s, j)) return NULL;
     Tensor **slot = slot_of_input(s, j), *taken = *slot;
     if (!taken || !(taken->flags & HC_NODE_SCRATCH)) {
@@ -245,15 +229,13 @@ Tensor *hc_take(HcSweep *s, unsigned j)
     return taken;
 }
 
-void hc_set(HcSweep *s, unsigned j, Tensor *g)
-{
+void hc_set(HcSweep *s, unsigned j, Tensor *g) {
     if (!g || !hc_needs(s, j)) return;
     hc_hold(g);
     *slot_of_input(s, j) = g;
 }
 
-void hc_give_scaled(HcSweep *s, unsigned j, Tensor *g, double c)
-{
+void hc_give_scaled(HcSweep *s, unsigned j, Tensor *g, double c) {
     if (!g || !hc_needs(s, j)) return;
     if (*slot_of_input(s, j))
         hc_set(s, j, hc_axpy(c, g, hc_take(s, j)));
@@ -261,14 +243,12 @@ void hc_give_scaled(HcSweep *s, unsigned j, Tensor *g, double c)
         hc_set(s, j, c == 1 ? g : tensor_mul_scalar(g, c));
 }
 
-void hc_give(HcSweep *s, unsigned j, Tensor *g)
-{
+void hc_give(HcSweep *s, unsigned j, Tensor *g) {
     hc_give_scaled(s, j, g, 1);
 }
 
 /* Whether memory that the rule is about to read was written since. */
-static bool check_unchanged(HcSweep *s, const Tensor *y)
-{
+static bool check_unchanged(HcSweep *s, const Tensor *y) {
     unsigned mask = 0;
     for (unsigned j = 0; j < y->nin && j < HC_INLINE_INPUTS; j++)
         if (hc_needs(s, j)) mask |= y->op->reads[j];
@@ -280,18 +260,19 @@ static bool check_unchanged(HcSweep *s, const Tensor *y)
         if (!(x->flags & HC_NODE_BORROWED)) continue;
         const HcCell *cell = hc_cell(x, &version);
         if (cell->version != version)
-            return hc_fail(s->tape, HC_ERR_CHANGED,
-                           "the gradient of %s needs '%s' as it was, but it was changed in place since",
-                           y->op->name, cell->name);
+            return hc_fail(
+                s->tape, HC_ERR_CHANGED,
+                "the gradient of %s needs '%s' as it was, but it was changed in place since",
+                y->op->name, cell->name);
     }
     return true;
 }
 
-bool hc_sweep_run(HcSweep *s, Tensor *gy)
-{
+bool hc_sweep_run(HcSweep *s, Tensor *gy) {
     HcSweepSpace *w = s->space;
     Tape *tape = s->tape;
-    bool recording = tape->recording, scratching = tape->scratching, record = s->flags & HC_SWEEP_RECORD;
+    bool recording = tape->recording, scratching = tape->scratching,
+         record = s->flags & HC_SWEEP_RECORD;
     tape->scratching = !record;
     tape->recording = recording && record;
     size_t first = number_of(s, s->output);
@@ -318,8 +299,7 @@ bool hc_sweep_run(HcSweep *s, Tensor *gy)
     return tape->status == HC_OK;
 }
 
-Tensor *hc_sweep_result(HcSweep *s, const Tensor *x)
-{
+Tensor *hc_sweep_result(HcSweep *s, const Tensor *x) {
     Tape *tape = s->tape;
     size_t k = number_of(s, x);
     if (k == s->count) return NULL;
@@ -338,8 +318,7 @@ Tensor *hc_sweep_result(HcSweep *s, const Tensor *x)
     return g;
 }
 
-bool hc_sweep_settle(HcSweep *s, const Tensor *x)
-{
+bool hc_sweep_settle(HcSweep *s, const Tensor *x) {
     Tape *tape = s->tape;
     bool scratching = tape->scratching;
     size_t born = tape->born_count;
@@ -359,19 +338,20 @@ bool hc_sweep_settle(HcSweep *s, const Tensor *x)
 }
 
 bool hc_sweep_all(Tensor *output, Tensor *gy, Tensor *const *inputs, size_t count, unsigned flags,
-                  Tensor **grads)
-{
+                  Tensor **grads) {
     HcSweep sweep;
     if (!hc_sweep_begin(&sweep, output, flags)) return false;
     bool done = true;
-    for (size_t i = 0; i < count && done; i++) done = hc_sweep_want(&sweep, inputs[i]);
+    for (size_t i = 0; i < count && done; i++)
+        done = hc_sweep_want(&sweep, inputs[i]);
     done = done && hc_sweep_find(&sweep) && hc_sweep_run(&sweep, gy);
     size_t made = 0;
     for (; made < count && done; made++) {
         grads[made] = hc_sweep_result(&sweep, inputs[made]);
         done = output->tape->status == HC_OK;
     }
-    for (size_t i = 0; i < made && !done; i++) hc_drop(grads[i]);
+    for (size_t i = 0; i < made && !done; i++)
+        hc_drop(grads[i]);
     hc_sweep_end(&sweep);
     return done;
 }

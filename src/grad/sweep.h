@@ -21,7 +21,7 @@ struct HcSweep {
     HcSweepSpace *space;
     Tensor *output;
     unsigned flags;
-    size_t count; /* nodes reached */
+    size_t count;       /* nodes reached */
     const Tensor *node; /* whose rule is running */
 };
 

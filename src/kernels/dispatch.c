@@ -22,8 +22,7 @@ typedef struct Level {
 #define MOST_LEVELS 3
 
 /* The levels of this machine, the best one last; their number. */
-static size_t find_levels(Level level[MOST_LEVELS])
-{
+static size_t find_levels(Level level[MOST_LEVELS]) {
     size_t count = 0;
     level[count++] = (Level){"baseline", &hc_kernels_baseline_f32, &hc_kernels_baseline_f64};
 #ifdef HC_HAVE_AVX2
@@ -38,27 +37,23 @@ static size_t find_levels(Level level[MOST_LEVELS])
     return count;
 }
 
-size_t hc_kernel_levels(void)
-{
+size_t hc_kernel_levels(void) {
     Level level[MOST_LEVELS] = {{NULL, NULL, NULL}};
     return find_levels(level);
 }
 
-const char *hc_kernel_level_name(size_t i)
-{
+const char *hc_kernel_level_name(size_t i) {
     Level level[MOST_LEVELS] = {{NULL, NULL, NULL}};
     return i < find_levels(level) ? level[i].name : NULL;
 }
 
-const HcKernels *hc_kernels_at(size_t i, int dtype)
-{
+const HcKernels *hc_kernels_at(size_t i, int dtype) {
     Level level[MOST_LEVELS] = {{NULL, NULL, NULL}};
     if (i >= find_levels(level)) return NULL;
     return dtype == 0 ? level[i].f32 : level[i].f64;
 }
 
-const HcKernels *hc_kernels(int dtype)
-{
+const HcKernels *hc_kernels(int dtype) {
     static atomic_size_t choice; /* a level's number plus one; every thread would choose the same */
     size_t chosen = atomic_load(&choice);
     if (chosen == 0) {

@@ -3,8 +3,7 @@
 
 /* A row that takes no constant leaves these unused. */
 #define HC_UNARY(name, formula)                                                                    \
-    static void name##_kernel(void *y_, const void *x_, size_t n, const double *c)                 \
-    {                                                                                              \
+    static void name##_kernel(void *y_, const void *x_, size_t n, const double *c) {               \
         HC_REAL *y = y_;                                                                           \
         const HC_REAL *in = x_;                                                                    \
         const HC_REAL c0 = c ? (HC_REAL)c[0] : 0, c1 = c ? (HC_REAL)c[1] : 0;                      \
@@ -24,8 +23,7 @@
 
 #define HC_BINARY(name, formula)                                                                   \
     static void name##_kernel(void *y_, const void *a_, size_t sa, const void *b_, size_t sb,      \
-                              size_t n, const double *c)                                           \
-    {                                                                                              \
+                              size_t n, const double *c) {                                         \
         HC_REAL *y = y_;                                                                           \
         const HC_REAL *pa = a_, *pb = b_;                                                          \
         const HC_REAL c0 = c ? (HC_REAL)c[0] : 0;                                                  \
@@ -47,9 +45,9 @@
 #undef HC_BINARY
 
 static void select_kernel(void *y_, const void *p_, size_t sp, const void *a_, size_t sa,
-                          const void *b_, size_t sb, size_t n)
-{
+                          const void *b_, size_t sb, size_t n) {
     HC_REAL *y = y_;
     const HC_REAL *p = p_, *a = a_, *b = b_;
-    for (size_t i = 0; i < n; i++) y[i] = p[i * sp] != 0 ? a[i * sa] : b[i * sb];
+    for (size_t i = 0; i < n; i++)
+        y[i] = p[i * sp] != 0 ? a[i * sa] : b[i * sb];
 }

@@ -1,16 +1,14 @@
 /* Gather, scatter-add, one-hot. */
 
 /* A whole number in [0, size)? */
-static bool index_of(HC_REAL value, size_t size, size_t *index)
-{
+static bool index_of(HC_REAL value, size_t size, size_t *index) {
     if (!(value >= 0 && value < (HC_REAL)size)) return false;
     *index = (size_t)value;
     return (HC_REAL)*index == value && *index < size;
 }
 
 static bool gather_kernel(void *y_, const void *x_, const void *index_, size_t outer, size_t axis,
-                          size_t picks, size_t inner, size_t *bad)
-{
+                          size_t picks, size_t inner, size_t *bad) {
     HC_REAL *y = y_;
     const HC_REAL *x = x_, *index = index_;
     size_t at = 0;
@@ -18,15 +16,14 @@ static bool gather_kernel(void *y_, const void *x_, const void *index_, size_t o
         for (size_t p = 0; p < picks; p++)
             for (size_t i = 0; i < inner; i++, at++) {
                 size_t pick;
-                if (!index_of(index[*bad = at], axis, &pick)) return false;
+                if (!index_of(index[ *bad = at], axis, &pick)) return false;
                 y[at] = x[(o * axis + pick) * inner + i];
             }
     return true;
 }
 
 static bool scatter_add_kernel(void *y_, const void *x_, const void *index_, size_t outer,
-                               size_t axis, size_t picks, size_t inner, size_t *bad)
-{
+                               size_t axis, size_t picks, size_t inner, size_t *bad) {
     HC_REAL *y = y_;
     const HC_REAL *x = x_, *index = index_;
     size_t at = 0;
@@ -34,20 +31,20 @@ static bool scatter_add_kernel(void *y_, const void *x_, const void *index_, siz
         for (size_t p = 0; p < picks; p++)
             for (size_t i = 0; i < inner; i++, at++) {
                 size_t pick;
-                if (!index_of(index[*bad = at], axis, &pick)) return false;
+                if (!index_of(index[ *bad = at], axis, &pick)) return false;
                 y[(o * axis + pick) * inner + i] += x[at];
             }
     return true;
 }
 
-static bool one_hot_kernel(void *y_, const void *index_, size_t n, size_t classes, size_t *bad)
-{
+static bool one_hot_kernel(void *y_, const void *index_, size_t n, size_t classes, size_t *bad) {
     HC_REAL *y = y_;
     const HC_REAL *index = index_;
     for (size_t i = 0; i < n; i++) {
         size_t pick;
-        if (!index_of(index[*bad = i], classes, &pick)) return false;
-        for (size_t c = 0; c < classes; c++) y[i * classes + c] = c == pick;
+        if (!index_of(index[ *bad = i], classes, &pick)) return false;
+        for (size_t c = 0; c < classes; c++)
+            y[i * classes + c] = c == pick;
     }
     return true;
 }

@@ -71,8 +71,8 @@ typedef struct HcKernels {
     /* x is [outer, axis, inner], index and y [outer, picks, inner], all dense:
      * y[o][p][i] = x[o][index[o][p][i]][i]. False, with *bad the flat position, when an index is not
      * a whole number in [0, axis); y is undefined then. */
-    bool (*gather)(void *y, const void *x, const void *index, size_t outer, size_t axis, size_t picks,
-                   size_t inner, size_t *bad);
+    bool (*gather)(void *y, const void *x, const void *index, size_t outer, size_t axis,
+                   size_t picks, size_t inner, size_t *bad);
     /* y[o][index[o][p][i]][i] += x[o][p][i], in order. */
     bool (*scatter_add)(void *y, const void *x, const void *index, size_t outer, size_t axis,
                         size_t picks, size_t inner, size_t *bad);
@@ -82,7 +82,8 @@ typedef struct HcKernels {
     /* c [m, n], dense rows `ldc` apart: c += a b, with a [m, k] and b [k, n]. The order of summation
      * depends on m, n, k and the layouts only. work: gemm_work(m, n, k, a, b) bytes, 64-byte
      * aligned, may be NULL when that is 0. */
-    void (*gemm)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, void *c, size_t ldc, void *work);
+    void (*gemm)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, void *c, size_t ldc,
+                 void *work);
     size_t (*gemm_work)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b);
 } HcKernels;
 

@@ -1,24 +1,23 @@
 /* Moving numbers: fill, copy, transpose, conversion. */
 
-static void fill_kernel(void *y_, size_t n, double value)
-{
+static void fill_kernel(void *y_, size_t n, double value) {
     HC_REAL *y = y_, v = (HC_REAL)value;
-    for (size_t i = 0; i < n; i++) y[i] = v;
+    for (size_t i = 0; i < n; i++)
+        y[i] = v;
 }
 
-static void copy_kernel(void *y_, size_t sy, const void *x_, size_t sx, size_t n)
-{
+static void copy_kernel(void *y_, size_t sy, const void *x_, size_t sx, size_t n) {
     HC_REAL *y = y_;
     const HC_REAL *x = x_;
     if (sy == 1 && sx == 1) {
         if (n) memmove(y, x, n * sizeof *y);
         return;
     }
-    for (size_t i = 0; i < n; i++) y[i * sy] = x[i * sx];
+    for (size_t i = 0; i < n; i++)
+        y[i * sy] = x[i * sx];
 }
 
-static void transpose_kernel(void *y_, const void *x_, size_t m, size_t n)
-{
+static void transpose_kernel(void *y_, const void *x_, size_t m, size_t n) {
     enum { BLOCK = 16 };
     HC_REAL *y = y_;
     const HC_REAL *x = x_;
@@ -26,36 +25,36 @@ static void transpose_kernel(void *y_, const void *x_, size_t m, size_t n)
         for (size_t c0 = 0; c0 < n; c0 += BLOCK) {
             size_t r1 = r0 + BLOCK < m ? r0 + BLOCK : m, c1 = c0 + BLOCK < n ? c0 + BLOCK : n;
             for (size_t r = r0; r < r1; r++)
-                for (size_t c = c0; c < c1; c++) y[r * n + c] = x[c * m + r];
+                for (size_t c = c0; c < c1; c++)
+                    y[r * n + c] = x[c * m + r];
         }
 }
 
-static void from_f32_kernel(void *y_, const float *x, size_t n)
-{
+static void from_f32_kernel(void *y_, const float *x, size_t n) {
     HC_REAL *y = y_;
-    for (size_t i = 0; i < n; i++) y[i] = (HC_REAL)x[i];
+    for (size_t i = 0; i < n; i++)
+        y[i] = (HC_REAL)x[i];
 }
 
-static void from_f64_kernel(void *y_, const double *x, size_t n)
-{
+static void from_f64_kernel(void *y_, const double *x, size_t n) {
     HC_REAL *y = y_;
-    for (size_t i = 0; i < n; i++) y[i] = (HC_REAL)x[i];
+    for (size_t i = 0; i < n; i++)
+        y[i] = (HC_REAL)x[i];
 }
 
-static void to_f32_kernel(float *y, const void *x_, size_t n)
-{
+static void to_f32_kernel(float *y, const void *x_, size_t n) {
     const HC_REAL *x = x_;
-    for (size_t i = 0; i < n; i++) y[i] = (float)x[i];
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)x[i];
 }
 
-static void to_f64_kernel(double *y, const void *x_, size_t n)
-{
+static void to_f64_kernel(double *y, const void *x_, size_t n) {
     const HC_REAL *x = x_;
-    for (size_t i = 0; i < n; i++) y[i] = (double)x[i];
+    for (size_t i = 0; i < n; i++)
+        y[i] = (double)x[i];
 }
 
-static bool has_nan_kernel(const void *x_, size_t n)
-{
+static bool has_nan_kernel(const void *x_, size_t n) {
     const HC_REAL *x = x_;
     for (size_t i = 0; i < n; i++)
         if (x[i] != x[i]) return true;

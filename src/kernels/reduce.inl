@@ -3,40 +3,42 @@
 
 enum { LANES = 16 };
 
-static HC_REAL sum_row(const HC_REAL *x, size_t n)
-{
+static HC_REAL sum_row(const HC_REAL *x, size_t n) {
     HC_REAL lane[LANES] = {0}, tail = 0;
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        for (size_t l = 0; l < LANES; l++) lane[l] += x[i + l];
-    for (; i < n; i++) tail += x[i];
+        for (size_t l = 0; l < LANES; l++)
+            lane[l] += x[i + l];
+    for (; i < n; i++)
+        tail += x[i];
     for (size_t half = LANES / 2; half > 0; half /= 2)
-        for (size_t l = 0; l < half; l++) lane[l] += lane[l + half];
+        for (size_t l = 0; l < half; l++)
+            lane[l] += lane[l + half];
     return lane[0] + tail;
 }
 
-static void sum_rows_kernel(void *y_, const void *x_, size_t stride, size_t m, size_t n)
-{
+static void sum_rows_kernel(void *y_, const void *x_, size_t stride, size_t m, size_t n) {
     HC_REAL *y = y_;
     const HC_REAL *x = x_;
     if (n == 1)
-        for (size_t i = 0; i < m; i++) y[i] += x[i * stride];
+        for (size_t i = 0; i < m; i++)
+            y[i] += x[i * stride];
     else
-        for (size_t i = 0; i < m; i++) y[i] += sum_row(x + i * stride, n);
+        for (size_t i = 0; i < m; i++)
+            y[i] += sum_row(x + i * stride, n);
 }
 
-static void sum_cols_kernel(void *y_, const void *x_, size_t stride, size_t m, size_t n)
-{
+static void sum_cols_kernel(void *y_, const void *x_, size_t stride, size_t m, size_t n) {
     HC_REAL *y = y_;
     const HC_REAL *x = x_;
     for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < n; j++) y[j] += x[i * stride + j];
+        for (size_t j = 0; j < n; j++)
+            y[j] += x[i * stride + j];
 }
 
 /* The comparison holds for a NaN on the right and not for one on the left, so NaN stays. */
 #define HC_EXTREME(name, keeps)                                                                    \
-    static void name##_rows_kernel(void *y_, const void *x_, size_t stride, size_t m, size_t n)    \
-    {                                                                                              \
+    static void name##_rows_kernel(void *y_, const void *x_, size_t stride, size_t m, size_t n) {  \
         HC_REAL *y = y_;                                                                           \
         const HC_REAL *x = x_;                                                                     \
         for (size_t i = 0; i < m; i++)                                                             \
@@ -45,8 +47,7 @@ static void sum_cols_kernel(void *y_, const void *x_, size_t stride, size_t m, s
                 y[i] = keeps || old != old ? old : now;                                            \
             }                                                                                      \
     }                                                                                              \
-    static void name##_cols_kernel(void *y_, const void *x_, size_t stride, size_t m, size_t n)    \
-    {                                                                                              \
+    static void name##_cols_kernel(void *y_, const void *x_, size_t stride, size_t m, size_t n) {  \
         HC_REAL *y = y_;                                                                           \
         const HC_REAL *x = x_;                                                                     \
         for (size_t i = 0; i < m; i++)                                                             \
@@ -58,8 +59,7 @@ static void sum_cols_kernel(void *y_, const void *x_, size_t stride, size_t m, s
 HC_EXTREME(max, old >= now)
 HC_EXTREME(min, old <= now)
 
-static void argmax_rows_kernel(void *y_, const void *x_, size_t m, size_t n)
-{
+static void argmax_rows_kernel(void *y_, const void *x_, size_t m, size_t n) {
     HC_REAL *y = y_;
     const HC_REAL *x = x_;
     for (size_t i = 0; i < m; i++, x += n) {
@@ -70,34 +70,35 @@ static void argmax_rows_kernel(void *y_, const void *x_, size_t m, size_t n)
     }
 }
 
-static HC_REAL row_max(const HC_REAL *x, size_t n)
-{
+static HC_REAL row_max(const HC_REAL *x, size_t n) {
     HC_REAL most = x[0];
     for (size_t j = 1; j < n; j++)
         if (x[j] > most) most = x[j];
     return most;
 }
 
-static void softmax_rows_kernel(void *y_, const void *x_, size_t m, size_t n)
-{
+static void softmax_rows_kernel(void *y_, const void *x_, size_t m, size_t n) {
     HC_REAL *y = y_;
     const HC_REAL *x = x_;
     for (size_t i = 0; i < m; i++, x += n, y += n) {
         HC_REAL most = row_max(x, n);
-        for (size_t j = 0; j < n; j++) y[j] = M(exp)(x[j] - most);
+        for (size_t j = 0; j < n; j++)
+            y[j] = M(exp)(x[j] - most);
         HC_REAL sum = sum_row(y, n);
-        for (size_t j = 0; j < n; j++) y[j] /= sum;
+        for (size_t j = 0; j < n; j++)
+            y[j] /= sum;
     }
 }
 
-static void log_softmax_rows_kernel(void *y_, const void *x_, size_t m, size_t n)
-{
+static void log_softmax_rows_kernel(void *y_, const void *x_, size_t m, size_t n) {
     HC_REAL *y = y_;
     const HC_REAL *x = x_;
     for (size_t i = 0; i < m; i++, x += n, y += n) {
         HC_REAL most = row_max(x, n), sum = 0;
-        for (size_t j = 0; j < n; j++) sum += M(exp)(x[j] - most);
+        for (size_t j = 0; j < n; j++)
+            sum += M(exp)(x[j] - most);
         HC_REAL shift = M(log)(sum);
-        for (size_t j = 0; j < n; j++) y[j] = (x[j] - most) - shift;
+        for (size_t j = 0; j < n; j++)
+            y[j] = (x[j] - most) - shift;
     }
 }

@@ -65,8 +65,7 @@ struct DiffOpt {
 /* ---- snapshots ------------------------------------------------------------------------------------- */
 
 /* Adds a copy of the present snapshot, with its own moments where they will change. */
-static Snapshot *push(DiffOpt *opt, bool own_moments)
-{
+static Snapshot *push(DiffOpt *opt, bool own_moments) {
     Snapshot *next = hc_tape_alloc(opt->tape, sizeof *next, "diffopt");
     if (!next) return NULL;
     *next = *opt->now;
@@ -74,44 +73,44 @@ static Snapshot *push(DiffOpt *opt, bool own_moments)
     if (own_moments) {
         next->moments = hc_tape_alloc(opt->tape, opt->count * sizeof *next->moments, "diffopt");
         if (!next->moments) return NULL;
-        if (opt->count) memcpy(next->moments, opt->now->moments, opt->count * sizeof *next->moments);
+        if (opt->count)
+            memcpy(next->moments, opt->now->moments, opt->count * sizeof *next->moments);
     }
     next->place = opt->tape->data.top;
     return next;
 }
 
-static void save(HcScope *scope, const TapeMark *mark)
-{
+static void save(HcScope *scope, const TapeMark *mark) {
     DiffOpt *opt = (DiffOpt *)scope;
     Snapshot *now = opt->now;
     opt->keeps = hc_above(now->place, mark) && (opt->module->mode == HC_EVAL || now->cut);
-    while (hc_above(opt->now->place, mark)) opt->now = opt->now->prev;
+    while (hc_above(opt->now->place, mark))
+        opt->now = opt->now->prev;
     if (mark->nodes < opt->base.nodes ||
         hc_above((HcPosition){opt->base.block, opt->base.offset}, mark))
         opt->base = *mark;
     if (!opt->keeps) return;
     opt->kept = *now;
-    if (opt->count)
-        memcpy(opt->kept_moments, now->moments, opt->count * sizeof *opt->kept_moments);
+    if (opt->count) memcpy(opt->kept_moments, now->moments, opt->count * sizeof *opt->kept_moments);
     for (size_t s = 0; s < opt->cls->state_count; s++) {
-        for (size_t i = 0; i < opt->count; i++) opt->states[i] = now->moments[i].state[s];
+        for (size_t i = 0; i < opt->count; i++)
+            opt->states[i] = now->moments[i].state[s];
         hc_slots_save(&opt->slots[s], opt->states, mark);
     }
 }
 
-static void restore(HcScope *scope, const TapeMark *mark)
-{
+static void restore(HcScope *scope, const TapeMark *mark) {
     DiffOpt *opt = (DiffOpt *)scope;
     (void)mark;
     if (!opt->keeps) return;
     for (size_t s = 0; s < opt->cls->state_count; s++) {
         if (!hc_slots_restore(&opt->slots[s], opt->tape, opt->states, HC_WHY_CONSTANT)) return;
-        for (size_t i = 0; i < opt->count; i++) opt->kept_moments[i].state[s] = opt->states[i];
+        for (size_t i = 0; i < opt->count; i++)
+            opt->kept_moments[i].state[s] = opt->states[i];
     }
     Snapshot *next = push(opt, true);
     if (!next) return;
-    if (opt->count)
-        memcpy(next->moments, opt->kept_moments, opt->count * sizeof *next->moments);
+    if (opt->count) memcpy(next->moments, opt->kept_moments, opt->count * sizeof *next->moments);
     next->steps = opt->kept.steps;
     next->cut = opt->kept.cut;
     next->loss = NULL; /* gone with what was released */
@@ -122,11 +121,11 @@ static void restore(HcScope *scope, const TapeMark *mark)
 
 /* Where each of the optimizer's Params stands among the module's. Both lists usually run alike, so the
  * search goes on from the last hit. */
-static bool match(DiffOpt *opt, const Optim *optim, const char *who)
-{
+static bool match(DiffOpt *opt, const Optim *optim, const char *who) {
     ParamList list = module_params(opt->module->module);
     size_t at = 0;
-    for (size_t i = 0; i < opt->count; i++) opt->group[i] = NO_GROUP;
+    for (size_t i = 0; i < opt->count; i++)
+        opt->group[i] = NO_GROUP;
     for (size_t g = 0; g < optim->group_count; g++)
         for (size_t k = 0; k < optim->groups[g].params.count; k++) {
             const Param *p = optim->groups[g].params.items[k];
@@ -146,8 +145,7 @@ static bool match(DiffOpt *opt, const Optim *optim, const char *who)
 }
 
 /* The optimizer's present state as constants on the tape. */
-static bool branch(DiffOpt *opt, const Optim *optim, Moments *moments)
-{
+static bool branch(DiffOpt *opt, const Optim *optim, Moments *moments) {
     for (size_t i = 0; i < opt->count; i++) {
         moments[i] = (Moments){.steps = 0};
         if (opt->group[i] == NO_GROUP) continue;
@@ -166,8 +164,7 @@ static bool branch(DiffOpt *opt, const Optim *optim, Moments *moments)
     return true;
 }
 
-DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule)
-{
+DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule) {
     const char *who = "diffopt_create";
     if (!optim || !fmodule) {
         if (higherc_status() == HC_OK)
@@ -202,7 +199,8 @@ DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule)
     for (size_t s = 0; s < states; s++)
         if (!hc_slots_create(tape, &opt->slots[s], root->now->weights, count, who)) return NULL;
     for (size_t g = 0; g < optim->group_count; g++)
-        memcpy(opt->hyper + g * HC_MAX_HYPERS, optim->groups[g].hyper, sizeof optim->groups[g].hyper);
+        memcpy(opt->hyper + g * HC_MAX_HYPERS, optim->groups[g].hyper,
+               sizeof optim->groups[g].hyper);
     *first = (Snapshot){.moments = moments, .place = tape->data.top};
     opt->scope.save = save;
     opt->scope.restore = restore;
@@ -211,8 +209,7 @@ DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule)
     return opt;
 }
 
-static bool usable(const DiffOpt *opt, const char *who)
-{
+static bool usable(const DiffOpt *opt, const char *who) {
     if (!opt) {
         if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the optimizer is NULL", who);
         return false;
@@ -223,8 +220,7 @@ static bool usable(const DiffOpt *opt, const char *who)
 /* ---- the step ------------------------------------------------------------------------------------------ */
 
 /* The hyperparameter as weight i sees it: its own override, then its group's, then the number. */
-static Hyper hyper_of(const DiffOpt *opt, size_t i, size_t h)
-{
+static Hyper hyper_of(const DiffOpt *opt, size_t i, size_t h) {
     const Override *o;
     for (o = opt->now->overrides; o; o = o->next)
         if (o->hyper == h && o->weight == i) break;
@@ -238,8 +234,7 @@ static Hyper hyper_of(const DiffOpt *opt, size_t i, size_t h)
 }
 
 /* Gradients of the loss to the weights, NULL where there is none; at least one. */
-static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, Tensor **grads)
-{
+static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, Tensor **grads) {
     const char *who = "diffopt_step";
     Tape *tape = opt->tape;
     bool record = opt->module->mode == HC_FULL;
@@ -256,8 +251,9 @@ static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, 
     if (done && reached == 0) {
         hc_sweep_end(&sweep);
         HcWhy why = hc_why(loss, NULL);
-        return hc_fail(tape, HC_ERR_GRAD, "%s: the loss reaches none of the latest weights W<%zu>: %s",
-                       who, opt->module->now->step, hc_why_text(why));
+        return hc_fail(tape, HC_ERR_GRAD,
+                       "%s: the loss reaches none of the latest weights W<%zu>: %s", who,
+                       opt->module->now->step, hc_why_text(why));
     }
     bool scratching = tape->scratching;
     tape->scratching = !record;
@@ -275,20 +271,20 @@ static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, 
 }
 
 /* Runs the rule on every weight with a gradient, into a new snapshot and list of weights. */
-static bool update_all(DiffOpt *opt, Snapshot *next, Tensor **weights, Tensor *const *grads)
-{
+static bool update_all(DiffOpt *opt, Snapshot *next, Tensor **weights, Tensor *const *grads) {
     bool eval = opt->module->mode == HC_EVAL;
     for (size_t i = 0; i < opt->count; i++) {
         if (!grads[i]) continue;
         Moments *m = &next->moments[i];
         OptimUpdate u = {.param = weights[i], .grad = grads[i], .step = m->steps + 1};
         memcpy(u.state, m->state, sizeof u.state);
-        for (size_t h = 0; h < opt->cls->hyper_count; h++) u.hyper[h] = hyper_of(opt, i, h);
+        for (size_t h = 0; h < opt->cls->hyper_count; h++)
+            u.hyper[h] = hyper_of(opt, i, h);
         const char *name = module_params(opt->module->module).items[i]->cell.name;
         if (!opt->cls->update(&u, opt->user) || !u.param)
-            return opt->tape->status == HC_OK
-                       ? hc_fail(opt->tape, HC_ERR_STATE, "diffopt_step: '%s': the rule failed", name)
-                       : false;
+            return opt->tape->status == HC_OK ? hc_fail(opt->tape, HC_ERR_STATE,
+                                                        "diffopt_step: '%s': the rule failed", name)
+                                              : false;
         if (u.param->form->plain != weights[i]->form->plain)
             return hc_fail(opt->tape, HC_ERR_SHAPE,
                            "diffopt_step: '%s': a hyperparameter's shape does not broadcast to the "
@@ -303,8 +299,8 @@ static bool update_all(DiffOpt *opt, Snapshot *next, Tensor **weights, Tensor *c
 }
 
 /* From gradients (held, where in scratch) to the next snapshot. */
-static bool apply(DiffOpt *opt, Tensor *loss, Tensor *const *params, Tensor **grads, Tensor **weights)
-{
+static bool apply(DiffOpt *opt, Tensor *loss, Tensor *const *params, Tensor **grads,
+                  Tensor **weights) {
     Tape *tape = opt->tape;
     HcWhy why = opt->module->mode == HC_EVAL ? HC_WHY_EVAL : HC_WHY_FIRST_ORDER;
     for (size_t i = 0; i < opt->count; i++) {
@@ -313,12 +309,12 @@ static bool apply(DiffOpt *opt, Tensor *loss, Tensor *const *params, Tensor **gr
         grads[i] = hc_keep(held, why);
         hc_drop(held);
         if (held && !grads[i]) {
-            for (size_t j = i + 1; j < opt->count; j++) hc_drop(grads[j]);
+            for (size_t j = i + 1; j < opt->count; j++)
+                hc_drop(grads[j]);
             return false;
         }
     }
-    if (opt->now->callback &&
-        !opt->now->callback(tape, grads, opt->count, opt->now->callback_user))
+    if (opt->now->callback && !opt->now->callback(tape, grads, opt->count, opt->now->callback_user))
         return tape->status == HC_OK
                    ? hc_fail(tape, HC_ERR_STATE, "diffopt_step: the gradient callback gave up")
                    : false;
@@ -333,19 +329,20 @@ static bool apply(DiffOpt *opt, Tensor *loss, Tensor *const *params, Tensor **gr
     next->loss = loss;
     next->cut = false;
     next->place = tape->data.top;
-    if (!hc_fmodule_push(opt->module, weights, NULL, opt->module->now->step + 1, false)) return false;
+    if (!hc_fmodule_push(opt->module, weights, NULL, opt->module->now->step + 1, false))
+        return false;
     opt->now = next;
     return true;
 }
 
-static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count, bool release)
-{
+static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count, bool release) {
     const char *who = "diffopt_step";
     if (!usable(opt, who) || !hc_check(who, loss)) return false;
     Tape *tape = opt->tape;
     FModule *root = opt->module;
     char text[HC_SHAPE_TEXT];
-    if (loss->tape != tape) return hc_fail(tape, HC_ERR_TAPE, "%s: the loss is on another tape", who);
+    if (loss->tape != tape)
+        return hc_fail(tape, HC_ERR_TAPE, "%s: the loss is on another tape", who);
     if (loss->form->count != 1)
         return hc_fail(tape, HC_ERR_SHAPE, "%s: the loss has shape %s and is no scalar", who,
                        hc_shape_text(hc_form_shape(loss->form), text));
@@ -357,9 +354,10 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
         if (params[i]->tape != tape || params[i]->form->plain != root->now->weights[i]->form->plain)
             return hc_fail(tape, HC_ERR_SHAPE, "%s: tensor %zu has not the weight's shape", who, i);
     if (release && root->mode == HC_FULL)
-        return hc_fail(tape, HC_ERR_STATE,
-                       "diffopt_step_release: HC_FULL needs the history it would free; use HC_FIRST_ORDER "
-                       "or HC_EVAL");
+        return hc_fail(
+            tape, HC_ERR_STATE,
+            "diffopt_step_release: HC_FULL needs the history it would free; use HC_FIRST_ORDER "
+            "or HC_EVAL");
     size_t bytes = 2 * opt->count * sizeof(Tensor *);
     Tensor **grads = hc_scratch_alloc(&tape->scratch, bytes);
     if (!grads) return hc_fail_nomem(tape, who);
@@ -382,44 +380,40 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     return done;
 }
 
-bool diffopt_step(DiffOpt *opt, Tensor *loss)
-{
+bool diffopt_step(DiffOpt *opt, Tensor *loss) {
     return step(opt, loss, NULL, 0, false);
 }
 
-bool diffopt_step_release(DiffOpt *opt, Tensor *loss)
-{
+bool diffopt_step_release(DiffOpt *opt, Tensor *loss) {
     return step(opt, loss, NULL, 0, true);
 }
 
-bool diffopt_step_with(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count)
-{
+bool diffopt_step_with(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count) {
     if (usable(opt, "diffopt_step_with") && !params && opt->count > 0)
         return hc_fail(opt->tape, HC_ERR_ARG, "diffopt_step_with: the list is NULL");
     return step(opt, loss, params, count, false);
 }
 
-Tensor *diffopt_loss(const DiffOpt *opt)
-{
+Tensor *diffopt_loss(const DiffOpt *opt) {
     return opt ? opt->now->loss : NULL;
 }
 
-size_t diffopt_steps(const DiffOpt *opt)
-{
+size_t diffopt_steps(const DiffOpt *opt) {
     return opt ? opt->now->steps : 0;
 }
 
 /* ---- overrides -------------------------------------------------------------------------------------------- */
 
 static bool override(DiffOpt *opt, const char *who, const char *name, size_t group, size_t weight,
-                     Tensor *value)
-{
+                     Tensor *value) {
     size_t hyper;
     if (!name || !hc_hyper_index(opt->cls, who, name, &hyper))
         return hc_fail(opt->tape, name ? HC_ERR_NAME : HC_ERR_ARG,
-                       "%s: %s has no hyperparameter '%s'", who, opt->cls->name, name ? name : "(NULL)");
+                       "%s: %s has no hyperparameter '%s'", who, opt->cls->name,
+                       name ? name : "(NULL)");
     if (value && opt->cls->hypers[hyper].flag)
-        return hc_fail(opt->tape, HC_ERR_ARG, "%s: '%s' is a flag and cannot be a tensor", who, name);
+        return hc_fail(opt->tape, HC_ERR_ARG, "%s: '%s' is a flag and cannot be a tensor", who,
+                       name);
     if (value && !hc_check(who, value)) return false;
     if (value && value->tape != opt->tape)
         return hc_fail(opt->tape, HC_ERR_TAPE, "%s: the tensor is on another tape", who);
@@ -432,8 +426,7 @@ static bool override(DiffOpt *opt, const char *who, const char *name, size_t gro
     return true;
 }
 
-bool diffopt_override(DiffOpt *opt, const char *name, size_t group, Tensor *value)
-{
+bool diffopt_override(DiffOpt *opt, const char *name, size_t group, Tensor *value) {
     const char *who = "diffopt_override";
     if (!usable(opt, who)) return false;
     if (group != HC_ALL_GROUPS && group >= opt->group_count)
@@ -441,8 +434,7 @@ bool diffopt_override(DiffOpt *opt, const char *name, size_t group, Tensor *valu
     return override(opt, who, name, group, EVERY_WEIGHT, value);
 }
 
-bool diffopt_override_param(DiffOpt *opt, const char *name, const Param *param, Tensor *value)
-{
+bool diffopt_override_param(DiffOpt *opt, const char *name, const Param *param, Tensor *value) {
     const char *who = "diffopt_override_param";
     if (!usable(opt, who)) return false;
     if (!param) return hc_fail(opt->tape, HC_ERR_ARG, "%s: the Param is NULL", who);
@@ -450,13 +442,13 @@ bool diffopt_override_param(DiffOpt *opt, const char *name, const Param *param, 
     for (size_t i = 0; i < list.count; i++)
         if (list.items[i] == param && opt->group[i] != NO_GROUP)
             return override(opt, who, name, 0, i, value);
-    return hc_fail(opt->tape, HC_ERR_NAME, "%s: '%s' is not in the optimizer", who, param->cell.name);
+    return hc_fail(opt->tape, HC_ERR_NAME, "%s: '%s' is not in the optimizer", who,
+                   param->cell.name);
 }
 
 /* ---- callbacks ---------------------------------------------------------------------------------------------- */
 
-bool diffopt_grad_callback(DiffOpt *opt, GradCallback *callback, void *user)
-{
+bool diffopt_grad_callback(DiffOpt *opt, GradCallback *callback, void *user) {
     if (!usable(opt, "diffopt_grad_callback")) return false;
     Snapshot *next = push(opt, false);
     if (!next) return false;
@@ -466,8 +458,7 @@ bool diffopt_grad_callback(DiffOpt *opt, GradCallback *callback, void *user)
     return true;
 }
 
-static bool clip_norm(Tape *tape, Tensor **grads, size_t count, void *user)
-{
+static bool clip_norm(Tape *tape, Tensor **grads, size_t count, void *user) {
     const ClipNorm *clip = user;
     Tensor *sum = NULL;
     for (size_t i = 0; i < count; i++) {
@@ -485,8 +476,7 @@ static bool clip_norm(Tape *tape, Tensor **grads, size_t count, void *user)
     return true;
 }
 
-bool diffopt_clip_norm(DiffOpt *opt, double max_norm, double eps)
-{
+bool diffopt_clip_norm(DiffOpt *opt, double max_norm, double eps) {
     const char *who = "diffopt_clip_norm";
     if (!usable(opt, who)) return false;
     if (!(max_norm >= 0) || !(eps >= 0))
@@ -497,19 +487,18 @@ bool diffopt_clip_norm(DiffOpt *opt, double max_norm, double eps)
     return diffopt_grad_callback(opt, clip_norm, clip);
 }
 
-static bool clip_value(Tape *tape, Tensor **grads, size_t count, void *user)
-{
+static bool clip_value(Tape *tape, Tensor **grads, size_t count, void *user) {
     double limit = *(const double *)user;
     for (size_t i = 0; i < count; i++)
         if (grads[i] && !(grads[i] = tensor_clamp(grads[i], -limit, limit))) return false;
     return tape->status == HC_OK;
 }
 
-bool diffopt_clip_value(DiffOpt *opt, double limit)
-{
+bool diffopt_clip_value(DiffOpt *opt, double limit) {
     const char *who = "diffopt_clip_value";
     if (!usable(opt, who)) return false;
-    if (!(limit >= 0)) return hc_fail(opt->tape, HC_ERR_ARG, "%s: the limit must be 0 or more", who);
+    if (!(limit >= 0))
+        return hc_fail(opt->tape, HC_ERR_ARG, "%s: the limit must be 0 or more", who);
     double *kept = hc_tape_alloc(opt->tape, sizeof *kept, who);
     if (!kept) return false;
     *kept = limit;
@@ -518,8 +507,7 @@ bool diffopt_clip_value(DiffOpt *opt, double limit)
 
 /* ---- detach, commit -------------------------------------------------------------------------------------------- */
 
-bool diffopt_detach(DiffOpt *opt)
-{
+bool diffopt_detach(DiffOpt *opt) {
     if (!usable(opt, "diffopt_detach")) return false;
     Snapshot *next = push(opt, true);
     if (!next) return false;
@@ -535,14 +523,14 @@ bool diffopt_detach(DiffOpt *opt)
     return true;
 }
 
-bool diffopt_commit(DiffOpt *opt, Optim *optim)
-{
+bool diffopt_commit(DiffOpt *opt, Optim *optim) {
     const char *who = "diffopt_commit";
     if (!usable(opt, who)) return false;
     if (!optim) return hc_fail(opt->tape, HC_ERR_ARG, "%s: the optimizer is NULL", who);
     if (optim->cls != opt->cls || optim->group_count != opt->group_count ||
         optim->dtype != opt->tape->dtype)
-        return hc_fail(opt->tape, HC_ERR_STATE, "%s: an optimizer of another rule, type or groups", who);
+        return hc_fail(opt->tape, HC_ERR_STATE, "%s: an optimizer of another rule, type or groups",
+                       who);
     for (size_t i = 0; i < opt->count; i++) {
         if (opt->group[i] == NO_GROUP) continue;
         HcGroup *group = &optim->groups[opt->group[i]];

@@ -3,29 +3,28 @@
 
 #include <string.h>
 
-FModuleOptions fmodule_options(bool copy_initial_weights)
-{
+FModuleOptions fmodule_options(bool copy_initial_weights) {
     return (FModuleOptions){.copy_initial_weights = copy_initial_weights, .mode = HC_FULL};
 }
 
 /* ---- snapshots ------------------------------------------------------------------------------------- */
 
-static Tensor **copy_list(Tape *tape, Tensor *const *list, size_t count)
-{
+static Tensor **copy_list(Tape *tape, Tensor *const *list, size_t count) {
     Tensor **copy = hc_tape_alloc(tape, count * sizeof *copy, "fmodule");
     if (copy && count) memcpy(copy, list, count * sizeof *copy);
     return copy;
 }
 
 bool hc_fmodule_push(FModule *root, Tensor *const *weights, Tensor *const *buffers, size_t step,
-                     bool cut)
-{
+                     bool cut) {
     Tape *tape = root->tape;
     HcWeights *next = hc_tape_alloc(tape, sizeof *next, "fmodule");
     if (!next) return false;
     *next = *root->now;
-    if (weights && !(next->weights = copy_list(tape, weights, root->weight_slots.count))) return false;
-    if (buffers && !(next->buffers = copy_list(tape, buffers, root->buffer_slots.count))) return false;
+    if (weights && !(next->weights = copy_list(tape, weights, root->weight_slots.count)))
+        return false;
+    if (buffers && !(next->buffers = copy_list(tape, buffers, root->buffer_slots.count)))
+        return false;
     next->prev = root->now;
     next->step = step;
     next->cut = cut;
@@ -34,20 +33,19 @@ bool hc_fmodule_push(FModule *root, Tensor *const *weights, Tensor *const *buffe
     return true;
 }
 
-static void save(HcScope *scope, const TapeMark *mark)
-{
+static void save(HcScope *scope, const TapeMark *mark) {
     FModule *f = (FModule *)scope;
     HcWeights *now = f->now;
     f->keeps = hc_above(now->place, mark) && (f->mode == HC_EVAL || now->cut);
-    while (hc_above(f->now->place, mark)) f->now = f->now->prev;
+    while (hc_above(f->now->place, mark))
+        f->now = f->now->prev;
     if (!f->keeps) return;
     f->kept = *now;
     hc_slots_save(&f->weight_slots, now->weights, mark);
     hc_slots_save(&f->buffer_slots, now->buffers, mark);
 }
 
-static void restore(HcScope *scope, const TapeMark *mark)
-{
+static void restore(HcScope *scope, const TapeMark *mark) {
     FModule *f = (FModule *)scope;
     (void)mark;
     if (!f->keeps) return;
@@ -64,8 +62,7 @@ static void restore(HcScope *scope, const TapeMark *mark)
 /* ---- making ------------------------------------------------------------------------------------------ */
 
 /* W<0> of one Param: with history, detached, or a constant. */
-static Tensor *first_weight(Tape *tape, Param *param, bool copy)
-{
+static Tensor *first_weight(Tape *tape, Param *param, bool copy) {
     Tensor *leaf = param_tensor(tape, param);
     if (!leaf) return NULL;
     if (!copy && !param->frozen) return tensor_clone(leaf);
@@ -77,20 +74,17 @@ static Tensor *first_weight(Tape *tape, Param *param, bool copy)
     return y;
 }
 
-static Tensor *first_buffer(Tape *tape, const Param *buffer)
-{
+static Tensor *first_buffer(Tape *tape, const Param *buffer) {
     Tensor *y = hc_emit_leaf(tape, "fmodule_create", buffer->shape, NULL, HC_WHY_CONSTANT);
     if (y && buffer->count) memcpy(y->data, buffer->data, buffer->count * buffer->item);
     return y;
 }
 
-FModule *fmodule_create(Tape *tape, Module *module, bool copy_initial_weights)
-{
+FModule *fmodule_create(Tape *tape, Module *module, bool copy_initial_weights) {
     return fmodule_create_with(tape, module, fmodule_options(copy_initial_weights));
 }
 
-FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options)
-{
+FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options) {
     const char *who = "fmodule_create";
     if (!tape || !module) {
         if (higherc_status() == HC_OK)
@@ -133,8 +127,7 @@ FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options)
 }
 
 /* Whether a handle can be used; the usual NULL rule. */
-static bool usable(const FModule *f, const char *who)
-{
+static bool usable(const FModule *f, const char *who) {
     if (!f) {
         if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the module is NULL", who);
         return false;
@@ -149,29 +142,26 @@ typedef struct Weights {
     Tensor *const *weights;
 } Weights;
 
-static Tensor *fast_param(void *user, size_t index)
-{
+static Tensor *fast_param(void *user, size_t index) {
     return ((Weights *)user)->weights[index];
 }
 
-static Tensor *fast_buffer(void *user, size_t index)
-{
+static Tensor *fast_buffer(void *user, size_t index) {
     return ((Weights *)user)->root->now->buffers[index];
 }
 
-static bool fast_set_buffer(void *user, size_t index, Tensor *value)
-{
+static bool fast_set_buffer(void *user, size_t index, Tensor *value) {
     FModule *root = ((Weights *)user)->root;
     Tensor *detached = tensor_detach(value);
-    if (!detached || !hc_fmodule_push(root, NULL, root->now->buffers, root->now->step, root->now->cut))
+    if (!detached ||
+        !hc_fmodule_push(root, NULL, root->now->buffers, root->now->step, root->now->cut))
         return false;
     root->now->buffers[index] = detached;
     return true;
 }
 
 static bool run(FModule *f, Tensor *const *weights, Tensor *const *in, size_t nin, Tensor **out,
-                size_t nout)
-{
+                size_t nout) {
     Weights user = {f->root, weights};
     HcBinding binding = {.root = f->root->module,
                          .tape = f->tape,
@@ -186,23 +176,20 @@ static bool run(FModule *f, Tensor *const *weights, Tensor *const *in, size_t ni
     return hc_module_run(&binding, f->module, f->param_base, f->buffer_base, in, nin, out, nout);
 }
 
-bool fmodule_forward_n(FModule *f, Tensor *const *in, size_t nin, Tensor **out, size_t nout)
-{
+bool fmodule_forward_n(FModule *f, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     if (!usable(f, "fmodule_forward")) return false;
     if (!in || nin == 0 || !out)
         return hc_fail(f->tape, HC_ERR_ARG, "fmodule_forward: no inputs or outputs");
     return run(f, f->root->now->weights, in, nin, out, nout);
 }
 
-Tensor *fmodule_forward(FModule *f, Tensor *x)
-{
+Tensor *fmodule_forward(FModule *f, Tensor *x) {
     Tensor *y;
     return fmodule_forward_n(f, &x, 1, &y, 1) ? y : NULL;
 }
 
 /* A list in the order of fmodule_params, each with its weight's shape. */
-static bool check_weights(const FModule *f, const char *who, Tensor *const *params, size_t count)
-{
+static bool check_weights(const FModule *f, const char *who, Tensor *const *params, size_t count) {
     ParamList list = module_params(f->root->module);
     if (!params && count > 0) return hc_fail(f->tape, HC_ERR_ARG, "%s: the list is NULL", who);
     if (count != list.count)
@@ -221,8 +208,7 @@ static bool check_weights(const FModule *f, const char *who, Tensor *const *para
     return true;
 }
 
-Tensor *fmodule_forward_with(FModule *f, Tensor *const *params, size_t count, Tensor *x)
-{
+Tensor *fmodule_forward_with(FModule *f, Tensor *const *params, size_t count, Tensor *x) {
     Tensor *y;
     if (!usable(f, "fmodule_forward_with") ||
         !check_weights(f, "fmodule_forward_with", params, count))
@@ -232,24 +218,22 @@ Tensor *fmodule_forward_with(FModule *f, Tensor *const *params, size_t count, Te
 
 /* ---- looking ---------------------------------------------------------------------------------------------- */
 
-TensorList fmodule_params(const FModule *f)
-{
+TensorList fmodule_params(const FModule *f) {
     if (!f) return (TensorList){NULL, 0};
     return (TensorList){f->root->now->weights, f->root->weight_slots.count};
 }
 
-TensorList fmodule_params_at(const FModule *f, size_t t)
-{
+TensorList fmodule_params_at(const FModule *f, size_t t) {
     if (!usable(f, "fmodule_params_at")) return (TensorList){NULL, 0};
     for (const HcWeights *w = f->root->now; w && w->step >= t; w = w->prev)
         if (w->step == t) return (TensorList){w->weights, f->root->weight_slots.count};
-    hc_fail(f->tape, HC_ERR_RANGE, "fmodule_params_at: W<%zu> is not there: W<%zu> is the latest%s", t,
-            f->root->now->step, t < f->root->now->step ? ", and what lies before a release is gone" : "");
+    hc_fail(f->tape, HC_ERR_RANGE, "fmodule_params_at: W<%zu> is not there: W<%zu> is the latest%s",
+            t, f->root->now->step,
+            t < f->root->now->step ? ", and what lies before a release is gone" : "");
     return (TensorList){NULL, 0};
 }
 
-static Tensor *by_path(const FModule *f, const char *path, bool buffer, const char *who)
-{
+static Tensor *by_path(const FModule *f, const char *path, bool buffer, const char *who) {
     size_t slot;
     if (!usable(f, who)) return NULL;
     if (!path || !hc_module_slot(f->module, path, buffer, &slot)) {
@@ -262,38 +246,31 @@ static Tensor *by_path(const FModule *f, const char *path, bool buffer, const ch
     return root->now->weights[root->module->param_plan.index[f->param_base + slot]];
 }
 
-Tensor *fmodule_param(const FModule *f, const char *path)
-{
+Tensor *fmodule_param(const FModule *f, const char *path) {
     return by_path(f, path, false, "fmodule_param");
 }
 
-Tensor *fmodule_buffer(const FModule *f, const char *path)
-{
+Tensor *fmodule_buffer(const FModule *f, const char *path) {
     return by_path(f, path, true, "fmodule_buffer");
 }
 
-size_t fmodule_steps(const FModule *f)
-{
+size_t fmodule_steps(const FModule *f) {
     return f ? f->root->now->step : 0;
 }
 
-FMode fmodule_mode(const FModule *f)
-{
+FMode fmodule_mode(const FModule *f) {
     return f ? f->mode : HC_FULL;
 }
 
-Tape *fmodule_tape(const FModule *f)
-{
+Tape *fmodule_tape(const FModule *f) {
     return f ? f->tape : NULL;
 }
 
-bool fmodule_training(const FModule *f)
-{
+bool fmodule_training(const FModule *f) {
     return f && f->root->now->training;
 }
 
-FModule *fmodule_child(FModule *f, const char *path)
-{
+FModule *fmodule_child(FModule *f, const char *path) {
     const char *who = "fmodule_child";
     if (!usable(f, who)) return NULL;
     size_t param_base = f->param_base, buffer_base = f->buffer_base;
@@ -317,8 +294,7 @@ FModule *fmodule_child(FModule *f, const char *path)
 
 /* ---- changing ------------------------------------------------------------------------------------------------ */
 
-bool fmodule_train(FModule *f, bool training)
-{
+bool fmodule_train(FModule *f, bool training) {
     if (!usable(f, "fmodule_train")) return false;
     FModule *root = f->root;
     if (root->now->training == training) return true;
@@ -327,26 +303,24 @@ bool fmodule_train(FModule *f, bool training)
     return true;
 }
 
-bool fmodule_set_params(FModule *f, Tensor *const *params, size_t count)
-{
+bool fmodule_set_params(FModule *f, Tensor *const *params, size_t count) {
     const char *who = "fmodule_set_params";
     return usable(f, who) && check_weights(f, who, params, count) &&
            hc_fmodule_push(f->root, params, NULL, f->root->now->step + 1, false);
 }
 
-Tensor *hc_fresh_leaf(Tensor *x, HcWhy why)
-{
+Tensor *hc_fresh_leaf(Tensor *x, HcWhy why) {
     if (!x) return NULL;
     bool shares = hc_is_dense(x->form) && !(x->flags & HC_NODE_BORROWED);
-    Tensor *y = hc_emit_leaf(x->tape, "fmodule", hc_form_shape(x->form), shares ? x->data : NULL, why);
+    Tensor *y =
+        hc_emit_leaf(x->tape, "fmodule", hc_form_shape(x->form), shares ? x->data : NULL, why);
     if (!y) return NULL;
     if (!shares) hc_copy_dense(x, y->data);
     y->flags |= HC_NODE_NEEDS;
     return y;
 }
 
-bool fmodule_detach(FModule *f)
-{
+bool fmodule_detach(FModule *f) {
     if (!usable(f, "fmodule_detach")) return false;
     FModule *root = f->root;
     /* A snapshot first: its list is this function's to fill, and it goes back if that fails. */
@@ -364,15 +338,13 @@ bool fmodule_detach(FModule *f)
     return true;
 }
 
-static bool same_list(ParamList a, ParamList b)
-{
+static bool same_list(ParamList a, ParamList b) {
     for (size_t i = 0; a.count == b.count && i < a.count; i++)
         if (!shape_equal(a.items[i]->shape, b.items[i]->shape)) return false;
     return a.count == b.count;
 }
 
-bool fmodule_commit(const FModule *f, Module *module)
-{
+bool fmodule_commit(const FModule *f, Module *module) {
     const char *who = "fmodule_commit";
     if (!usable(f, who)) return false;
     if (!module) return hc_fail(f->tape, HC_ERR_ARG, "%s: the module is NULL", who);

@@ -28,7 +28,8 @@ typedef struct HcSlots {
     HcCell cell;   /* of the memory: leaves over it know when it was written again */
 } HcSlots;
 
-bool hc_slots_create(Tape *tape, HcSlots *slots, Tensor *const *like, size_t count, const char *who);
+bool hc_slots_create(Tape *tape, HcSlots *slots, Tensor *const *like, size_t count,
+                     const char *who);
 void hc_slots_save(HcSlots *slots, Tensor *const *list, const TapeMark *mark);
 /* Fills list with what was saved. */
 bool hc_slots_restore(HcSlots *slots, Tape *tape, Tensor **list, HcWhy why);

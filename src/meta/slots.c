@@ -3,8 +3,8 @@
 
 #include "meta/fmodule.h"
 
-bool hc_slots_create(Tape *tape, HcSlots *slots, Tensor *const *like, size_t count, const char *who)
-{
+bool hc_slots_create(Tape *tape, HcSlots *slots, Tensor *const *like, size_t count,
+                     const char *who) {
     *slots = (HcSlots){.count = count, .cell = {.name = "fast weights kept through a release"}};
     slots->memory = hc_tape_alloc(tape, count * sizeof *slots->memory, who);
     slots->moved = hc_tape_alloc(tape, count * sizeof *slots->moved, who);
@@ -19,8 +19,7 @@ bool hc_slots_create(Tape *tape, HcSlots *slots, Tensor *const *like, size_t cou
     return true;
 }
 
-void hc_slots_save(HcSlots *slots, Tensor *const *list, const TapeMark *mark)
-{
+void hc_slots_save(HcSlots *slots, Tensor *const *list, const TapeMark *mark) {
     bool wrote = false;
     for (size_t i = 0; i < slots->count; i++) {
         Tensor *x = list[i];
@@ -36,8 +35,7 @@ void hc_slots_save(HcSlots *slots, Tensor *const *list, const TapeMark *mark)
     if (wrote) slots->cell.version++;
 }
 
-bool hc_slots_restore(HcSlots *slots, Tape *tape, Tensor **list, HcWhy why)
-{
+bool hc_slots_restore(HcSlots *slots, Tape *tape, Tensor **list, HcWhy why) {
     for (size_t i = 0; i < slots->count; i++) {
         list[i] = slots->list[i];
         if (!slots->moved[i]) continue;

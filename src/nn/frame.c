@@ -6,12 +6,12 @@
 #define MOST_OUTPUTS 16
 
 bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, size_t buffer_base,
-                   Tensor *const *in, size_t nin, Tensor **out, size_t nout)
-{
+                   Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     Tape *tape = binding->tape;
     if (tape->status != HC_OK) return false;
     if (nout > MOST_OUTPUTS)
-        return hc_fail(tape, HC_ERR_ARG, "%s: more than %d outputs", module->cls.name, MOST_OUTPUTS);
+        return hc_fail(tape, HC_ERR_ARG, "%s: more than %d outputs", module->cls.name,
+                       MOST_OUTPUTS);
     Tensor *made[MOST_OUTPUTS] = {NULL};
     Frame frame = {module, binding, param_base, buffer_base};
     if (!module->cls.forward(&frame, in, nin, made, nout)) {
@@ -30,15 +30,13 @@ bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, 
     return true;
 }
 
-Tensor *hc_frame_param(Frame *frame, size_t slot)
-{
+Tensor *hc_frame_param(Frame *frame, size_t slot) {
     const HcBinding *b = frame->binding;
     return b->param(b->user, b->root->param_plan.index[frame->param_base + slot]);
 }
 
 bool hc_frame_call_child(Frame *frame, size_t child, Tensor *const *in, size_t nin, Tensor **out,
-                         size_t nout)
-{
+                         size_t nout) {
     Module *module = frame->module->children[child].module;
     return hc_module_run(frame->binding, module, frame->param_base + module->param_base,
                          frame->buffer_base + module->buffer_base, in, nin, out, nout);
@@ -46,8 +44,7 @@ bool hc_frame_call_child(Frame *frame, size_t child, Tensor *const *in, size_t n
 
 /* The number of a name in a list of names; false after hc_fail. */
 static bool number_of(Frame *frame, const char *who, const HcNamed *list, size_t count,
-                      const char *name, size_t *number)
-{
+                      const char *name, size_t *number) {
     if (!frame) return hc_fail_thread(HC_ERR_ARG, "%s: the frame is NULL", who);
     Tape *tape = frame->binding->tape;
     if (tape->status != HC_OK) return false;
@@ -60,8 +57,7 @@ static bool number_of(Frame *frame, const char *who, const HcNamed *list, size_t
                    name ? name : "(NULL)");
 }
 
-Tensor *frame_param(Frame *frame, const char *name)
-{
+Tensor *frame_param(Frame *frame, const char *name) {
     size_t slot;
     if (!number_of(frame, "frame_param", frame ? frame->module->params : NULL,
                    frame ? frame->module->param_count : 0, name, &slot))
@@ -69,8 +65,7 @@ Tensor *frame_param(Frame *frame, const char *name)
     return hc_frame_param(frame, slot);
 }
 
-static bool buffer_index(Frame *frame, const char *who, const char *name, size_t *index)
-{
+static bool buffer_index(Frame *frame, const char *who, const char *name, size_t *index) {
     size_t slot;
     if (!number_of(frame, who, frame ? frame->module->buffers : NULL,
                    frame ? frame->module->buffer_count : 0, name, &slot))
@@ -79,15 +74,13 @@ static bool buffer_index(Frame *frame, const char *who, const char *name, size_t
     return true;
 }
 
-Tensor *frame_buffer(Frame *frame, const char *name)
-{
+Tensor *frame_buffer(Frame *frame, const char *name) {
     size_t index;
     if (!buffer_index(frame, "frame_buffer", name, &index)) return NULL;
     return frame->binding->buffer(frame->binding->user, index);
 }
 
-bool frame_set_buffer(Frame *frame, const char *name, Tensor *value)
-{
+bool frame_set_buffer(Frame *frame, const char *name, Tensor *value) {
     const char *who = "frame_set_buffer";
     size_t index;
     if (!buffer_index(frame, who, name, &index) || !hc_check(who, value)) return false;
@@ -101,8 +94,7 @@ bool frame_set_buffer(Frame *frame, const char *name, Tensor *value)
 }
 
 bool frame_call_n(Frame *frame, const char *child, Tensor *const *in, size_t nin, Tensor **out,
-                  size_t nout)
-{
+                  size_t nout) {
     if (!frame) return hc_fail_thread(HC_ERR_ARG, "frame_call: the frame is NULL");
     for (size_t i = 0; child && i < frame->module->child_count; i++)
         if (strcmp(frame->module->children[i].name, child) == 0)
@@ -111,24 +103,20 @@ bool frame_call_n(Frame *frame, const char *child, Tensor *const *in, size_t nin
                    frame->module->cls.name, child ? child : "(NULL)");
 }
 
-Tensor *frame_call(Frame *frame, const char *child, Tensor *x)
-{
+Tensor *frame_call(Frame *frame, const char *child, Tensor *x) {
     Tensor *y;
     return frame_call_n(frame, child, &x, 1, &y, 1) ? y : NULL;
 }
 
-bool frame_training(const Frame *frame)
-{
+bool frame_training(const Frame *frame) {
     return frame && frame->binding->training;
 }
 
-void *frame_state(const Frame *frame)
-{
+void *frame_state(const Frame *frame) {
     return frame ? frame->module->state : NULL;
 }
 
-Tape *frame_tape(const Frame *frame)
-{
+Tape *frame_tape(const Frame *frame) {
     return frame ? frame->binding->tape : NULL;
 }
 
@@ -139,23 +127,20 @@ typedef struct Base {
     Tape *tape;
 } Base;
 
-static Tensor *base_param(void *user, size_t index)
-{
+static Tensor *base_param(void *user, size_t index) {
     Base *base = user;
     return param_tensor(base->tape, base->module->param_plan.unique.items[index]);
 }
 
 /* Buffers are not differentiated, and change: a copy. */
-static Tensor *base_buffer(void *user, size_t index)
-{
+static Tensor *base_buffer(void *user, size_t index) {
     Base *base = user;
     Param *buffer = base->module->buffer_plan.unique.items[index];
     if (buffer->dtype == HC_F32) return tensor_from_f32(base->tape, buffer->shape, buffer->data);
     return tensor_from_f64(base->tape, buffer->shape, buffer->data);
 }
 
-static bool base_set_buffer(void *user, size_t index, Tensor *value)
-{
+static bool base_set_buffer(void *user, size_t index, Tensor *value) {
     Base *base = user;
     Param *buffer = base->module->buffer_plan.unique.items[index];
     hc_copy_dense(value, buffer->data);
@@ -163,19 +148,20 @@ static bool base_set_buffer(void *user, size_t index, Tensor *value)
     return true;
 }
 
-bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tensor **out, size_t nout)
-{
+bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     const char *who = "module_forward";
     if (!module || !in || nin == 0 || !out) {
         if (higherc_status() == HC_OK)
-            hc_fail_thread(HC_ERR_ARG, "%s: %s", who, module ? "no inputs or outputs" : "the module is NULL");
+            hc_fail_thread(HC_ERR_ARG, "%s: %s", who,
+                           module ? "no inputs or outputs" : "the module is NULL");
         return false;
     }
     if (!hc_check_all(who, in, nin)) return false;
     Tape *tape = in[0]->tape;
     if (tape->dtype != module->dtype)
         return hc_fail(tape, HC_ERR_DTYPE, "%s: the module is %s, the tape %s (module_to)", who,
-                       module->dtype == HC_F32 ? "f32" : "f64", tape->dtype == HC_F32 ? "f32" : "f64");
+                       module->dtype == HC_F32 ? "f32" : "f64",
+                       tape->dtype == HC_F32 ? "f32" : "f64");
     Base base = {module, tape};
     HcBinding binding = {.root = module,
                          .tape = tape,
@@ -187,8 +173,7 @@ bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tensor **ou
     return hc_module_run(&binding, module, 0, 0, in, nin, out, nout);
 }
 
-Tensor *module_forward(Module *module, Tensor *x)
-{
+Tensor *module_forward(Module *module, Tensor *x) {
     Tensor *y;
     return module_forward_n(module, &x, 1, &y, 1) ? y : NULL;
 }

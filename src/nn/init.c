@@ -5,12 +5,12 @@
 #include "nn/module.h"
 
 /* PyTorch's nn.Linear.reset_parameters: uniform in +-1/sqrt(fan in) for weight and bias alike. */
-static bool init_default(Module *module, Rng *rng)
-{
+static bool init_default(Module *module, Rng *rng) {
     if (module->param_count == 0) return true;
     Shape first = module->params[0].param->shape;
     double fan_in = 1;
-    for (int i = 1; i < first.ndim; i++) fan_in *= (double)first.dim[i];
+    for (int i = 1; i < first.ndim; i++)
+        fan_in *= (double)first.dim[i];
     double bound = fan_in > 0 ? 1 / sqrt(fan_in) : 0;
     for (size_t i = 0; i < module->param_count; i++) {
         Param *p = module->params[i].param;
@@ -19,16 +19,15 @@ static bool init_default(Module *module, Rng *rng)
     return true;
 }
 
-static bool init_tree(Module *module, Rng *rng)
-{
-    if (!(module->cls.init ? module->cls.init(module, rng) : init_default(module, rng))) return false;
+static bool init_tree(Module *module, Rng *rng) {
+    if (!(module->cls.init ? module->cls.init(module, rng) : init_default(module, rng)))
+        return false;
     for (size_t i = 0; i < module->child_count; i++)
         if (!init_tree(module->children[i].module, rng)) return false;
     return true;
 }
 
-bool module_init(Module *module, Rng *rng)
-{
+bool module_init(Module *module, Rng *rng) {
     if (!module || !rng) {
         if (higherc_status() == HC_OK)
             hc_fail_thread(HC_ERR_ARG, "module_init: the %s is NULL", module ? "stream" : "module");
@@ -37,8 +36,7 @@ bool module_init(Module *module, Rng *rng)
     return init_tree(module, rng);
 }
 
-bool module_init_truncated_normal(Module *module, double deviation, Rng *rng)
-{
+bool module_init_truncated_normal(Module *module, double deviation, Rng *rng) {
     if (!module || !rng) {
         if (higherc_status() == HC_OK)
             hc_fail_thread(HC_ERR_ARG, "module_init_truncated_normal: the %s is NULL",
@@ -57,16 +55,14 @@ bool module_init_truncated_normal(Module *module, double deviation, Rng *rng)
 
 /* ---- clone ------------------------------------------------------------------------------------------- */
 
-static void copy_values(Param *to, const Param *from)
-{
+static void copy_values(Param *to, const Param *from) {
     if (from->count) memcpy(to->data, from->data, from->count * from->item);
     to->frozen = from->frozen;
     to->ready = from->ready;
 }
 
 /* A tree of the same structure, without ties yet. */
-static Module *clone_tree(const Module *from)
-{
+static Module *clone_tree(const Module *from) {
     void *state = NULL;
     if (from->state) {
         if (!from->cls.clone_state) {
@@ -96,7 +92,8 @@ static Module *clone_tree(const Module *from)
     for (size_t i = 0; done && i < from->child_count; i++) {
         Module *child = NULL;
         for (size_t j = 0; j < i; j++) /* the same child at another place */
-            if (from->children[j].module == from->children[i].module) child = to->children[j].module;
+            if (from->children[j].module == from->children[i].module)
+                child = to->children[j].module;
         if (!child) child = clone_tree(from->children[i].module);
         done = child && module_add_child(to, from->children[i].name, child);
     }
@@ -106,8 +103,7 @@ static Module *clone_tree(const Module *from)
 }
 
 /* Where a tree holds the Param of a slot. */
-static Param **holder(Module *module, size_t slot)
-{
+static Param **holder(Module *module, size_t slot) {
     if (slot < module->param_count) return &module->params[slot].param;
     for (size_t i = 0; i < module->child_count; i++) {
         Module *child = module->children[i].module;
@@ -117,17 +113,16 @@ static Param **holder(Module *module, size_t slot)
     return NULL;
 }
 
-static bool replan_tree(Module *module)
-{
+static bool replan_tree(Module *module) {
     for (size_t i = 0; i < module->child_count; i++)
         if (!replan_tree(module->children[i].module)) return false;
     return module->child_count > 0 || hc_module_replan(module);
 }
 
-Module *module_clone(const Module *module)
-{
+Module *module_clone(const Module *module) {
     if (!module) {
-        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "module_clone: the module is NULL");
+        if (higherc_status() == HC_OK)
+            hc_fail_thread(HC_ERR_ARG, "module_clone: the module is NULL");
         return NULL;
     }
     Module *copy = clone_tree(module);

@@ -4,8 +4,7 @@
 #include "nn/module.h"
 
 /* One tensor in, one out. */
-static bool one_to_one(Frame *frame, size_t nin, size_t nout)
-{
+static bool one_to_one(Frame *frame, size_t nin, size_t nout) {
     return (nin == 1 && nout == 1) ||
            hc_fail(frame->binding->tape, HC_ERR_ARG, "%s: takes one tensor and gives one",
                    frame->module->cls.name);
@@ -13,16 +12,15 @@ static bool one_to_one(Frame *frame, size_t nin, size_t nout)
 
 /* ---- linear ------------------------------------------------------------------------------------- */
 
-static bool linear_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout)
-{
+static bool linear_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     if (!one_to_one(frame, nin, nout)) return false;
     bool biased = frame->module->param_count > 1;
-    out[0] = tensor_linear(in[0], hc_frame_param(frame, 0), biased ? hc_frame_param(frame, 1) : NULL);
+    out[0] =
+        tensor_linear(in[0], hc_frame_param(frame, 0), biased ? hc_frame_param(frame, 1) : NULL);
     return out[0] != NULL;
 }
 
-static Module *linear(size_t in, size_t out, bool biased)
-{
+static Module *linear(size_t in, size_t out, bool biased) {
     static const ModuleClass cls = {.name = "linear", .forward = linear_forward};
     Module *module = module_create(&cls, NULL);
     if (module && module_add_param(module, "weight", shape2(out, in)) &&
@@ -32,28 +30,25 @@ static Module *linear(size_t in, size_t out, bool biased)
     return NULL;
 }
 
-Module *module_linear(size_t in, size_t out)
-{
+Module *module_linear(size_t in, size_t out) {
     return linear(in, out, true);
 }
 
-Module *module_linear_no_bias(size_t in, size_t out)
-{
+Module *module_linear_no_bias(size_t in, size_t out) {
     return linear(in, out, false);
 }
 
 /* ---- activations ----------------------------------------------------------------------------------- */
 
 #define ACTIVATION(id, formula)                                                                    \
-    static bool id##_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) \
-    {                                                                                              \
+    static bool id##_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,            \
+                             size_t nout) {                                                        \
         if (!one_to_one(frame, nin, nout)) return false;                                           \
         Tensor *x = in[0];                                                                         \
         out[0] = formula;                                                                          \
         return out[0] != NULL;                                                                     \
     }                                                                                              \
-    Module *module_##id(void)                                                                      \
-    {                                                                                              \
+    Module *module_##id(void) {                                                                    \
         static const ModuleClass cls = {.name = #id, .forward = id##_forward};                     \
         return module_create(&cls, NULL);                                                          \
     }
@@ -66,27 +61,25 @@ ACTIVATION(softplus, tensor_softplus(x))
 ACTIVATION(tanh, tensor_tanh(x))
 ACTIVATION(sigmoid, tensor_sigmoid(x))
 
-static Tensor *flatten(Tensor *x)
-{
+static Tensor *flatten(Tensor *x) {
     if (!hc_check("module_flatten", x)) return NULL;
     if (x->form->ndim < 2) return tensor_reshape(x, shape2(tensor_count(x), 1));
     size_t rest = 1;
-    for (int i = 1; i < x->form->ndim; i++) rest *= x->form->dim[i];
+    for (int i = 1; i < x->form->ndim; i++)
+        rest *= x->form->dim[i];
     return tensor_reshape(x, shape2(x->form->dim[0], rest));
 }
 
 ACTIVATION(flatten, flatten(x))
 
 /* With a number, which the module owns. */
-static void *clone_number(const void *state)
-{
+static void *clone_number(const void *state) {
     double *copy = hc_alloc(1, sizeof *copy);
     if (copy) memcpy(copy, state, sizeof *copy);
     return copy;
 }
 
-static Module *with_number(ModuleClass cls, double number)
-{
+static Module *with_number(ModuleClass cls, double number) {
     double *state = clone_number(&number);
     cls.clone_state = clone_number;
     cls.destroy_state = hc_free;
@@ -96,16 +89,15 @@ static Module *with_number(ModuleClass cls, double number)
 }
 
 #define NUMBERED(id, type, formula)                                                                \
-    static bool id##_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) \
-    {                                                                                              \
+    static bool id##_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,            \
+                             size_t nout) {                                                        \
         if (!one_to_one(frame, nin, nout)) return false;                                           \
         Tensor *x = in[0];                                                                         \
         type c = (type) * (double *)frame_state(frame);                                            \
         out[0] = formula;                                                                          \
         return out[0] != NULL;                                                                     \
     }                                                                                              \
-    Module *module_##id(type number)                                                               \
-    {                                                                                              \
+    Module *module_##id(type number) {                                                             \
         return with_number((ModuleClass){.name = #id, .forward = id##_forward}, number);           \
     }
 
@@ -116,8 +108,8 @@ NUMBERED(log_softmax, int, tensor_log_softmax(x, c))
 
 /* ---- sequential --------------------------------------------------------------------------------------- */
 
-static bool sequential_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout)
-{
+static bool sequential_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,
+                               size_t nout) {
     if (!one_to_one(frame, nin, nout)) return false;
     Tensor *x = in[0];
     for (size_t i = 0; i < frame->module->child_count; i++) {
@@ -129,8 +121,7 @@ static bool sequential_forward(Frame *frame, Tensor *const *in, size_t nin, Tens
     return true;
 }
 
-Module *module_sequential(Module *const *children, size_t count)
-{
+Module *module_sequential(Module *const *children, size_t count) {
     static const ModuleClass cls = {.name = "sequential", .forward = sequential_forward};
     bool sound = children || count == 0;
     if (!sound) hc_fail_thread(HC_ERR_ARG, "module_sequential: children is NULL");
@@ -145,7 +136,8 @@ Module *module_sequential(Module *const *children, size_t count)
         }
         /* It owns all it was handed, also now: what no tree holds yet goes here, once. */
         bool again = false;
-        for (size_t j = 0; j < i; j++) again = again || children[j] == children[i];
+        for (size_t j = 0; j < i; j++)
+            again = again || children[j] == children[i];
         if (!again && children[i] && !children[i]->owner) module_destroy(children[i]);
     }
     if (done) return module;

@@ -5,12 +5,12 @@
 
 /* ---- making and destroying ------------------------------------------------------------------------ */
 
-Module *module_create(const ModuleClass *cls, void *state)
-{
+Module *module_create(const ModuleClass *cls, void *state) {
     Module *module = cls && cls->forward ? hc_alloc_zero(1, sizeof *module) : NULL;
     if (!module) {
         if (!cls || !cls->forward)
-            hc_fail_thread(HC_ERR_ARG, "module_create: %s", cls ? "no forward" : "the class is NULL");
+            hc_fail_thread(HC_ERR_ARG, "module_create: %s",
+                           cls ? "no forward" : "the class is NULL");
         else
             hc_fail_thread(HC_ERR_NOMEM, "module_create: out of memory");
         if (cls && cls->destroy_state && state) cls->destroy_state(state);
@@ -22,15 +22,13 @@ Module *module_create(const ModuleClass *cls, void *state)
     return module;
 }
 
-static void free_plan(HcPlan *plan)
-{
+static void free_plan(HcPlan *plan) {
     hc_free(plan->unique.items);
     hc_free(plan->index);
     *plan = (HcPlan){.slots = 0};
 }
 
-static void destroy_tree(Module *module)
-{
+static void destroy_tree(Module *module) {
     for (size_t i = 0; i < module->child_count; i++) {
         bool again = false; /* the same child may stand at several places */
         for (size_t j = 0; j < i; j++)
@@ -60,11 +58,11 @@ static void destroy_tree(Module *module)
     hc_free(module);
 }
 
-void module_destroy(Module *module)
-{
+void module_destroy(Module *module) {
     if (!module) return;
     if (module->owner)
-        hc_fail_thread(HC_ERR_STATE, "module_destroy: the %s module belongs to another, which destroys it",
+        hc_fail_thread(HC_ERR_STATE,
+                       "module_destroy: the %s module belongs to another, which destroys it",
                        module->cls.name);
     else
         destroy_tree(module);
@@ -73,8 +71,7 @@ void module_destroy(Module *module)
 /* ---- the plan -------------------------------------------------------------------------------------- */
 
 /* The first place of a child: where it is used again it has the same slots. */
-static bool is_repeat(const Module *module, size_t i)
-{
+static bool is_repeat(const Module *module, size_t i) {
     for (size_t j = 0; j < i; j++)
         if (module->children[j].module == module->children[i].module) return true;
     return false;
@@ -88,13 +85,13 @@ typedef struct Walk {
     char path[256]; /* of the module being visited, with a dot at its end */
 } Walk;
 
-static void take_param(Walk *walk, const HcNamed *named)
-{
+static void take_param(Walk *walk, const HcNamed *named) {
     size_t slot = walk->slots++;
     if (!walk->plan) return;
     HcPlan *plan = walk->plan;
     size_t index = 0;
-    while (index < plan->unique.count && plan->unique.items[index] != named->param) index++;
+    while (index < plan->unique.count && plan->unique.items[index] != named->param)
+        index++;
     plan->index[slot] = index;
     if (index < plan->unique.count) return;
     plan->unique.items[plan->unique.count++] = named->param;
@@ -107,12 +104,12 @@ static void take_param(Walk *walk, const HcNamed *named)
 }
 
 /* Own weights first, then the children's; this sets where each child's slots begin. */
-static void walk_tree(Walk *walk, Module *module)
-{
+static void walk_tree(Walk *walk, Module *module) {
     size_t base = walk->slots, length = strlen(walk->path);
     const HcNamed *own = walk->buffers ? module->buffers : module->params;
     size_t count = walk->buffers ? module->buffer_count : module->param_count;
-    for (size_t i = 0; i < count; i++) take_param(walk, &own[i]);
+    for (size_t i = 0; i < count; i++)
+        take_param(walk, &own[i]);
     for (size_t i = 0; i < module->child_count; i++) {
         HcChild *child = &module->children[i];
         if (is_repeat(module, i)) continue;
@@ -130,8 +127,7 @@ static void walk_tree(Walk *walk, Module *module)
     }
 }
 
-static bool make_plan(Module *module, bool buffers)
-{
+static bool make_plan(Module *module, bool buffers) {
     Walk count = {.buffers = buffers};
     walk_tree(&count, module);
     HcPlan plan = {.slots = count.slots};
@@ -149,8 +145,7 @@ static bool make_plan(Module *module, bool buffers)
     return true;
 }
 
-bool hc_module_replan(Module *module)
-{
+bool hc_module_replan(Module *module) {
     for (; module; module = module->owner)
         if (!make_plan(module, false) || !make_plan(module, true)) return false;
     return true;
@@ -158,25 +153,22 @@ bool hc_module_replan(Module *module)
 
 /* ---- adding ------------------------------------------------------------------------------------------ */
 
-static bool good_name(const char *who, const char *name)
-{
+static bool good_name(const char *who, const char *name) {
     if (!name) return hc_fail_thread(HC_ERR_ARG, "%s: the name is NULL", who);
     if (!*name || strchr(name, '.') || strlen(name) > 63)
-        return hc_fail_thread(HC_ERR_ARG, "%s: '%.64s' is no name: 1 to 63 letters without dots", who,
-                              name);
+        return hc_fail_thread(HC_ERR_ARG, "%s: '%.64s' is no name: 1 to 63 letters without dots",
+                              who, name);
     return true;
 }
 
-static const HcNamed *named(const HcNamed *list, size_t count, const char *name, size_t length)
-{
+static const HcNamed *named(const HcNamed *list, size_t count, const char *name, size_t length) {
     for (size_t i = 0; i < count; i++)
         if (strlen(list[i].name) == length && memcmp(list[i].name, name, length) == 0)
             return &list[i];
     return NULL;
 }
 
-static Param *add(Module *module, const char *who, const char *name, Shape shape, bool buffer)
-{
+static Param *add(Module *module, const char *who, const char *name, Shape shape, bool buffer) {
     if (!module) {
         if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the module is NULL", who);
         return NULL;
@@ -204,19 +196,16 @@ static Param *add(Module *module, const char *who, const char *name, Shape shape
     return NULL;
 }
 
-Param *module_add_param(Module *module, const char *name, Shape shape)
-{
+Param *module_add_param(Module *module, const char *name, Shape shape) {
     return add(module, "module_add_param", name, shape, false);
 }
 
-bool module_add_buffer(Module *module, const char *name, Shape shape, double value)
-{
+bool module_add_buffer(Module *module, const char *name, Shape shape, double value) {
     Param *buffer = add(module, "module_add_buffer", name, shape, true);
     return buffer && param_fill(buffer, value);
 }
 
-static bool append_child(Module *module, const char *who, const char *name, Module *child)
-{
+static bool append_child(Module *module, const char *who, const char *name, Module *child) {
     for (size_t i = 0; i < module->child_count; i++)
         if (strcmp(module->children[i].name, name) == 0)
             return hc_fail_thread(HC_ERR_NAME, "%s: there is a '%s' already", who, name);
@@ -239,8 +228,7 @@ static bool append_child(Module *module, const char *who, const char *name, Modu
     return false;
 }
 
-bool module_add_child(Module *module, const char *name, Module *child)
-{
+bool module_add_child(Module *module, const char *name, Module *child) {
     const char *who = "module_add_child";
     if (!module || !child) {
         if (higherc_status() == HC_OK)
@@ -260,8 +248,7 @@ bool module_add_child(Module *module, const char *name, Module *child)
 /* ---- finding -------------------------------------------------------------------------------------------- */
 
 Module *hc_module_walk(const Module *module, const char *path, size_t length, size_t *param_base,
-                       size_t *buffer_base)
-{
+                       size_t *buffer_base) {
     while (length > 0) {
         const char *dot = memchr(path, '.', length);
         size_t step = dot ? (size_t)(dot - path) : length;
@@ -280,11 +267,11 @@ Module *hc_module_walk(const Module *module, const char *path, size_t length, si
     return (Module *)(uintptr_t)module;
 }
 
-bool hc_module_slot(const Module *module, const char *path, bool buffer, size_t *slot)
-{
+bool hc_module_slot(const Module *module, const char *path, bool buffer, size_t *slot) {
     const char *dot = strrchr(path, '.'), *name = dot ? dot + 1 : path;
     size_t param_base = 0, buffer_base = 0;
-    module = hc_module_walk(module, path, dot ? (size_t)(dot - path) : 0, &param_base, &buffer_base);
+    module =
+        hc_module_walk(module, path, dot ? (size_t)(dot - path) : 0, &param_base, &buffer_base);
     if (!module) return false;
     const HcNamed *list = buffer ? module->buffers : module->params;
     const HcNamed *found =
@@ -294,8 +281,7 @@ bool hc_module_slot(const Module *module, const char *path, bool buffer, size_t 
     return true;
 }
 
-static Param *find_param(const Module *module, const char *path, bool buffer, const char *who)
-{
+static Param *find_param(const Module *module, const char *path, bool buffer, const char *who) {
     size_t slot;
     if (!module || !path) {
         if (higherc_status() == HC_OK)
@@ -310,18 +296,15 @@ static Param *find_param(const Module *module, const char *path, bool buffer, co
     return plan->unique.items[plan->index[slot]];
 }
 
-Param *module_param(const Module *module, const char *path)
-{
+Param *module_param(const Module *module, const char *path) {
     return find_param(module, path, false, "module_param");
 }
 
-Param *module_buffer(const Module *module, const char *path)
-{
+Param *module_buffer(const Module *module, const char *path) {
     return find_param(module, path, true, "module_buffer");
 }
 
-Module *module_find(const Module *module, const char *path)
-{
+Module *module_find(const Module *module, const char *path) {
     size_t params = 0, buffers = 0;
     if (!module || !path) {
         if (higherc_status() == HC_OK)
@@ -333,12 +316,12 @@ Module *module_find(const Module *module, const char *path)
     return found;
 }
 
-bool module_tie(Module *module, const char *path, const char *source)
-{
+bool module_tie(Module *module, const char *path, const char *source) {
     const char *who = "module_tie";
     if (!module || !path || !source)
         return hc_fail_thread(HC_ERR_ARG, "%s: the module or a path is NULL", who);
-    Param *from = find_param(module, source, false, who), *to = find_param(module, path, false, who);
+    Param *from = find_param(module, source, false, who),
+          *to = find_param(module, path, false, who);
     if (!from || !to) return false;
     char a[HC_SHAPE_TEXT], b[HC_SHAPE_TEXT];
     if (!shape_equal(from->shape, to->shape))
@@ -363,54 +346,47 @@ bool module_tie(Module *module, const char *path, const char *source)
 
 /* ---- looking -------------------------------------------------------------------------------------------- */
 
-ParamList module_params(const Module *module)
-{
+ParamList module_params(const Module *module) {
     return module ? module->param_plan.unique : (ParamList){NULL, 0};
 }
 
-ParamList module_buffers(const Module *module)
-{
+ParamList module_buffers(const Module *module) {
     return module ? module->buffer_plan.unique : (ParamList){NULL, 0};
 }
 
-const char *module_name(const Module *module)
-{
+const char *module_name(const Module *module) {
     return module ? module->cls.name : NULL;
 }
 
-void *module_state(const Module *module)
-{
+void *module_state(const Module *module) {
     return module ? module->state : NULL;
 }
 
-DType module_dtype(const Module *module)
-{
+DType module_dtype(const Module *module) {
     return module ? module->dtype : HC_F32;
 }
 
-bool module_training(const Module *module)
-{
+bool module_training(const Module *module) {
     return module && module->training;
 }
 
-void module_train(Module *module, bool training)
-{
+void module_train(Module *module, bool training) {
     if (!module) return;
     module->training = training;
     for (size_t i = 0; i < module->child_count; i++)
         module_train(module->children[i].module, training);
 }
 
-static void set_dtype(Module *module, DType dtype)
-{
+static void set_dtype(Module *module, DType dtype) {
     module->dtype = dtype;
-    for (size_t i = 0; i < module->child_count; i++) set_dtype(module->children[i].module, dtype);
+    for (size_t i = 0; i < module->child_count; i++)
+        set_dtype(module->children[i].module, dtype);
 }
 
-bool module_to(Module *module, DType dtype)
-{
+bool module_to(Module *module, DType dtype) {
     if (!module || (dtype != HC_F32 && dtype != HC_F64))
-        return hc_fail_thread(HC_ERR_ARG, "module_to: %s", module ? "no such type" : "the module is NULL");
+        return hc_fail_thread(HC_ERR_ARG, "module_to: %s",
+                              module ? "no such type" : "the module is NULL");
     if (module->owner) return hc_fail_thread(HC_ERR_STATE, "module_to: convert the whole tree");
     if (module->dtype == dtype) return true;
     ParamList lists[2] = {module_params(module), module_buffers(module)};
@@ -423,17 +399,18 @@ bool module_to(Module *module, DType dtype)
     for (size_t l = 0, at = 0; done && l < 2; l++)
         for (size_t i = 0; i < lists[l].count; i++)
             hc_param_convert(lists[l].items[i], dtype, data[at++]);
-    for (size_t i = 0; !done && i < made; i++) hc_free(data[i]);
+    for (size_t i = 0; !done && i < made; i++)
+        hc_free(data[i]);
     hc_free(data);
     if (!done) return hc_fail_thread(HC_ERR_NOMEM, "module_to: out of memory");
     set_dtype(module, dtype);
     return true;
 }
 
-bool module_print(const Module *module, FILE *out)
-{
+bool module_print(const Module *module, FILE *out) {
     if (!module || !out)
-        return hc_fail_thread(HC_ERR_ARG, "module_print: the %s is NULL", module ? "file" : "module");
+        return hc_fail_thread(HC_ERR_ARG, "module_print: the %s is NULL",
+                              module ? "file" : "module");
     ParamList params = module_params(module);
     size_t total = 0;
     char shape[HC_SHAPE_TEXT];
@@ -445,6 +422,7 @@ bool module_print(const Module *module, FILE *out)
                        p->count, p->frozen ? "  frozen" : "") > 0 &&
                done;
     }
-    done = fprintf(out, "  %-30s %-20s %12zu\n", "total", "", total) > 0 && fflush(out) == 0 && done;
+    done =
+        fprintf(out, "  %-30s %-20s %12zu\n", "total", "", total) > 0 && fflush(out) == 0 && done;
     return done || hc_fail_thread(HC_ERR_IO, "module_print: could not write");
 }

@@ -23,8 +23,7 @@ enum { A = 1, B = 2, Y = HC_READS_OUTPUT };
 
 /* ---- y + c x: the accumulating form of addition. To x: c g; to y: g ------------------------------ */
 
-static void axpy_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void axpy_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     if (hc_needs(s, 0)) hc_give_scaled(s, 0, gy, y->attr.real[0]);
     if (hc_needs(s, 1)) hc_give(s, 1, gy);
 }
@@ -37,15 +36,13 @@ static const HcOp op_axpy = {.name = "tensor_axpy",
                              .vjp = axpy_vjp,
                              .kernel = HC_KERNEL(axpy)};
 
-Tensor *hc_axpy(double c, Tensor *x, Tensor *y)
-{
+Tensor *hc_axpy(double c, Tensor *x, Tensor *y) {
     return hc_emit2(&op_axpy, &(HcAttr){.real = {c}}, x, y);
 }
 
 /* ---- a + b, a - b -------------------------------------------------------------------------------- */
 
-static void add_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void add_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     (void)y;
     if (hc_needs(s, 0)) hc_give(s, 0, gy);
     if (hc_needs(s, 1)) hc_give(s, 1, gy);
@@ -53,13 +50,11 @@ static void add_vjp(HcSweep *s, Tensor *y, Tensor *gy)
 
 BINARY_OP(add, add, add_vjp, 0);
 
-Tensor *tensor_add(Tensor *a, Tensor *b)
-{
+Tensor *tensor_add(Tensor *a, Tensor *b) {
     return hc_binary(&op_add, NULL, a, b);
 }
 
-static void sub_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void sub_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     (void)y;
     if (hc_needs(s, 0)) hc_give(s, 0, gy);
     if (hc_needs(s, 1)) hc_give_scaled(s, 1, gy, -1);
@@ -67,15 +62,13 @@ static void sub_vjp(HcSweep *s, Tensor *y, Tensor *gy)
 
 BINARY_OP(sub, sub, sub_vjp, 0);
 
-Tensor *tensor_sub(Tensor *a, Tensor *b)
-{
+Tensor *tensor_sub(Tensor *a, Tensor *b) {
     return hc_binary(&op_sub, NULL, a, b);
 }
 
 /* ---- a b. To a: g b; to b: g a -------------------------------------------------------------------- */
 
-static void mul_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void mul_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     Tensor *const *x = hc_inputs(y);
     if (hc_needs(s, 0)) hc_give(s, 0, tensor_mul(gy, x[1]));
     if (hc_needs(s, 1)) hc_give(s, 1, tensor_mul(gy, x[0]));
@@ -83,15 +76,13 @@ static void mul_vjp(HcSweep *s, Tensor *y, Tensor *gy)
 
 BINARY_OP(mul, mul, mul_vjp, B, A);
 
-Tensor *tensor_mul(Tensor *a, Tensor *b)
-{
+Tensor *tensor_mul(Tensor *a, Tensor *b) {
     return hc_binary(&op_mul, NULL, a, b);
 }
 
 /* ---- y = a / b. To a: g / b; to b: -g y / b --------------------------------------------------------- */
 
-static void div_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void div_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     Tensor *ga = tensor_div(gy, hc_inputs(y)[1]);
     if (hc_needs(s, 0)) hc_give(s, 0, ga);
     if (hc_needs(s, 1)) hc_give_scaled(s, 1, tensor_mul(ga, y), -1);
@@ -99,16 +90,14 @@ static void div_vjp(HcSweep *s, Tensor *y, Tensor *gy)
 
 BINARY_OP(div, div, div_vjp, B, B | Y);
 
-Tensor *tensor_div(Tensor *a, Tensor *b)
-{
+Tensor *tensor_div(Tensor *a, Tensor *b) {
     return hc_binary(&op_div, NULL, a, b);
 }
 
 /* ---- y = a^b. To a: g b a^(b-1), 0 where b is 0; to b: g y log a, 0 where a is 0 and b >= 0 ---------
  * The masked places must not see log 0 either, or a later derivative is 0 times infinity there. */
 
-static void pow_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void pow_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     Tensor *a = hc_inputs(y)[0], *b = hc_inputs(y)[1], *zero = tensor_scalar(y->tape, 0);
     if (hc_needs(s, 0)) {
         Tensor *flat = tensor_eq(b, zero);
@@ -124,8 +113,7 @@ static void pow_vjp(HcSweep *s, Tensor *y, Tensor *gy)
 
 BINARY_OP(pow, pow, pow_vjp, A | B, A | B | Y);
 
-Tensor *tensor_pow(Tensor *a, Tensor *b)
-{
+Tensor *tensor_pow(Tensor *a, Tensor *b) {
     return hc_binary(&op_pow, NULL, a, b);
 }
 
@@ -138,8 +126,7 @@ Tensor *tensor_pow(Tensor *a, Tensor *b)
                                  .infer = hc_infer_same,                                           \
                                  .forward = hc_forward_binary,                                     \
                                  .kernel = HC_KERNEL(id)};                                         \
-    Tensor *tensor_##id(Tensor *a, Tensor *b)                                                      \
-    {                                                                                              \
+    Tensor *tensor_##id(Tensor *a, Tensor *b) {                                                    \
         return hc_binary(&op_##id, NULL, a, b);                                                    \
     }
 
@@ -159,13 +146,11 @@ static const HcOp op_wins = {.name = "tensor_maximum",
                              .forward = hc_forward_binary,
                              .kernel = HC_KERNEL(wins)};
 
-static void give_to_winner(HcSweep *s, Tensor *gy, Tensor *larger, Tensor *smaller, unsigned j)
-{
+static void give_to_winner(HcSweep *s, Tensor *gy, Tensor *larger, Tensor *smaller, unsigned j) {
     if (hc_needs(s, j)) hc_give(s, j, tensor_mul(gy, hc_emit2(&op_wins, NULL, larger, smaller)));
 }
 
-static void maximum_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void maximum_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     Tensor *const *x = hc_inputs(y);
     give_to_winner(s, gy, x[0], x[1], 0);
     give_to_winner(s, gy, x[1], x[0], 1);
@@ -173,13 +158,11 @@ static void maximum_vjp(HcSweep *s, Tensor *y, Tensor *gy)
 
 BINARY_OP(maximum, maximum, maximum_vjp, A | B, A | B);
 
-Tensor *tensor_maximum(Tensor *a, Tensor *b)
-{
+Tensor *tensor_maximum(Tensor *a, Tensor *b) {
     return hc_binary(&op_maximum, NULL, a, b);
 }
 
-static void minimum_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void minimum_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     Tensor *const *x = hc_inputs(y);
     give_to_winner(s, gy, x[1], x[0], 0);
     give_to_winner(s, gy, x[0], x[1], 1);
@@ -187,64 +170,54 @@ static void minimum_vjp(HcSweep *s, Tensor *y, Tensor *gy)
 
 BINARY_OP(minimum, minimum, minimum_vjp, A | B, A | B);
 
-Tensor *tensor_minimum(Tensor *a, Tensor *b)
-{
+Tensor *tensor_minimum(Tensor *a, Tensor *b) {
     return hc_binary(&op_minimum, NULL, a, b);
 }
 
 /* ---- c x, x + c, x / c ----------------------------------------------------------------------------- */
 
-static void scale_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void scale_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     hc_give_scaled(s, 0, gy, y->attr.real[0]);
 }
 
 SCALAR_OP(scale, "tensor_mul_scalar", scale_vjp, 0);
 
-Tensor *tensor_mul_scalar(Tensor *x, double c)
-{
+Tensor *tensor_mul_scalar(Tensor *x, double c) {
     return hc_unary_c(&op_scale, x, c);
 }
 
-Tensor *tensor_neg(Tensor *x)
-{
+Tensor *tensor_neg(Tensor *x) {
     return hc_unary_c(&op_scale, x, -1);
 }
 
-static void shift_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void shift_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     (void)y;
     hc_give(s, 0, gy);
 }
 
 SCALAR_OP(shift, "tensor_add_scalar", shift_vjp, 0);
 
-Tensor *tensor_add_scalar(Tensor *x, double c)
-{
+Tensor *tensor_add_scalar(Tensor *x, double c) {
     return hc_unary_c(&op_shift, x, c);
 }
 
-Tensor *tensor_sub_scalar(Tensor *x, double c)
-{
+Tensor *tensor_sub_scalar(Tensor *x, double c) {
     return hc_unary_c(&op_shift, x, -c);
 }
 
-static void over_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void over_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     hc_give(s, 0, tensor_div_scalar(gy, y->attr.real[0]));
 }
 
 SCALAR_OP(over, "tensor_div_scalar", over_vjp, 0);
 
-Tensor *tensor_div_scalar(Tensor *x, double c)
-{
+Tensor *tensor_div_scalar(Tensor *x, double c) {
     return hc_unary_c(&op_over, x, c);
 }
 
 /* ---- x^c. To x: g c x^(c-1); nothing for c = 0, so that whole powers end in zeros, not 0/0 --------- */
 
-static void power_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void power_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     double c = y->attr.real[0];
     if (c == 0) return;
     Tensor *slope = tensor_mul_scalar(tensor_pow_scalar(hc_inputs(y)[0], c - 1), c);
@@ -253,7 +226,6 @@ static void power_vjp(HcSweep *s, Tensor *y, Tensor *gy)
 
 SCALAR_OP(power, "tensor_pow_scalar", power_vjp, A);
 
-Tensor *tensor_pow_scalar(Tensor *x, double c)
-{
+Tensor *tensor_pow_scalar(Tensor *x, double c) {
     return hc_unary_c(&op_power, x, c);
 }

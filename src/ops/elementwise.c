@@ -3,15 +3,13 @@
 
 #include "ops/ops.h"
 
-bool hc_infer_same(Tensor *y)
-{
+bool hc_infer_same(Tensor *y) {
     y->form = hc_inputs(y)[0]->form->plain;
     return true;
 }
 
 /* If axes [from, ndim) of the form are one run: its stride, 0 or 1; else -1. */
-static int run_stride(const HcForm *form, int from)
-{
+static int run_stride(const HcForm *form, int from) {
     size_t step = 1;
     bool zero = true, one = true;
     for (int i = form->ndim - 1; i >= from; i--) {
@@ -34,8 +32,7 @@ typedef struct Operand {
 
 /* Axes [result, ndim) can be run over at once in every operand; -1 after hc_fail. Operands without
  * even their last axis as a run are copied dense. */
-static int find_runs(Tensor *y, Operand *operand, int count)
-{
+static int find_runs(Tensor *y, Operand *operand, int count) {
     for (int j = 0; j < count; j++) {
         Tensor *x = hc_inputs(y)[j];
         operand[j] = (Operand){x->data, x->form, 1};
@@ -48,7 +45,8 @@ static int find_runs(Tensor *y, Operand *operand, int count)
     int from = 0;
     for (; from < y->form->ndim; from++) {
         bool all = true;
-        for (int j = 0; j < count; j++) all = all && run_stride(operand[j].form, from) >= 0;
+        for (int j = 0; j < count; j++)
+            all = all && run_stride(operand[j].form, from) >= 0;
         if (all) break;
     }
     for (int j = 0; j < count; j++)
@@ -58,15 +56,15 @@ static int find_runs(Tensor *y, Operand *operand, int count)
 
 typedef void RunFn(Tensor *y, char *out, const Operand *operand, size_t n);
 
-static bool over_runs(Tensor *y, int count, RunFn *run)
-{
+static bool over_runs(Tensor *y, int count, RunFn *run) {
     Operand operand[MOST_OPERANDS];
     const HcForm *form = y->form;
     if (form->count == 0) return true;
     int from = find_runs(y, operand, count);
     if (from < 0) return false;
     size_t n = 1, at[HC_MAX_DIMS] = {0}, item = y->tape->item;
-    for (int i = from; i < form->ndim; i++) n *= form->dim[i];
+    for (int i = from; i < form->ndim; i++)
+        n *= form->dim[i];
     for (char *out = y->data;; out += n * item) {
         run(y, out, operand, n);
         int axis = from - 1;
@@ -86,53 +84,45 @@ static bool over_runs(Tensor *y, int count, RunFn *run)
 }
 
 /* The kernel a descriptor names by its place in the table. */
-static HcUnaryFn *unary_kernel(const Tensor *y)
-{
+static HcUnaryFn *unary_kernel(const Tensor *y) {
     HcUnaryFn *kernel;
     memcpy(&kernel, (const char *)y->tape->k + y->op->kernel, sizeof kernel);
     return kernel;
 }
 
-static HcBinaryFn *binary_kernel(const Tensor *y)
-{
+static HcBinaryFn *binary_kernel(const Tensor *y) {
     HcBinaryFn *kernel;
     memcpy(&kernel, (const char *)y->tape->k + y->op->kernel, sizeof kernel);
     return kernel;
 }
 
-bool hc_forward_unary(Tensor *y)
-{
+bool hc_forward_unary(Tensor *y) {
     const void *x = hc_dense_input(y, 0);
     if (x && y->form->count) unary_kernel(y)(y->data, x, y->form->count, y->attr.real);
     return x != NULL;
 }
 
-static void run_binary(Tensor *y, char *out, const Operand *operand, size_t n)
-{
-    binary_kernel(y)(out, operand[0].data, operand[0].stride, operand[1].data,
-                                 operand[1].stride, n, y->attr.real);
+static void run_binary(Tensor *y, char *out, const Operand *operand, size_t n) {
+    binary_kernel(y)(out, operand[0].data, operand[0].stride, operand[1].data, operand[1].stride, n,
+                     y->attr.real);
 }
 
-bool hc_forward_binary(Tensor *y)
-{
+bool hc_forward_binary(Tensor *y) {
     return over_runs(y, 2, run_binary);
 }
 
 /* ---- where(p, a, b): p != 0 ? a : b. To a: where(p, g, 0); to b: where(p, 0, g) ----------------- */
 
-static void run_select(Tensor *y, char *out, const Operand *operand, size_t n)
-{
+static void run_select(Tensor *y, char *out, const Operand *operand, size_t n) {
     y->tape->k->select(out, operand[0].data, operand[0].stride, operand[1].data, operand[1].stride,
                        operand[2].data, operand[2].stride, n);
 }
 
-static bool where_forward(Tensor *y)
-{
+static bool where_forward(Tensor *y) {
     return over_runs(y, 3, run_select);
 }
 
-static void where_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void where_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     Tensor *p = hc_inputs(y)[0];
     Tensor *zero = tensor_scalar(y->tape, 0);
     if (hc_needs(s, 1)) hc_give(s, 1, tensor_where(p, gy, zero));
@@ -146,21 +136,20 @@ static const HcOp op_where = {.name = "tensor_where",
                               .vjp = where_vjp,
                               .reads = {0, 1, 1}};
 
-Tensor *tensor_where(Tensor *condition, Tensor *a, Tensor *b)
-{
+Tensor *tensor_where(Tensor *condition, Tensor *a, Tensor *b) {
     Tensor *x[3] = {condition, a, b};
     return hc_broadcast(op_where.name, x, 3) ? hc_emit(&op_where, NULL, x, 3) : NULL;
 }
 
 /* ---- broadcasting ------------------------------------------------------------------------------- */
 
-static bool join(Shape *common, const HcForm *form)
-{
+static bool join(Shape *common, const HcForm *form) {
     Shape wide = *common;
     int shift = form->ndim - common->ndim;
     if (shift > 0) {
         wide.ndim = form->ndim;
-        for (int i = 0; i < form->ndim; i++) wide.dim[i] = i < shift ? 1 : common->dim[i - shift];
+        for (int i = 0; i < form->ndim; i++)
+            wide.dim[i] = i < shift ? 1 : common->dim[i - shift];
         shift = 0;
     }
     for (int i = 0; i < form->ndim; i++) {
@@ -172,11 +161,11 @@ static bool join(Shape *common, const HcForm *form)
     return true;
 }
 
-bool hc_broadcast(const char *who, Tensor **x, size_t count)
-{
+bool hc_broadcast(const char *who, Tensor **x, size_t count) {
     if (!hc_check_all(who, x, count)) return false;
     bool equal = true;
-    for (size_t i = 1; i < count; i++) equal = equal && x[i]->form->plain == x[0]->form->plain;
+    for (size_t i = 1; i < count; i++)
+        equal = equal && x[i]->form->plain == x[0]->form->plain;
     if (equal) return true;
     Shape common = hc_form_shape(x[0]->form);
     for (size_t i = 1; i < count; i++)
@@ -187,18 +176,17 @@ bool hc_broadcast(const char *who, Tensor **x, size_t count)
                            hc_shape_text(hc_form_shape(x[i]->form), b));
         }
     for (size_t i = 0; i < count; i++)
-        if (!shape_equal(hc_form_shape(x[i]->form), common) && !(x[i] = tensor_expand(x[i], common)))
+        if (!shape_equal(hc_form_shape(x[i]->form), common) &&
+            !(x[i] = tensor_expand(x[i], common)))
             return false;
     return true;
 }
 
-Tensor *hc_binary(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b)
-{
+Tensor *hc_binary(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b) {
     Tensor *x[2] = {a, b};
     return hc_broadcast(op->name, x, 2) ? hc_emit(op, attr, x, 2) : NULL;
 }
 
-Tensor *hc_unary_c(const HcOp *op, Tensor *x, double c)
-{
+Tensor *hc_unary_c(const HcOp *op, Tensor *x, double c) {
     return hc_emit1(op, &(HcAttr){.real = {c}}, x);
 }

@@ -2,15 +2,15 @@
 #include "ops/ops.h"
 
 /* The three extents of a form around an axis. */
-static void extents(const HcForm *f, int axis, size_t *outer, size_t *inner)
-{
+static void extents(const HcForm *f, int axis, size_t *outer, size_t *inner) {
     *outer = *inner = 1;
-    for (int i = 0; i < axis; i++) *outer *= f->dim[i];
-    for (int i = axis + 1; i < f->ndim; i++) *inner *= f->dim[i];
+    for (int i = 0; i < axis; i++)
+        *outer *= f->dim[i];
+    for (int i = axis + 1; i < f->ndim; i++)
+        *inner *= f->dim[i];
 }
 
-static bool bad_index(const Tensor *y, const void *index, size_t at, size_t size)
-{
+static bool bad_index(const Tensor *y, const void *index, size_t at, size_t size) {
     double value;
     y->tape->k->to_f64(&value, (const char *)index + at * y->tape->item, 1);
     return hc_fail(y->tape, HC_ERR_RANGE, "%s: index %g at position %zu is not in 0..%zu",
@@ -18,8 +18,7 @@ static bool bad_index(const Tensor *y, const void *index, size_t at, size_t size
 }
 
 /* index has x's shape except along the axis. */
-static bool check_index(const char *who, const Tensor *x, const Tensor *index, int axis)
-{
+static bool check_index(const char *who, const Tensor *x, const Tensor *index, int axis) {
     bool fits = index->form->ndim == x->form->ndim;
     for (int i = 0; fits && i < x->form->ndim; i++)
         fits = i == axis || index->form->dim[i] == x->form->dim[i];
@@ -32,14 +31,12 @@ static bool check_index(const char *who, const Tensor *x, const Tensor *index, i
 
 /* ---- gather(x, index) ------------------------------------------------------------------------- */
 
-static bool gather_infer(Tensor *y)
-{
+static bool gather_infer(Tensor *y) {
     y->form = hc_inputs(y)[1]->form->plain;
     return true;
 }
 
-static bool gather_forward(Tensor *y)
-{
+static bool gather_forward(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
     int axis = y->attr.range.axis;
     const void *x = hc_dense_input(y, 0), *index = hc_dense_input(y, 1);
@@ -51,8 +48,7 @@ static bool gather_forward(Tensor *y)
            bad_index(y, index, bad, f->dim[axis]);
 }
 
-static void gather_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void gather_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     if (!hc_needs(s, 0)) return;
     Tensor *x = hc_inputs(y)[0], *index = hc_inputs(y)[1];
     Tensor *onto = hc_take(s, 0);
@@ -67,8 +63,7 @@ static const HcOp op_gather = {.name = "tensor_gather",
                                .vjp = gather_vjp,
                                .reads = {2, 0}};
 
-Tensor *tensor_gather(Tensor *x, int axis, Tensor *index)
-{
+Tensor *tensor_gather(Tensor *x, int axis, Tensor *index) {
     int i;
     if (!hc_check_all(op_gather.name, (Tensor *[]){x, index}, 2) ||
         !hc_axis(op_gather.name, x, axis, x->form->ndim, &i) ||
@@ -79,14 +74,12 @@ Tensor *tensor_gather(Tensor *x, int axis, Tensor *index)
 
 /* ---- scatter_add(index, source) + x ------------------------------------------------------------- */
 
-static bool scatter_infer(Tensor *y)
-{
+static bool scatter_infer(Tensor *y) {
     y->form = hc_acc_of(y)->form->plain;
     return true;
 }
 
-static bool scatter_forward(Tensor *y)
-{
+static bool scatter_forward(Tensor *y) {
     int axis = y->attr.range.axis;
     const void *index = hc_dense_input(y, 0), *source = hc_dense_input(y, 1);
     size_t outer, inner, bad;
@@ -98,8 +91,7 @@ static bool scatter_forward(Tensor *y)
            bad_index(y, index, bad, y->form->dim[axis]);
 }
 
-static void scatter_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void scatter_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     if (hc_needs(s, 1)) hc_give(s, 1, tensor_gather(gy, y->attr.range.axis, hc_inputs(y)[0]));
     if (hc_needs(s, 2)) hc_give(s, 2, gy);
 }
@@ -112,8 +104,7 @@ static const HcOp op_scatter = {.name = "tensor_scatter_add",
                                 .vjp = scatter_vjp,
                                 .reads = {0, 1, 0}};
 
-Tensor *tensor_scatter_add(Tensor *x, int axis, Tensor *index, Tensor *source)
-{
+Tensor *tensor_scatter_add(Tensor *x, int axis, Tensor *index, Tensor *source) {
     int i;
     if (!hc_check_all(op_scatter.name, (Tensor *[]){x, index, source}, 3) ||
         !hc_axis(op_scatter.name, x, axis, x->form->ndim, &i) ||
@@ -125,13 +116,13 @@ Tensor *tensor_scatter_add(Tensor *x, int axis, Tensor *index, Tensor *source)
 
 /* ---- one_hot: no derivative ------------------------------------------------------------------------ */
 
-static bool one_hot_infer(Tensor *y)
-{
+static bool one_hot_infer(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
     Shape shape = hc_form_shape(f);
     size_t count;
     if (shape.ndim == HC_MAX_DIMS)
-        return hc_fail(y->tape, HC_ERR_SHAPE, "tensor_one_hot: more than %d dimensions", HC_MAX_DIMS);
+        return hc_fail(y->tape, HC_ERR_SHAPE, "tensor_one_hot: more than %d dimensions",
+                       HC_MAX_DIMS);
     shape.dim[shape.ndim++] = y->attr.range.size;
     if (!hc_shape_valid(shape, y->tape->item, &count))
         return hc_fail(y->tape, HC_ERR_SHAPE, "tensor_one_hot: the result does not fit memory");
@@ -139,8 +130,7 @@ static bool one_hot_infer(Tensor *y)
     return y->form || hc_fail_nomem(y->tape, y->op->name);
 }
 
-static bool one_hot_forward(Tensor *y)
-{
+static bool one_hot_forward(Tensor *y) {
     const void *index = hc_dense_input(y, 0);
     size_t bad;
     return index && (y->tape->k->one_hot(y->data, index, hc_inputs(y)[0]->form->count,
@@ -154,7 +144,6 @@ static const HcOp op_one_hot = {.name = "tensor_one_hot",
                                 .infer = one_hot_infer,
                                 .forward = one_hot_forward};
 
-Tensor *tensor_one_hot(Tensor *index, size_t classes)
-{
+Tensor *tensor_one_hot(Tensor *index, size_t classes) {
     return hc_emit1(&op_one_hot, &(HcAttr){.range = {.size = classes}}, index);
 }

@@ -5,56 +5,48 @@
 /* What a loss does with its value at each entry. */
 typedef Tensor *ReduceFn(Tensor *entries);
 
-static Tensor *over_all(Tensor *entries)
-{
+static Tensor *over_all(Tensor *entries) {
     return tensor_mean(entries);
 }
 
-static Tensor *per_example(Tensor *entries)
-{
+static Tensor *per_example(Tensor *entries) {
     if (!entries || entries->form->ndim <= 1) return entries;
     int axes[HC_MAX_DIMS];
-    for (int i = 1; i < entries->form->ndim; i++) axes[i - 1] = i;
+    for (int i = 1; i < entries->form->ndim; i++)
+        axes[i - 1] = i;
     return tensor_mean_axes(entries, axes, (size_t)entries->form->ndim - 1, false);
 }
 
-static bool fits(const char *who, Tensor *prediction, Tensor *target)
-{
+static bool fits(const char *who, Tensor *prediction, Tensor *target) {
     return hc_check_all(who, (Tensor *[]){prediction, target}, 2) &&
            hc_same_shape(who, prediction, target);
 }
 
 /* Defines both forms from the value at each entry. */
 #define LOSS(name, entries)                                                                        \
-    static Tensor *name(Tensor *prediction, Tensor *target, ReduceFn *reduce)                      \
-    {                                                                                              \
+    static Tensor *name(Tensor *prediction, Tensor *target, ReduceFn *reduce) {                    \
         if (!fits("tensor_" #name, prediction, target)) return NULL;                               \
         return reduce(entries);                                                                    \
     }                                                                                              \
-    Tensor *tensor_##name(Tensor *prediction, Tensor *target)                                      \
-    {                                                                                              \
+    Tensor *tensor_##name(Tensor *prediction, Tensor *target) {                                    \
         return name(prediction, target, over_all);                                                 \
     }                                                                                              \
-    Tensor *tensor_##name##_per_example(Tensor *prediction, Tensor *target)                        \
-    {                                                                                              \
+    Tensor *tensor_##name##_per_example(Tensor *prediction, Tensor *target) {                      \
         return name(prediction, target, per_example);                                              \
     }
 
 LOSS(mse_loss, tensor_square(tensor_sub(prediction, target)))
 LOSS(l1_loss, tensor_abs(tensor_sub(prediction, target)))
 /* -(y log s + (1 - y) log(1 - s)) with s = sigmoid x is softplus(x) - x y */
-LOSS(bce_with_logits_loss,
-     tensor_sub(tensor_softplus(prediction), tensor_mul(prediction, target)))
+LOSS(bce_with_logits_loss, tensor_sub(tensor_softplus(prediction), tensor_mul(prediction, target)))
 
 /* With c = clamp(d, -delta, delta): c d - c^2 / 2 is d^2/2 inside and delta |d| - delta^2/2 outside. */
-static Tensor *huber_entries(Tensor *prediction, Tensor *target, double delta)
-{
+static Tensor *huber_entries(Tensor *prediction, Tensor *target, double delta) {
     Tensor *d = tensor_sub(prediction, target), *c = tensor_clamp(d, -delta, delta);
     return tensor_mul(c, tensor_sub(d, tensor_mul_scalar(c, 0.5)));
 }
 
-static Tensor *huber_loss(Tensor *prediction, Tensor *target, double delta, ReduceFn *reduce)
-{
+static Tensor *huber_loss(Tensor *prediction, Tensor *target, double delta, ReduceFn *reduce) {
     if (!fits("tensor_huber_loss", prediction, target)) return NULL;
     if (!(delta > 0)) {
         hc_fail(prediction->tape, HC_ERR_ARG, "tensor_huber_loss: delta %g is not positive", delta);
@@ -63,18 +55,15 @@ static Tensor *huber_loss(Tensor *prediction, Tensor *target, double delta, Redu
     return reduce(huber_entries(prediction, target, delta));
 }
 
-Tensor *tensor_huber_loss(Tensor *prediction, Tensor *target, double delta)
-{
+Tensor *tensor_huber_loss(Tensor *prediction, Tensor *target, double delta) {
     return huber_loss(prediction, target, delta, over_all);
 }
 
-Tensor *tensor_huber_loss_per_example(Tensor *prediction, Tensor *target, double delta)
-{
+Tensor *tensor_huber_loss_per_example(Tensor *prediction, Tensor *target, double delta) {
     return huber_loss(prediction, target, delta, per_example);
 }
 
-static Tensor *smooth_l1_loss(Tensor *prediction, Tensor *target, double beta, ReduceFn *reduce)
-{
+static Tensor *smooth_l1_loss(Tensor *prediction, Tensor *target, double beta, ReduceFn *reduce) {
     if (!fits("tensor_smooth_l1_loss", prediction, target)) return NULL;
     if (!(beta >= 0)) {
         hc_fail(prediction->tape, HC_ERR_ARG, "tensor_smooth_l1_loss: beta %g is negative", beta);
@@ -84,21 +73,18 @@ static Tensor *smooth_l1_loss(Tensor *prediction, Tensor *target, double beta, R
     return reduce(tensor_div_scalar(huber_entries(prediction, target, beta), beta));
 }
 
-Tensor *tensor_smooth_l1_loss(Tensor *prediction, Tensor *target, double beta)
-{
+Tensor *tensor_smooth_l1_loss(Tensor *prediction, Tensor *target, double beta) {
     return smooth_l1_loss(prediction, target, beta, over_all);
 }
 
-Tensor *tensor_smooth_l1_loss_per_example(Tensor *prediction, Tensor *target, double beta)
-{
+Tensor *tensor_smooth_l1_loss_per_example(Tensor *prediction, Tensor *target, double beta) {
     return smooth_l1_loss(prediction, target, beta, per_example);
 }
 
 /* ---- classification -------------------------------------------------------------------------------- */
 
 /* -log_probs[target], one for each example: log_probs [N, C] with target [N], or [C] with a scalar. */
-static Tensor *nll_entries(const char *who, Tensor *log_probs, Tensor *target)
-{
+static Tensor *nll_entries(const char *who, Tensor *log_probs, Tensor *target) {
     int ndim = log_probs->form->ndim;
     bool fit = ndim >= 1 && ndim <= 2 && target->form->ndim == ndim - 1 &&
                (ndim == 1 || target->form->dim[0] == log_probs->form->dim[0]);
@@ -113,24 +99,20 @@ static Tensor *nll_entries(const char *who, Tensor *log_probs, Tensor *target)
     return tensor_neg(tensor_squeeze(picked, -1));
 }
 
-static Tensor *nll_loss(Tensor *log_probs, Tensor *target, ReduceFn *reduce)
-{
+static Tensor *nll_loss(Tensor *log_probs, Tensor *target, ReduceFn *reduce) {
     if (!hc_check_all("tensor_nll_loss", (Tensor *[]){log_probs, target}, 2)) return NULL;
     return reduce(nll_entries("tensor_nll_loss", log_probs, target));
 }
 
-Tensor *tensor_nll_loss(Tensor *log_probs, Tensor *target)
-{
+Tensor *tensor_nll_loss(Tensor *log_probs, Tensor *target) {
     return nll_loss(log_probs, target, over_all);
 }
 
-Tensor *tensor_nll_loss_per_example(Tensor *log_probs, Tensor *target)
-{
+Tensor *tensor_nll_loss_per_example(Tensor *log_probs, Tensor *target) {
     return nll_loss(log_probs, target, per_example);
 }
 
-static Tensor *cross_entropy_loss(Tensor *logits, Tensor *target, ReduceFn *reduce)
-{
+static Tensor *cross_entropy_loss(Tensor *logits, Tensor *target, ReduceFn *reduce) {
     if (!hc_check_all("tensor_cross_entropy_loss", (Tensor *[]){logits, target}, 2)) return NULL;
     Tensor *log_probs = tensor_log_softmax(logits, -1);
     if (!log_probs) return NULL;
@@ -141,12 +123,10 @@ static Tensor *cross_entropy_loss(Tensor *logits, Tensor *target, ReduceFn *redu
     return reduce(nll_entries("tensor_cross_entropy_loss", log_probs, target));
 }
 
-Tensor *tensor_cross_entropy_loss(Tensor *logits, Tensor *target)
-{
+Tensor *tensor_cross_entropy_loss(Tensor *logits, Tensor *target) {
     return cross_entropy_loss(logits, target, over_all);
 }
 
-Tensor *tensor_cross_entropy_loss_per_example(Tensor *logits, Tensor *target)
-{
+Tensor *tensor_cross_entropy_loss_per_example(Tensor *logits, Tensor *target) {
     return cross_entropy_loss(logits, target, per_example);
 }

@@ -4,17 +4,16 @@
 
 /* ---- the contraction -------------------------------------------------------------------------- */
 
-static size_t side(const HcForm *f, bool transposed, int which)
-{
+static size_t side(const HcForm *f, bool transposed, int which) {
     return f->dim[f->ndim - 2 + (transposed ? 1 - which : which)];
 }
 
-static bool product_infer(Tensor *y)
-{
+static bool product_infer(Tensor *y) {
     Tensor *const *x = hc_inputs(y);
     const HcForm *a = x[0]->form, *b = x[1]->form;
     size_t dim[HC_MAX_DIMS];
-    for (int i = 0; i < a->ndim - 2; i++) dim[i] = a->dim[i];
+    for (int i = 0; i < a->ndim - 2; i++)
+        dim[i] = a->dim[i];
     dim[a->ndim - 2] = side(a, y->attr.product.ta, 0);
     dim[a->ndim - 1] = side(b, y->attr.product.tb, 1);
     y->form = hc_form(&y->tape->forms, a->ndim, dim, NULL);
@@ -23,8 +22,7 @@ static bool product_infer(Tensor *y)
 
 /* The last two axes of an operand as the kernels take them, transposed where asked; a matrix with no
  * stride of 1 is copied dense first. *form tells how the leading axes step. */
-static bool operand(Tensor *y, size_t j, bool transposed, HcMatrix *matrix, const HcForm **form)
-{
+static bool operand(Tensor *y, size_t j, bool transposed, HcMatrix *matrix, const HcForm **form) {
     const Tensor *x = hc_inputs(y)[j];
     const HcForm *f = x->form;
     size_t row = f->stride[f->ndim - 2], col = f->stride[f->ndim - 1];
@@ -41,8 +39,7 @@ static bool operand(Tensor *y, size_t j, bool transposed, HcMatrix *matrix, cons
     return matrix->data != NULL;
 }
 
-static bool product_forward(Tensor *y)
-{
+static bool product_forward(Tensor *y) {
     const HcKernels *k = y->tape->k;
     const HcForm *fa, *fb, *fy = y->form;
     HcMatrix a, b;
@@ -63,8 +60,10 @@ static bool product_forward(Tensor *y)
             bool carry = ++at[axis] == fy->dim[axis];
             size_t back = carry ? fy->dim[axis] : 0;
             if (fy->dim[axis] > 1) {
-                a.data = (const char *)a.data + fa->stride[axis] * item - fa->stride[axis] * back * item;
-                b.data = (const char *)b.data + fb->stride[axis] * item - fb->stride[axis] * back * item;
+                a.data =
+                    (const char *)a.data + fa->stride[axis] * item - fa->stride[axis] * back * item;
+                b.data =
+                    (const char *)b.data + fb->stride[axis] * item - fb->stride[axis] * back * item;
             }
             if (!carry) break;
             at[axis] = 0;
@@ -73,8 +72,7 @@ static bool product_forward(Tensor *y)
     }
 }
 
-static void product_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void product_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     Tensor *a = hc_inputs(y)[0], *b = hc_inputs(y)[1];
     bool ta = y->attr.product.ta, tb = y->attr.product.tb;
     if (hc_needs(s, 0)) {
@@ -96,19 +94,18 @@ static const HcOp op_product = {.name = "tensor_matmul",
                                 .vjp = product_vjp,
                                 .reads = {2, 1, 0}};
 
-Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc)
-{
+Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc) {
     return hc_emit(&op_product, &(HcAttr){.product = {ta, tb}}, (Tensor *[]){a, b, acc},
                    acc ? 3 : 2);
 }
 
 /* ---- x W^T + b: the sums start at the bias ----------------------------------------------------------- */
 
-static bool linear_infer(Tensor *y)
-{
+static bool linear_infer(Tensor *y) {
     Tensor *const *x = hc_inputs(y);
     size_t dim[HC_MAX_DIMS];
-    for (int i = 0; i < x[0]->form->ndim; i++) dim[i] = x[0]->form->dim[i];
+    for (int i = 0; i < x[0]->form->ndim; i++)
+        dim[i] = x[0]->form->dim[i];
     dim[x[0]->form->ndim - 1] = x[1]->form->dim[0];
     size_t count;
     if (!hc_shape_valid(shape_of(dim, x[0]->form->ndim), y->tape->item, &count))
@@ -117,8 +114,7 @@ static bool linear_infer(Tensor *y)
     return y->form || hc_fail_nomem(y->tape, y->op->name);
 }
 
-static bool linear_forward(Tensor *y)
-{
+static bool linear_forward(Tensor *y) {
     Tensor *const *x = hc_inputs(y);
     const HcKernels *k = y->tape->k;
     const char *data = hc_dense_input(y, 0), *weight = hc_dense_input(y, 1);
@@ -141,17 +137,16 @@ static bool linear_forward(Tensor *y)
 }
 
 /* All but the last axis as rows. */
-static Tensor *as_rows(Tensor *x)
-{
+static Tensor *as_rows(Tensor *x) {
     if (!x || x->form->ndim == 2) return x;
     size_t last = x->form->dim[x->form->ndim - 1], rows = 1;
-    for (int i = 0; i < x->form->ndim - 1; i++) rows *= x->form->dim[i];
+    for (int i = 0; i < x->form->ndim - 1; i++)
+        rows *= x->form->dim[i];
     return tensor_reshape(x, shape2(rows, last));
 }
 
 /* To x: g W; to W: g^T x; to b: the sum of g over the rows */
-static void linear_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void linear_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     Tensor *const *x = hc_inputs(y);
     Tensor *g = as_rows(gy);
     if (hc_needs(s, 0)) {
@@ -176,8 +171,7 @@ static const HcOp op_linear = {.name = "tensor_linear",
                                .vjp = linear_vjp,
                                .reads = {2, 1, 0}};
 
-Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias)
-{
+Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias) {
     Tensor *in[3] = {x, weight, bias};
     size_t nin = bias ? 3 : 2;
     if (!hc_check_all(op_linear.name, in, nin)) return NULL;
@@ -197,8 +191,7 @@ Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias)
 /* ---- NumPy's matmul --------------------------------------------------------------------------------- */
 
 /* Both operands with the same leading axes. */
-static bool broadcast_leading(Tensor **a, Tensor **b)
-{
+static bool broadcast_leading(Tensor **a, Tensor **b) {
     Shape sa = hc_form_shape((*a)->form), sb = hc_form_shape((*b)->form);
     int ndim = sa.ndim > sb.ndim ? sa.ndim : sb.ndim;
     size_t dim_a[HC_MAX_DIMS], dim_b[HC_MAX_DIMS];
@@ -221,8 +214,7 @@ static bool broadcast_leading(Tensor **a, Tensor **b)
     return *a && *b;
 }
 
-Tensor *tensor_matmul(Tensor *a, Tensor *b)
-{
+Tensor *tensor_matmul(Tensor *a, Tensor *b) {
     if (!hc_check_all(op_product.name, (Tensor *[]){a, b}, 2)) return NULL;
     Shape sa = hc_form_shape(a->form), sb = hc_form_shape(b->form);
     char ta[HC_SHAPE_TEXT], tb[HC_SHAPE_TEXT];
@@ -233,7 +225,8 @@ Tensor *tensor_matmul(Tensor *a, Tensor *b)
     }
     size_t inner_a = sa.dim[sa.ndim - 1], inner_b = sb.dim[sb.ndim > 1 ? sb.ndim - 2 : 0];
     if (inner_a != inner_b) {
-        hc_fail(a->tape, HC_ERR_SHAPE, "tensor_matmul: %s x %s: inner dimensions %zu and %zu differ",
+        hc_fail(a->tape, HC_ERR_SHAPE,
+                "tensor_matmul: %s x %s: inner dimensions %zu and %zu differ",
                 hc_shape_text(sa, ta), hc_shape_text(sb, tb), inner_a, inner_b);
         return NULL;
     }
@@ -247,8 +240,7 @@ Tensor *tensor_matmul(Tensor *a, Tensor *b)
     return y;
 }
 
-Tensor *tensor_dot(Tensor *a, Tensor *b)
-{
+Tensor *tensor_dot(Tensor *a, Tensor *b) {
     if (!hc_check_all("tensor_dot", (Tensor *[]){a, b}, 2)) return NULL;
     if (a->form->ndim != 1 || a->form->plain != b->form->plain) {
         char ta[HC_SHAPE_TEXT], tb[HC_SHAPE_TEXT];

@@ -6,8 +6,7 @@
 
 /* ---- axes --------------------------------------------------------------------------------------- */
 
-bool hc_axis(const char *who, const Tensor *x, int axis, int ndim, int *out)
-{
+bool hc_axis(const char *who, const Tensor *x, int axis, int ndim, int *out) {
     *out = 0;
     if (axis < -ndim || axis >= ndim)
         return hc_fail(x->tape, HC_ERR_SHAPE, "%s: axis %d of %d dimensions", who, axis, ndim);
@@ -15,8 +14,7 @@ bool hc_axis(const char *who, const Tensor *x, int axis, int ndim, int *out)
     return true;
 }
 
-bool hc_axes_mask(const char *who, const Tensor *x, const int *axes, size_t count, uint32_t *mask)
-{
+bool hc_axes_mask(const char *who, const Tensor *x, const int *axes, size_t count, uint32_t *mask) {
     *mask = 0;
     if (!axes && count > 0) return hc_fail(x->tape, HC_ERR_ARG, "%s: axes is NULL", who);
     for (size_t i = 0; i < count; i++) {
@@ -29,8 +27,7 @@ bool hc_axes_mask(const char *who, const Tensor *x, const int *axes, size_t coun
     return true;
 }
 
-bool hc_same_shape(const char *who, const Tensor *a, const Tensor *b)
-{
+bool hc_same_shape(const char *who, const Tensor *a, const Tensor *b) {
     char ta[HC_SHAPE_TEXT], tb[HC_SHAPE_TEXT];
     return a->form->plain == b->form->plain ||
            hc_fail(a->tape, HC_ERR_SHAPE, "%s: shapes %s and %s differ", who,
@@ -39,8 +36,7 @@ bool hc_same_shape(const char *who, const Tensor *a, const Tensor *b)
 }
 
 /* Sets an alias' form, reading input 0 from `offset` on. */
-static bool view(Tensor *y, int ndim, const size_t *dim, const size_t *stride, size_t offset)
-{
+static bool view(Tensor *y, int ndim, const size_t *dim, const size_t *stride, size_t offset) {
     const Tensor *x = hc_inputs(y)[0];
     y->form = hc_form(&y->tape->forms, ndim, dim, stride);
     y->data = (char *)x->data + (y->form && y->form->count ? offset * y->tape->item : 0);
@@ -49,14 +45,12 @@ static bool view(Tensor *y, int ndim, const size_t *dim, const size_t *stride, s
 
 /* ---- clone: the identity in its own memory ---------------------------------------------------------- */
 
-static bool clone_forward(Tensor *y)
-{
+static bool clone_forward(Tensor *y) {
     hc_copy_dense(hc_inputs(y)[0], y->data);
     return true;
 }
 
-static void pass_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void pass_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     (void)y;
     hc_give(s, 0, gy);
 }
@@ -67,15 +61,13 @@ static const HcOp op_clone = {.name = "tensor_clone",
                               .forward = clone_forward,
                               .vjp = pass_vjp};
 
-Tensor *tensor_clone(Tensor *x)
-{
+Tensor *tensor_clone(Tensor *x) {
     return hc_emit1(&op_clone, NULL, x);
 }
 
 /* ---- detach: the same memory without history ---------------------------------------------------------- */
 
-static bool detach_infer(Tensor *y)
-{
+static bool detach_infer(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
     return view(y, f->ndim, f->dim, f->stride, 0);
 }
@@ -85,8 +77,7 @@ static const HcOp op_detach = {.name = "tensor_detach",
                                .arity = 1,
                                .infer = detach_infer};
 
-Tensor *tensor_detach(Tensor *x)
-{
+Tensor *tensor_detach(Tensor *x) {
     Tensor *y = hc_emit1(&op_detach, NULL, x);
     if (y && y->why == HC_WHY_OP) y->why = HC_WHY_DETACHED;
     return y;
@@ -94,14 +85,12 @@ Tensor *tensor_detach(Tensor *x)
 
 /* ---- reshape -------------------------------------------------------------------------------------------- */
 
-static bool reshape_infer(Tensor *y)
-{
+static bool reshape_infer(Tensor *y) {
     const HcForm *f = y->attr.form;
     return view(y, f->ndim, f->dim, NULL, 0);
 }
 
-static void reshape_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void reshape_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     hc_give(s, 0, tensor_reshape(gy, hc_form_shape(hc_inputs(y)[0]->form)));
 }
 
@@ -111,8 +100,7 @@ static const HcOp op_reshape = {.name = "tensor_reshape",
                                 .infer = reshape_infer,
                                 .vjp = reshape_vjp};
 
-Tensor *tensor_reshape(Tensor *x, Shape shape)
-{
+Tensor *tensor_reshape(Tensor *x, Shape shape) {
     if (!hc_check(op_reshape.name, x)) return NULL;
     size_t count;
     if (!hc_shape_valid(shape, x->tape->item, &count) || count != x->form->count) {
@@ -131,11 +119,9 @@ Tensor *tensor_reshape(Tensor *x, Shape shape)
     return hc_emit1(&op_reshape, &(HcAttr){.form = form}, x);
 }
 
-Tensor *tensor_squeeze(Tensor *x, int axis)
-{
+Tensor *tensor_squeeze(Tensor *x, int axis) {
     int i;
-    if (!hc_check("tensor_squeeze", x) ||
-        !hc_axis("tensor_squeeze", x, axis, x->form->ndim, &i))
+    if (!hc_check("tensor_squeeze", x) || !hc_axis("tensor_squeeze", x, axis, x->form->ndim, &i))
         return NULL;
     if (x->form->dim[i] != 1) {
         hc_fail(x->tape, HC_ERR_SHAPE, "tensor_squeeze: axis %d has size %zu, not 1", axis,
@@ -148,8 +134,7 @@ Tensor *tensor_squeeze(Tensor *x, int axis)
     return tensor_reshape(x, shape);
 }
 
-Tensor *tensor_unsqueeze(Tensor *x, int axis)
-{
+Tensor *tensor_unsqueeze(Tensor *x, int axis) {
     int i;
     if (!hc_check("tensor_unsqueeze", x) ||
         !hc_axis("tensor_unsqueeze", x, axis, x->form->ndim + 1, &i))
@@ -167,8 +152,7 @@ Tensor *tensor_unsqueeze(Tensor *x, int axis)
 
 /* ---- permute: the adjoint is the inverse permutation ------------------------------------------------------ */
 
-static bool permute_infer(Tensor *y)
-{
+static bool permute_infer(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
     size_t dim[HC_MAX_DIMS], stride[HC_MAX_DIMS];
     for (int i = 0; i < f->ndim; i++) {
@@ -178,10 +162,10 @@ static bool permute_infer(Tensor *y)
     return view(y, f->ndim, dim, stride, 0);
 }
 
-static void permute_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void permute_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     int inverse[HC_MAX_DIMS];
-    for (int i = 0; i < y->form->ndim; i++) inverse[y->attr.axes[i]] = i;
+    for (int i = 0; i < y->form->ndim; i++)
+        inverse[y->attr.axes[i]] = i;
     hc_give(s, 0, tensor_permute(gy, inverse, (size_t)y->form->ndim));
 }
 
@@ -191,8 +175,7 @@ static const HcOp op_permute = {.name = "tensor_permute",
                                 .infer = permute_infer,
                                 .vjp = permute_vjp};
 
-Tensor *tensor_permute(Tensor *x, const int *axes, size_t count)
-{
+Tensor *tensor_permute(Tensor *x, const int *axes, size_t count) {
     uint32_t mask;
     if (!hc_check(op_permute.name, x) || !hc_axes_mask(op_permute.name, x, axes, count, &mask))
         return NULL;
@@ -207,14 +190,14 @@ Tensor *tensor_permute(Tensor *x, const int *axes, size_t count)
     return hc_emit1(&op_permute, &attr, x);
 }
 
-Tensor *tensor_transpose(Tensor *x, int axis0, int axis1)
-{
+Tensor *tensor_transpose(Tensor *x, int axis0, int axis1) {
     int i, j, axes[HC_MAX_DIMS];
     if (!hc_check("tensor_transpose", x) ||
         !hc_axis("tensor_transpose", x, axis0, x->form->ndim, &i) ||
         !hc_axis("tensor_transpose", x, axis1, x->form->ndim, &j))
         return NULL;
-    for (int a = 0; a < x->form->ndim; a++) axes[a] = a;
+    for (int a = 0; a < x->form->ndim; a++)
+        axes[a] = a;
     axes[i] = j;
     axes[j] = i;
     return tensor_permute(x, axes, (size_t)x->form->ndim);
@@ -222,8 +205,7 @@ Tensor *tensor_transpose(Tensor *x, int axis0, int axis1)
 
 /* ---- expand ↔ sum -------------------------------------------------------------------------------------------- */
 
-static bool expand_infer(Tensor *y)
-{
+static bool expand_infer(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form, *to = y->attr.form;
     int extra = to->ndim - f->ndim;
     size_t stride[HC_MAX_DIMS] = {0};
@@ -232,8 +214,7 @@ static bool expand_infer(Tensor *y)
     return view(y, to->ndim, to->dim, stride, 0);
 }
 
-static void expand_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void expand_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     const HcForm *f = hc_inputs(y)[0]->form;
     int extra = y->form->ndim - f->ndim;
     uint32_t mask = ((uint32_t)1 << extra) - 1;
@@ -249,8 +230,7 @@ static const HcOp op_expand = {.name = "tensor_expand",
                                .infer = expand_infer,
                                .vjp = expand_vjp};
 
-Tensor *tensor_expand(Tensor *x, Shape shape)
-{
+Tensor *tensor_expand(Tensor *x, Shape shape) {
     if (!hc_check(op_expand.name, x)) return NULL;
     const HcForm *f = x->form;
     size_t count;
@@ -276,8 +256,7 @@ Tensor *tensor_expand(Tensor *x, Shape shape)
 
 /* ---- slice ↔ embed ------------------------------------------------------------------------------------------- */
 
-static bool slice_infer(Tensor *y)
-{
+static bool slice_infer(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
     int axis = y->attr.range.axis;
     size_t dim[HC_MAX_DIMS], stride[HC_MAX_DIMS];
@@ -288,11 +267,11 @@ static bool slice_infer(Tensor *y)
     return view(y, f->ndim, dim, stride, y->attr.range.start * f->stride[axis]);
 }
 
-static void slice_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void slice_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     size_t size = hc_inputs(y)[0]->form->dim[y->attr.range.axis];
-    hc_set(s, 0, hc_embed(gy, y->attr.range.axis, y->attr.range.start, y->attr.range.step, size,
-                          hc_take(s, 0)));
+    hc_set(s, 0,
+           hc_embed(gy, y->attr.range.axis, y->attr.range.start, y->attr.range.step, size,
+                    hc_take(s, 0)));
 }
 
 static const HcOp op_slice = {.name = "tensor_slice",
@@ -301,14 +280,12 @@ static const HcOp op_slice = {.name = "tensor_slice",
                               .infer = slice_infer,
                               .vjp = slice_vjp};
 
-static Tensor *slice(Tensor *x, int axis, size_t start, size_t step, size_t size)
-{
+static Tensor *slice(Tensor *x, int axis, size_t start, size_t step, size_t size) {
     HcAttr attr = {.range = {.axis = axis, .start = start, .step = step, .size = size}};
     return hc_emit1(&op_slice, &attr, x);
 }
 
-Tensor *tensor_slice(Tensor *x, int axis, int64_t start, int64_t stop, int64_t step)
-{
+Tensor *tensor_slice(Tensor *x, int axis, int64_t start, int64_t stop, int64_t step) {
     int i;
     if (!hc_check(op_slice.name, x) || !hc_axis(op_slice.name, x, axis, x->form->ndim, &i))
         return NULL;
@@ -325,8 +302,7 @@ Tensor *tensor_slice(Tensor *x, int axis, int64_t start, int64_t stop, int64_t s
     return slice(x, i, (size_t)start, (size_t)step, (size_t)picks);
 }
 
-static bool embed_infer(Tensor *y)
-{
+static bool embed_infer(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
     size_t dim[HC_MAX_DIMS];
     memcpy(dim, f->dim, sizeof dim);
@@ -335,8 +311,7 @@ static bool embed_infer(Tensor *y)
     return y->form || hc_fail_nomem(y->tape, y->op->name);
 }
 
-static bool embed_forward(Tensor *y)
-{
+static bool embed_forward(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form->plain;
     int axis = y->attr.range.axis;
     const char *x = hc_dense_input(y, 0);
@@ -354,11 +329,11 @@ static bool embed_forward(Tensor *y)
     return true;
 }
 
-static void embed_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void embed_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     size_t picks = hc_inputs(y)[0]->form->dim[y->attr.range.axis];
     if (hc_needs(s, 0))
-        hc_give(s, 0, slice(gy, y->attr.range.axis, y->attr.range.start, y->attr.range.step, picks));
+        hc_give(s, 0,
+                slice(gy, y->attr.range.axis, y->attr.range.start, y->attr.range.step, picks));
     if (hc_acc_of(y) && hc_needs(s, 1)) hc_give(s, 1, gy);
 }
 
@@ -369,14 +344,12 @@ static const HcOp op_embed = {.name = "tensor_pad",
                               .forward = embed_forward,
                               .vjp = embed_vjp};
 
-Tensor *hc_embed(Tensor *x, int axis, size_t start, size_t step, size_t size, Tensor *acc)
-{
+Tensor *hc_embed(Tensor *x, int axis, size_t start, size_t step, size_t size, Tensor *acc) {
     HcAttr attr = {.range = {.axis = axis, .start = start, .step = step, .size = size}};
     return acc ? hc_emit2(&op_embed, &attr, x, acc) : hc_emit1(&op_embed, &attr, x);
 }
 
-Tensor *tensor_pad(Tensor *x, const size_t *before, const size_t *after, size_t count)
-{
+Tensor *tensor_pad(Tensor *x, const size_t *before, const size_t *after, size_t count) {
     if (!hc_check("tensor_pad", x)) return NULL;
     if (count != (size_t)x->form->ndim || (count > 0 && (!before || !after))) {
         hc_fail(x->tape, count != (size_t)x->form->ndim ? HC_ERR_SHAPE : HC_ERR_ARG,
@@ -395,15 +368,13 @@ Tensor *tensor_pad(Tensor *x, const size_t *before, const size_t *after, size_t 
         return NULL;
     }
     for (size_t i = 0; x && i < count; i++)
-        if (before[i] || after[i])
-            x = hc_embed(x, (int)i, before[i], 1, shape.dim[i], NULL);
+        if (before[i] || after[i]) x = hc_embed(x, (int)i, before[i], 1, shape.dim[i], NULL);
     return x;
 }
 
 /* ---- concat ---------------------------------------------------------------------------------------------------- */
 
-static bool concat_infer(Tensor *y)
-{
+static bool concat_infer(Tensor *y) {
     Tensor *const *x = hc_inputs(y);
     int axis = y->attr.range.axis;
     size_t dim[HC_MAX_DIMS];
@@ -427,8 +398,7 @@ static bool concat_infer(Tensor *y)
     return y->form || hc_fail_nomem(y->tape, y->op->name);
 }
 
-static bool concat_forward(Tensor *y)
-{
+static bool concat_forward(Tensor *y) {
     int axis = y->attr.range.axis;
     size_t row = y->form->dim[axis] * y->form->stride[axis], item = y->tape->item, at = 0;
     for (uint32_t i = 0; i < y->nin; i++) {
@@ -453,8 +423,7 @@ static bool concat_forward(Tensor *y)
     return true;
 }
 
-static void concat_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void concat_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     size_t at = 0;
     for (uint32_t i = 0; i < y->nin; i++) {
         size_t size = hc_inputs(y)[i]->form->dim[y->attr.range.axis];
@@ -469,8 +438,7 @@ static const HcOp op_concat = {.name = "tensor_concat",
                                .forward = concat_forward,
                                .vjp = concat_vjp};
 
-Tensor *tensor_concat(Tensor *const *tensors, size_t count, int axis)
-{
+Tensor *tensor_concat(Tensor *const *tensors, size_t count, int axis) {
     int i;
     if (!tensors || count == 0) {
         hc_fail_thread(HC_ERR_ARG, "tensor_concat: no tensors");
@@ -482,8 +450,7 @@ Tensor *tensor_concat(Tensor *const *tensors, size_t count, int axis)
     return hc_emit(&op_concat, &(HcAttr){.range = {.axis = i}}, tensors, count);
 }
 
-Tensor *tensor_stack(Tensor *const *tensors, size_t count, int axis)
-{
+Tensor *tensor_stack(Tensor *const *tensors, size_t count, int axis) {
     int i;
     if (!tensors || count == 0) {
         hc_fail_thread(HC_ERR_ARG, "tensor_stack: no tensors");

@@ -11,8 +11,8 @@
 #define HC_KERNEL(name) offsetof(HcKernels, name)
 
 /* ---- elementwise.c ---------------------------------------------------------------------------- */
-bool hc_infer_same(Tensor *y);     /* the shape of input 0, which all inputs have */
-bool hc_forward_unary(Tensor *y);  /* op->kernel with attr.real */
+bool hc_infer_same(Tensor *y);    /* the shape of input 0, which all inputs have */
+bool hc_forward_unary(Tensor *y); /* op->kernel with attr.real */
 bool hc_forward_binary(Tensor *y);
 /* Replaces each x[i] by itself expanded to the common shape. */
 bool hc_broadcast(const char *who, Tensor **x, size_t count);
@@ -21,10 +21,10 @@ Tensor *hc_binary(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b);
 Tensor *hc_unary_c(const HcOp *op, Tensor *x, double c);
 
 /* ---- arith.c, unary.c ------------------------------------------------------------------------- */
-Tensor *hc_axpy(double c, Tensor *x, Tensor *y);      /* y + c x, equal shapes */
-Tensor *hc_gate(Tensor *g, Tensor *x, double slope);  /* x > 0 ? g : slope g */
-Tensor *hc_sqrt0(Tensor *x);                          /* sqrt whose derivative at 0 is 0 */
-Tensor *hc_rsqrt0(Tensor *x);                         /* 1/sqrt, 0 at 0; finite to any order there */
+Tensor *hc_axpy(double c, Tensor *x, Tensor *y);     /* y + c x, equal shapes */
+Tensor *hc_gate(Tensor *g, Tensor *x, double slope); /* x > 0 ? g : slope g */
+Tensor *hc_sqrt0(Tensor *x);                         /* sqrt whose derivative at 0 is 0 */
+Tensor *hc_rsqrt0(Tensor *x);                        /* 1/sqrt, 0 at 0; finite to any order there */
 
 /* ---- movement.c, reduce.c ---------------------------------------------------------------------- */
 /* The positions start, start + step ... of an axis of `size` zeros hold x. The adjoint of slice. */

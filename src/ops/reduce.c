@@ -6,8 +6,7 @@
 
 #define EVERY_AXIS(x) (((uint32_t)1 << (x)->form->ndim) - 1)
 
-static bool reduce_infer(Tensor *y)
-{
+static bool reduce_infer(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
     size_t dim[HC_MAX_DIMS];
     int ndim = 0;
@@ -23,8 +22,7 @@ typedef void ReduceFn(void *y, const void *x, size_t stride, size_t m, size_t n)
 
 /* Reduces into what y holds. Neighbouring axes of one kind are taken together; what is left innermost
  * is a run of rows or columns, and an odometer walks the axes outside it. */
-static void reduce(Tensor *y, const char *x, const HcForm *f, ReduceFn *rows, ReduceFn *cols)
-{
+static void reduce(Tensor *y, const char *x, const HcForm *f, ReduceFn *rows, ReduceFn *cols) {
     size_t dim[HC_MAX_DIMS], item = y->tape->item;
     bool gone[HC_MAX_DIMS];
     int n = 0;
@@ -67,8 +65,7 @@ static void reduce(Tensor *y, const char *x, const HcForm *f, ReduceFn *rows, Re
 
 /* ---- sum. To x: g expanded -------------------------------------------------------------------------- */
 
-static bool sum_forward(Tensor *y)
-{
+static bool sum_forward(Tensor *y) {
     const Tensor *x = hc_inputs(y)[0];
     const HcKernels *k = y->tape->k;
     const void *data = hc_dense_input(y, 0);
@@ -79,8 +76,7 @@ static bool sum_forward(Tensor *y)
 }
 
 /* A reduced tensor with the reduced axes back, as size 1, then expanded to x's shape. */
-static Tensor *expand_back(Tensor *reduced, const Tensor *y)
-{
+static Tensor *expand_back(Tensor *reduced, const Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
     Shape shape = hc_form_shape(f);
     for (int i = 0; i < f->ndim; i++)
@@ -88,8 +84,7 @@ static Tensor *expand_back(Tensor *reduced, const Tensor *y)
     return tensor_expand(tensor_reshape(reduced, shape), hc_form_shape(f));
 }
 
-static void sum_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void sum_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     if (hc_needs(s, 0)) hc_give(s, 0, expand_back(gy, y));
     if (hc_acc_of(y) && hc_needs(s, 1)) hc_give(s, 1, gy);
 }
@@ -101,19 +96,16 @@ static const HcOp op_sum = {.name = "tensor_sum",
                             .forward = sum_forward,
                             .vjp = sum_vjp};
 
-Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc)
-{
+Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc) {
     HcAttr attr = {.reduce = {axes, keep}};
     return acc ? hc_emit2(&op_sum, &attr, x, acc) : hc_emit1(&op_sum, &attr, x);
 }
 
-Tensor *tensor_sum(Tensor *x)
-{
+Tensor *tensor_sum(Tensor *x) {
     return hc_check("tensor_sum", x) ? hc_sum_mask(x, EVERY_AXIS(x), false, NULL) : NULL;
 }
 
-Tensor *tensor_sum_axes(Tensor *x, const int *axes, size_t count, bool keepdim)
-{
+Tensor *tensor_sum_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
     uint32_t mask;
     if (!hc_check("tensor_sum", x) || !hc_axes_mask("tensor_sum", x, axes, count, &mask))
         return NULL;
@@ -122,8 +114,7 @@ Tensor *tensor_sum_axes(Tensor *x, const int *axes, size_t count, bool keepdim)
 
 /* ---- max, min. To x: g split evenly among the ties --------------------------------------------------- */
 
-static bool extreme_forward(Tensor *y, double start, ReduceFn *rows, ReduceFn *cols)
-{
+static bool extreme_forward(Tensor *y, double start, ReduceFn *rows, ReduceFn *cols) {
     const Tensor *x = hc_inputs(y)[0];
     const void *data = hc_dense_input(y, 0);
     if (!data) return false;
@@ -132,18 +123,15 @@ static bool extreme_forward(Tensor *y, double start, ReduceFn *rows, ReduceFn *c
     return true;
 }
 
-static bool max_forward(Tensor *y)
-{
+static bool max_forward(Tensor *y) {
     return extreme_forward(y, -INFINITY, y->tape->k->max_rows, y->tape->k->max_cols);
 }
 
-static bool min_forward(Tensor *y)
-{
+static bool min_forward(Tensor *y) {
     return extreme_forward(y, INFINITY, y->tape->k->min_rows, y->tape->k->min_cols);
 }
 
-static void extreme_vjp(HcSweep *s, Tensor *y, Tensor *gy)
-{
+static void extreme_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     Tensor *ties = tensor_eq(hc_inputs(y)[0], expand_back(y, y));
     Tensor *count = hc_sum_mask(ties, y->attr.reduce.axes, y->attr.reduce.keep, NULL);
     hc_give(s, 0, tensor_mul(ties, expand_back(tensor_div(gy, count), y)));
@@ -163,8 +151,7 @@ static const HcOp op_min = {.name = "tensor_min",
                             .vjp = extreme_vjp,
                             .reads = {1 | HC_READS_OUTPUT}};
 
-static Tensor *extreme(const HcOp *op, Tensor *x, uint32_t mask, bool keep)
-{
+static Tensor *extreme(const HcOp *op, Tensor *x, uint32_t mask, bool keep) {
     for (int i = 0; i < x->form->ndim; i++)
         if ((mask >> i & 1) && x->form->dim[i] == 0) {
             hc_fail(x->tape, HC_ERR_SHAPE, "%s: axis %d has size 0: there is none", op->name, i);
@@ -173,42 +160,35 @@ static Tensor *extreme(const HcOp *op, Tensor *x, uint32_t mask, bool keep)
     return hc_emit1(op, &(HcAttr){.reduce = {mask, keep}}, x);
 }
 
-static Tensor *extreme_axes(const HcOp *op, Tensor *x, const int *axes, size_t count, bool keep)
-{
+static Tensor *extreme_axes(const HcOp *op, Tensor *x, const int *axes, size_t count, bool keep) {
     uint32_t mask;
     if (!hc_check(op->name, x) || !hc_axes_mask(op->name, x, axes, count, &mask)) return NULL;
     return extreme(op, x, mask, keep);
 }
 
-Tensor *tensor_max(Tensor *x)
-{
+Tensor *tensor_max(Tensor *x) {
     return hc_check(op_max.name, x) ? extreme(&op_max, x, EVERY_AXIS(x), false) : NULL;
 }
 
-Tensor *tensor_max_axes(Tensor *x, const int *axes, size_t count, bool keepdim)
-{
+Tensor *tensor_max_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
     return extreme_axes(&op_max, x, axes, count, keepdim);
 }
 
-Tensor *tensor_min(Tensor *x)
-{
+Tensor *tensor_min(Tensor *x) {
     return hc_check(op_min.name, x) ? extreme(&op_min, x, EVERY_AXIS(x), false) : NULL;
 }
 
-Tensor *tensor_min_axes(Tensor *x, const int *axes, size_t count, bool keepdim)
-{
+Tensor *tensor_min_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
     return extreme_axes(&op_min, x, axes, count, keepdim);
 }
 
 /* ---- argmax: no derivative --------------------------------------------------------------------------- */
 
-static bool argmax_infer(Tensor *y)
-{
+static bool argmax_infer(Tensor *y) {
     return reduce_infer(y);
 }
 
-static bool argmax_forward(Tensor *y)
-{
+static bool argmax_forward(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
     const void *x = hc_dense_input(y, 0);
     /* The axis is the last one: the builder has moved it there. */
@@ -223,8 +203,7 @@ static const HcOp op_argmax = {.name = "tensor_argmax",
                                .infer = argmax_infer,
                                .forward = argmax_forward};
 
-Tensor *tensor_argmax_axis(Tensor *x, int axis, bool keepdim)
-{
+Tensor *tensor_argmax_axis(Tensor *x, int axis, bool keepdim) {
     int i;
     if (!hc_check(op_argmax.name, x) || !hc_axis(op_argmax.name, x, axis, x->form->ndim, &i))
         return NULL;
@@ -241,35 +220,30 @@ Tensor *tensor_argmax_axis(Tensor *x, int axis, bool keepdim)
     return keepdim ? tensor_unsqueeze(y, i) : y;
 }
 
-Tensor *tensor_argmax(Tensor *x)
-{
+Tensor *tensor_argmax(Tensor *x) {
     if (!hc_check(op_argmax.name, x)) return NULL;
     return tensor_argmax_axis(tensor_reshape(x, shape1(x->form->count)), 0, false);
 }
 
 /* ---- composites ---------------------------------------------------------------------------------------- */
 
-static size_t reduced_count(const Tensor *x, uint32_t mask)
-{
+static size_t reduced_count(const Tensor *x, uint32_t mask) {
     size_t n = 1;
     for (int i = 0; i < x->form->ndim; i++)
         if (mask >> i & 1) n *= x->form->dim[i];
     return n;
 }
 
-static Tensor *mean_mask(Tensor *x, uint32_t mask, bool keep)
-{
+static Tensor *mean_mask(Tensor *x, uint32_t mask, bool keep) {
     double n = (double)reduced_count(x, mask);
     return tensor_mul_scalar(hc_sum_mask(x, mask, keep, NULL), n > 0 ? 1 / n : NAN);
 }
 
-Tensor *tensor_mean(Tensor *x)
-{
+Tensor *tensor_mean(Tensor *x) {
     return hc_check("tensor_mean", x) ? mean_mask(x, EVERY_AXIS(x), false) : NULL;
 }
 
-Tensor *tensor_mean_axes(Tensor *x, const int *axes, size_t count, bool keepdim)
-{
+Tensor *tensor_mean_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
     uint32_t mask;
     if (!hc_check("tensor_mean", x) || !hc_axes_mask("tensor_mean", x, axes, count, &mask))
         return NULL;
@@ -277,21 +251,18 @@ Tensor *tensor_mean_axes(Tensor *x, const int *axes, size_t count, bool keepdim)
 }
 
 /* sum((x - mean)^2) / (n - correction), in two passes: exact for a large mean too */
-static Tensor *var_mask(Tensor *x, uint32_t mask, double correction, bool keep)
-{
+static Tensor *var_mask(Tensor *x, uint32_t mask, double correction, bool keep) {
     double n = (double)reduced_count(x, mask) - correction;
     Tensor *d = tensor_sub(x, mean_mask(x, mask, true));
     return tensor_mul_scalar(d ? hc_sum_mask(tensor_square(d), mask, keep, NULL) : NULL,
                              n > 0 ? 1 / n : NAN);
 }
 
-Tensor *tensor_var(Tensor *x, double correction)
-{
+Tensor *tensor_var(Tensor *x, double correction) {
     return hc_check("tensor_var", x) ? var_mask(x, EVERY_AXIS(x), correction, false) : NULL;
 }
 
-Tensor *tensor_var_axes(Tensor *x, const int *axes, size_t count, double correction, bool keepdim)
-{
+Tensor *tensor_var_axes(Tensor *x, const int *axes, size_t count, double correction, bool keepdim) {
     uint32_t mask;
     if (!hc_check("tensor_var", x) || !hc_axes_mask("tensor_var", x, axes, count, &mask))
         return NULL;
@@ -307,8 +278,7 @@ static const HcOp op_finite = {.name = "tensor_logsumexp",
                                .kernel = HC_KERNEL(finite_or_zero)};
 
 /* log sum e^(x - m) + m: the shift m is a constant, for the result does not depend on it */
-static Tensor *logsumexp_mask(Tensor *x, uint32_t mask, bool keep)
-{
+static Tensor *logsumexp_mask(Tensor *x, uint32_t mask, bool keep) {
     Tensor *m = hc_emit1(&op_finite, NULL, extreme(&op_max, x, mask, true));
     Tensor *sum = m ? hc_sum_mask(tensor_exp(tensor_sub(x, m)), mask, true, NULL) : NULL;
     Tensor *y = tensor_add(tensor_log(sum), m);
@@ -317,13 +287,11 @@ static Tensor *logsumexp_mask(Tensor *x, uint32_t mask, bool keep)
     return y;
 }
 
-Tensor *tensor_logsumexp(Tensor *x)
-{
+Tensor *tensor_logsumexp(Tensor *x) {
     return hc_check("tensor_logsumexp", x) ? logsumexp_mask(x, EVERY_AXIS(x), false) : NULL;
 }
 
-Tensor *tensor_logsumexp_axes(Tensor *x, const int *axes, size_t count, bool keepdim)
-{
+Tensor *tensor_logsumexp_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
     uint32_t mask;
     if (!hc_check("tensor_logsumexp", x) ||
         !hc_axes_mask("tensor_logsumexp", x, axes, count, &mask))
@@ -331,12 +299,10 @@ Tensor *tensor_logsumexp_axes(Tensor *x, const int *axes, size_t count, bool kee
     return logsumexp_mask(x, mask, keepdim);
 }
 
-Tensor *tensor_norm(Tensor *x)
-{
+Tensor *tensor_norm(Tensor *x) {
     return hc_sqrt0(tensor_sum(tensor_square(x)));
 }
 
-Tensor *tensor_norm_axes(Tensor *x, const int *axes, size_t count, bool keepdim)
-{
+Tensor *tensor_norm_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
     return hc_sqrt0(tensor_sum_axes(tensor_square(x), axes, count, keepdim));
 }

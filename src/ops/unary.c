@@ -15,8 +15,7 @@ enum { X = 1, Y = HC_READS_OUTPUT };
                                  .vjp = id##_vjp,                                                  \
                                  .reads = {read},                                                  \
                                  .kernel = HC_KERNEL(id)};                                         \
-    Tensor *tensor_##id(Tensor *x)                                                                 \
-    {                                                                                              \
+    Tensor *tensor_##id(Tensor *x) {                                                               \
         return hc_emit1(&op_##id, NULL, x);                                                        \
     }
 
@@ -31,8 +30,7 @@ enum { X = 1, Y = HC_READS_OUTPUT };
 
 /* Rules use y or x as `v`. */
 #define RULE(id, v, formula)                                                                       \
-    static void id##_vjp(HcSweep *s, Tensor *node, Tensor *g)                                      \
-    {                                                                                              \
+    static void id##_vjp(HcSweep *s, Tensor *node, Tensor *g) {                                    \
         Tensor *v = RULE_##v(node);                                                                \
         hc_give(s, 0, formula);                                                                    \
     }
@@ -56,16 +54,14 @@ UNARY_OP(rsqrt, Y)
 RULE(rsqrt0, y, tensor_mul(tensor_mul_scalar(g, -0.5), tensor_mul(y, tensor_square(y))))
 INTERNAL_OP(rsqrt0, "tensor_rsqrt", rsqrt0, Y);
 
-Tensor *hc_rsqrt0(Tensor *x)
-{
+Tensor *hc_rsqrt0(Tensor *x) {
     return hc_emit1(&op_rsqrt0, NULL, x);
 }
 
 RULE(sqrt0, x, tensor_mul(tensor_mul_scalar(g, 0.5), hc_rsqrt0(x)))
 INTERNAL_OP(sqrt0, "tensor_sqrt", sqrt, X);
 
-Tensor *hc_sqrt0(Tensor *x)
-{
+Tensor *hc_sqrt0(Tensor *x) {
     return hc_emit1(&op_sqrt0, NULL, x);
 }
 
@@ -88,8 +84,7 @@ RULE(cos, x, tensor_mul(tensor_neg(g), tensor_sin(x)))
 UNARY_OP(cos, X)
 
 /* 1 - y^2 */
-static Tensor *one_minus_square(Tensor *y)
-{
+static Tensor *one_minus_square(Tensor *y) {
     return tensor_add_scalar(tensor_neg(tensor_square(y)), 1);
 }
 
@@ -114,8 +109,7 @@ RULE(abs, x, tensor_mul(g, tensor_sign(x)))
 UNARY_OP(abs, X)
 
 /* sign x: its derivative is 0, so nothing is given */
-static void sign_vjp(HcSweep *s, Tensor *node, Tensor *g)
-{
+static void sign_vjp(HcSweep *s, Tensor *node, Tensor *g) {
     (void)s;
     (void)node;
     (void)g;
@@ -124,8 +118,7 @@ UNARY_OP(sign, 0)
 
 /* ---- gate(g, x): x > 0 ? g : c g. Linear in g; constant pieces in x -------------------------------- */
 
-static void gate_vjp(HcSweep *s, Tensor *node, Tensor *gg)
-{
+static void gate_vjp(HcSweep *s, Tensor *node, Tensor *gg) {
     if (hc_needs(s, 0)) hc_give(s, 0, hc_gate(gg, hc_inputs(node)[1], node->attr.real[0]));
 }
 
@@ -137,8 +130,7 @@ static const HcOp op_gate = {.name = "tensor_relu",
                              .reads = {2, 0},
                              .kernel = HC_KERNEL(gate)};
 
-Tensor *hc_gate(Tensor *g, Tensor *x, double slope)
-{
+Tensor *hc_gate(Tensor *g, Tensor *x, double slope) {
     return hc_emit2(&op_gate, &(HcAttr){.real = {slope}}, g, x);
 }
 
@@ -146,22 +138,19 @@ Tensor *hc_gate(Tensor *g, Tensor *x, double slope)
 RULE(relu, y, hc_gate(g, y, 0))
 UNARY_OP(relu, Y)
 
-static void leaky_vjp(HcSweep *s, Tensor *node, Tensor *g)
-{
+static void leaky_vjp(HcSweep *s, Tensor *node, Tensor *g) {
     hc_give(s, 0, hc_gate(g, hc_inputs(node)[0], node->attr.real[0]));
 }
 
 INTERNAL_OP(leaky, "tensor_leaky_relu", leaky, X);
 
-Tensor *tensor_leaky_relu(Tensor *x, double slope)
-{
+Tensor *tensor_leaky_relu(Tensor *x, double slope) {
     return hc_unary_c(&op_leaky, x, slope);
 }
 
 /* elu: x > 0 ? g : g alpha e^x; the exponential is clamped where it is not used, so that it cannot
  * overflow there */
-static void elu_vjp(HcSweep *s, Tensor *node, Tensor *g)
-{
+static void elu_vjp(HcSweep *s, Tensor *node, Tensor *g) {
     Tensor *x = hc_inputs(node)[0];
     Tensor *below = tensor_exp(tensor_clamp(x, -INFINITY, 0));
     Tensor *slope = tensor_mul_scalar(below, node->attr.real[0]);
@@ -171,8 +160,7 @@ static void elu_vjp(HcSweep *s, Tensor *node, Tensor *g)
 
 INTERNAL_OP(elu, "tensor_elu", elu, X);
 
-Tensor *tensor_elu(Tensor *x, double alpha)
-{
+Tensor *tensor_elu(Tensor *x, double alpha) {
     return hc_unary_c(&op_elu, x, alpha);
 }
 
@@ -185,28 +173,24 @@ static const HcOp op_inside = {.name = "tensor_clamp",
                                .forward = hc_forward_unary,
                                .kernel = HC_KERNEL(inside)};
 
-static void clamp_vjp(HcSweep *s, Tensor *node, Tensor *g)
-{
+static void clamp_vjp(HcSweep *s, Tensor *node, Tensor *g) {
     hc_give(s, 0, tensor_mul(g, hc_emit1(&op_inside, &node->attr, hc_inputs(node)[0])));
 }
 
 INTERNAL_OP(clamp, "tensor_clamp", clamp, X);
 
-Tensor *tensor_clamp(Tensor *x, double low, double high)
-{
+Tensor *tensor_clamp(Tensor *x, double low, double high) {
     return hc_emit1(&op_clamp, &(HcAttr){.real = {low, high}}, x);
 }
 
 /* ---- composites --------------------------------------------------------------------------------------- */
 
 /* x Phi(x) = x (1 + erf(x / sqrt 2)) / 2; Hendrycks and Gimpel 2016 */
-Tensor *tensor_gelu(Tensor *x)
-{
+Tensor *tensor_gelu(Tensor *x) {
     Tensor *phi = tensor_add_scalar(tensor_erf(tensor_mul_scalar(x, 0.70710678118654752)), 1);
     return tensor_mul(tensor_mul_scalar(x, 0.5), phi);
 }
 
-Tensor *tensor_silu(Tensor *x)
-{
+Tensor *tensor_silu(Tensor *x) {
     return tensor_mul(x, tensor_sigmoid(x));
 }

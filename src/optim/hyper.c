@@ -4,43 +4,37 @@
 #include "ops/ops.h"
 #include "optim/optim.h"
 
-Hyper hyper_const(double value)
-{
+Hyper hyper_const(double value) {
     return (Hyper){value, NULL};
 }
 
-static Hyper from_tensor(Tensor *tensor)
-{
+static Hyper from_tensor(Tensor *tensor) {
     /* After an error there is no tensor; NaN keeps a failed number from passing for a sound one. */
     return (Hyper){NAN, tensor};
 }
 
-Hyper hyper_add(Hyper a, Hyper b)
-{
+Hyper hyper_add(Hyper a, Hyper b) {
     if (a.tensor && b.tensor) return from_tensor(tensor_add(a.tensor, b.tensor));
     if (a.tensor) return from_tensor(tensor_add_scalar(a.tensor, b.value));
     if (b.tensor) return from_tensor(tensor_add_scalar(b.tensor, a.value));
     return hyper_const(a.value + b.value);
 }
 
-Hyper hyper_sub(Hyper a, Hyper b)
-{
+Hyper hyper_sub(Hyper a, Hyper b) {
     if (a.tensor && b.tensor) return from_tensor(tensor_sub(a.tensor, b.tensor));
     if (a.tensor) return from_tensor(tensor_sub_scalar(a.tensor, b.value));
     if (b.tensor) return from_tensor(tensor_add_scalar(tensor_neg(b.tensor), a.value));
     return hyper_const(a.value - b.value);
 }
 
-Hyper hyper_mul(Hyper a, Hyper b)
-{
+Hyper hyper_mul(Hyper a, Hyper b) {
     if (a.tensor && b.tensor) return from_tensor(tensor_mul(a.tensor, b.tensor));
     if (a.tensor) return from_tensor(tensor_mul_scalar(a.tensor, b.value));
     if (b.tensor) return from_tensor(tensor_mul_scalar(b.tensor, a.value));
     return hyper_const(a.value * b.value);
 }
 
-Hyper hyper_div(Hyper a, Hyper b)
-{
+Hyper hyper_div(Hyper a, Hyper b) {
     if (a.tensor && b.tensor) return from_tensor(tensor_div(a.tensor, b.tensor));
     if (a.tensor) return from_tensor(tensor_div_scalar(a.tensor, b.value));
     if (b.tensor) {
@@ -50,41 +44,34 @@ Hyper hyper_div(Hyper a, Hyper b)
     return hyper_const(a.value / b.value);
 }
 
-Hyper hyper_sqrt(Hyper a)
-{
+Hyper hyper_sqrt(Hyper a) {
     return a.tensor ? from_tensor(tensor_sqrt(a.tensor)) : hyper_const(sqrt(a.value));
 }
 
-Hyper hyper_pow(Hyper a, double exponent)
-{
+Hyper hyper_pow(Hyper a, double exponent) {
     return a.tensor ? from_tensor(tensor_pow_scalar(a.tensor, exponent))
                     : hyper_const(pow(a.value, exponent));
 }
 
-bool hyper_is_zero(Hyper a)
-{
+bool hyper_is_zero(Hyper a) {
     return !a.tensor && a.value == 0;
 }
 
-Tensor *hyper_scale(Hyper a, Tensor *x)
-{
+Tensor *hyper_scale(Hyper a, Tensor *x) {
     return a.tensor ? tensor_mul(a.tensor, x) : tensor_mul_scalar(x, a.value);
 }
 
-Tensor *hyper_shift(Hyper a, Tensor *x)
-{
+Tensor *hyper_shift(Hyper a, Tensor *x) {
     return a.tensor ? tensor_add(x, a.tensor) : tensor_add_scalar(x, a.value);
 }
 
-Tensor *hyper_axpy(Hyper a, Tensor *x, Tensor *y)
-{
+Tensor *hyper_axpy(Hyper a, Tensor *x, Tensor *y) {
     if (a.tensor) return tensor_add(y, tensor_mul(a.tensor, x));
     if (!hc_check_all("hyper_axpy", (Tensor *[]){x, y}, 2)) return NULL;
     if (x->form->plain != y->form->plain) return tensor_add(y, tensor_mul_scalar(x, a.value));
     return hc_axpy(a.value, x, y);
 }
 
-Tensor *hc_root0(Tensor *x)
-{
+Tensor *hc_root0(Tensor *x) {
     return hc_sqrt0(x);
 }

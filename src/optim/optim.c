@@ -8,8 +8,7 @@
 static bool fail(Optim *optim, HcStatus status, const char *format, ...) HC_PRINTF(3, 4);
 
 /* Keeps an error on the optimizer and in the thread. */
-static bool fail(Optim *optim, HcStatus status, const char *format, ...)
-{
+static bool fail(Optim *optim, HcStatus status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     va_list again;
@@ -24,8 +23,7 @@ static bool fail(Optim *optim, HcStatus status, const char *format, ...)
 
 /* ---- life ------------------------------------------------------------------------------------------- */
 
-Optim *optim_create(const OptimClass *cls, ParamList params, void *user)
-{
+Optim *optim_create(const OptimClass *cls, ParamList params, void *user) {
     bool sound = cls && cls->update && cls->name && cls->hyper_count <= HC_MAX_HYPERS &&
                  cls->state_count <= HC_MAX_STATES && (cls->hypers || !cls->hyper_count) &&
                  (cls->states || !cls->state_count);
@@ -47,30 +45,30 @@ Optim *optim_create(const OptimClass *cls, ParamList params, void *user)
         optim_destroy(optim);
         return NULL;
     }
-    for (size_t i = 0; i < cls->hyper_count; i++) optim->groups[0].hyper[i] = cls->hypers[i].value;
+    for (size_t i = 0; i < cls->hyper_count; i++)
+        optim->groups[0].hyper[i] = cls->hypers[i].value;
     return optim;
 }
 
-static void free_group(HcGroup *group)
-{
+static void free_group(HcGroup *group) {
     for (size_t i = 0; group->moments && i < group->params.count; i++)
-        for (size_t s = 0; s < HC_MAX_STATES; s++) hc_free(group->moments[i].state[s]);
+        for (size_t s = 0; s < HC_MAX_STATES; s++)
+            hc_free(group->moments[i].state[s]);
     hc_free(group->moments);
     hc_params_free(&group->params);
 }
 
-void optim_destroy(Optim *optim)
-{
+void optim_destroy(Optim *optim) {
     if (!optim) return;
-    for (size_t i = 0; i < optim->group_count; i++) free_group(&optim->groups[i]);
+    for (size_t i = 0; i < optim->group_count; i++)
+        free_group(&optim->groups[i]);
     hc_free(optim->groups);
     tape_destroy(optim->work);
     hc_free(optim);
 }
 
 /* The Param's group and place; false when it is in none. */
-static bool find(const Optim *optim, const Param *param, size_t *group, size_t *place)
-{
+static bool find(const Optim *optim, const Param *param, size_t *group, size_t *place) {
     for (*group = 0; *group < optim->group_count; ++*group) {
         const ParamList *list = &optim->groups[*group].params;
         for (*place = 0; *place < list->count; ++*place)
@@ -79,8 +77,7 @@ static bool find(const Optim *optim, const Param *param, size_t *group, size_t *
     return false;
 }
 
-size_t optim_add_group(Optim *optim, ParamList params)
-{
+size_t optim_add_group(Optim *optim, ParamList params) {
     const char *who = "optim_add_group";
     if (!optim) {
         if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the optimizer is NULL", who);
@@ -93,11 +90,13 @@ size_t optim_add_group(Optim *optim, ParamList params)
         size_t g, place;
         const Param *param = group.params.items[i];
         bool twice = find(optim, param, &g, &place);
-        for (size_t j = 0; j < i; j++) twice = twice || group.params.items[j] == param;
+        for (size_t j = 0; j < i; j++)
+            twice = twice || group.params.items[j] == param;
         if (twice)
             done = fail(optim, HC_ERR_ARG, "%s: '%s' is listed twice", who, param->cell.name);
         else if (param->dtype != optim->dtype)
-            done = fail(optim, HC_ERR_DTYPE, "%s: '%s' is of the other type", who, param->cell.name);
+            done =
+                fail(optim, HC_ERR_DTYPE, "%s: '%s' is of the other type", who, param->cell.name);
     }
     if (done) {
         group.moments = hc_alloc_zero(params.count, sizeof *group.moments);
@@ -114,13 +113,11 @@ size_t optim_add_group(Optim *optim, ParamList params)
     return optim->group_count++;
 }
 
-size_t optim_group_count(const Optim *optim)
-{
+size_t optim_group_count(const Optim *optim) {
     return optim ? optim->group_count : 0;
 }
 
-ParamList optim_group_params(const Optim *optim, size_t group)
-{
+ParamList optim_group_params(const Optim *optim, size_t group) {
     if (optim && group < optim->group_count) return optim->groups[group].params;
     hc_fail_thread(optim ? HC_ERR_RANGE : HC_ERR_ARG, "optim_group_params: there is no such group");
     return (ParamList){NULL, 0};
@@ -128,16 +125,14 @@ ParamList optim_group_params(const Optim *optim, size_t group)
 
 /* ---- settings ------------------------------------------------------------------------------------------ */
 
-bool hc_hyper_index(const OptimClass *cls, const char *who, const char *name, size_t *index)
-{
+bool hc_hyper_index(const OptimClass *cls, const char *who, const char *name, size_t *index) {
     for (*index = 0; name && *index < cls->hyper_count; ++*index)
         if (strcmp(cls->hypers[*index].name, name) == 0) return true;
     return hc_fail_thread(name ? HC_ERR_NAME : HC_ERR_ARG, "%s: %s has no hyperparameter '%s'", who,
                           cls->name, name ? name : "(NULL)");
 }
 
-bool optim_set(Optim *optim, const char *name, size_t group, double value)
-{
+bool optim_set(Optim *optim, const char *name, size_t group, double value) {
     const char *who = "optim_set";
     size_t index;
     if (!optim) return hc_fail_thread(HC_ERR_ARG, "%s: the optimizer is NULL", who);
@@ -153,8 +148,7 @@ bool optim_set(Optim *optim, const char *name, size_t group, double value)
     return true;
 }
 
-double optim_get(const Optim *optim, const char *name, size_t group)
-{
+double optim_get(const Optim *optim, const char *name, size_t group) {
     const char *who = "optim_get";
     size_t index;
     if (!optim || group >= optim->group_count) {
@@ -165,19 +159,16 @@ double optim_get(const Optim *optim, const char *name, size_t group)
     return hc_hyper_index(optim->cls, who, name, &index) ? optim->groups[group].hyper[index] : NAN;
 }
 
-const char *optim_error(const Optim *optim)
-{
+const char *optim_error(const Optim *optim) {
     return optim && optim->failed ? optim->message : NULL;
 }
 
-size_t optim_param_steps(const Optim *optim, const Param *param)
-{
+size_t optim_param_steps(const Optim *optim, const Param *param) {
     size_t g, place;
     return optim && find(optim, param, &g, &place) ? optim->groups[g].moments[place].steps : 0;
 }
 
-const void *optim_param_state(const Optim *optim, const Param *param, const char *name)
-{
+const void *optim_param_state(const Optim *optim, const Param *param, const char *name) {
     size_t g, place;
     if (!optim || !param || !name) return NULL;
     for (size_t s = 0; s < optim->cls->state_count; s++)
@@ -189,15 +180,13 @@ const void *optim_param_state(const Optim *optim, const Param *param, const char
 
 /* ---- gradients ------------------------------------------------------------------------------------------ */
 
-void optim_zero_grad(Optim *optim)
-{
+void optim_zero_grad(Optim *optim) {
     for (size_t g = 0; optim && g < optim->group_count; g++)
         for (size_t i = 0; i < optim->groups[g].params.count; i++)
             param_zero_grad(optim->groups[g].params.items[i]);
 }
 
-double optim_clip_grad_norm(Optim *optim, double max_norm)
-{
+double optim_clip_grad_norm(Optim *optim, double max_norm) {
     if (!optim || !(max_norm >= 0)) {
         hc_fail_thread(HC_ERR_ARG, "optim_clip_grad_norm: %s",
                        optim ? "max_norm must be 0 or more" : "the optimizer is NULL");
@@ -220,14 +209,12 @@ double optim_clip_grad_norm(Optim *optim, double max_norm)
 
 /* ---- the step --------------------------------------------------------------------------------------------- */
 
-static bool has_update(const Param *param)
-{
+static bool has_update(const Param *param) {
     return param->has_grad && !param->frozen;
 }
 
 /* Runs the rule on borrowed memory; the results are on the work tape. */
-static bool run_rule(const Optim *optim, const HcGroup *group, size_t i, OptimUpdate *u)
-{
+static bool run_rule(const Optim *optim, const HcGroup *group, size_t i, OptimUpdate *u) {
     Param *p = group->params.items[i];
     const HcMoments *moments = &group->moments[i];
     *u = (OptimUpdate){.param = tensor_borrow(optim->work, p->shape, p->data),
@@ -236,7 +223,8 @@ static bool run_rule(const Optim *optim, const HcGroup *group, size_t i, OptimUp
     for (size_t s = 0; s < optim->cls->state_count; s++)
         if (moments->state[s])
             u->state[s] = tensor_borrow(optim->work, p->shape, moments->state[s]);
-    for (size_t h = 0; h < optim->cls->hyper_count; h++) u->hyper[h] = hyper_const(group->hyper[h]);
+    for (size_t h = 0; h < optim->cls->hyper_count; h++)
+        u->hyper[h] = hyper_const(group->hyper[h]);
     return optim->cls->update(u, optim->user) && u->param && tape_status(optim->work) == HC_OK &&
            shape_equal(tensor_shape(u->param), p->shape);
 }
@@ -249,8 +237,7 @@ typedef struct Pending {
     void *fresh[HC_MAX_STATES]; /* memory for states that had none */
 } Pending;
 
-static bool prepare(Optim *optim, Pending *pending, size_t count)
-{
+static bool prepare(Optim *optim, Pending *pending, size_t count) {
     size_t at = 0;
     for (size_t g = 0; g < optim->group_count; g++) {
         HcGroup *group = &optim->groups[g];
@@ -265,7 +252,8 @@ static bool prepare(Optim *optim, Pending *pending, size_t count)
                 return fail(optim, HC_ERR_DTYPE, "optim_step: '%s' was converted to the other type",
                             p->cell.name);
             if (!run_rule(optim, group, i, &u))
-                return fail(optim, tape_status(optim->work) ? tape_status(optim->work) : HC_ERR_STATE,
+                return fail(optim,
+                            tape_status(optim->work) ? tape_status(optim->work) : HC_ERR_STATE,
                             "optim_step: '%s': %s", p->cell.name,
                             tape_error(optim->work) ? tape_error(optim->work) : "the rule failed");
             next->value = u.param;
@@ -273,15 +261,15 @@ static bool prepare(Optim *optim, Pending *pending, size_t count)
                 next->state[s] = u.state[s];
                 if (u.state[s] && !next->moments->state[s] &&
                     !(next->fresh[s] = hc_alloc(p->count, p->item)))
-                    return fail(optim, HC_ERR_NOMEM, "optim_step: '%s': out of memory", p->cell.name);
+                    return fail(optim, HC_ERR_NOMEM, "optim_step: '%s': out of memory",
+                                p->cell.name);
             }
         }
     }
     return true;
 }
 
-static void write_back(const Optim *optim, Pending *pending)
-{
+static void write_back(const Optim *optim, Pending *pending) {
     for (size_t s = 0; s < optim->cls->state_count; s++) {
         if (!pending->state[s]) continue;
         if (pending->fresh[s]) pending->moments->state[s] = pending->fresh[s];
@@ -293,8 +281,7 @@ static void write_back(const Optim *optim, Pending *pending)
     hc_param_written(pending->param);
 }
 
-bool optim_step(Optim *optim)
-{
+bool optim_step(Optim *optim) {
     if (!optim) {
         return higherc_status() != HC_OK
                    ? false
@@ -305,8 +292,9 @@ bool optim_step(Optim *optim)
         for (size_t i = 0; i < optim->groups[g].params.count; i++)
             count += has_update(optim->groups[g].params.items[i]);
     if (count == 0)
-        return fail(optim, HC_ERR_GRAD, "optim_step: every gradient is absent (nothing was backed up, or "
-                                        "all Params are frozen)");
+        return fail(optim, HC_ERR_GRAD,
+                    "optim_step: every gradient is absent (nothing was backed up, or "
+                    "all Params are frozen)");
     tape_clear_error(optim->work);
     tape_reset(optim->work);
     bool was = tape_set_recording(optim->work, false);
@@ -315,9 +303,11 @@ bool optim_step(Optim *optim)
     if (done) {
         memset(pending, 0, count * sizeof *pending);
         done = prepare(optim, pending, count);
-        for (size_t i = 0; i < count && done; i++) write_back(optim, &pending[i]);
+        for (size_t i = 0; i < count && done; i++)
+            write_back(optim, &pending[i]);
         for (size_t i = 0; i < count; i++)
-            for (size_t s = 0; s < HC_MAX_STATES; s++) hc_free(pending[i].fresh[s]);
+            for (size_t s = 0; s < HC_MAX_STATES; s++)
+                hc_free(pending[i].fresh[s]);
         hc_scratch_free(&optim->work->scratch, pending, count * sizeof *pending);
     } else {
         fail(optim, HC_ERR_NOMEM, "optim_step: out of memory");

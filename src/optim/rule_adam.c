@@ -22,20 +22,17 @@ static const OptimHyper hypers[HYPERS] = {
 static const char *const states[] = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
 
 /* decay old + (1 - decay) x; old is 0 before the first update */
-static Tensor *average(Hyper decay, Tensor *old, Tensor *x)
-{
+static Tensor *average(Hyper decay, Tensor *old, Tensor *x) {
     Hyper rest = hyper_sub(hyper_const(1), decay);
     return old ? hyper_axpy(rest, x, hyper_scale(decay, old)) : hyper_scale(rest, x);
 }
 
 /* 1 - beta^t */
-static Hyper correction(Hyper beta, size_t step)
-{
+static Hyper correction(Hyper beta, size_t step) {
     return hyper_sub(hyper_const(1), hyper_pow(beta, (double)step));
 }
 
-static bool update(OptimUpdate *u, void *user)
-{
+static bool update(OptimUpdate *u, void *user) {
     (void)user;
     Tensor *g = u->grad;
     if (u->hyper[MAXIMIZE].value != 0) g = tensor_neg(g);
@@ -62,16 +59,15 @@ static const OptimClass adam = {.name = "adam",
                                 .state_count = 3,
                                 .update = update};
 
-AdamOptions adam_options(double lr)
-{
+AdamOptions adam_options(double lr) {
     return (AdamOptions){.lr = lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
 }
 
-Optim *optim_adam(ParamList params, AdamOptions options)
-{
+Optim *optim_adam(ParamList params, AdamOptions options) {
     Optim *optim = optim_create(&adam, params, NULL);
-    const double values[HYPERS] = {options.lr,           options.beta1,   options.beta2,   options.eps,
-                                   options.weight_decay, options.amsgrad, options.maximize};
+    const double values[HYPERS] = {options.lr,      options.beta1,        options.beta2,
+                                   options.eps,     options.weight_decay, options.amsgrad,
+                                   options.maximize};
     for (size_t i = 0; optim && i < HYPERS; i++)
         if (!optim_set(optim, hypers[i].name, HC_ALL_GROUPS, values[i])) {
             optim_destroy(optim);

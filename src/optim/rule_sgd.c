@@ -17,8 +17,7 @@ static const OptimHyper hypers[HYPERS] = {
 
 static const char *const states[] = {"momentum_buffer"};
 
-static bool update(OptimUpdate *u, void *user)
-{
+static bool update(OptimUpdate *u, void *user) {
     (void)user;
     Hyper momentum = u->hyper[MOMENTUM];
     Tensor *g = u->grad;
@@ -43,13 +42,11 @@ static const OptimClass sgd = {.name = "sgd",
                                .state_count = 1,
                                .update = update};
 
-SgdOptions sgd_options(double lr)
-{
+SgdOptions sgd_options(double lr) {
     return (SgdOptions){.lr = lr};
 }
 
-Optim *optim_sgd(ParamList params, SgdOptions options)
-{
+Optim *optim_sgd(ParamList params, SgdOptions options) {
     if (options.nesterov && !(options.momentum > 0 && options.dampening == 0)) {
         hc_fail_thread(HC_ERR_RANGE, "optim_sgd: nesterov needs momentum > 0 and dampening 0");
         return NULL;

@@ -4,8 +4,7 @@
 #include "tape/tape.h"
 
 /* A byte for each node up to `last`: below the output or not. NULL after hc_fail. */
-static unsigned char *find_below(Tape *tape, size_t last)
-{
+static unsigned char *find_below(Tape *tape, size_t last) {
     unsigned char *below = hc_alloc_zero(last + 1, 1);
     if (!below) {
         hc_fail_nomem(tape, "tape_write_dot");
@@ -22,8 +21,7 @@ static unsigned char *find_below(Tape *tape, size_t last)
 }
 
 /* A name inside a quoted string. */
-static bool put_name(FILE *file, const char *name)
-{
+static bool put_name(FILE *file, const char *name) {
     for (; *name; name++) {
         if ((*name == '"' || *name == '\\') && fputc('\\', file) == EOF) return false;
         if (fputc(*name, file) == EOF) return false;
@@ -31,15 +29,14 @@ static bool put_name(FILE *file, const char *name)
     return true;
 }
 
-static bool put_node(FILE *file, const Tensor *x)
-{
+static bool put_node(FILE *file, const Tensor *x) {
     char shape[HC_SHAPE_TEXT];
     bool param = x->flags & HC_NODE_PARAM;
-    bool done = fprintf(file, "  n%u [label=\"", x->index) > 0 &&
-                put_name(file, param ? ((const HcCell *)x->origin)->name : x->op->name) &&
-                fprintf(file, "\\n%s\"%s%s];\n", hc_shape_text(hc_form_shape(x->form), shape),
-                        param ? ", shape=box" : "",
-                        x->flags & HC_NODE_NEEDS ? "" : ", style=dashed") > 0;
+    bool done =
+        fprintf(file, "  n%u [label=\"", x->index) > 0 &&
+        put_name(file, param ? ((const HcCell *)x->origin)->name : x->op->name) &&
+        fprintf(file, "\\n%s\"%s%s];\n", hc_shape_text(hc_form_shape(x->form), shape),
+                param ? ", shape=box" : "", x->flags & HC_NODE_NEEDS ? "" : ", style=dashed") > 0;
     for (uint32_t j = 0; done && j < x->nin; j++) {
         const Tensor *in = hc_inputs(x)[j];
         if (!(in->flags & HC_NODE_SCRATCH))
@@ -48,8 +45,7 @@ static bool put_node(FILE *file, const Tensor *x)
     return done;
 }
 
-bool tape_write_dot(Tape *tape, Tensor *output, const char *path)
-{
+bool tape_write_dot(Tape *tape, Tensor *output, const char *path) {
     const char *who = "tape_write_dot";
     if (!tape || !path)
         return hc_fail(tape, HC_ERR_ARG, "%s: the %s is NULL", who, tape ? "path" : "tape");
@@ -62,7 +58,8 @@ bool tape_write_dot(Tape *tape, Tensor *output, const char *path)
     FILE *file = fopen(path, "w");
     bool done = file && fputs("digraph tape {\n", file) != EOF;
     for (size_t i = 0; done && i < end; i++)
-        if ((!below || below[i]) && hc_alive(hc_node(tape, i))) done = put_node(file, hc_node(tape, i));
+        if ((!below || below[i]) && hc_alive(hc_node(tape, i)))
+            done = put_node(file, hc_node(tape, i));
     done = done && fputs("}\n", file) != EOF;
     if (file && fclose(file) != 0) done = false;
     hc_free(below);

@@ -6,50 +6,43 @@
 
 #define MANY_FORMS 4096
 
-Shape shape_of(const size_t *dim, int ndim)
-{
+Shape shape_of(const size_t *dim, int ndim) {
     Shape shape = {.ndim = -1};
     if (ndim < 0 || ndim > HC_MAX_DIMS || (ndim > 0 && !dim)) return shape;
     shape.ndim = ndim;
-    for (int i = 0; i < ndim; i++) shape.dim[i] = dim[i];
+    for (int i = 0; i < ndim; i++)
+        shape.dim[i] = dim[i];
     return shape;
 }
 
-Shape shape_scalar(void)
-{
+Shape shape_scalar(void) {
     return shape_of(NULL, 0);
 }
 
-Shape shape1(size_t d0)
-{
+Shape shape1(size_t d0) {
     return shape_of(&d0, 1);
 }
 
-Shape shape2(size_t d0, size_t d1)
-{
+Shape shape2(size_t d0, size_t d1) {
     return shape_of((size_t[]){d0, d1}, 2);
 }
 
-Shape shape3(size_t d0, size_t d1, size_t d2)
-{
+Shape shape3(size_t d0, size_t d1, size_t d2) {
     return shape_of((size_t[]){d0, d1, d2}, 3);
 }
 
-Shape shape4(size_t d0, size_t d1, size_t d2, size_t d3)
-{
+Shape shape4(size_t d0, size_t d1, size_t d2, size_t d3) {
     return shape_of((size_t[]){d0, d1, d2, d3}, 4);
 }
 
-bool shape_equal(Shape a, Shape b)
-{
+bool shape_equal(Shape a, Shape b) {
     if (a.ndim != b.ndim) return false;
     for (int i = 0; i < a.ndim && i < HC_MAX_DIMS; i++)
         if (a.dim[i] != b.dim[i]) return false;
     return true;
 }
 
-bool hc_shape_valid(Shape shape, size_t item, size_t *count)
-{
+bool hc_shape_valid(Shape shape, size_t item, size_t *count) {
     if (shape.ndim < 0 || shape.ndim > HC_MAX_DIMS) return false;
     /* Sizes of 0 do not excuse others that overflow, so that strides never do. */
     size_t product = item, zero = 1;
@@ -63,43 +56,37 @@ bool hc_shape_valid(Shape shape, size_t item, size_t *count)
     return true;
 }
 
-size_t shape_count(Shape shape)
-{
+size_t shape_count(Shape shape) {
     size_t count;
     return hc_shape_valid(shape, 1, &count) ? count : SIZE_MAX;
 }
 
-const char *hc_shape_text(Shape shape, char text[HC_SHAPE_TEXT])
-{
+const char *hc_shape_text(Shape shape, char text[HC_SHAPE_TEXT]) {
     if (shape.ndim < 0 || shape.ndim > HC_MAX_DIMS) return strcpy(text, "(no shape)");
     size_t used = (size_t)snprintf(text, HC_SHAPE_TEXT, "(");
     for (int i = 0; i < shape.ndim; i++)
-        used += (size_t)snprintf(text + used, HC_SHAPE_TEXT - used, i ? ", %zu" : "%zu",
-                                 shape.dim[i]);
+        used +=
+            (size_t)snprintf(text + used, HC_SHAPE_TEXT - used, i ? ", %zu" : "%zu", shape.dim[i]);
     snprintf(text + used, HC_SHAPE_TEXT - used, ")");
     return text;
 }
 
-Shape hc_form_shape(const HcForm *form)
-{
+Shape hc_form_shape(const HcForm *form) {
     return shape_of(form->dim, form->ndim);
 }
 
-void hc_forms_init(HcForms *forms, HcBudget *budget)
-{
+void hc_forms_init(HcForms *forms, HcBudget *budget) {
     *forms = (HcForms){.count = 0};
     hc_arena_init(&forms->arena, budget, 4096);
 }
 
-void hc_forms_destroy(HcForms *forms)
-{
+void hc_forms_destroy(HcForms *forms) {
     hc_budget_free(forms->arena.budget, forms->buckets,
                    forms->bucket_count * sizeof *forms->buckets);
     hc_arena_destroy(&forms->arena);
 }
 
-void hc_forms_trim(HcForms *forms)
-{
+void hc_forms_trim(HcForms *forms) {
     if (forms->count < MANY_FORMS) return;
     hc_arena_rewind(&forms->arena, (HcPosition){0, 0});
     memset(forms->buckets, 0, forms->bucket_count * sizeof *forms->buckets);
@@ -107,8 +94,7 @@ void hc_forms_trim(HcForms *forms)
 }
 
 /* Doubles the buckets; staying as it was when there is no memory only costs time. */
-static bool grow_buckets(HcForms *forms)
-{
+static bool grow_buckets(HcForms *forms) {
     size_t count = forms->bucket_count ? forms->bucket_count * 2 : 64;
     HcForm **buckets = hc_budget_alloc(forms->arena.budget, count * sizeof *buckets);
     if (!buckets) return forms->bucket_count > 0;
@@ -126,21 +112,18 @@ static bool grow_buckets(HcForms *forms)
     return true;
 }
 
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
+static uint64_t mix(uint64_t hash, uint64_t value) {
     hash = (hash ^ value) * 0x9E3779B97F4A7C15u;
     return hash ^ hash >> 29;
 }
 
-static bool equal(const size_t *a, const size_t *b, int count)
-{
+static bool equal(const size_t *a, const size_t *b, int count) {
     for (int i = 0; i < count; i++)
         if (a[i] != b[i]) return false;
     return true;
 }
 
-static const HcForm *add_form(HcForms *forms, const HcForm *made)
-{
+static const HcForm *add_form(HcForms *forms, const HcForm *made) {
     if (forms->count >= forms->bucket_count && !grow_buckets(forms)) return NULL;
     HcForm *form = hc_arena_alloc(&forms->arena, sizeof *form);
     if (!form) return NULL;
@@ -153,10 +136,10 @@ static const HcForm *add_form(HcForms *forms, const HcForm *made)
     return form;
 }
 
-static const HcForm *dense_form(HcForms *forms, int ndim, const size_t *dim)
-{
+static const HcForm *dense_form(HcForms *forms, int ndim, const size_t *dim) {
     uint64_t hash = (uint64_t)ndim;
-    for (int i = 0; i < ndim; i++) hash = mix(hash, dim[i]);
+    for (int i = 0; i < ndim; i++)
+        hash = mix(hash, dim[i]);
     if (forms->bucket_count)
         for (HcForm *f = forms->buckets[hash & (forms->bucket_count - 1)]; f; f = f->next)
             if (f->hash == hash && f->plain == f && f->ndim == ndim && equal(f->dim, dim, ndim))
@@ -172,8 +155,7 @@ static const HcForm *dense_form(HcForms *forms, int ndim, const size_t *dim)
     return add_form(forms, &made);
 }
 
-const HcForm *hc_form(HcForms *forms, int ndim, const size_t *dim, const size_t *stride)
-{
+const HcForm *hc_form(HcForms *forms, int ndim, const size_t *dim, const size_t *stride) {
     const HcForm *plain = dense_form(forms, ndim, dim);
     if (!plain || !stride || plain->count == 0) return plain;
     HcForm made = *plain;

@@ -34,7 +34,9 @@ void hc_forms_trim(HcForms *forms);
  * overflow (hc_shape_bytes). Strides of axes of size 1 do not matter and are made the dense ones. */
 const HcForm *hc_form(HcForms *forms, int ndim, const size_t *dim, const size_t *stride);
 
-static inline bool hc_is_dense(const HcForm *form) { return form->plain == form; }
+static inline bool hc_is_dense(const HcForm *form) {
+    return form->plain == form;
+}
 
 Shape hc_form_shape(const HcForm *form);
 /* "(10, 40)" into text; returns text. */

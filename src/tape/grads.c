@@ -13,8 +13,7 @@ struct Grads {
     bool *present;
 };
 
-Grads *grads_create(ParamList params)
-{
+Grads *grads_create(ParamList params) {
     ParamList copy = hc_params_copy(params, "grads_create");
     if (!copy.items) return NULL;
     Grads *grads = hc_alloc_zero(1, sizeof *grads);
@@ -37,8 +36,7 @@ Grads *grads_create(ParamList params)
     return NULL;
 }
 
-void grads_destroy(Grads *grads)
-{
+void grads_destroy(Grads *grads) {
     if (!grads) return;
     hc_params_free(&grads->params);
     hc_free(grads->flat);
@@ -47,18 +45,15 @@ void grads_destroy(Grads *grads)
     hc_free(grads);
 }
 
-void grads_zero(Grads *grads)
-{
+void grads_zero(Grads *grads) {
     if (grads && grads->params.count) memset(grads->present, 0, grads->params.count);
 }
 
-static void *place_of(const Grads *grads, size_t i)
-{
+static void *place_of(const Grads *grads, size_t i) {
     return grads->flat + grads->offset[i] * grads->k->size;
 }
 
-bool grads_add_to_params(const Grads *grads)
-{
+bool grads_add_to_params(const Grads *grads) {
     if (!grads) return hc_fail_thread(HC_ERR_ARG, "grads_add_to_params: grads is NULL");
     for (size_t i = 0; i < grads->params.count; i++)
         if (grads->present[i] && !hc_param_grad_room(grads->params.items[i])) return false;
@@ -67,8 +62,7 @@ bool grads_add_to_params(const Grads *grads)
     return true;
 }
 
-const void *grads_get(const Grads *grads, size_t index)
-{
+const void *grads_get(const Grads *grads, size_t index) {
     if (!grads || index >= grads->params.count) {
         hc_fail_thread(grads ? HC_ERR_RANGE : HC_ERR_ARG, "grads_get: no entry of that index");
         return NULL;
@@ -76,8 +70,7 @@ const void *grads_get(const Grads *grads, size_t index)
     return grads->present[index] ? place_of(grads, index) : NULL;
 }
 
-void *grads_flat(Grads *grads, size_t *count)
-{
+void *grads_flat(Grads *grads, size_t *count) {
     if (!grads) {
         hc_fail_thread(HC_ERR_ARG, "grads_flat: grads is NULL");
         return NULL;
@@ -91,8 +84,7 @@ void *grads_flat(Grads *grads, size_t *count)
     return grads->flat;
 }
 
-double grads_clip_norm(Grads *grads, double max_norm)
-{
+double grads_clip_norm(Grads *grads, double max_norm) {
     if (!grads || !(max_norm >= 0)) {
         hc_fail_thread(HC_ERR_ARG, "grads_clip_norm: %s",
                        grads ? "max_norm must be 0 or more" : "grads is NULL");
@@ -110,8 +102,7 @@ double grads_clip_norm(Grads *grads, double max_norm)
     return norm;
 }
 
-bool hc_grads_index(const Grads *grads, const Param *param, size_t *index)
-{
+bool hc_grads_index(const Grads *grads, const Param *param, size_t *index) {
     for (size_t i = 0; i < grads->params.count; i++)
         if (grads->params.items[i] == param) {
             *index = i;
@@ -120,8 +111,7 @@ bool hc_grads_index(const Grads *grads, const Param *param, size_t *index)
     return false;
 }
 
-void hc_grads_add(Grads *grads, size_t index, const void *values)
-{
+void hc_grads_add(Grads *grads, size_t index, const void *values) {
     size_t count = grads->params.items[index]->count;
     if (grads->present[index])
         grads->k->add(place_of(grads, index), place_of(grads, index), 1, values, 1, count, NULL);

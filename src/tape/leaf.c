@@ -5,16 +5,14 @@
 
 #include "tape/param.h"
 
-static size_t slot_of(const HcParamLeaf *leaves, size_t capacity, const Param *param)
-{
+static size_t slot_of(const HcParamLeaf *leaves, size_t capacity, const Param *param) {
     size_t i = (size_t)((uintptr_t)param >> 6) * (size_t)0x9E3779B97F4A7C15u >> 7;
     for (i &= capacity - 1; leaves[i].param && leaves[i].param != param;)
         i = (i + 1) & (capacity - 1);
     return i;
 }
 
-static bool grow(Tape *tape)
-{
+static bool grow(Tape *tape) {
     size_t capacity = tape->leaf_capacity ? tape->leaf_capacity * 2 : 32;
     HcParamLeaf *leaves = hc_budget_alloc(&tape->budget, capacity * sizeof *leaves);
     if (!leaves) return hc_fail_nomem(tape, "param_tensor");
@@ -28,15 +26,13 @@ static bool grow(Tape *tape)
     return true;
 }
 
-static bool fresh(const HcParamLeaf *entry)
-{
+static bool fresh(const HcParamLeaf *entry) {
     return entry->leaf && hc_alive(entry->leaf) && entry->leaf->serial == entry->serial &&
            entry->leaf->attr.version == entry->param->cell.version &&
            tensor_requires_grad(entry->leaf) == !entry->param->frozen;
 }
 
-Tensor *param_tensor(Tape *tape, Param *param)
-{
+Tensor *param_tensor(Tape *tape, Param *param) {
     if (!tape || !param) {
         if (tape ? tape->status == HC_OK && higherc_status() == HC_OK : higherc_status() == HC_OK)
             hc_fail(tape, HC_ERR_ARG, "param_tensor: the %s is NULL", tape ? "Param" : "tape");
@@ -49,8 +45,8 @@ Tensor *param_tensor(Tape *tape, Param *param)
         return NULL;
     }
     if (!param->ready) {
-        hc_fail(tape, HC_ERR_STATE, "param_tensor: '%s' is not initialised (module_init, param_set)",
-                param->cell.name);
+        hc_fail(tape, HC_ERR_STATE,
+                "param_tensor: '%s' is not initialised (module_init, param_set)", param->cell.name);
         return NULL;
     }
     if (tape->leaf_count * 2 >= tape->leaf_capacity && !grow(tape)) return NULL;
@@ -75,8 +71,7 @@ Tensor *param_tensor(Tape *tape, Param *param)
     return leaf;
 }
 
-void hc_leaves_reset(Tape *tape)
-{
+void hc_leaves_reset(Tape *tape) {
     bool stale = false;
     for (size_t i = 0; i < tape->leaf_capacity; i++) {
         HcParamLeaf *entry = &tape->leaves[i];
@@ -85,15 +80,17 @@ void hc_leaves_reset(Tape *tape)
     /* Dropping one entry would break chains of the open addressing, so all go at once; those still in
      * use come back with the next param_tensor. */
     if (stale) {
-        for (size_t i = 0; i < tape->leaf_capacity; i++) param_unref(tape->leaves[i].param);
+        for (size_t i = 0; i < tape->leaf_capacity; i++)
+            param_unref(tape->leaves[i].param);
         memset(tape->leaves, 0, tape->leaf_capacity * sizeof *tape->leaves);
         tape->leaf_count = 0;
     }
-    for (size_t i = 0; i < tape->leaf_capacity; i++) tape->leaves[i].used = false;
+    for (size_t i = 0; i < tape->leaf_capacity; i++)
+        tape->leaves[i].used = false;
 }
 
-void hc_leaves_free(Tape *tape)
-{
-    for (size_t i = 0; i < tape->leaf_capacity; i++) param_unref(tape->leaves[i].param);
+void hc_leaves_free(Tape *tape) {
+    for (size_t i = 0; i < tape->leaf_capacity; i++)
+        param_unref(tape->leaves[i].param);
     hc_budget_free(&tape->budget, tape->leaves, tape->leaf_capacity * sizeof *tape->leaves);
 }

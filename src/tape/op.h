@@ -78,8 +78,7 @@ struct Tensor {
     HcAttr attr;
 };
 
-static inline Tensor *const *hc_inputs(const Tensor *t)
-{
+static inline Tensor *const *hc_inputs(const Tensor *t) {
     return t->nin <= HC_INLINE_INPUTS ? t->in.few : t->in.many;
 }
 

@@ -5,11 +5,11 @@
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
-Param *param_create(const char *name, Shape shape, DType dtype)
-{
+Param *param_create(const char *name, Shape shape, DType dtype) {
     size_t count;
     if (!name || (dtype != HC_F32 && dtype != HC_F64)) {
-        hc_fail_thread(HC_ERR_ARG, "param_create: %s", name ? "the type is none" : "the name is NULL");
+        hc_fail_thread(HC_ERR_ARG, "param_create: %s",
+                       name ? "the type is none" : "the name is NULL");
         return NULL;
     }
     const HcKernels *k = hc_kernels((int)dtype);
@@ -34,14 +34,12 @@ Param *param_create(const char *name, Shape shape, DType dtype)
     return param;
 }
 
-Param *param_ref(Param *param)
-{
+Param *param_ref(Param *param) {
     if (param) atomic_fetch_add(&param->holders, 1);
     return param;
 }
 
-void param_unref(Param *param)
-{
+void param_unref(Param *param) {
     if (!param || atomic_fetch_sub(&param->holders, 1) != 1) return;
     hc_free((void *)(uintptr_t)param->cell.name);
     hc_free(param->data);
@@ -49,8 +47,7 @@ void param_unref(Param *param)
     hc_free(param);
 }
 
-bool hc_param_rename(Param *param, const char *name)
-{
+bool hc_param_rename(Param *param, const char *name) {
     if (strcmp(param->cell.name, name) == 0) return true;
     char *copy = hc_copy_text(name);
     if (!copy) return false;
@@ -61,33 +58,27 @@ bool hc_param_rename(Param *param, const char *name)
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
-const char *param_name(const Param *param)
-{
+const char *param_name(const Param *param) {
     return param ? param->cell.name : NULL;
 }
 
-Shape param_shape(const Param *param)
-{
+Shape param_shape(const Param *param) {
     return param ? param->shape : shape_of(NULL, -1);
 }
 
-size_t param_count(const Param *param)
-{
+size_t param_count(const Param *param) {
     return param ? param->count : 0;
 }
 
-DType param_dtype(const Param *param)
-{
+DType param_dtype(const Param *param) {
     return param ? param->dtype : HC_F32;
 }
 
-const void *param_data(const Param *param)
-{
+const void *param_data(const Param *param) {
     return param ? param->data : NULL;
 }
 
-static double number(const Param *param, const void *data, size_t index, const char *who)
-{
+static double number(const Param *param, const void *data, size_t index, const char *who) {
     double value = 0;
     if (!param || index >= param->count)
         hc_fail_thread(param ? HC_ERR_RANGE : HC_ERR_ARG, "%s: %s", who,
@@ -97,31 +88,26 @@ static double number(const Param *param, const void *data, size_t index, const c
     return value;
 }
 
-double param_get(const Param *param, size_t index)
-{
+double param_get(const Param *param, size_t index) {
     return number(param, param_data(param), index, "param_get");
 }
 
-const void *param_grad(const Param *param)
-{
+const void *param_grad(const Param *param) {
     return param && param->has_grad ? param->grad : NULL;
 }
 
-double param_grad_get(const Param *param, size_t index)
-{
+double param_grad_get(const Param *param, size_t index) {
     return number(param, param_grad(param), index, "param_grad_get");
 }
 
 /* ---- writing ---------------------------------------------------------------------------------- */
 
-void hc_param_written(Param *param)
-{
+void hc_param_written(Param *param) {
     param->cell.version++;
     param->ready = true;
 }
 
-static bool writable(const Param *param, const void *values, size_t count, const char *who)
-{
+static bool writable(const Param *param, const void *values, size_t count, const char *who) {
     if (!param || (!values && count > 0))
         return hc_fail_thread(HC_ERR_ARG, "%s: %s is NULL", who, param ? "values" : "the Param");
     if (count != param->count)
@@ -130,32 +116,28 @@ static bool writable(const Param *param, const void *values, size_t count, const
     return true;
 }
 
-bool param_set_f32(Param *param, const float *values, size_t count)
-{
+bool param_set_f32(Param *param, const float *values, size_t count) {
     if (!writable(param, values, count, "param_set_f32")) return false;
     if (count) param->k->from_f32(param->data, values, count);
     hc_param_written(param);
     return true;
 }
 
-bool param_set_f64(Param *param, const double *values, size_t count)
-{
+bool param_set_f64(Param *param, const double *values, size_t count) {
     if (!writable(param, values, count, "param_set_f64")) return false;
     if (count) param->k->from_f64(param->data, values, count);
     hc_param_written(param);
     return true;
 }
 
-bool param_fill(Param *param, double value)
-{
+bool param_fill(Param *param, double value) {
     if (!param) return hc_fail_thread(HC_ERR_ARG, "param_fill: the Param is NULL");
     param->k->fill(param->data, param->count, value);
     hc_param_written(param);
     return true;
 }
 
-bool param_uniform(Param *param, double low, double high, Rng *rng)
-{
+bool param_uniform(Param *param, double low, double high, Rng *rng) {
     if (!param || !rng)
         return hc_fail_thread(HC_ERR_ARG, "param_uniform: %s is NULL", param ? "rng" : "the Param");
     for (size_t i = 0; i < param->count; i++) {
@@ -166,8 +148,7 @@ bool param_uniform(Param *param, double low, double high, Rng *rng)
     return true;
 }
 
-bool param_normal(Param *param, double mean, double deviation, double bound, Rng *rng)
-{
+bool param_normal(Param *param, double mean, double deviation, double bound, Rng *rng) {
     if (!param || !rng)
         return hc_fail_thread(HC_ERR_ARG, "param_normal: %s is NULL", param ? "rng" : "the Param");
     for (size_t i = 0; i < param->count; i++) {
@@ -179,8 +160,7 @@ bool param_normal(Param *param, double mean, double deviation, double bound, Rng
     return true;
 }
 
-void *hc_param_converted(const Param *param, DType dtype)
-{
+void *hc_param_converted(const Param *param, DType dtype) {
     void *data = hc_alloc_zero(param->count, hc_kernels((int)dtype)->size);
     if (!data) return NULL;
     if (param->count && dtype == HC_F64)
@@ -190,8 +170,7 @@ void *hc_param_converted(const Param *param, DType dtype)
     return data;
 }
 
-void hc_param_convert(Param *param, DType dtype, void *data)
-{
+void hc_param_convert(Param *param, DType dtype, void *data) {
     hc_free(param->data);
     hc_free(param->grad);
     param->data = data;
@@ -205,30 +184,27 @@ void hc_param_convert(Param *param, DType dtype, void *data)
 
 /* ---- gradients -------------------------------------------------------------------------------- */
 
-bool hc_param_grad_room(Param *param)
-{
+bool hc_param_grad_room(Param *param) {
     if (!param->grad) param->grad = hc_alloc(param->count, param->item);
     return param->grad ||
            hc_fail_thread(HC_ERR_NOMEM, "'%s': no memory for its gradient", param->cell.name);
 }
 
 /* An absent gradient becomes the values: adding to 0 would lose the sign of a zero. */
-static void add_or_store(const HcKernels *k, void *to, bool present, const void *values, size_t count)
-{
+static void add_or_store(const HcKernels *k, void *to, bool present, const void *values,
+                         size_t count) {
     if (present)
         k->add(to, to, 1, values, 1, count, NULL);
     else
         k->copy(to, 1, values, 1, count);
 }
 
-void hc_param_add_grad(Param *param, const void *values)
-{
+void hc_param_add_grad(Param *param, const void *values) {
     add_or_store(param->k, param->grad, param->has_grad, values, param->count);
     param->has_grad = true;
 }
 
-bool param_add_grad_f64(Param *param, const double *values, size_t count)
-{
+bool param_add_grad_f64(Param *param, const double *values, size_t count) {
     if (!writable(param, values, count, "param_add_grad_f64")) return false;
     void *converted = hc_alloc(count, param->item);
     bool done = converted && hc_param_grad_room(param);
@@ -242,23 +218,19 @@ bool param_add_grad_f64(Param *param, const double *values, size_t count)
     return done;
 }
 
-void param_zero_grad(Param *param)
-{
+void param_zero_grad(Param *param) {
     if (param) param->has_grad = false;
 }
 
-void param_freeze(Param *param, bool frozen)
-{
+void param_freeze(Param *param, bool frozen) {
     if (param) param->frozen = frozen;
 }
 
-bool param_frozen(const Param *param)
-{
+bool param_frozen(const Param *param) {
     return param && param->frozen;
 }
 
-double hc_sum_squares(const HcKernels *k, const void *x, size_t n)
-{
+double hc_sum_squares(const HcKernels *k, const void *x, size_t n) {
     double sum = 0;
     for (size_t i = 0; i < n; i++) {
         double value;
@@ -270,8 +242,7 @@ double hc_sum_squares(const HcKernels *k, const void *x, size_t n)
 
 /* ---- lists ------------------------------------------------------------------------------------ */
 
-ParamList hc_params_copy(ParamList params, const char *who)
-{
+ParamList hc_params_copy(ParamList params, const char *who) {
     ParamList copy = {NULL, 0};
     if (!params.items && params.count > 0) {
         hc_fail_thread(HC_ERR_ARG, "%s: the list is NULL", who);
@@ -294,14 +265,15 @@ ParamList hc_params_copy(ParamList params, const char *who)
         hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
         return copy;
     }
-    for (size_t i = 0; i < params.count; i++) copy.items[i] = param_ref(params.items[i]);
+    for (size_t i = 0; i < params.count; i++)
+        copy.items[i] = param_ref(params.items[i]);
     copy.count = params.count;
     return copy;
 }
 
-void hc_params_free(ParamList *params)
-{
-    for (size_t i = 0; i < params->count; i++) param_unref(params->items[i]);
+void hc_params_free(ParamList *params) {
+    for (size_t i = 0; i < params->count; i++)
+        param_unref(params->items[i]);
     hc_free(params->items);
     *params = (ParamList){NULL, 0};
 }

@@ -7,8 +7,7 @@
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
-bool hc_check_all(const char *who, Tensor *const *x, size_t count)
-{
+bool hc_check_all(const char *who, Tensor *const *x, size_t count) {
     Tape *tape = NULL;
     for (size_t i = 0; i < count && !tape; i++)
         if (x[i]) tape = x[i]->tape;
@@ -22,32 +21,29 @@ bool hc_check_all(const char *who, Tensor *const *x, size_t count)
         if (!x[i]) return hc_fail(tape, HC_ERR_ARG, "%s: tensor %zu is NULL", who, i + 1);
         if (!hc_alive(x[i]))
             return hc_fail(tape, HC_ERR_EXPIRED,
-                           "%s: tensor %zu was freed by a reset or release of its tape", who, i + 1);
+                           "%s: tensor %zu was freed by a reset or release of its tape", who,
+                           i + 1);
         if (x[i]->tape != tape)
             return hc_fail(tape, HC_ERR_TAPE, "%s: tensors of two different tapes", who);
     }
     return true;
 }
 
-bool hc_check(const char *who, const Tensor *x)
-{
+bool hc_check(const char *who, const Tensor *x) {
     return hc_check_all(who, (Tensor *const[]){(Tensor *)(uintptr_t)x}, 1);
 }
 
 /* ---- scratch nodes ---------------------------------------------------------------------------- */
 
-static size_t data_bytes(const Tensor *x)
-{
+static size_t data_bytes(const Tensor *x) {
     return x->form->plain->count * x->tape->item;
 }
 
-void hc_hold(Tensor *x)
-{
+void hc_hold(Tensor *x) {
     if (x && (x->flags & HC_NODE_SCRATCH)) x->index++;
 }
 
-void hc_drop(Tensor *x)
-{
+void hc_drop(Tensor *x) {
     while (x && (x->flags & HC_NODE_SCRATCH) && --x->index == 0) {
         Tape *tape = x->tape;
         Tensor *base = x->op->flags & HC_OP_ALIAS ? x->in.few[0] : NULL;
@@ -58,13 +54,12 @@ void hc_drop(Tensor *x)
     }
 }
 
-void hc_drop_born(Tape *tape, size_t from)
-{
-    while (tape->born_count > from) hc_drop(tape->born[--tape->born_count]);
+void hc_drop_born(Tape *tape, size_t from) {
+    while (tape->born_count > from)
+        hc_drop(tape->born[--tape->born_count]);
 }
 
-static Tensor *new_scratch_node(Tape *tape, const char *who)
-{
+static Tensor *new_scratch_node(Tape *tape, const char *who) {
     Tensor *y = NULL;
     if (hc_budget_grow(&tape->budget, (void **)&tape->born, &tape->born_capacity, tape->born_count,
                        tape->born_count + 1, sizeof *tape->born))
@@ -80,8 +75,7 @@ static Tensor *new_scratch_node(Tape *tape, const char *who)
 
 /* ---- nodes on the tape --------------------------------------------------------------------------- */
 
-static Tensor *new_tape_node(Tape *tape, const char *who)
-{
+static Tensor *new_tape_node(Tape *tape, const char *who) {
     if (tape->count >> tape->chunk_shift == tape->chunk_count) {
         size_t bytes = sizeof(Tensor) << tape->chunk_shift;
         Tensor *chunk = NULL;
@@ -104,11 +98,11 @@ static Tensor *new_tape_node(Tape *tape, const char *who)
 
 /* ---- the steps ------------------------------------------------------------------------------------- */
 
-static bool put_inputs(Tensor *y, Tensor *const *in, size_t nin)
-{
+static bool put_inputs(Tensor *y, Tensor *const *in, size_t nin) {
     y->nin = (uint32_t)nin;
     if (nin <= HC_INLINE_INPUTS) {
-        for (size_t i = 0; i < nin; i++) y->in.few[i] = in[i];
+        for (size_t i = 0; i < nin; i++)
+            y->in.few[i] = in[i];
         return true;
     }
     y->in.many = hc_tape_alloc(y->tape, nin * sizeof *in, y->op->name);
@@ -116,13 +110,11 @@ static bool put_inputs(Tensor *y, Tensor *const *in, size_t nin)
     return y->in.many != NULL;
 }
 
-Tensor *hc_acc_of(const Tensor *y)
-{
+Tensor *hc_acc_of(const Tensor *y) {
     return (y->op->flags & HC_OP_ACC) && y->nin > y->op->arity ? hc_inputs(y)[y->op->arity] : NULL;
 }
 
-static bool place(Tensor *y)
-{
+static bool place(Tensor *y) {
     if (y->op->flags & HC_OP_ALIAS) {
         Tensor *base = y->in.few[0];
         y->flags |= base->flags & HC_NODE_BORROWED;
@@ -133,7 +125,7 @@ static bool place(Tensor *y)
     Tensor *acc = hc_acc_of(y);
     if (acc && (acc->flags & HC_NODE_CONSUME) && (acc->flags & HC_NODE_OWNS) &&
         (y->flags & HC_NODE_SCRATCH)) {
-        acc->flags &= (uint8_t)~(HC_NODE_OWNS | HC_NODE_CONSUME);
+        acc->flags &= (uint8_t) ~(HC_NODE_OWNS | HC_NODE_CONSUME);
         y->data = acc->data;
         y->flags |= HC_NODE_OWNS;
         return true;
@@ -148,8 +140,7 @@ static bool place(Tensor *y)
     return y->data != NULL;
 }
 
-static void free_work(Tape *tape)
-{
+static void free_work(Tape *tape) {
     while (tape->work_count > 0) {
         tape->work_count--;
         hc_scratch_free(&tape->scratch, tape->work[tape->work_count].buffer,
@@ -157,13 +148,11 @@ static void free_work(Tape *tape)
     }
 }
 
-static bool has_nan(const Tensor *x)
-{
+static bool has_nan(const Tensor *x) {
     return hc_is_dense(x->form) && x->tape->k->has_nan(x->data, x->form->count);
 }
 
-static bool forward(Tensor *y)
-{
+static bool forward(Tensor *y) {
     if (y->op->flags & HC_OP_ALIAS) return true;
     bool done = y->op->forward(y);
     free_work(y->tape);
@@ -173,8 +162,7 @@ static bool forward(Tensor *y)
     return hc_fail(y->tape, HC_ERR_NAN, "%s: made a NaN out of inputs without one", y->op->name);
 }
 
-static void link(Tensor *y)
-{
+static void link(Tensor *y) {
     bool needed = false;
     uint8_t why = y->nin ? HC_WHY_CONSTANT : y->why;
     for (uint32_t i = 0; i < y->nin; i++) {
@@ -195,8 +183,7 @@ static void link(Tensor *y)
     y->why = why;
 }
 
-Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin)
-{
+Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin) {
     if (!hc_check_all(op->name, in, nin)) return NULL;
     Tape *tape = in[0]->tape;
     HcPosition before = tape->data.top;
@@ -231,18 +218,15 @@ Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t ni
     return NULL;
 }
 
-Tensor *hc_emit1(const HcOp *op, const HcAttr *attr, Tensor *x)
-{
+Tensor *hc_emit1(const HcOp *op, const HcAttr *attr, Tensor *x) {
     return hc_emit(op, attr, &x, 1);
 }
 
-Tensor *hc_emit2(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b)
-{
+Tensor *hc_emit2(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b) {
     return hc_emit(op, attr, (Tensor *[]){a, b}, 2);
 }
 
-Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why)
-{
+Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why) {
     if (!tape) {
         if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the tape is NULL", who);
         return NULL;
@@ -287,8 +271,7 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
 
 /* ---- what forwards use --------------------------------------------------------------------------------- */
 
-void *hc_work(Tensor *y, size_t bytes)
-{
+void *hc_work(Tensor *y, size_t bytes) {
     Tape *tape = y->tape;
     void *buffer = tape->work_count < HC_MOST_WORK ? hc_scratch_alloc(&tape->scratch, bytes) : NULL;
     if (!buffer) {
@@ -300,8 +283,7 @@ void *hc_work(Tensor *y, size_t bytes)
     return buffer;
 }
 
-const void *hc_dense_input(Tensor *y, size_t j)
-{
+const void *hc_dense_input(Tensor *y, size_t j) {
     Tensor *x = hc_inputs(y)[j];
     if (hc_is_dense(x->form)) return x->data;
     void *copy = hc_work(y, data_bytes(x));
@@ -309,8 +291,7 @@ const void *hc_dense_input(Tensor *y, size_t j)
     return copy;
 }
 
-void hc_copy_dense(const Tensor *x, void *to)
-{
+void hc_copy_dense(const Tensor *x, void *to) {
     const HcForm *f = x->form;
     const HcKernels *k = x->tape->k;
     size_t item = x->tape->item;
@@ -342,8 +323,7 @@ void hc_copy_dense(const Tensor *x, void *to)
     }
 }
 
-void hc_start_from_acc(Tensor *y)
-{
+void hc_start_from_acc(Tensor *y) {
     const Tensor *acc = hc_acc_of(y);
     if (!acc)
         y->tape->k->fill(y->data, y->form->count, 0);
@@ -351,8 +331,7 @@ void hc_start_from_acc(Tensor *y)
         hc_copy_dense(acc, y->data);
 }
 
-Tensor *hc_keep(Tensor *x, HcWhy why)
-{
+Tensor *hc_keep(Tensor *x, HcWhy why) {
     if (!x || !(x->flags & HC_NODE_SCRATCH)) return x;
     bool was = x->tape->scratching;
     x->tape->scratching = false;
@@ -362,9 +341,9 @@ Tensor *hc_keep(Tensor *x, HcWhy why)
     return kept;
 }
 
-const HcCell *hc_cell(const Tensor *x, uint64_t *version)
-{
-    while (!x->origin) x = x->in.few[0];
+const HcCell *hc_cell(const Tensor *x, uint64_t *version) {
+    while (!x->origin)
+        x = x->in.few[0];
     *version = x->attr.version;
     return x->origin;
 }

@@ -8,8 +8,7 @@
 #define HC_BLOCK_BYTES 65536
 #endif
 
-bool hc_fail(Tape *tape, HcStatus status, const char *format, ...)
-{
+bool hc_fail(Tape *tape, HcStatus status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     if (tape && tape->status == HC_OK) {
@@ -24,26 +23,22 @@ bool hc_fail(Tape *tape, HcStatus status, const char *format, ...)
     return false;
 }
 
-bool hc_fail_nomem(Tape *tape, const char *who)
-{
+bool hc_fail_nomem(Tape *tape, const char *who) {
     if (tape && tape->budget.limit != SIZE_MAX)
         return hc_fail(tape, HC_ERR_NOMEM, "%s: out of memory (the tape may hold %zu bytes)", who,
                        tape->budget.limit);
     return hc_fail(tape, HC_ERR_NOMEM, "%s: out of memory", who);
 }
 
-TapeOptions tape_options(DType dtype)
-{
+TapeOptions tape_options(DType dtype) {
     return (TapeOptions){.dtype = dtype, .max_bytes = SIZE_MAX, .block_bytes = HC_BLOCK_BYTES};
 }
 
-Tape *tape_create(DType dtype)
-{
+Tape *tape_create(DType dtype) {
     return tape_create_with(tape_options(dtype));
 }
 
-Tape *tape_create_with(TapeOptions options)
-{
+Tape *tape_create_with(TapeOptions options) {
     if (options.dtype != HC_F32 && options.dtype != HC_F64) {
         hc_fail_thread(HC_ERR_ARG, "tape_create: %d is no type", (int)options.dtype);
         return NULL;
@@ -70,13 +65,11 @@ Tape *tape_create_with(TapeOptions options)
     return tape;
 }
 
-static size_t chunk_bytes(const Tape *tape)
-{
+static size_t chunk_bytes(const Tape *tape) {
     return sizeof(Tensor) << tape->chunk_shift;
 }
 
-void tape_destroy(Tape *tape)
-{
+void tape_destroy(Tape *tape) {
     if (!tape) return;
     hc_leaves_free(tape);
     if (tape->free_sweeps) tape->free_sweeps(tape);
@@ -90,25 +83,21 @@ void tape_destroy(Tape *tape)
     hc_free(tape);
 }
 
-DType tape_dtype(const Tape *tape)
-{
+DType tape_dtype(const Tape *tape) {
     return tape ? tape->dtype : HC_F32;
 }
 
-static size_t live_bytes(const Tape *tape)
-{
+static size_t live_bytes(const Tape *tape) {
     return tape->count * sizeof(Tensor) + hc_arena_live(&tape->data);
 }
 
-static void note_peak(Tape *tape)
-{
+static void note_peak(Tape *tape) {
     size_t live = live_bytes(tape);
     if (live > tape->peak) tape->peak = live;
 }
 
 /* Views whose dense copy is about to go become views again. */
-static void undo_densed(Tape *tape, HcPosition place)
-{
+static void undo_densed(Tape *tape, HcPosition place) {
     for (; tape->densed && hc_position_before(place, tape->densed->place);
          tape->densed = tape->densed->next) {
         Tensor *x = tape->densed->tensor;
@@ -120,11 +109,11 @@ static void undo_densed(Tape *tape, HcPosition place)
 
 /* Takes the top back. Where addresses are never used again, the nodes stay and only stop being
  * tensors. */
-static void cut(Tape *tape, size_t count, HcPosition place)
-{
+static void cut(Tape *tape, size_t count, HcPosition place) {
     note_peak(tape);
     if (tape->never_reuse) {
-        for (size_t i = count; i < tape->count; i++) hc_node(tape, i)->check = 0;
+        for (size_t i = count; i < tape->count; i++)
+            hc_node(tape, i)->check = 0;
         return;
     }
     undo_densed(tape, place);
@@ -132,8 +121,7 @@ static void cut(Tape *tape, size_t count, HcPosition place)
     hc_arena_rewind(&tape->data, place);
 }
 
-void tape_reset(Tape *tape)
-{
+void tape_reset(Tape *tape) {
     if (!tape) return;
     cut(tape, 0, (HcPosition){0, 0});
     tape->scopes = NULL;
@@ -142,8 +130,7 @@ void tape_reset(Tape *tape)
     if (!tape->never_reuse) hc_forms_trim(&tape->forms);
 }
 
-TapeMark tape_mark(Tape *tape)
-{
+TapeMark tape_mark(Tape *tape) {
     if (!tape) {
         hc_fail_thread(HC_ERR_ARG, "tape_mark: the tape is NULL");
         return (TapeMark){.tape = 0};
@@ -155,16 +142,14 @@ TapeMark tape_mark(Tape *tape)
                       .offset = tape->data.top.offset};
 }
 
-static bool mark_holds(const Tape *tape, const TapeMark *mark)
-{
+static bool mark_holds(const Tape *tape, const TapeMark *mark) {
     if (mark->nodes > tape->count) return false;
     if (mark->nodes == 0) return mark->last == tape->resets;
     const Tensor *last = hc_node(tape, mark->nodes - 1);
     return last->serial == mark->last && hc_alive(last);
 }
 
-bool tape_release(Tape *tape, TapeMark mark)
-{
+bool tape_release(Tape *tape, TapeMark mark) {
     if (!tape) return hc_fail_thread(HC_ERR_ARG, "tape_release: the tape is NULL");
     if (mark.tape != (uint64_t)(uintptr_t)tape)
         return hc_fail(tape, HC_ERR_TAPE, "tape_release: the mark is of another tape");
@@ -173,18 +158,20 @@ bool tape_release(Tape *tape, TapeMark mark)
         return hc_fail(tape, HC_ERR_EXPIRED,
                        "tape_release: the mark has expired: the tape was reset, or released below "
                        "it, since");
-    while (tape->scopes && hc_above(tape->scopes->place, &mark)) tape->scopes = tape->scopes->next;
-    for (HcScope *s = tape->scopes; s; s = s->next) s->save(s, &mark);
+    while (tape->scopes && hc_above(tape->scopes->place, &mark))
+        tape->scopes = tape->scopes->next;
+    for (HcScope *s = tape->scopes; s; s = s->next)
+        s->save(s, &mark);
     cut(tape, mark.nodes, place);
     HcStatus status = tape->status; /* an error must not keep scopes from their leaves */
     tape->status = HC_OK;
-    for (HcScope *s = tape->scopes; s; s = s->next) s->restore(s, &mark);
+    for (HcScope *s = tape->scopes; s; s = s->next)
+        s->restore(s, &mark);
     if (status != HC_OK) tape->status = status;
     return true;
 }
 
-void tape_trim(Tape *tape)
-{
+void tape_trim(Tape *tape) {
     if (!tape) return;
     hc_arena_trim(&tape->data);
     hc_scratch_trim(&tape->scratch);
@@ -193,23 +180,19 @@ void tape_trim(Tape *tape)
         hc_budget_free(&tape->budget, tape->chunks[--tape->chunk_count], chunk_bytes(tape));
 }
 
-HcStatus tape_status(const Tape *tape)
-{
+HcStatus tape_status(const Tape *tape) {
     return tape ? tape->status : HC_OK;
 }
 
-const char *tape_error(const Tape *tape)
-{
+const char *tape_error(const Tape *tape) {
     return tape && tape->status != HC_OK ? tape->message : NULL;
 }
 
-void tape_clear_error(Tape *tape)
-{
+void tape_clear_error(Tape *tape) {
     if (tape) tape->status = HC_OK;
 }
 
-TapeStats tape_stats(const Tape *tape)
-{
+TapeStats tape_stats(const Tape *tape) {
     if (!tape) return (TapeStats){.nodes = 0};
     size_t live = live_bytes(tape);
     return (TapeStats){.nodes = tape->count,
@@ -219,41 +202,35 @@ TapeStats tape_stats(const Tape *tape)
                        .mallocs = tape->budget.calls};
 }
 
-void tape_seed(Tape *tape, uint64_t seed)
-{
+void tape_seed(Tape *tape, uint64_t seed) {
     if (tape) tape->rng = rng_seed(seed);
 }
 
-bool tape_set_recording(Tape *tape, bool on)
-{
+bool tape_set_recording(Tape *tape, bool on) {
     if (!tape) return false;
     bool was = tape->recording;
     tape->recording = on;
     return was;
 }
 
-bool tape_recording(const Tape *tape)
-{
+bool tape_recording(const Tape *tape) {
     return tape && tape->recording;
 }
 
-bool tape_check_nan(Tape *tape, bool on)
-{
+bool tape_check_nan(Tape *tape, bool on) {
     if (!tape) return false;
     bool was = tape->check_nan;
     tape->check_nan = on;
     return was;
 }
 
-void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who)
-{
+void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who) {
     void *memory = hc_arena_alloc(&tape->data, bytes);
     if (!memory) hc_fail_nomem(tape, who);
     return memory;
 }
 
-void hc_tape_add_scope(Tape *tape, HcScope *scope)
-{
+void hc_tape_add_scope(Tape *tape, HcScope *scope) {
     scope->place = tape->data.top;
     scope->next = tape->scopes;
     tape->scopes = scope;

@@ -18,8 +18,7 @@ struct HcScope {
 };
 
 /* Whether what was made when the arena's top was at `place` is above a mark. */
-static inline bool hc_above(HcPosition place, const TapeMark *mark)
-{
+static inline bool hc_above(HcPosition place, const TapeMark *mark) {
     return hc_position_before((HcPosition){mark->block, mark->offset}, place);
 }
 
@@ -85,17 +84,14 @@ struct Tape {
 bool hc_fail(Tape *tape, HcStatus status, const char *format, ...) HC_PRINTF(3, 4);
 bool hc_fail_nomem(Tape *tape, const char *who);
 
-static inline Tensor *hc_node(const Tape *tape, size_t index)
-{
+static inline Tensor *hc_node(const Tape *tape, size_t index) {
     return tape->chunks[index >> tape->chunk_shift] +
            (index & (((size_t)1 << tape->chunk_shift) - 1));
 }
 
 /* Whether x is still on its tape. */
-static inline bool hc_alive(const Tensor *x)
-{
-    return x->check == HC_CHECK_WORD &&
-           ((x->flags & HC_NODE_SCRATCH) || x->index < x->tape->count);
+static inline bool hc_alive(const Tensor *x) {
+    return x->check == HC_CHECK_WORD && ((x->flags & HC_NODE_SCRATCH) || x->index < x->tape->count);
 }
 
 /* Memory that lives as tensors do; NULL after hc_fail. */

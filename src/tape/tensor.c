@@ -7,8 +7,7 @@
 const HcOp hc_op_leaf = {.name = "tensor", .flags = HC_OP_LEAF};
 
 /* The kernel that matches the host type. */
-Tensor *tensor_from_f32(Tape *tape, Shape shape, const float *values)
-{
+Tensor *tensor_from_f32(Tape *tape, Shape shape, const float *values) {
     size_t count = shape_count(shape);
     if (tape && !values && count > 0) {
         hc_fail(tape, HC_ERR_ARG, "tensor_from_f32: values is NULL");
@@ -19,8 +18,7 @@ Tensor *tensor_from_f32(Tape *tape, Shape shape, const float *values)
     return y;
 }
 
-Tensor *tensor_from_f64(Tape *tape, Shape shape, const double *values)
-{
+Tensor *tensor_from_f64(Tape *tape, Shape shape, const double *values) {
     size_t count = shape_count(shape);
     if (tape && !values && count > 0) {
         hc_fail(tape, HC_ERR_ARG, "tensor_from_f64: values is NULL");
@@ -31,8 +29,7 @@ Tensor *tensor_from_f64(Tape *tape, Shape shape, const double *values)
     return y;
 }
 
-Tensor *tensor_from_i64(Tape *tape, Shape shape, const int64_t *values)
-{
+Tensor *tensor_from_i64(Tape *tape, Shape shape, const int64_t *values) {
     size_t count = shape_count(shape);
     if (tape && !values && count > 0) {
         hc_fail(tape, HC_ERR_ARG, "tensor_from_i64: values is NULL");
@@ -53,8 +50,7 @@ Tensor *tensor_from_i64(Tape *tape, Shape shape, const int64_t *values)
     return y;
 }
 
-Tensor *tensor_borrow(Tape *tape, Shape shape, const void *values)
-{
+Tensor *tensor_borrow(Tape *tape, Shape shape, const void *values) {
     static char nothing;
     if (tape && !values && shape_count(shape) > 0) {
         hc_fail(tape, HC_ERR_ARG, "tensor_borrow: values is NULL");
@@ -65,37 +61,31 @@ Tensor *tensor_borrow(Tape *tape, Shape shape, const void *values)
     return hc_emit_leaf(tape, "tensor_borrow", shape, data, HC_WHY_CONSTANT);
 }
 
-static Tensor *filled(Tape *tape, const char *who, Shape shape, double value)
-{
+static Tensor *filled(Tape *tape, const char *who, Shape shape, double value) {
     Tensor *y = hc_emit_leaf(tape, who, shape, NULL, HC_WHY_CONSTANT);
     if (y) tape->k->fill(y->data, y->form->count, value);
     return y;
 }
 
-Tensor *tensor_zeros(Tape *tape, Shape shape)
-{
+Tensor *tensor_zeros(Tape *tape, Shape shape) {
     return filled(tape, "tensor_zeros", shape, 0);
 }
 
-Tensor *tensor_ones(Tape *tape, Shape shape)
-{
+Tensor *tensor_ones(Tape *tape, Shape shape) {
     return filled(tape, "tensor_ones", shape, 1);
 }
 
-Tensor *tensor_full(Tape *tape, Shape shape, double value)
-{
+Tensor *tensor_full(Tape *tape, Shape shape, double value) {
     return filled(tape, "tensor_full", shape, value);
 }
 
-Tensor *tensor_scalar(Tape *tape, double value)
-{
+Tensor *tensor_scalar(Tape *tape, double value) {
     return filled(tape, "tensor_scalar", shape_scalar(), value);
 }
 
 /* A tensor whose numbers are a + b draw(rng). */
 static Tensor *drawn(Tape *tape, const char *who, Shape shape, double a, double b, Rng *rng,
-                     double (*draw)(Rng *))
-{
+                     double (*draw)(Rng *)) {
     if (tape && !rng) {
         hc_fail(tape, HC_ERR_ARG, "%s: the stream is NULL", who);
         return NULL;
@@ -108,21 +98,19 @@ static Tensor *drawn(Tape *tape, const char *who, Shape shape, double a, double 
     return y;
 }
 
-Tensor *tensor_uniform(Tape *tape, Shape shape, double low, double high, Rng *rng)
-{
+Tensor *tensor_uniform(Tape *tape, Shape shape, double low, double high, Rng *rng) {
     return drawn(tape, "tensor_uniform", shape, low, high - low, rng, rng_uniform);
 }
 
-Tensor *tensor_normal(Tape *tape, Shape shape, double mean, double deviation, Rng *rng)
-{
+Tensor *tensor_normal(Tape *tape, Shape shape, double mean, double deviation, Rng *rng) {
     return drawn(tape, "tensor_normal", shape, mean, deviation, rng, rng_normal);
 }
 
-Tensor *tensor_arange(Tape *tape, double start, double stop, double step)
-{
+Tensor *tensor_arange(Tape *tape, double start, double stop, double step) {
     double count = ceil((stop - start) / step);
     if (!(step != 0) || !(fabs(count) < 0x1p52)) {
-        hc_fail(tape, HC_ERR_ARG, "tensor_arange: no %g, %g ... up to %g", start, start + step, stop);
+        hc_fail(tape, HC_ERR_ARG, "tensor_arange: no %g, %g ... up to %g", start, start + step,
+                stop);
         return NULL;
     }
     Shape shape = shape1(count > 0 ? (size_t)count : 0);
@@ -134,45 +122,37 @@ Tensor *tensor_arange(Tape *tape, double start, double stop, double step)
     return y;
 }
 
-Shape tensor_shape(const Tensor *x)
-{
+Shape tensor_shape(const Tensor *x) {
     return x ? hc_form_shape(x->form) : shape_of(NULL, -1);
 }
 
-int tensor_ndim(const Tensor *x)
-{
+int tensor_ndim(const Tensor *x) {
     return x ? x->form->ndim : -1;
 }
 
-size_t tensor_dim(const Tensor *x, int axis)
-{
+size_t tensor_dim(const Tensor *x, int axis) {
     if (!x) return 0;
     int i = axis < 0 ? axis + x->form->ndim : axis;
     return i >= 0 && i < x->form->ndim ? x->form->dim[i] : 0;
 }
 
-size_t tensor_count(const Tensor *x)
-{
+size_t tensor_count(const Tensor *x) {
     return x ? x->form->count : 0;
 }
 
-DType tensor_dtype(const Tensor *x)
-{
+DType tensor_dtype(const Tensor *x) {
     return x ? x->tape->dtype : HC_F32;
 }
 
-Tape *tensor_tape(const Tensor *x)
-{
+Tape *tensor_tape(const Tensor *x) {
     return x ? x->tape : NULL;
 }
 
-uint64_t tensor_serial(const Tensor *x)
-{
+uint64_t tensor_serial(const Tensor *x) {
     return x ? x->serial : 0;
 }
 
-const void *tensor_data(Tensor *x)
-{
+const void *tensor_data(Tensor *x) {
     if (!hc_check("tensor_data", x)) return NULL;
     if (hc_is_dense(x->form)) return x->data;
     Tape *tape = x->tape;
@@ -188,8 +168,7 @@ const void *tensor_data(Tensor *x)
     return copy;
 }
 
-double tensor_item(Tensor *x)
-{
+double tensor_item(Tensor *x) {
     if (!hc_check("tensor_item", x)) return NAN;
     if (x->form->count != 1) {
         char text[HC_SHAPE_TEXT];
@@ -203,8 +182,8 @@ double tensor_item(Tensor *x)
 }
 
 /* x's numbers, dense, in working memory to be freed where that is not NULL. */
-static const void *readable(Tensor *x, const char *who, const void *values, size_t count, void **work)
-{
+static const void *readable(Tensor *x, const char *who, const void *values, size_t count,
+                            void **work) {
     *work = NULL;
     if (!hc_check(who, x)) return NULL;
     if (count != x->form->count || (!values && count > 0)) {
@@ -222,8 +201,7 @@ static const void *readable(Tensor *x, const char *who, const void *values, size
     return *work;
 }
 
-bool tensor_copy_to_f32(Tensor *x, float *values, size_t count)
-{
+bool tensor_copy_to_f32(Tensor *x, float *values, size_t count) {
     void *work;
     const void *from = readable(x, "tensor_copy_to_f32", values, count, &work);
     if (!from) return false;
@@ -232,8 +210,7 @@ bool tensor_copy_to_f32(Tensor *x, float *values, size_t count)
     return true;
 }
 
-bool tensor_copy_to_f64(Tensor *x, double *values, size_t count)
-{
+bool tensor_copy_to_f64(Tensor *x, double *values, size_t count) {
     void *work;
     const void *from = readable(x, "tensor_copy_to_f64", values, count, &work);
     if (!from) return false;
@@ -242,13 +219,11 @@ bool tensor_copy_to_f64(Tensor *x, double *values, size_t count)
     return true;
 }
 
-bool tensor_requires_grad(const Tensor *x)
-{
+bool tensor_requires_grad(const Tensor *x) {
     return x && (x->flags & HC_NODE_NEEDS);
 }
 
-Tensor *tensor_leaf(Tensor *x)
-{
+Tensor *tensor_leaf(Tensor *x) {
     if (!hc_check("tensor_leaf", x)) return NULL;
     Tensor *y = hc_emit_leaf(x->tape, "tensor_leaf", hc_form_shape(x->form), NULL, HC_WHY_NOTHING);
     if (y) hc_copy_dense(x, y->data);

@@ -14,7 +14,7 @@ static const char usage[] =
     "usage: golden DIR... [--f32] [--verbose]\n"
     "Runs every case (*.golden) of the directories (or single case files) and compares what it\n"
     "records with what the library computes, in f64 at the tolerance the case states.\n"
-    "  --f32      compute in f32, at a looser tolerance (compare.c states it)\n"
+    "  --f32      compute in f32, to 2e-3 of the largest number of an entry (compare.c says why)\n"
     "  --verbose  a line for every case, with its largest deviation as a part of what is allowed\n";
 
 typedef struct Tally {

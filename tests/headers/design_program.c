@@ -5,8 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
-static void draw(Rng *rng, float *x, float *y)
-{
+static void draw(Rng *rng, float *x, float *y) {
     double amplitude = 0.1 + 4.9 * rng_uniform(rng), phase = 3.14159265358979 * rng_uniform(rng);
     for (int i = 0; i < 10; i++) {
         double at = 10 * rng_uniform(rng) - 5;
@@ -15,8 +14,7 @@ static void draw(Rng *rng, float *x, float *y)
     }
 }
 
-int main(void)
-{
+int main(void) {
     Rng rng = rng_seed(1);
     Tape *tape = tape_create(HC_F32);
     Module *layers[] = {module_linear(1, 40), module_relu(), module_linear(40, 40), module_relu(),

@@ -5,15 +5,13 @@
 #include "support/check.h"
 
 /* y = w x: one weight without a bias. */
-static Tensor *loss_of(FModule *f, Tape *tape, double a, double b, double target)
-{
+static Tensor *loss_of(FModule *f, Tape *tape, double a, double b, double target) {
     Tensor *x = tensor_from_f64(tape, shape2(1, 2), (double[]){a, b});
     Tensor *y = fmodule_forward(f, x);
     return tensor_sum(tensor_square(tensor_sub_scalar(y, target)));
 }
 
-static void meta_gradient(Optim *inner, Module *net, const double *dw, double dlr)
-{
+static void meta_gradient(Optim *inner, Module *net, const double *dw, double dlr) {
     Tape *tape = tape_create(HC_F64);
     FModule *f = fmodule_create(tape, net, false);
     DiffOpt *opt = diffopt_create(inner, f);
@@ -35,8 +33,7 @@ static void meta_gradient(Optim *inner, Module *net, const double *dw, double dl
     tape_destroy(tape);
 }
 
-int main(void)
-{
+int main(void) {
     Module *net = module_linear_no_bias(2, 1);
     CHECK(module_to(net, HC_F64));
     CHECK(param_set_f64(module_param(net, "weight"), (double[]){0.2, -0.4}, 2));

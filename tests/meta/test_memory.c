@@ -9,14 +9,12 @@
 
 static size_t allowed, used;
 
-static void *limited_alloc(size_t size, void *user)
-{
+static void *limited_alloc(size_t size, void *user) {
     (void)user;
     return used++ < allowed ? malloc(size) : NULL;
 }
 
-static void limited_release(void *pointer, size_t size, void *user)
-{
+static void limited_release(void *pointer, size_t size, void *user) {
     (void)size;
     (void)user;
     free(pointer);
@@ -26,8 +24,7 @@ enum { N = 6 };
 
 static const double xs[N] = {-2, -1, -0.3, 0.4, 1.2, 2}, ys[N] = {1, 0.3, -0.2, 0.4, -0.9, 0.5};
 
-static Module *make_net(DType dtype)
-{
+static Module *make_net(DType dtype) {
     Rng rng = rng_seed(5);
     Module *layers[] = {module_linear(1, 8), module_tanh(), module_linear(8, 1)};
     Module *net = module_sequential(layers, 3);
@@ -36,8 +33,7 @@ static Module *make_net(DType dtype)
     return net;
 }
 
-static Optim *make_inner(Module *net, bool adam)
-{
+static Optim *make_inner(Module *net, bool adam) {
     AdamOptions a = adam_options(0.05);
     SgdOptions s = sgd_options(0.05);
     s.momentum = 0.9;
@@ -46,23 +42,23 @@ static Optim *make_inner(Module *net, bool adam)
     return adam ? optim_adam(module_params(net), a) : optim_sgd(module_params(net), s);
 }
 
-static Tensor *loss_of(FModule *f, Tensor *x, Tensor *y)
-{
+static Tensor *loss_of(FModule *f, Tensor *x, Tensor *y) {
     return tensor_mse_loss(fmodule_forward(f, x), y);
 }
 
 /* A whole meta-iteration; true when nothing failed. */
-static bool scenario(void)
-{
+static bool scenario(void) {
     TapeOptions options = tape_options(HC_F64);
     options.block_bytes = 4096;
     Tape *tape = tape_create_with(options);
     Module *net = make_net(HC_F64);
     Optim *inner = make_inner(net, true), *outer = make_inner(net, false);
-    Tensor *x = tensor_from_f64(tape, shape2(N, 1), xs), *y = tensor_from_f64(tape, shape2(N, 1), ys);
+    Tensor *x = tensor_from_f64(tape, shape2(N, 1), xs),
+           *y = tensor_from_f64(tape, shape2(N, 1), ys);
     FModule *f = fmodule_create(tape, net, false);
     DiffOpt *opt = diffopt_create(inner, f);
-    for (int k = 0; k < 2; k++) diffopt_step(opt, loss_of(f, x, y));
+    for (int k = 0; k < 2; k++)
+        diffopt_step(opt, loss_of(f, x, y));
     bool backed = tensor_backward(loss_of(f, x, y)), stepped = backed && optim_step(outer);
     Module *copy = module_clone(net);
     bool committed = stepped && copy && fmodule_commit(f, copy) && diffopt_commit(opt, inner);
@@ -75,8 +71,7 @@ static bool scenario(void)
     return committed;
 }
 
-static void out_of_memory(void)
-{
+static void out_of_memory(void) {
     Allocator allocator = {limited_alloc, limited_release, NULL};
     CHECK(higherc_set_allocator(&allocator));
     bool done = false;
@@ -91,11 +86,11 @@ static void out_of_memory(void)
     CHECK(higherc_set_allocator(NULL));
 }
 
-static void steady_loop(void)
-{
+static void steady_loop(void) {
     Tape *tape = tape_create(HC_F32);
     Module *net = make_net(HC_F32);
-    Optim *inner = make_inner(net, true), *outer = optim_adam(module_params(net), adam_options(0.01));
+    Optim *inner = make_inner(net, true),
+          *outer = optim_adam(module_params(net), adam_options(0.01));
     size_t mallocs = 0;
     for (int it = 0; it < 40; it++) {
         optim_zero_grad(outer);
@@ -104,7 +99,8 @@ static void steady_loop(void)
         Tensor *y = tensor_from_f64(tape, shape2(N, 1), ys);
         FModule *f = fmodule_create(tape, net, false);
         DiffOpt *opt = diffopt_create(inner, f);
-        for (int k = 0; k < 3; k++) diffopt_step(opt, loss_of(f, x, y));
+        for (int k = 0; k < 3; k++)
+            diffopt_step(opt, loss_of(f, x, y));
         CHECK(tensor_backward(loss_of(f, x, y)));
         CHECK(optim_step(outer));
         if (it == 10) mallocs = tape_stats(tape).mallocs;
@@ -118,10 +114,10 @@ static void steady_loop(void)
 
 /* The weights after `steps` steps in a mode, released or not. */
 static void run_mode(Module *net, Optim *inner, FMode mode, bool release, int steps, double *out,
-                     TapeStats *middle, TapeStats *end)
-{
+                     TapeStats *middle, TapeStats *end) {
     Tape *tape = tape_create(module_dtype(net));
-    Tensor *x = tensor_from_f64(tape, shape2(N, 1), xs), *y = tensor_from_f64(tape, shape2(N, 1), ys);
+    Tensor *x = tensor_from_f64(tape, shape2(N, 1), xs),
+           *y = tensor_from_f64(tape, shape2(N, 1), ys);
     FModuleOptions options = fmodule_options(false);
     options.mode = mode;
     FModule *f = fmodule_create_with(tape, net, options);
@@ -139,8 +135,7 @@ static void run_mode(Module *net, Optim *inner, FMode mode, bool release, int st
     tape_destroy(tape);
 }
 
-static void same_bits(bool adam, DType dtype)
-{
+static void same_bits(bool adam, DType dtype) {
     enum { WEIGHTS = 25, STEPS = 100 };
     double full[WEIGHTS], other[WEIGHTS];
     Module *net = make_net(dtype);
@@ -168,8 +163,7 @@ static void same_bits(bool adam, DType dtype)
     module_destroy(net);
 }
 
-static void flat_release(void)
-{
+static void flat_release(void) {
     double out[25];
     TapeStats middle, end;
     Module *net = make_net(HC_F32);
@@ -186,8 +180,7 @@ static void flat_release(void)
     module_destroy(net);
 }
 
-int main(void)
-{
+int main(void) {
     out_of_memory();
     steady_loop();
     for (int adam = 0; adam <= 1; adam++) {

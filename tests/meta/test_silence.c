@@ -11,29 +11,25 @@ static Module *net;
 static Optim *inner;
 
 /* The tape's error and the thread's are the same text; both are cleared. */
-static void expect(bool failed, const char *text)
-{
+static void expect(bool failed, const char *text) {
     CHECK(failed);
     CHECK(tape_error(tape) != NULL);
     CHECK_ERROR(text);
     tape_clear_error(tape);
 }
 
-static Tensor *loss_of(FModule *f)
-{
+static Tensor *loss_of(FModule *f) {
     Tensor *x = tensor_from_f64(tape, shape2(2, 1), (double[]){0.5, -1});
     return tensor_sum(tensor_square(fmodule_forward(f, x)));
 }
 
-static FModule *make(bool copy, FMode mode)
-{
+static FModule *make(bool copy, FMode mode) {
     FModuleOptions options = fmodule_options(copy);
     options.mode = mode;
     return fmodule_create_with(tape, net, options);
 }
 
-static void causes(void)
-{
+static void causes(void) {
     Tensor *x = tensor_leaf(tensor_from_f64(tape, shape1(2), (double[]){1, 2})), *g = NULL;
     Tensor *data = tensor_ones(tape, shape1(2)), *marker = data;
 
@@ -78,8 +74,7 @@ static void causes(void)
     expect(!diffopt_step_release(opt, loss_of(f)), "HC_FULL");
 }
 
-static void changed(void)
-{
+static void changed(void) {
     Param *w = module_param(net, "weight");
     tape_reset(tape);
     CHECK(param_tensor(tape, w) == param_tensor(tape, w));
@@ -98,8 +93,7 @@ static void changed(void)
     param_zero_grad(module_param(net, "bias"));
 }
 
-static void marks(void)
-{
+static void marks(void) {
     tape_reset(tape);
     FModule *f = make(false, HC_FULL);
     DiffOpt *opt = diffopt_create(inner, f);
@@ -129,8 +123,7 @@ static void marks(void)
     expect(!tape_release(tape, mark), "expired");
 }
 
-int main(void)
-{
+int main(void) {
     Rng rng = rng_seed(2);
     tape = tape_create(HC_F64);
     net = module_linear(1, 1);

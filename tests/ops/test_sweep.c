@@ -18,8 +18,7 @@ typedef struct Row {
 } Row;
 
 #define HC_OP(name, shapes, low, high, call)                                                       \
-    static Tensor *call_##name(Tensor *const *x, size_t n, void *user)                             \
-    {                                                                                              \
+    static Tensor *call_##name(Tensor *const *x, size_t n, void *user) {                           \
         (void)n;                                                                                   \
         (void)user;                                                                                \
         return call;                                                                               \
@@ -34,8 +33,7 @@ static const Row rows[] = {
 };
 
 /* "3x4 s|..." up to the bar: the shapes; the rest is returned. */
-static const char *parse(const char *text, Shape *shapes, size_t *count)
-{
+static const char *parse(const char *text, Shape *shapes, size_t *count) {
     for (*count = 0; *text && *text != '|'; ++*count) {
         Shape *shape = &shapes[*count];
         *shape = shape_scalar();
@@ -45,25 +43,25 @@ static const char *parse(const char *text, Shape *shapes, size_t *count)
             shape->dim[shape->ndim++] = strtoul(text, &end, 10);
             text = *end == 'x' ? end + 1 : end;
         }
-        while (*text == ' ') text++;
+        while (*text == ' ')
+            text++;
     }
     return *text == '|' ? text + 1 : text;
 }
 
 /* Distinct numbers, so that no maximum has ties. */
-static void draw(double *values, size_t count, const Row *row, Rng *rng)
-{
+static void draw(double *values, size_t count, const Row *row, Rng *rng) {
     for (size_t i = 0; i < count; i++)
         values[i] = row->low + (row->high - row->low) * rng_uniform(rng);
 }
 
 /* The value and first gradients, as doubles one after the other. */
 static size_t value_and_grads(DType dtype, const Row *row, const Shape *shapes, size_t count,
-                              double values[][MOST_NUMBERS], double *out)
-{
+                              double values[][MOST_NUMBERS], double *out) {
     Tape *tape = tape_create(dtype);
     Tensor *x[MOST_INPUTS], *g[MOST_INPUTS];
-    for (size_t i = 0; i < count; i++) x[i] = tensor_leaf(tensor_from_f64(tape, shapes[i], values[i]));
+    for (size_t i = 0; i < count; i++)
+        x[i] = tensor_leaf(tensor_from_f64(tape, shapes[i], values[i]));
     Tensor *y = tensor_sum(row->fn(x, count, NULL));
     size_t used = 0;
     CHECK(tensor_grad(y, x, count, g, HC_ZEROS));
@@ -77,8 +75,7 @@ static size_t value_and_grads(DType dtype, const Row *row, const Shape *shapes, 
     return used;
 }
 
-static void check_case(const Row *row, const Shape *shapes, size_t count, Rng *rng)
-{
+static void check_case(const Row *row, const Shape *shapes, size_t count, Rng *rng) {
     double values[MOST_INPUTS][MOST_NUMBERS], in32[MOST_INPUTS * MOST_NUMBERS + 1],
         in64[MOST_INPUTS * MOST_NUMBERS + 1];
     Tape *tape = tape_create(HC_F64);
@@ -99,20 +96,20 @@ static void check_case(const Row *row, const Shape *shapes, size_t count, Rng *r
     size_t n = value_and_grads(HC_F64, row, shapes, count, values, in64);
     CHECK(value_and_grads(HC_F32, row, shapes, count, values, in32) == n);
     double largest = 0;
-    for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs(in64[i]));
-    for (size_t i = 0; i < n; i++) CHECK_NEAR(in32[i], in64[i], 0, 2e-5 * largest);
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs(in64[i]));
+    for (size_t i = 0; i < n; i++)
+        CHECK_NEAR(in32[i], in64[i], 0, 2e-5 * largest);
 }
 
 /* A gradient that lacks a term must be found out. */
-static Tensor *wrong(Tensor *const *x, size_t n, void *user)
-{
+static Tensor *wrong(Tensor *const *x, size_t n, void *user) {
     (void)n;
     (void)user;
     return tensor_mul(x[0], tensor_detach(x[0]));
 }
 
-static Tensor *wrong_at_second_order(Tensor *const *x, size_t n, void *user)
-{
+static Tensor *wrong_at_second_order(Tensor *const *x, size_t n, void *user) {
     (void)n;
     (void)user;
     Tensor *g;
@@ -120,8 +117,96 @@ static Tensor *wrong_at_second_order(Tensor *const *x, size_t n, void *user)
     return tensor_grad(y, x, 1, &g, 0) ? tensor_mul(g, x[0]) : NULL; /* g without its graph */
 }
 
-int main(void)
-{
+/* Right for all inputs but one entry of the second. */
+static Tensor *wrong_entry(Tensor *const *x, size_t n, void *user) {
+    (void)n;
+    (void)user;
+    Tensor *tail = tensor_slice(x[1], 0, 1, 2, 1);
+    Tensor *y =
+        tensor_concat((Tensor *[]){tensor_slice(x[1], 0, 0, 1, 1), tensor_detach(tail)}, 2, 0);
+    return tensor_mul(tensor_sin(x[0]), y);
+}
+
+static Tensor *infinite(Tensor *const *x, size_t n, void *user) {
+    (void)n;
+    (void)user;
+    return tensor_div_scalar(tensor_add(x[0], tensor_detach(x[0])), 0);
+}
+
+static Tensor *linear(Tensor *const *x, size_t n, void *user) {
+    (void)n;
+    (void)user;
+    return tensor_mul_scalar(x[0], 3);
+}
+
+static Tensor *independent(Tensor *const *x, size_t n, void *user) {
+    (void)n;
+    (void)user;
+    return tensor_ones(tensor_tape(x[0]), shape1(3));
+}
+
+static Tensor *misshapen(Tensor *const *x, size_t n, void *user) {
+    (void)n;
+    (void)user;
+    return tensor_add(x[0], tensor_ones(tensor_tape(x[0]), shape1(3)));
+}
+
+static Tensor *nothing(Tensor *const *x, size_t n, void *user) {
+    (void)x;
+    (void)n;
+    (void)user;
+    return NULL;
+}
+
+/* gradcheck itself: what is wrong fails, with the place; what has no derivative passes. */
+static void check_gradcheck(void) {
+    Tape *tape = tape_create(HC_F64);
+    Tensor *x[2] = {tensor_from_f64(tape, shape1(2), (double[]){1.5, -0.7}),
+                    tensor_from_f64(tape, shape1(2), (double[]){0.4, 2.5})};
+    GradcheckOptions options = gradcheck_options(HC_F64);
+    size_t nodes = tape_stats(tape).nodes;
+    CHECK(!gradcheck(wrong, x, 1, options, NULL));
+    CHECK(higherc_status() == HC_ERR_GRAD && tape_status(tape) == HC_OK);
+    CHECK_ERROR("order 1, input 0, entry 0");
+    CHECK(!gradcheck(wrong_at_second_order, x, 1, options, NULL));
+    CHECK_ERROR("gradcheck");
+    CHECK(!gradcheck(wrong_entry, x, 2, options, NULL));
+    CHECK_ERROR("order 1, input 1, entry 1");
+    CHECK(!gradcheck(infinite, x, 1, options, NULL));
+    CHECK_ERROR("order 1");
+
+    options.order = 6;
+    CHECK(gradcheck(linear, x, 1, options, NULL));
+    CHECK(gradcheck(independent, x, 2, options, NULL));
+    Tensor *none = tensor_zeros(tape, shape2(0, 2));
+    CHECK(gradcheck(linear, &none, 1, options, NULL));
+    nodes++;
+
+    CHECK(!gradcheck(nothing, x, 1, options, NULL));
+    CHECK_ERROR("gradcheck: the function gave no tensor");
+    CHECK(!gradcheck(NULL, x, 1, options, NULL));
+    CHECK_ERROR("gradcheck");
+    CHECK(tape_status(tape) == HC_OK);
+    CHECK(!gradcheck(misshapen, x, 1, options, NULL));
+    CHECK(tape_status(tape) == HC_ERR_SHAPE);
+    CHECK_ERROR("tensor_add: shapes (2) and (3) do not broadcast");
+    tape_clear_error(tape);
+    options.order = 7;
+    CHECK(!gradcheck(linear, x, 1, options, NULL));
+    CHECK_ERROR("gradcheck: order");
+    tape_clear_error(tape);
+    CHECK(tape_stats(tape).nodes == nodes && tape_recording(tape));
+
+    tape_destroy(tape);
+    tape = tape_create(HC_F32);
+    Tensor *single = tensor_from_f64(tape, shape1(2), (double[]){0.5, -0.7});
+    CHECK(gradcheck(linear, &single, 1, gradcheck_options(HC_F32), NULL));
+    CHECK(!gradcheck(wrong, &single, 1, gradcheck_options(HC_F32), NULL));
+    CHECK_ERROR("order 1");
+    tape_destroy(tape);
+}
+
+int main(void) {
     Rng rng = rng_seed(7);
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
         for (const char *text = rows[r].shapes; *text;) {
@@ -130,13 +215,6 @@ int main(void)
             text = parse(text, shapes, &count);
             check_case(&rows[r], shapes, count, &rng);
         }
-
-    Tape *tape = tape_create(HC_F64);
-    Tensor *x = tensor_from_f64(tape, shape1(2), (double[]){1.5, -0.7});
-    CHECK(!gradcheck(wrong, &x, 1, gradcheck_options(HC_F64), NULL));
-    CHECK_ERROR("order 1");
-    CHECK(!gradcheck(wrong_at_second_order, &x, 1, gradcheck_options(HC_F64), NULL));
-    CHECK_ERROR("gradcheck");
-    tape_destroy(tape);
+    check_gradcheck();
     return check_done();
 }

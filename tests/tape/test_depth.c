@@ -10,12 +10,12 @@
 
 enum { LENGTH = 1000000, STEPS = 100000 };
 
-static void *deep_chain(void *unused)
-{
+static void *deep_chain(void *unused) {
     (void)unused;
     Tape *tape = tape_create(HC_F64);
     Tensor *x = tensor_leaf(tensor_scalar(tape, 0.5)), *y = x, *g = NULL, *gg = NULL;
-    for (int i = 0; i < LENGTH; i++) y = tensor_sin(y);
+    for (int i = 0; i < LENGTH; i++)
+        y = tensor_sin(y);
     TapeStats stats = tape_stats(tape);
     CHECK(stats.nodes >= LENGTH && stats.live_bytes / stats.nodes <= 256);
     CHECK(tensor_depends_on(y, x));
@@ -29,8 +29,7 @@ static void *deep_chain(void *unused)
     return NULL;
 }
 
-static void *old_leaf(void *unused)
-{
+static void *old_leaf(void *unused) {
     (void)unused;
     Tape *tape = tape_create(HC_F64);
     Tensor *old = tensor_leaf(tensor_scalar(tape, 1));
@@ -46,8 +45,7 @@ static void *old_leaf(void *unused)
     return NULL;
 }
 
-static void on_small_stack(void *(*body)(void *))
-{
+static void on_small_stack(void *(*body)(void *)) {
     pthread_t thread;
     pthread_attr_t attributes;
     CHECK(pthread_attr_init(&attributes) == 0);
@@ -57,8 +55,7 @@ static void on_small_stack(void *(*body)(void *))
     pthread_attr_destroy(&attributes);
 }
 
-int main(void)
-{
+int main(void) {
     on_small_stack(deep_chain);
     on_small_stack(old_leaf);
     return check_done();

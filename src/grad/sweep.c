@@ -324,7 +324,7 @@ bool hc_sweep_settle(HcSweep *s, const Tensor *x) {
     size_t born = tape->born_count;
     tape->scratching = true;
     Tensor *g = hc_sweep_result(s, x), *dense = g;
-    if (g && !hc_is_dense(g->form)) dense = tensor_clone(g);
+    if (g && !hc_is_dense(g->form)) dense = hc_dense(g);
     if (dense) {
         Tensor **slot = &s->space->slots[number_of(s, x)];
         hc_hold(dense);

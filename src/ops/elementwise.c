@@ -4,83 +4,104 @@
 #include "ops/ops.h"
 
 bool hc_infer_same(Tensor *y) {
-    y->form = hc_inputs(y)[0]->form->plain;
+    const Tensor *acc = hc_acc_of(y);
+    const HcForm *form = acc ? acc->form : hc_inputs(y)[0]->form;
+    for (uint32_t i = 0; i < y->nin && !form->packed; i++)
+        form = hc_inputs(y)[i]->form;
+    y->form = form->packed ? form : form->plain;
     return true;
 }
 
-/* If axes [from, ndim) of the form are one run: its stride, 0 or 1; else -1. */
-static int run_stride(const HcForm *form, int from) {
-    size_t step = 1;
-    bool zero = true, one = true;
-    for (int i = form->ndim - 1; i >= from; i--) {
-        if (form->dim[i] == 1) continue;
-        if (form->stride[i] != 0) zero = false;
-        if (form->stride[i] != step) one = false;
-        step *= form->dim[i];
-    }
-    return one ? 1 : zero ? 0 : -1;
+bool hc_infer_dense(Tensor *y) {
+    y->form = hc_inputs(y)[0]->form->plain;
+    return true;
 }
 
 /* An operand as a loop over runs sees it. */
 typedef struct Operand {
     const char *data;
-    const HcForm *form;
-    size_t stride; /* within a run */
+    size_t stride;             /* within a run: 0 or 1 */
+    size_t steps[HC_MAX_DIMS]; /* along the axes as the result stores them */
 } Operand;
 
 #define MOST_OPERANDS 3
 
-/* Axes [result, ndim) can be run over at once in every operand; -1 after hc_fail. Operands without
- * even their last axis as a run are copied dense. */
-static int find_runs(Tensor *y, Operand *operand, int count) {
-    for (int j = 0; j < count; j++) {
-        Tensor *x = hc_inputs(y)[j];
-        operand[j] = (Operand){x->data, x->form, 1};
-        if (run_stride(x->form, x->form->ndim ? x->form->ndim - 1 : 0) < 0) {
-            operand[j].data = hc_dense_input(y, (size_t)j);
-            operand[j].form = x->form->plain;
-            if (!operand[j].data) return -1;
-        }
+typedef void RunFn(Tensor *y, char *out, const Operand *operand, size_t n);
+
+/* If axes [from, ndim) of an operand are one run: its stride, 0 or 1; else -1. */
+static int run_stride(const size_t *steps, const size_t *dim, int from, int ndim) {
+    size_t step = 1;
+    bool zero = true, one = true;
+    for (int i = ndim - 1; i >= from; i--) {
+        if (steps[i] != 0) zero = false;
+        if (steps[i] != step) one = false;
+        step *= dim[i];
     }
-    int from = 0;
-    for (; from < y->form->ndim; from++) {
+    return one ? 1 : zero ? 0 : -1;
+}
+
+/* The operands' steps along y's axes in the order of storage. One without even its last axis as a run is
+ * copied first. */
+static bool find_steps(Tensor *y, Operand *operand, int count, const int *axis, int ndim) {
+    for (int j = 0; j < count; j++) {
+        const HcForm *f = hc_inputs(y)[j]->form;
+        if (ndim > 0 && f->stride[axis[ndim - 1]] > 1) {
+            f = y->form;
+            operand[j].data = hc_input_as(y, (size_t)j, f);
+            if (!operand[j].data) return false;
+        }
+        for (int i = 0; i < ndim; i++)
+            operand[j].steps[i] = f->stride[axis[i]];
+    }
+    return true;
+}
+
+/* Walks the result in its order of storage. */
+static bool over_axes(Tensor *y, Operand *operand, int count, RunFn *run) {
+    int axis[HC_MAX_DIMS], ndim = hc_storage_axes(y->form, axis), from = 0;
+    size_t dim[HC_MAX_DIMS], at[HC_MAX_DIMS] = {0}, item = y->tape->item, n = 1;
+    for (int i = 0; i < ndim; i++)
+        dim[i] = y->form->dim[axis[i]];
+    if (!find_steps(y, operand, count, axis, ndim)) return false;
+    for (; from < ndim; from++) {
         bool all = true;
         for (int j = 0; j < count; j++)
-            all = all && run_stride(operand[j].form, from) >= 0;
+            all = all && run_stride(operand[j].steps, dim, from, ndim) >= 0;
         if (all) break;
     }
     for (int j = 0; j < count; j++)
-        operand[j].stride = (size_t)(run_stride(operand[j].form, from) == 1);
-    return from;
+        operand[j].stride = (size_t)(run_stride(operand[j].steps, dim, from, ndim) == 1);
+    for (int i = from; i < ndim; i++)
+        n *= dim[i];
+    for (char *out = y->data;; out += n * item) {
+        run(y, out, operand, n);
+        int i = from - 1;
+        for (; i >= 0; i--) {
+            bool carry = ++at[i] == dim[i];
+            for (int j = 0; j < count; j++) {
+                size_t step = operand[j].steps[i] * item;
+                operand[j].data += step;
+                if (carry) operand[j].data -= step * dim[i];
+            }
+            if (!carry) break;
+            at[i] = 0;
+        }
+        if (i < 0) return true;
+    }
 }
-
-typedef void RunFn(Tensor *y, char *out, const Operand *operand, size_t n);
 
 static bool over_runs(Tensor *y, int count, RunFn *run) {
     Operand operand[MOST_OPERANDS];
-    const HcForm *form = y->form;
-    if (form->count == 0) return true;
-    int from = find_runs(y, operand, count);
-    if (from < 0) return false;
-    size_t n = 1, at[HC_MAX_DIMS] = {0}, item = y->tape->item;
-    for (int i = from; i < form->ndim; i++)
-        n *= form->dim[i];
-    for (char *out = y->data;; out += n * item) {
-        run(y, out, operand, n);
-        int axis = from - 1;
-        for (; axis >= 0; axis--) {
-            bool carry = ++at[axis] == form->dim[axis];
-            for (int j = 0; j < count; j++) {
-                size_t step = operand[j].form->stride[axis] * item;
-                if (form->dim[axis] == 1) continue;
-                operand[j].data += step;
-                if (carry) operand[j].data -= step * form->dim[axis];
-            }
-            if (!carry) break;
-            at[axis] = 0;
-        }
-        if (axis < 0) return true;
+    bool one_run = true;
+    if (y->form->count == 0) return true;
+    for (int j = 0; j < count; j++) {
+        operand[j].data = hc_inputs(y)[j]->data;
+        operand[j].stride = 1;
+        one_run = one_run && hc_inputs(y)[j]->form == y->form;
     }
+    if (!one_run) return over_axes(y, operand, count, run);
+    run(y, y->data, operand, y->form->count);
+    return true;
 }
 
 /* The kernel a descriptor names by its place in the table. */
@@ -97,7 +118,7 @@ static HcBinaryFn *binary_kernel(const Tensor *y) {
 }
 
 bool hc_forward_unary(Tensor *y) {
-    const void *x = hc_dense_input(y, 0);
+    const void *x = hc_input_as(y, 0, y->form);
     if (x && y->form->count) unary_kernel(y)(y->data, x, y->form->count, y->attr.real);
     return x != NULL;
 }

@@ -46,7 +46,7 @@ static bool view(Tensor *y, int ndim, const size_t *dim, const size_t *stride, s
 /* ---- clone: the identity in its own memory ---------------------------------------------------------- */
 
 static bool clone_forward(Tensor *y) {
-    hc_copy_dense(hc_inputs(y)[0], y->data);
+    hc_copy_as(hc_inputs(y)[0], y->form, y->data);
     return true;
 }
 
@@ -63,6 +63,16 @@ static const HcOp op_clone = {.name = "tensor_clone",
 
 Tensor *tensor_clone(Tensor *x) {
     return hc_emit1(&op_clone, NULL, x);
+}
+
+static const HcOp op_dense = {.name = "tensor_clone",
+                              .arity = 1,
+                              .infer = hc_infer_dense,
+                              .forward = clone_forward,
+                              .vjp = pass_vjp};
+
+Tensor *hc_dense(Tensor *x) {
+    return x && hc_is_dense(x->form) ? x : hc_emit1(&op_dense, NULL, x);
 }
 
 /* ---- detach: the same memory without history ---------------------------------------------------------- */
@@ -87,7 +97,7 @@ Tensor *tensor_detach(Tensor *x) {
 
 static bool reshape_infer(Tensor *y) {
     const HcForm *f = y->attr.form;
-    return view(y, f->ndim, f->dim, NULL, 0);
+    return view(y, f->ndim, f->dim, f->stride, 0);
 }
 
 static void reshape_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -100,6 +110,20 @@ static const HcOp op_reshape = {.name = "tensor_reshape",
                                 .infer = reshape_infer,
                                 .vjp = reshape_vjp};
 
+/* Whether the shapes differ by axes of size 1 only, so that a view of any strides will do. */
+static bool only_ones_move(const HcForm *f, Shape shape, size_t *stride) {
+    int from = 0;
+    for (int i = 0; i < shape.ndim; i++) {
+        stride[i] = 1;
+        if (shape.dim[i] == 1) continue;
+        while (from < f->ndim && f->dim[from] == 1)
+            from++;
+        if (from == f->ndim || f->dim[from] != shape.dim[i]) return false;
+        stride[i] = f->stride[from++];
+    }
+    return true;
+}
+
 Tensor *tensor_reshape(Tensor *x, Shape shape) {
     if (!hc_check(op_reshape.name, x)) return NULL;
     size_t count;
@@ -109,13 +133,15 @@ Tensor *tensor_reshape(Tensor *x, Shape shape) {
                 hc_shape_text(hc_form_shape(x->form), from), hc_shape_text(shape, to));
         return NULL;
     }
-    const HcForm *form = hc_form(&x->tape->forms, shape.ndim, shape.dim, NULL);
+    size_t stride[HC_MAX_DIMS];
+    bool views = only_ones_move(x->form, shape, stride);
+    const HcForm *form = hc_form(&x->tape->forms, shape.ndim, shape.dim, views ? stride : NULL);
     if (!form) {
         hc_fail_nomem(x->tape, op_reshape.name);
         return NULL;
     }
     if (form == x->form) return x;
-    if (!hc_is_dense(x->form)) x = tensor_clone(x);
+    if (!views) x = hc_dense(x);
     return hc_emit1(&op_reshape, &(HcAttr){.form = form}, x);
 }
 

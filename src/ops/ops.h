@@ -11,7 +11,10 @@
 #define HC_KERNEL(name) offsetof(HcKernels, name)
 
 /* ---- elementwise.c ---------------------------------------------------------------------------- */
-bool hc_infer_same(Tensor *y);    /* the shape of input 0, which all inputs have */
+/* The shape of input 0. _same: which all inputs have, stored as acc or else the first packed input is,
+ * for forwards that ask for their inputs in y's form; _dense: row-major. */
+bool hc_infer_same(Tensor *y);
+bool hc_infer_dense(Tensor *y);
 bool hc_forward_unary(Tensor *y); /* op->kernel with attr.real */
 bool hc_forward_binary(Tensor *y);
 /* Replaces each x[i] by itself expanded to the common shape. */
@@ -31,6 +34,8 @@ Tensor *hc_rsqrt0(Tensor *x);                        /* 1/sqrt, 0 at 0; finite t
 Tensor *hc_embed(Tensor *x, int axis, size_t start, size_t step, size_t size, Tensor *acc);
 /* Sums x over the axes in the mask (bit i: axis i), to acc where given. */
 Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc);
+/* x, or where its numbers are not row-major a copy (on the tape) whose are. */
+Tensor *hc_dense(Tensor *x);
 /* Normalises an axis of an array with ndim dimensions; false after hc_fail. */
 bool hc_axis(const char *who, const Tensor *x, int axis, int ndim, int *out);
 bool hc_axes_mask(const char *who, const Tensor *x, const int *axes, size_t count, uint32_t *mask);

@@ -6,33 +6,47 @@
 
 #define EVERY_AXIS(x) (((uint32_t)1 << (x)->form->ndim) - 1)
 
-static bool reduce_infer(Tensor *y) {
+/* The form in which input 0 is read: its own where that is packed. */
+static const HcForm *read_form(const Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
-    size_t dim[HC_MAX_DIMS];
-    int ndim = 0;
+    return f->packed ? f : f->plain;
+}
+
+/* The axes that stay are stored in the order they have in x. */
+static bool reduce_infer(Tensor *y) {
+    const HcForm *f = read_form(y);
+    size_t dim[HC_MAX_DIMS], stride[HC_MAX_DIMS], step = 1;
+    int place[HC_MAX_DIMS], axis[HC_MAX_DIMS], ndim = 0;
     for (int i = 0; i < f->ndim; i++) {
         bool gone = y->attr.reduce.axes >> i & 1;
-        if (!gone || y->attr.reduce.keep) dim[ndim++] = gone ? 1 : f->dim[i];
+        place[i] = gone ? -1 : ndim;
+        if (gone && !y->attr.reduce.keep) continue;
+        stride[ndim] = 1;
+        dim[ndim++] = gone ? 1 : f->dim[i];
     }
-    y->form = hc_form(&y->tape->forms, ndim, dim, NULL);
+    for (int n = hc_is_dense(f) ? 0 : hc_storage_axes(f, axis); n-- > 0;) {
+        if (place[axis[n]] < 0) continue;
+        stride[place[axis[n]]] = step;
+        step *= f->dim[axis[n]];
+    }
+    y->form = hc_form(&y->tape->forms, ndim, dim, hc_is_dense(f) ? NULL : stride);
     return y->form || hc_fail_nomem(y->tape, y->op->name);
 }
 
 typedef void ReduceFn(void *y, const void *x, size_t stride, size_t m, size_t n);
 
-/* Reduces into what y holds. Neighbouring axes of one kind are taken together; what is left innermost
- * is a run of rows or columns, and an odometer walks the axes outside it. */
+/* Reduces into what y holds, in the order of storage. Neighbouring axes of one kind are taken together;
+ * what is left innermost is a run of rows or columns, and an odometer walks the axes outside it. */
 static void reduce(Tensor *y, const char *x, const HcForm *f, ReduceFn *rows, ReduceFn *cols) {
     size_t dim[HC_MAX_DIMS], item = y->tape->item;
     bool gone[HC_MAX_DIMS];
-    int n = 0;
-    for (int i = 0; i < f->ndim; i++) {
-        bool g = y->attr.reduce.axes >> i & 1;
-        if (f->dim[i] == 1) continue;
+    int n = 0, axis[HC_MAX_DIMS], axes = hc_storage_axes(f, axis);
+    for (int i = 0; i < axes; i++) {
+        bool g = y->attr.reduce.axes >> axis[i] & 1;
         if (n > 0 && gone[n - 1] == g)
-            dim[n - 1] *= f->dim[i];
+            dim[n - 1] *= f->dim[axis[i]];
         else {
-            dim[n] = f->dim[i];
+            dim[n] = f->dim[axis[i]];
             gone[n++] = g;
         }
     }
@@ -52,26 +66,26 @@ static void reduce(Tensor *y, const char *x, const HcForm *f, ReduceFn *rows, Re
     size_t at[HC_MAX_DIMS] = {0}, to = 0;
     for (;; x += height * width * item) {
         (by_rows ? rows : cols)((char *)y->data + to * item, x, width, height, width);
-        int axis = outer - 1;
-        for (; axis >= 0; axis--) {
-            to += out_step[axis];
-            if (++at[axis] < dim[axis]) break;
-            to -= out_step[axis] * dim[axis];
-            at[axis] = 0;
+        int i = outer - 1;
+        for (; i >= 0; i--) {
+            to += out_step[i];
+            if (++at[i] < dim[i]) break;
+            to -= out_step[i] * dim[i];
+            at[i] = 0;
         }
-        if (axis < 0) return;
+        if (i < 0) return;
     }
 }
 
 /* ---- sum. To x: g expanded -------------------------------------------------------------------------- */
 
 static bool sum_forward(Tensor *y) {
-    const Tensor *x = hc_inputs(y)[0];
+    const HcForm *f = read_form(y);
     const HcKernels *k = y->tape->k;
-    const void *data = hc_dense_input(y, 0);
+    const void *data = hc_input_as(y, 0, f);
     if (!data) return false;
     hc_start_from_acc(y);
-    if (x->form->count) reduce(y, data, x->form, k->sum_rows, k->sum_cols);
+    if (f->count) reduce(y, data, f, k->sum_rows, k->sum_cols);
     return true;
 }
 
@@ -115,11 +129,11 @@ Tensor *tensor_sum_axes(Tensor *x, const int *axes, size_t count, bool keepdim) 
 /* ---- max, min. To x: g split evenly among the ties --------------------------------------------------- */
 
 static bool extreme_forward(Tensor *y, double start, ReduceFn *rows, ReduceFn *cols) {
-    const Tensor *x = hc_inputs(y)[0];
-    const void *data = hc_dense_input(y, 0);
+    const HcForm *f = read_form(y);
+    const void *data = hc_input_as(y, 0, f);
     if (!data) return false;
     y->tape->k->fill(y->data, y->form->count, start);
-    if (x->form->count) reduce(y, data, x->form, rows, cols);
+    if (f->count) reduce(y, data, f, rows, cols);
     return true;
 }
 
@@ -185,7 +199,9 @@ Tensor *tensor_min_axes(Tensor *x, const int *axes, size_t count, bool keepdim) 
 /* ---- argmax: no derivative --------------------------------------------------------------------------- */
 
 static bool argmax_infer(Tensor *y) {
-    return reduce_infer(y);
+    if (!reduce_infer(y)) return false;
+    y->form = y->form->plain;
+    return true;
 }
 
 static bool argmax_forward(Tensor *y) {

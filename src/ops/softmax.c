@@ -24,7 +24,7 @@ static void softmax_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 
 static const HcOp op_softmax = {.name = "tensor_softmax",
                                 .arity = 1,
-                                .infer = hc_infer_same,
+                                .infer = hc_infer_dense,
                                 .forward = softmax_forward,
                                 .vjp = softmax_vjp,
                                 .reads = {HC_READS_OUTPUT}};
@@ -41,7 +41,7 @@ static void log_softmax_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 
 static const HcOp op_log_softmax = {.name = "tensor_log_softmax",
                                     .arity = 1,
-                                    .infer = hc_infer_same,
+                                    .infer = hc_infer_dense,
                                     .forward = log_softmax_forward,
                                     .vjp = log_softmax_vjp,
                                     .reads = {HC_READS_OUTPUT}};

@@ -123,12 +123,32 @@ static bool equal(const size_t *a, const size_t *b, int count) {
     return true;
 }
 
+int hc_storage_axes(const HcForm *form, int axis[HC_MAX_DIMS]) {
+    int n = 0;
+    for (int i = 0; i < form->ndim; i++) {
+        if (form->dim[i] == 1) continue;
+        int at = n++;
+        for (; at > 0 && form->stride[axis[at - 1]] < form->stride[i]; at--)
+            axis[at] = axis[at - 1];
+        axis[at] = i;
+    }
+    return n;
+}
+
+static bool is_packed(const HcForm *form) {
+    int axis[HC_MAX_DIMS], n = hc_storage_axes(form, axis);
+    for (size_t step = 1; n-- > 0; step *= form->dim[axis[n]])
+        if (form->stride[axis[n]] != step) return false;
+    return true;
+}
+
 static const HcForm *add_form(HcForms *forms, const HcForm *made) {
     if (forms->count >= forms->bucket_count && !grow_buckets(forms)) return NULL;
     HcForm *form = hc_arena_alloc(&forms->arena, sizeof *form);
     if (!form) return NULL;
     *form = *made;
     if (!form->plain) form->plain = form;
+    form->packed = form->plain == form || is_packed(form);
     HcForm **bucket = &forms->buckets[form->hash & (forms->bucket_count - 1)];
     form->next = *bucket;
     *bucket = form;

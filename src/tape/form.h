@@ -15,6 +15,7 @@ struct HcForm {
     uint64_t hash;
     size_t count;
     int ndim;
+    bool packed; /* dense in some order of its axes: no gaps, nothing repeated */
     size_t dim[HC_MAX_DIMS];
     size_t stride[HC_MAX_DIMS]; /* in numbers; 0 along expanded axes */
 };
@@ -37,6 +38,10 @@ const HcForm *hc_form(HcForms *forms, int ndim, const size_t *dim, const size_t 
 static inline bool hc_is_dense(const HcForm *form) {
     return form->plain == form;
 }
+
+/* The axes with more than one position, by falling stride (of a packed form: the order of storage);
+ * their number. */
+int hc_storage_axes(const HcForm *form, int axis[HC_MAX_DIMS]);
 
 Shape hc_form_shape(const HcForm *form);
 /* "(10, 40)" into text; returns text. */

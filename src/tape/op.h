@@ -96,7 +96,8 @@ struct HcOp {
     const char *name; /* as the public builder's, for messages */
     unsigned flags;
     unsigned arity;
-    /* Sets y->form from inputs and attributes, for an alias y->data too. False after hc_fail. */
+    /* Sets y->form from inputs and attributes, for an alias y->data too. Any other's form must be
+     * packed: forward writes it in that order. False after hc_fail. */
     bool (*infer)(Tensor *y);
     /* Computes y->data from the node alone; where op->flags say ACC, into what is there. */
     bool (*forward)(Tensor *y);
@@ -118,11 +119,13 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
 bool hc_check(const char *who, const Tensor *x);
 bool hc_check_all(const char *who, Tensor *const *x, size_t count);
 
-/* For forwards: input j as dense numbers, copied to working memory if it is not, or NULL after
- * hc_fail. Working memory lives until the forward ends. */
+/* For forwards: input j's numbers as `form` (packed, of its shape) stores them, or row-major; copied to
+ * working memory if they are not so, or NULL after hc_fail. Working memory lives until the forward ends. */
+const void *hc_input_as(Tensor *y, size_t j, const HcForm *form);
 const void *hc_dense_input(Tensor *y, size_t j);
 void *hc_work(Tensor *y, size_t bytes);
-/* Copies x's numbers, row-major, to `to`. */
+/* Copies x's numbers to `to`, as `form` (packed, of x's shape) stores them, or row-major. */
+void hc_copy_as(const Tensor *x, const HcForm *form, void *to);
 void hc_copy_dense(const Tensor *x, void *to);
 /* For an ACC operation's forward: makes y->data hold the acc input, or zeros without one. */
 void hc_start_from_acc(Tensor *y);

@@ -121,10 +121,9 @@ static bool place(Tensor *y) {
         if (y->flags & HC_NODE_SCRATCH) hc_hold(base);
         return true;
     }
-    y->form = y->form->plain;
     Tensor *acc = hc_acc_of(y);
     if (acc && (acc->flags & HC_NODE_CONSUME) && (acc->flags & HC_NODE_OWNS) &&
-        (y->flags & HC_NODE_SCRATCH)) {
+        (y->flags & HC_NODE_SCRATCH) && acc->form == y->form) {
         acc->flags &= (uint8_t) ~(HC_NODE_OWNS | HC_NODE_CONSUME);
         y->data = acc->data;
         y->flags |= HC_NODE_OWNS;
@@ -149,7 +148,7 @@ static void free_work(Tape *tape) {
 }
 
 static bool has_nan(const Tensor *x) {
-    return hc_is_dense(x->form) && x->tape->k->has_nan(x->data, x->form->count);
+    return x->form->packed && x->tape->k->has_nan(x->data, x->form->count);
 }
 
 static bool forward(Tensor *y) {
@@ -283,44 +282,65 @@ void *hc_work(Tensor *y, size_t bytes) {
     return buffer;
 }
 
-const void *hc_dense_input(Tensor *y, size_t j) {
+const void *hc_input_as(Tensor *y, size_t j, const HcForm *form) {
     Tensor *x = hc_inputs(y)[j];
-    if (hc_is_dense(x->form)) return x->data;
+    if (x->form == form) return x->data;
     void *copy = hc_work(y, data_bytes(x));
-    if (copy) hc_copy_dense(x, copy);
+    if (copy) hc_copy_as(x, form, copy);
     return copy;
 }
 
-void hc_copy_dense(const Tensor *x, void *to) {
-    const HcForm *f = x->form;
-    const HcKernels *k = x->tape->k;
-    size_t item = x->tape->item;
-    if (f->count == 0) return;
-    if (hc_is_dense(f)) {
-        k->copy(to, 1, x->data, 1, f->count);
-        return;
-    }
-    int last = f->ndim - 1;
-    /* A transposed matrix behind leading axes goes block by block. */
-    bool turned = last >= 1 && f->stride[last - 1] == 1 && f->stride[last] == f->dim[last - 1];
+const void *hc_dense_input(Tensor *y, size_t j) {
+    return hc_input_as(y, j, hc_inputs(y)[j]->form->plain);
+}
+
+/* Copies n >= 1 axes of numbers to `out`, densely. A transposed matrix behind leading axes goes block by
+ * block. */
+static void copy_axes(const Tape *tape, char *out, const char *from, int n, const size_t *dim,
+                      const size_t *stride) {
+    const HcKernels *k = tape->k;
+    size_t item = tape->item, at[HC_MAX_DIMS] = {0}, offset = 0;
+    int last = n - 1;
+    bool turned = last >= 1 && stride[last - 1] == 1 && stride[last] == dim[last - 1];
     int outer = turned ? last - 1 : last;
-    size_t piece = turned ? f->dim[last - 1] * f->dim[last] : f->dim[last];
-    size_t at[HC_MAX_DIMS] = {0}, offset = 0;
-    for (char *out = to;; out += piece * item) {
-        const char *from = (const char *)x->data + offset * item;
+    size_t piece = turned ? dim[last - 1] * dim[last] : dim[last];
+    for (;; out += piece * item) {
         if (turned)
-            k->transpose(out, from, f->dim[last - 1], f->dim[last]);
+            k->transpose(out, from + offset * item, dim[last - 1], dim[last]);
         else
-            k->copy(out, 1, from, f->stride[last], piece);
+            k->copy(out, 1, from + offset * item, stride[last], piece);
         int axis = outer - 1;
         for (; axis >= 0; axis--) {
-            offset += f->stride[axis];
-            if (++at[axis] < f->dim[axis]) break;
-            offset -= f->stride[axis] * f->dim[axis];
+            offset += stride[axis];
+            if (++at[axis] < dim[axis]) break;
+            offset -= stride[axis] * dim[axis];
             at[axis] = 0;
         }
         if (axis < 0) return;
     }
+}
+
+void hc_copy_as(const Tensor *x, const HcForm *form, void *to) {
+    const HcForm *f = x->form;
+    if (f->count == 0) return;
+    if (f == form) {
+        x->tape->k->copy(to, 1, x->data, 1, f->count);
+        return;
+    }
+    int axis[HC_MAX_DIMS], count = hc_storage_axes(form, axis), n = 0;
+    size_t dim[HC_MAX_DIMS] = {1}, stride[HC_MAX_DIMS] = {1};
+    for (int i = 0; i < count; i++) { /* neighbours that are one run are one axis */
+        size_t d = f->dim[axis[i]], s = f->stride[axis[i]];
+        bool joins = n > 0 && stride[n - 1] == s * d;
+        if (!joins) n++;
+        dim[n - 1] = joins ? dim[n - 1] * d : d;
+        stride[n - 1] = s;
+    }
+    copy_axes(x->tape, to, x->data, n > 0 ? n : 1, dim, stride);
+}
+
+void hc_copy_dense(const Tensor *x, void *to) {
+    hc_copy_as(x, x->form->plain, to);
 }
 
 void hc_start_from_acc(Tensor *y) {
@@ -328,7 +348,7 @@ void hc_start_from_acc(Tensor *y) {
     if (!acc)
         y->tape->k->fill(y->data, y->form->count, 0);
     else if (acc->data != y->data)
-        hc_copy_dense(acc, y->data);
+        hc_copy_as(acc, y->form, y->data);
 }
 
 Tensor *hc_keep(Tensor *x, HcWhy why) {

@@ -125,7 +125,7 @@ static size_t visit(HcSweep *s, Tensor *x) {
     w->nodes[k] = x;
     w->slots[k] = NULL;
     w->state[k] = wanted ? WANTED | BELOW : 0;
-    if (wanted && (s->flags & HC_SWEEP_CUT)) return 0;
+    if ((wanted && (s->flags & HC_SWEEP_CUT)) || (x->op->flags & HC_OP_LEAF)) return 0;
     for (uint32_t i = 0; i < x->nin; i++) {
         const Tensor *in = hc_inputs(x)[i];
         if (!passes(s, in)) continue;
@@ -181,6 +181,7 @@ bool hc_sweep_find(HcSweep *s) {
     for (size_t k = s->count; k-- > 0;) {
         const Tensor *x = w->nodes[k];
         if ((w->state[k] & WANTED) && (s->flags & HC_SWEEP_CUT)) continue;
+        if (x->op->flags & HC_OP_LEAF) continue;
         for (uint32_t i = 0; i < x->nin && !(w->state[k] & BELOW); i++)
             if (below(s, hc_inputs(x)[i])) w->state[k] |= BELOW;
     }

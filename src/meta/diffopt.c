@@ -290,7 +290,7 @@ static bool update_all(DiffOpt *opt, Snapshot *next, Tensor **weights, Tensor *c
                            "diffopt_step: '%s': a hyperparameter's shape does not broadcast to the "
                            "weight's",
                            name);
-        weights[i] = eval ? hc_fresh_leaf(u.param, HC_WHY_EVAL) : u.param;
+        weights[i] = eval ? hc_leaf_of(u.param, true, true, HC_WHY_EVAL) : u.param;
         if (!weights[i]) return false;
         memcpy(m->state, u.state, sizeof u.state);
         m->steps++;

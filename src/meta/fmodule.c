@@ -67,17 +67,11 @@ static Tensor *first_weight(Tape *tape, Param *param, bool copy) {
     if (!leaf) return NULL;
     if (!copy && !param->frozen) return tensor_clone(leaf);
     HcWhy why = param->frozen ? HC_WHY_FROZEN : HC_WHY_COPIED;
-    Tensor *y = hc_emit_leaf(tape, "fmodule_create", param->shape, NULL, why);
-    if (!y) return NULL;
-    hc_copy_dense(leaf, y->data);
-    if (!param->frozen) y->flags |= HC_NODE_NEEDS;
-    return y;
+    return hc_leaf_of(leaf, false, !param->frozen, why);
 }
 
-static Tensor *first_buffer(Tape *tape, const Param *buffer) {
-    Tensor *y = hc_emit_leaf(tape, "fmodule_create", buffer->shape, NULL, HC_WHY_CONSTANT);
-    if (y && buffer->count) memcpy(y->data, buffer->data, buffer->count * buffer->item);
-    return y;
+static Tensor *first_buffer(Tape *tape, Param *buffer) {
+    return hc_leaf_of(param_tensor(tape, buffer), false, false, HC_WHY_CONSTANT);
 }
 
 FModule *fmodule_create(Tape *tape, Module *module, bool copy_initial_weights) {
@@ -309,17 +303,6 @@ bool fmodule_set_params(FModule *f, Tensor *const *params, size_t count) {
            hc_fmodule_push(f->root, params, NULL, f->root->now->step + 1, false);
 }
 
-Tensor *hc_fresh_leaf(Tensor *x, HcWhy why) {
-    if (!x) return NULL;
-    bool shares = hc_is_dense(x->form) && !(x->flags & HC_NODE_BORROWED);
-    Tensor *y =
-        hc_emit_leaf(x->tape, "fmodule", hc_form_shape(x->form), shares ? x->data : NULL, why);
-    if (!y) return NULL;
-    if (!shares) hc_copy_dense(x, y->data);
-    y->flags |= HC_NODE_NEEDS;
-    return y;
-}
-
 bool fmodule_detach(FModule *f) {
     if (!usable(f, "fmodule_detach")) return false;
     FModule *root = f->root;
@@ -328,7 +311,7 @@ bool fmodule_detach(FModule *f) {
     if (!hc_fmodule_push(root, before->weights, NULL, before->step, true)) return false;
     for (size_t i = 0; i < root->weight_slots.count; i++) {
         Tensor **w = &root->now->weights[i];
-        if ((*w)->flags & HC_NODE_NEEDS) *w = hc_fresh_leaf(*w, HC_WHY_DETACHED);
+        if ((*w)->flags & HC_NODE_NEEDS) *w = hc_leaf_of(*w, true, true, HC_WHY_DETACHED);
         if (!*w) {
             root->now = before;
             return false;

@@ -50,7 +50,5 @@ struct FModule {
 /* Adds a snapshot of the present one, with other weights or buffers where not NULL (copied). */
 bool hc_fmodule_push(FModule *root, Tensor *const *weights, Tensor *const *buffers, size_t step,
                      bool cut);
-/* x's numbers as a leaf of which gradients can be asked, for the reason given. */
-Tensor *hc_fresh_leaf(Tensor *x, HcWhy why);
 
 #endif

@@ -56,6 +56,7 @@ static void pass_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_clone = {.name = "tensor_clone",
+                              .flags = HC_OP_COPY,
                               .arity = 1,
                               .infer = hc_infer_same,
                               .forward = clone_forward,
@@ -93,6 +94,32 @@ Tensor *tensor_detach(Tensor *x) {
     return y;
 }
 
+/* ---- leaf: the same numbers, with which a history begins ------------------------------------------------- */
+
+static const HcOp op_leaf = {.name = "tensor_leaf",
+                             .flags = HC_OP_LEAF | HC_OP_COPY,
+                             .arity = 1,
+                             .infer = hc_infer_same,
+                             .forward = clone_forward};
+
+static const HcOp op_shared_leaf = {
+    .name = "tensor_leaf", .flags = HC_OP_LEAF | HC_OP_ALIAS, .arity = 1, .infer = detach_infer};
+
+Tensor *hc_leaf_of(Tensor *x, bool share, bool needs, HcWhy why) {
+    if (!hc_check(op_leaf.name, x)) return NULL;
+    /* Memory that someone may write later is not shared. */
+    share = share && hc_is_dense(x->form) && !(x->flags & HC_NODE_BORROWED);
+    Tensor *y = hc_emit1(share ? &op_shared_leaf : &op_leaf, NULL, x);
+    if (!y) return NULL;
+    y->why = (uint8_t)why;
+    if (needs) y->flags |= HC_NODE_NEEDS;
+    return y;
+}
+
+Tensor *tensor_leaf(Tensor *x) {
+    return hc_leaf_of(x, false, true, HC_WHY_NOTHING);
+}
+
 /* ---- reshape -------------------------------------------------------------------------------------------- */
 
 static bool reshape_infer(Tensor *y) {
@@ -105,7 +132,7 @@ static void reshape_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_reshape = {.name = "tensor_reshape",
-                                .flags = HC_OP_ALIAS,
+                                .flags = HC_OP_ALIAS | HC_OP_FORM,
                                 .arity = 1,
                                 .infer = reshape_infer,
                                 .vjp = reshape_vjp};
@@ -251,7 +278,7 @@ static void expand_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_expand = {.name = "tensor_expand",
-                               .flags = HC_OP_ALIAS,
+                               .flags = HC_OP_ALIAS | HC_OP_FORM,
                                .arity = 1,
                                .infer = expand_infer,
                                .vjp = expand_vjp};

@@ -54,7 +54,8 @@ enum {
     HC_NODE_BORROWED = 4, /* reads memory of an HcCell: itself or through aliases */
     HC_NODE_CONSUME = 8,  /* its last holder hands it over: the next acc may overwrite it */
     HC_NODE_OWNS = 16,    /* a scratch node with a buffer of its own */
-    HC_NODE_PARAM = 32    /* the leaf of a Param */
+    HC_NODE_PARAM = 32,   /* the leaf of a Param */
+    HC_NODE_LOST = 64     /* its numbers came from tensors by a way that was not recorded */
 };
 
 #define HC_INLINE_INPUTS 4
@@ -87,7 +88,9 @@ enum {
     HC_OP_ALIAS = 1,  /* the result reads input 0's memory: infer sets data */
     HC_OP_ACC = 2,    /* takes an optional last input, past `arity`, to which it adds */
     HC_OP_NODIFF = 4, /* no derivative: no gradient flows through */
-    HC_OP_LEAF = 8    /* no inputs that count: history begins here */
+    HC_OP_LEAF = 8,   /* history begins here: an input is only what the numbers were taken from */
+    HC_OP_FORM = 16,  /* attr.form is in use */
+    HC_OP_COPY = 32   /* the result has input 0's numbers, in memory of its own */
 };
 
 #define HC_READS_OUTPUT 0x80
@@ -114,11 +117,16 @@ Tensor *hc_emit1(const HcOp *op, const HcAttr *attr, Tensor *x);
 Tensor *hc_emit2(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b);
 /* A leaf of a shape; data NULL: owned and not yet filled, else borrowed. */
 Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why);
+/* A leaf with x's numbers, as a constant or (needs) one of which gradients can be asked; it shares x's
+ * memory where it may (share), else has its own. */
+Tensor *hc_leaf_of(Tensor *x, bool share, bool needs, HcWhy why);
 /* The usual checks of an argument for a builder that looks at it before hc_emit: false for NULL
  * (reported unless an error is there), an expired tensor, or a tape in error. */
 bool hc_check(const char *who, const Tensor *x);
 bool hc_check_all(const char *who, Tensor *const *x, size_t count);
 
+/* Runs a node's forward, and frees its working memory. */
+bool hc_forward(Tensor *y);
 /* For forwards: input j's numbers as `form` (packed, of its shape) stores them, or row-major; copied to
  * working memory if they are not so, or NULL after hc_fail. Working memory lives until the forward ends. */
 const void *hc_input_as(Tensor *y, size_t j, const HcForm *form);

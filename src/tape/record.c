@@ -151,7 +151,7 @@ static bool has_nan(const Tensor *x) {
     return x->form->packed && x->tape->k->has_nan(x->data, x->form->count);
 }
 
-static bool forward(Tensor *y) {
+bool hc_forward(Tensor *y) {
     if (y->op->flags & HC_OP_ALIAS) return true;
     bool done = y->op->forward(y);
     free_work(y->tape);
@@ -163,7 +163,8 @@ static bool forward(Tensor *y) {
 
 static void link(Tensor *y) {
     bool needed = false;
-    uint8_t why = y->nin ? HC_WHY_CONSTANT : y->why;
+    uint8_t why = HC_WHY_CONSTANT;
+    if (y->op->flags & HC_OP_LEAF) return; /* its maker says */
     for (uint32_t i = 0; i < y->nin; i++) {
         const Tensor *x = hc_inputs(y)[i];
         if (x->flags & HC_NODE_NEEDS)
@@ -194,7 +195,7 @@ Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t ni
     y->why = HC_WHY_NOTHING;
     if (attr) y->attr = *attr;
     if (put_inputs(y, in, nin) && op->infer(y) && place(y)) {
-        if (forward(y)) {
+        if (tape->abstract || hc_forward(y)) {
             link(y);
             y->check = HC_CHECK_WORD;
             y->serial = ++tape->serial;
@@ -357,7 +358,9 @@ Tensor *hc_keep(Tensor *x, HcWhy why) {
     x->tape->scratching = false;
     Tensor *kept = hc_emit_leaf(x->tape, "tensor_grad", hc_form_shape(x->form), NULL, why);
     x->tape->scratching = was;
-    if (kept) hc_copy_dense(x, kept->data);
+    if (!kept) return NULL;
+    hc_copy_dense(x, kept->data);
+    kept->flags |= HC_NODE_LOST;
     return kept;
 }
 

@@ -56,6 +56,7 @@ Tape *tape_create_with(TapeOptions options) {
     tape->check_nan = options.check_nan;
     tape->never_reuse = options.never_reuse;
     tape->budget.limit = options.max_bytes;
+    tape->read = SIZE_MAX;
     tape->rng = rng_seed(0);
     while (((size_t)2 << tape->chunk_shift) * sizeof(Tensor) <= block && tape->chunk_shift < 16)
         tape->chunk_shift++;
@@ -118,6 +119,7 @@ static void cut(Tape *tape, size_t count, HcPosition place) {
     }
     undo_densed(tape, place);
     tape->count = count;
+    if (tape->read != SIZE_MAX && tape->read > count) tape->read = count;
     hc_arena_rewind(&tape->data, place);
 }
 
@@ -125,6 +127,7 @@ void tape_reset(Tape *tape) {
     if (!tape) return;
     cut(tape, 0, (HcPosition){0, 0});
     tape->scopes = NULL;
+    tape->read = SIZE_MAX;
     tape->resets++;
     hc_leaves_reset(tape);
     if (!tape->never_reuse) hc_forms_trim(&tape->forms);
@@ -222,6 +225,13 @@ bool tape_check_nan(Tape *tape, bool on) {
     bool was = tape->check_nan;
     tape->check_nan = on;
     return was;
+}
+
+void hc_note_read(const Tensor *x) {
+    Tape *tape = x->tape;
+    if (x->nin == 0 || tape->read != SIZE_MAX) return;
+    tape->read = tape->count;
+    tape->read_op = x->op->name;
 }
 
 void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who) {

@@ -51,6 +51,7 @@ struct Tape {
     size_t item; /* bytes of a number */
     DType dtype;
     bool recording, check_nan, never_reuse, scratching;
+    bool abstract; /* operations are recorded and placed, but not run */
     HcStatus status;
     uint64_t serial; /* of the last tensor made */
     uint64_t resets;
@@ -76,6 +77,8 @@ struct Tape {
     } work[HC_MOST_WORK];
     size_t work_count;
     size_t peak;
+    size_t read; /* nodes there when a computed value was first read; SIZE_MAX: none was */
+    const char *read_op;
     Rng rng;
     char message[HC_MESSAGE_SIZE];
 };
@@ -94,6 +97,8 @@ static inline bool hc_alive(const Tensor *x) {
     return x->check == HC_CHECK_WORD && ((x->flags & HC_NODE_SCRATCH) || x->index < x->tape->count);
 }
 
+/* Notes that the program reads x's numbers: what it records from here on may depend on them. */
+void hc_note_read(const Tensor *x);
 /* Memory that lives as tensors do; NULL after hc_fail. */
 void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who);
 void hc_tape_add_scope(Tape *tape, HcScope *scope);

@@ -154,6 +154,7 @@ uint64_t tensor_serial(const Tensor *x) {
 
 const void *tensor_data(Tensor *x) {
     if (!hc_check("tensor_data", x)) return NULL;
+    hc_note_read(x);
     if (hc_is_dense(x->form)) return x->data;
     Tape *tape = x->tape;
     HcDensed *entry = hc_tape_alloc(tape, sizeof *entry, "tensor_data");
@@ -177,6 +178,7 @@ double tensor_item(Tensor *x) {
         return NAN;
     }
     double value;
+    hc_note_read(x);
     x->tape->k->to_f64(&value, x->data, 1);
     return value;
 }
@@ -192,6 +194,7 @@ static const void *readable(Tensor *x, const char *who, const void *values, size
                 x->form->count);
         return NULL;
     }
+    hc_note_read(x);
     if (hc_is_dense(x->form)) return x->data;
     *work = hc_scratch_alloc(&x->tape->scratch, count * x->tape->item);
     if (!*work)
@@ -221,11 +224,4 @@ bool tensor_copy_to_f64(Tensor *x, double *values, size_t count) {
 
 bool tensor_requires_grad(const Tensor *x) {
     return x && (x->flags & HC_NODE_NEEDS);
-}
-
-Tensor *tensor_leaf(Tensor *x) {
-    if (!hc_check("tensor_leaf", x)) return NULL;
-    Tensor *y = hc_emit_leaf(x->tape, "tensor_leaf", hc_form_shape(x->form), NULL, HC_WHY_NOTHING);
-    if (y) hc_copy_dense(x, y->data);
-    return y;
 }

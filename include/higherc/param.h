@@ -30,7 +30,8 @@ HC_API Shape param_shape(const Param *param);
 HC_API size_t param_count(const Param *param);
 HC_API DType param_dtype(const Param *param);
 HC_API const void *param_data(const Param *param);         /**< row-major, of its type */
-HC_API double param_get(const Param *param, size_t index); /**< one number, by flat index */
+/** One number, by flat index; NaN, and HC_ERR_RANGE, for an index that is none. */
+HC_API double param_get(const Param *param, size_t index);
 
 /* Writing is in place. Tapes on which the Param was read see it: a gradient that would need the old
  * value is the error HC_ERR_CHANGED, which names the Param. */
@@ -47,7 +48,8 @@ HC_API bool param_normal(Param *param, double mean, double deviation, double bou
 /** The gradient, row-major, or NULL while it is absent. Absent is not zero: an optimizer leaves a
  *  Param without gradient alone. */
 HC_API const void *param_grad(const Param *param);
-HC_API double param_grad_get(const Param *param, size_t index); /**< 0 while absent */
+/** One number of the gradient; 0 while absent; NaN as param_get. */
+HC_API double param_grad_get(const Param *param, size_t index);
 /** Makes the gradient absent. */
 HC_API void param_zero_grad(Param *param);
 /** Adds `count` numbers to the gradient (an absent one becomes them). */

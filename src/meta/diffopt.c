@@ -337,8 +337,11 @@ static bool apply(DiffOpt *opt, Tensor *loss, Tensor *const *params, Tensor **gr
 
 static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count, bool release) {
     const char *who = "diffopt_step";
-    if (!usable(opt, who) || !hc_check(who, loss)) return false;
+    if (!usable(opt, who)) return false;
     Tape *tape = opt->tape;
+    if (!loss && higherc_status() == HC_OK)
+        return hc_fail(tape, HC_ERR_ARG, "%s: the loss is NULL", who);
+    if (!hc_check(who, loss)) return false;
     FModule *root = opt->module;
     char text[HC_SHAPE_TEXT];
     if (loss->tape != tape)

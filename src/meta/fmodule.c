@@ -164,6 +164,9 @@ static bool run(FModule *f, Tensor *const *weights, Tensor *const *in, size_t ni
                          .buffer = fast_buffer,
                          .set_buffer = fast_set_buffer,
                          .user = &user};
+    for (size_t i = 0; i < nin; i++)
+        if (!in[i] && higherc_status() == HC_OK)
+            return hc_fail(f->tape, HC_ERR_ARG, "fmodule_forward: input %zu is NULL", i);
     if (!hc_check_all("fmodule_forward", in, nin)) return false;
     if (in[0]->tape != f->tape)
         return hc_fail(f->tape, HC_ERR_TAPE, "fmodule_forward: the input is on another tape");

@@ -89,6 +89,13 @@ void hc_leaves_reset(Tape *tape) {
         tape->leaves[i].used = false;
 }
 
+void hc_leaves_trim(Tape *tape) {
+    for (size_t i = 0; i < tape->leaf_capacity; i++) {
+        HcParamLeaf *entry = &tape->leaves[i];
+        if (entry->leaf && !hc_alive(entry->leaf)) entry->leaf = NULL;
+    }
+}
+
 void hc_leaves_free(Tape *tape) {
     for (size_t i = 0; i < tape->leaf_capacity; i++)
         param_unref(tape->leaves[i].param);

@@ -1,6 +1,7 @@
 /* Params: storage, values, gradients, and their leaves on a tape. */
 #include "tape/param.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- life ------------------------------------------------------------------------------------- */
@@ -80,11 +81,13 @@ const void *param_data(const Param *param) {
 
 static double number(const Param *param, const void *data, size_t index, const char *who) {
     double value = 0;
-    if (!param || index >= param->count)
+    if (!param || index >= param->count) {
+        value = NAN;
         hc_fail_thread(param ? HC_ERR_RANGE : HC_ERR_ARG, "%s: %s", who,
                        param ? "no entry of that index" : "the Param is NULL");
-    else if (data)
+    } else if (data) {
         param->k->to_f64(&value, (const char *)data + index * param->item, 1);
+    }
     return value;
 }
 

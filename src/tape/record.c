@@ -12,8 +12,8 @@ bool hc_check_all(const char *who, Tensor *const *x, size_t count) {
     for (size_t i = 0; i < count && !tape; i++)
         if (x[i]) tape = x[i]->tape;
     if (!tape) {
-        if (count > 0 && higherc_status() == HC_OK)
-            hc_fail_thread(HC_ERR_ARG, "%s: a tensor is NULL", who);
+        if (higherc_status() == HC_OK)
+            hc_fail_thread(HC_ERR_ARG, "%s: %s", who, count ? "a tensor is NULL" : "no tensors");
         return false;
     }
     if (tape->status != HC_OK) return false;
@@ -147,8 +147,16 @@ static void free_work(Tape *tape) {
     }
 }
 
+/* Of a view only what it shows counts; without memory to gather that, it has none. */
 static bool has_nan(const Tensor *x) {
-    return x->form->packed && x->tape->k->has_nan(x->data, x->form->count);
+    const HcKernels *k = x->tape->k;
+    if (x->form->packed) return k->has_nan(x->data, x->form->count);
+    void *shown = hc_scratch_alloc(&x->tape->scratch, data_bytes(x));
+    if (!shown) return false;
+    hc_copy_dense(x, shown);
+    bool found = k->has_nan(shown, x->form->count);
+    hc_scratch_free(&x->tape->scratch, shown, data_bytes(x));
+    return found;
 }
 
 bool hc_forward(Tensor *y) {

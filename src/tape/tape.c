@@ -109,12 +109,14 @@ static void undo_densed(Tape *tape, HcPosition place) {
 }
 
 /* Takes the top back. Where addresses are never used again, the nodes stay and only stop being
- * tensors. */
+ * tensors; a new serial tells marks that ended in them that they have expired. */
 static void cut(Tape *tape, size_t count, HcPosition place) {
     note_peak(tape);
     if (tape->never_reuse) {
-        for (size_t i = count; i < tape->count; i++)
+        for (size_t i = count; i < tape->count; i++) {
             hc_node(tape, i)->check = 0;
+            hc_node(tape, i)->serial = ++tape->serial;
+        }
         return;
     }
     undo_densed(tape, place);
@@ -148,8 +150,7 @@ TapeMark tape_mark(Tape *tape) {
 static bool mark_holds(const Tape *tape, const TapeMark *mark) {
     if (mark->nodes > tape->count) return false;
     if (mark->nodes == 0) return mark->last == tape->resets;
-    const Tensor *last = hc_node(tape, mark->nodes - 1);
-    return last->serial == mark->last && hc_alive(last);
+    return hc_node(tape, mark->nodes - 1)->serial == mark->last;
 }
 
 bool tape_release(Tape *tape, TapeMark mark) {
@@ -170,14 +171,16 @@ bool tape_release(Tape *tape, TapeMark mark) {
     tape->status = HC_OK;
     for (HcScope *s = tape->scopes; s; s = s->next)
         s->restore(s, &mark);
+    bool restored = tape->status == HC_OK;
     if (status != HC_OK) tape->status = status;
-    return true;
+    return restored;
 }
 
 void tape_trim(Tape *tape) {
     if (!tape) return;
     hc_arena_trim(&tape->data);
     hc_scratch_trim(&tape->scratch);
+    hc_leaves_trim(tape);
     size_t kept = (tape->count + ((size_t)1 << tape->chunk_shift) - 1) >> tape->chunk_shift;
     while (tape->chunk_count > kept)
         hc_budget_free(&tape->budget, tape->chunks[--tape->chunk_count], chunk_bytes(tape));

@@ -113,6 +113,8 @@ Tensor *hc_keep(Tensor *x, HcWhy why);
 
 /* Drops the references to Params whose leaves were not asked for since the last reset. */
 void hc_leaves_reset(Tape *tape);
+/* Forgets leaves that are gone, before the memory of their nodes is. */
+void hc_leaves_trim(Tape *tape);
 void hc_leaves_free(Tape *tape);
 /* The cell whose memory x reads, and the version it had, for a node with HC_NODE_BORROWED. */
 const HcCell *hc_cell(const Tensor *x, uint64_t *version);

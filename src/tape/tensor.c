@@ -36,7 +36,9 @@ Tensor *tensor_from_i64(Tape *tape, Shape shape, const int64_t *values) {
         return NULL;
     }
     int64_t limit = tape && tape->dtype == HC_F32 ? (int64_t)1 << 24 : (int64_t)1 << 53;
-    for (size_t i = 0; tape && count != SIZE_MAX && i < count; i++)
+    /* A shape that no memory holds is refused below, before anything is read. */
+    bool fits = tape && hc_shape_valid(shape, tape->item, &count);
+    for (size_t i = 0; fits && i < count; i++)
         if (values[i] > limit || values[i] < -limit) {
             hc_fail(tape, HC_ERR_RANGE, "tensor_from_i64: %lld at %zu is not exact in this type",
                     (long long)values[i], i);

@@ -1,100 +1,6 @@
-/* Every function takes NULL for every handle: an error in words where a value was needed, no crash.
- */
-#include <higherc/higherc.h>
-
-#include <math.h>
-
-#include "support/check.h"
-
-/* The call is refused, in words. */
-#define REFUSED(call)                                                                              \
-    do {                                                                                           \
-        CHECK(!(call));                                                                            \
-        CHECK(higherc_error() != NULL);                                                            \
-        higherc_clear_error();                                                                     \
-    } while (0)
-
-static void tensors(void) {
-    Tensor *none[2] = {NULL, NULL}, *out[2];
-    const int axis = 0;
-    const size_t one = 1;
-    Shape s = shape1(1);
-    float f32[1];
-    double f64[1];
-    REFUSED(tensor_from_f32(NULL, s, f32));
-    REFUSED(tensor_from_f64(NULL, s, f64));
-    REFUSED(tensor_from_i64(NULL, s, NULL));
-    REFUSED(tensor_borrow(NULL, s, f64));
-    REFUSED(tensor_zeros(NULL, s));
-    REFUSED(tensor_scalar(NULL, 1));
-    REFUSED(tensor_uniform(NULL, s, 0, 1, NULL));
-    REFUSED(tensor_normal(NULL, s, 0, 1, NULL));
-    REFUSED(tensor_arange(NULL, 0, 1, 0.5));
-    REFUSED(tensor_one_hot(NULL, 2));
-    REFUSED(tensor_data(NULL));
-    CHECK(isnan(tensor_item(NULL)));
-    higherc_clear_error();
-    REFUSED(tensor_copy_to_f32(NULL, f32, 1));
-    REFUSED(tensor_copy_to_f64(NULL, f64, 1));
-    CHECK(tensor_shape(NULL).ndim == -1 && tensor_count(NULL) == 0 && tensor_tape(NULL) == NULL);
-    Tensor *(*const unary[])(Tensor *) = {
-        tensor_leaf,  tensor_clone,     tensor_detach, tensor_neg,   tensor_square, tensor_sqrt,
-        tensor_rsqrt, tensor_exp,       tensor_log,    tensor_log1p, tensor_sin,    tensor_cos,
-        tensor_tanh,  tensor_sigmoid,   tensor_relu,   tensor_gelu,  tensor_silu,   tensor_softplus,
-        tensor_erf,   tensor_abs,       tensor_sign,   tensor_sum,   tensor_mean,   tensor_max,
-        tensor_min,   tensor_logsumexp, tensor_argmax, tensor_norm};
-    for (size_t i = 0; i < sizeof unary / sizeof *unary; i++)
-        REFUSED(unary[i](NULL));
-    Tensor *(*const binary[])(Tensor *, Tensor *) = {tensor_add,
-                                                     tensor_sub,
-                                                     tensor_mul,
-                                                     tensor_div,
-                                                     tensor_pow,
-                                                     tensor_maximum,
-                                                     tensor_minimum,
-                                                     tensor_gt,
-                                                     tensor_ge,
-                                                     tensor_lt,
-                                                     tensor_le,
-                                                     tensor_eq,
-                                                     tensor_ne,
-                                                     tensor_matmul,
-                                                     tensor_dot,
-                                                     tensor_mse_loss,
-                                                     tensor_mse_loss_per_example,
-                                                     tensor_l1_loss,
-                                                     tensor_cross_entropy_loss,
-                                                     tensor_nll_loss,
-                                                     tensor_bce_with_logits_loss};
-    for (size_t i = 0; i < sizeof binary / sizeof *binary; i++)
-        REFUSED(binary[i](NULL, NULL));
-    REFUSED(tensor_where(NULL, NULL, NULL));
-    REFUSED(tensor_linear(NULL, NULL, NULL));
-    REFUSED(tensor_sum_axes(NULL, &axis, 1, true));
-    REFUSED(tensor_reshape(NULL, s));
-    REFUSED(tensor_transpose(NULL, 0, 1));
-    REFUSED(tensor_permute(NULL, &axis, 1));
-    REFUSED(tensor_squeeze(NULL, 0));
-    REFUSED(tensor_unsqueeze(NULL, 0));
-    REFUSED(tensor_expand(NULL, s));
-    REFUSED(tensor_slice(NULL, 0, 0, 1, 1));
-    REFUSED(tensor_concat(none, 2, 0));
-    REFUSED(tensor_concat(NULL, 2, 0));
-    REFUSED(tensor_stack(none, 2, 0));
-    REFUSED(tensor_pad(NULL, &one, &one, 1));
-    REFUSED(tensor_gather(NULL, 0, NULL));
-    REFUSED(tensor_scatter_add(NULL, 0, NULL, NULL));
-    REFUSED(tensor_softmax(NULL, 0));
-    REFUSED(tensor_grad(NULL, none, 1, out, 0));
-    REFUSED(tensor_vjp(NULL, NULL, none, 1, out, 0));
-    REFUSED(tensor_backward(NULL));
-    REFUSED(tensor_backward_into(NULL, NULL));
-    REFUSED(tensor_hvp(NULL, none, 1, none, out, 0));
-    REFUSED(tensor_jvp(NULL, none, 1, none, 0));
-    REFUSED(gradcheck(NULL, none, 1, gradcheck_options(HC_F64), NULL));
-    CHECK(!tensor_depends_on(NULL, NULL) && !tensor_reaches(NULL, NULL));
-    CHECK(!tensor_requires_grad(NULL) && higherc_error() == NULL);
-}
+/* Tapes, Params, modules, optimizers and what is made of them take NULL for every handle: an error in
+ * words where a value was needed, no crash. */
+#include "support/refuse.h"
 
 static void holders(void) {
     tape_destroy(NULL);
@@ -160,6 +66,113 @@ static void holders(void) {
     REFUSED(diffopt_commit(NULL, NULL));
 }
 
+static void more_holders(void) {
+    Tensor *none[2] = {NULL, NULL};
+    Shape s = shape1(1);
+    TapeOptions options = tape_options((DType)9);
+    REFUSED(tape_create_with(options));
+    SURVIVED(tape_dtype(NULL));
+    SURVIVED(tape_set_recording(NULL, true));
+    SURVIVED(tape_recording(NULL));
+    SURVIVED(tape_check_nan(NULL, true));
+    tape_clear_error(NULL);
+    higherc_clear_error();
+
+    SURVIVED(param_name(NULL));
+    SURVIVED(param_dtype(NULL));
+    SURVIVED(param_data(NULL));
+    SURVIVED(param_grad(NULL));
+    SURVIVED(param_frozen(NULL));
+    SURVIVED(param_get(NULL, 0));
+    SURVIVED(param_grad_get(NULL, 0));
+    CHECK(param_shape(NULL).ndim == -1 && param_count(NULL) == 0);
+    param_zero_grad(NULL);
+    param_freeze(NULL, true);
+    higherc_clear_error();
+    REFUSED(param_set_f32(NULL, NULL, 1));
+    REFUSED(param_uniform(NULL, 0, 1, NULL));
+    REFUSED(param_normal(NULL, 0, 1, 0, NULL));
+    REFUSED(param_add_grad_f64(NULL, NULL, 1));
+    REFUSED(grads_get(NULL, 0));
+    NOT_A_NUMBER(grads_clip_norm(NULL, 1));
+
+    REFUSED(module_add_buffer(NULL, "b", s, 0));
+    REFUSED(module_buffer(NULL, "b"));
+    REFUSED(module_init_truncated_normal(NULL, 1, NULL));
+    REFUSED(module_forward_n(NULL, none, 1, none, 1));
+    CHECK(module_params(NULL).count == 0 && module_buffers(NULL).count == 0);
+    higherc_clear_error();
+    SURVIVED(module_name(NULL));
+    SURVIVED(module_state(NULL));
+    SURVIVED(module_dtype(NULL));
+    SURVIVED(module_training(NULL));
+    module_train(NULL, true);
+    higherc_clear_error();
+    REFUSED(frame_buffer(NULL, "b"));
+    REFUSED(frame_set_buffer(NULL, "b", NULL));
+    REFUSED(frame_call_n(NULL, "c", none, 1, none, 1));
+    SURVIVED(frame_training(NULL));
+    SURVIVED(frame_state(NULL));
+    SURVIVED(frame_tape(NULL));
+
+    REFUSED(optim_create(NULL, (ParamList){NULL, 0}, NULL));
+    CHECK(optim_add_group(NULL, (ParamList){NULL, 0}) == SIZE_MAX && higherc_error() != NULL);
+    higherc_clear_error();
+    CHECK(optim_group_params(NULL, 0).count == 0);
+    higherc_clear_error();
+    SURVIVED(optim_group_count(NULL));
+    SURVIVED(optim_error(NULL));
+    SURVIVED(optim_param_steps(NULL, NULL));
+    SURVIVED(optim_param_state(NULL, NULL, NULL));
+    NOT_A_NUMBER(optim_get(NULL, "lr", 0));
+    NOT_A_NUMBER(optim_clip_grad_norm(NULL, 1));
+    Hyper two = hyper_const(2);
+    REFUSED(hyper_scale(two, NULL));
+    REFUSED(hyper_shift(two, NULL));
+    REFUSED(hyper_axpy(two, NULL, NULL));
+    CHECK(hyper_add(two, two).value == 4 && hyper_sub(two, two).value == 0);
+    CHECK(hyper_mul(two, two).value == 4 && hyper_div(two, two).value == 1);
+    CHECK(hyper_pow(two, 2).value == 4 && hyper_sqrt(hyper_const(4)).value == 2);
+    CHECK(hyper_is_zero(hyper_const(0)) && !hyper_is_zero(two));
+
+    REFUSED(fmodule_create_with(NULL, NULL, fmodule_options(true)));
+    REFUSED(fmodule_forward_n(NULL, none, 1, none, 1));
+    REFUSED(fmodule_forward_with(NULL, none, 1, NULL));
+    REFUSED(fmodule_buffer(NULL, "b"));
+    REFUSED(fmodule_train(NULL, true));
+    CHECK(fmodule_params(NULL).count == 0 && fmodule_params_at(NULL, 0).count == 0);
+    higherc_clear_error();
+    SURVIVED(fmodule_steps(NULL));
+    SURVIVED(fmodule_mode(NULL));
+    SURVIVED(fmodule_tape(NULL));
+    SURVIVED(fmodule_training(NULL));
+    REFUSED(diffopt_step_with(NULL, NULL, none, 1));
+    REFUSED(diffopt_override_param(NULL, "lr", NULL, NULL));
+    REFUSED(diffopt_clip_value(NULL, 1));
+    SURVIVED(diffopt_loss(NULL));
+    SURVIVED(diffopt_steps(NULL));
+
+    Rng (*const split)(Rng *) = rng_split;
+    SURVIVED(split(NULL).key);
+    CHECK(rng_u64(NULL) == 0 && higherc_status() == HC_ERR_ARG);
+    higherc_clear_error();
+    CHECK(rng_uniform(NULL) == 0 && higherc_status() == HC_ERR_ARG);
+    higherc_clear_error();
+    CHECK(rng_normal(NULL) == 0 && higherc_status() == HC_ERR_ARG);
+    higherc_clear_error();
+    CHECK(rng_truncated_normal(NULL, 1) == 0 && higherc_status() == HC_ERR_ARG);
+    higherc_clear_error();
+    CHECK(rng_below(NULL, 3) == 0 && higherc_status() == HC_ERR_ARG);
+    higherc_clear_error();
+    rng_shuffle(NULL, 3, NULL);
+    CHECK(higherc_status() == HC_ERR_ARG);
+    higherc_clear_error();
+    CHECK(higherc_status_name((HcStatus)99) != NULL && higherc_version() != NULL);
+    CHECK(!higherc_set_allocator(&(Allocator){NULL, NULL, NULL}));
+    CHECK(higherc_status() == HC_ERR_ARG);
+    higherc_clear_error();
+}
+
 /* Ownership: what is handed over is freed also when the call fails. */
 static void ownership(void) {
     Module *broken[] = {module_linear(1, 2), NULL, module_relu()};
@@ -177,8 +190,8 @@ static void ownership(void) {
 }
 
 int main(void) {
-    tensors();
     holders();
+    more_holders();
     ownership();
     return check_done();
 }

@@ -1,10 +1,12 @@
 /** @file higherc.h
- *  Everything. Read in this order: base.h, tape.h, tensor.h, param.h, grad.h, module.h, fmodule.h,
- *  optim.h, diffopt.h; someone who wants to know what the library is for starts with fmodule.h. */
+ *  Everything. Read in this order: base.h, pool.h, tape.h, tensor.h, param.h, grad.h, module.h,
+ *  fmodule.h, optim.h, diffopt.h; someone who wants to know what the library is for starts with
+ *  fmodule.h. */
 #ifndef HIGHERC_HIGHERC_H
 #define HIGHERC_HIGHERC_H
 
 #include "base.h"
+#include "pool.h"
 #include "tape.h"
 #include "tensor.h"
 #include "param.h"

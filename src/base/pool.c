@@ -1,0 +1,297 @@
+/* The pool: fork and join by bounded spin, then parking.
+ *
+ * One word, `state`, holds everything that is decided by a race: whether a job is open, how many workers
+ * are in it, and its number. Opening writes the job and then the word; a worker enters by adding itself
+ * to an open word, and only then reads the job; closing clears the bit, so that nobody enters any more,
+ * and waits for the count to fall to 0. A worker that slept through a job, or that the system did not
+ * run, is never waited for. Parking uses two conditions, `work` for workers and `done` for the caller;
+ * whoever changes `state` looks whether someone sleeps, and whoever goes to sleep says so before looking
+ * at `state` once more, so no wake-up is lost. */
+#ifdef HC_HAVE_PTHREADS
+#define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+#endif
+
+#include <stdatomic.h>
+
+#include "base/alloc.h"
+#include "base/pool.h"
+#include "base/status.h"
+
+typedef struct Job {
+    PoolFn *fn;
+    void *user;
+    size_t count;
+} Job;
+
+struct Pool {
+    size_t threads;
+    atomic_bool busy; /* a pool_run has it */
+    Job job;
+#ifdef HC_HAVE_PTHREADS
+    _Alignas(HC_ALIGN) atomic_size_t next; /* index not yet taken */
+    _Alignas(HC_ALIGN) atomic_size_t state;
+    atomic_size_t sleepers;
+    atomic_bool caller_sleeps, stop;
+    bool spins;
+    pthread_mutex_t lock;
+    pthread_cond_t work, done;
+    size_t started;
+    struct Worker *workers;
+#endif
+};
+
+static void run_alone(const Job *job) {
+    for (size_t i = 0; i < job->count; i++)
+        job->fn(i, 0, job->user);
+}
+
+#ifdef HC_HAVE_PTHREADS
+
+typedef struct Worker {
+    Pool *pool;
+    size_t number; /* the caller is 0 */
+    pthread_t thread;
+} Worker;
+
+/* state: one bit, the workers inside, the job's number (which may wrap: missing a job does no harm). */
+enum { OPEN = 1, INSIDE = 2, NUMBER = 4096 };
+
+static size_t inside(size_t state) {
+    return state % NUMBER / INSIDE;
+}
+
+/* ---- waiting ------------------------------------------------------------------------------------ */
+
+enum { SPIN_NANOSECONDS = 50000, SPINS_A_LOOK = 16 };
+
+static void pause_core(void) {
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
+    __builtin_ia32_pause();
+#elif defined(__GNUC__) && defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static int64_t nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+typedef bool ReadyFn(Pool *pool, size_t seen);
+
+/* Spins until `ready` or the time is up; whether it is ready. */
+static bool spin(Pool *pool, ReadyFn *ready, size_t seen) {
+    if (ready(pool, seen)) return true;
+    if (!pool->spins) return false;
+    int64_t end = nanoseconds() + SPIN_NANOSECONDS;
+    do
+        for (int i = 0; i < SPINS_A_LOOK; i++) {
+            pause_core();
+            if (ready(pool, seen)) return true;
+        }
+    while (nanoseconds() < end);
+    return false;
+}
+
+/* ---- the job ------------------------------------------------------------------------------------ */
+
+static void take_indices(Pool *pool, size_t worker) {
+    Job job = pool->job;
+    for (size_t i; (i = atomic_fetch_add(&pool->next, 1)) < job.count;)
+        job.fn(i, worker, job.user);
+}
+
+/* Whether there is a job that the worker has not been in, `seen` being the last word it entered or
+ * found closed. */
+static bool has_job(Pool *pool, size_t seen) {
+    size_t state = atomic_load(&pool->state);
+    return atomic_load(&pool->stop) || ((state & OPEN) && state / NUMBER != seen / NUMBER);
+}
+
+static bool enter(Pool *pool, size_t *seen) {
+    size_t state = atomic_load(&pool->state);
+    do
+        if (!(state & OPEN) || state / NUMBER == *seen / NUMBER) return false;
+    while (!atomic_compare_exchange_weak(&pool->state, &state, state + INSIDE));
+    *seen = state;
+    return true;
+}
+
+static void leave(Pool *pool) {
+    size_t state = atomic_fetch_sub(&pool->state, INSIDE) - INSIDE;
+    if ((state & OPEN) || inside(state) > 0 || !atomic_load(&pool->caller_sleeps)) return;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_signal(&pool->done);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void *worker_main(void *user) {
+    Worker *worker = user;
+    Pool *pool = worker->pool;
+    for (size_t seen = 0; !atomic_load(&pool->stop);) {
+        if (!spin(pool, has_job, seen)) {
+            pthread_mutex_lock(&pool->lock);
+            atomic_fetch_add(&pool->sleepers, 1);
+            while (!has_job(pool, seen))
+                pthread_cond_wait(&pool->work, &pool->lock);
+            atomic_fetch_sub(&pool->sleepers, 1);
+            pthread_mutex_unlock(&pool->lock);
+        }
+        if (enter(pool, &seen)) {
+            take_indices(pool, worker->number);
+            leave(pool);
+        }
+    }
+    return NULL;
+}
+
+static void wake_workers(Pool *pool) {
+    if (atomic_load(&pool->sleepers) == 0) return;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static bool empty(Pool *pool, size_t seen) {
+    (void)seen;
+    return inside(atomic_load(&pool->state)) == 0;
+}
+
+static void run_together(Pool *pool, const Job *job) {
+    pool->job = *job;
+    atomic_store(&pool->next, 0);
+    size_t number = atomic_load(&pool->state) / NUMBER + 1;
+    atomic_store(&pool->state, number * NUMBER + OPEN);
+    wake_workers(pool);
+    take_indices(pool, 0);
+    atomic_fetch_sub(&pool->state, OPEN);
+    if (spin(pool, empty, 0)) return;
+    pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->caller_sleeps, true);
+    while (!empty(pool, 0))
+        pthread_cond_wait(&pool->done, &pool->lock);
+    atomic_store(&pool->caller_sleeps, false);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------- */
+
+static bool each_has_a_core(size_t threads) {
+#ifdef _SC_NPROCESSORS_ONLN
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores > 0 && threads <= (size_t)cores;
+#else
+    return true;
+#endif
+}
+
+static void stop_workers(Pool *pool) {
+    atomic_store(&pool->stop, true);
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+    for (size_t i = 0; i < pool->started; i++)
+        pthread_join(pool->workers[i].thread, NULL);
+    pthread_mutex_destroy(&pool->lock);
+    pthread_cond_destroy(&pool->work);
+    pthread_cond_destroy(&pool->done);
+    hc_free(pool->workers);
+}
+
+/* With every signal blocked, which the new threads inherit. */
+static bool start_workers(Pool *pool) {
+    size_t wanted = pool->threads - 1;
+    pool->spins = each_has_a_core(pool->threads);
+    pool->workers = hc_alloc_zero(wanted, sizeof *pool->workers);
+    if (!pool->workers) return hc_fail_thread(HC_ERR_NOMEM, "pool_create: out of memory");
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->work, NULL);
+    pthread_cond_init(&pool->done, NULL);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (; pool->started < wanted; pool->started++) {
+        Worker *worker = &pool->workers[pool->started];
+        *worker = (Worker){.pool = pool, .number = pool->started + 1};
+        if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) break;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (pool->started == wanted) return true;
+    hc_fail_thread(HC_ERR_STATE, "pool_create: the system started %zu of %zu threads",
+                   pool->started + 1, pool->threads);
+    stop_workers(pool);
+    return false;
+}
+
+size_t hc_pool_sleepers(const Pool *pool) {
+    return atomic_load(&pool->sleepers);
+}
+
+#else
+
+static void run_together(Pool *pool, const Job *job) {
+    (void)pool;
+    run_alone(job);
+}
+
+size_t hc_pool_sleepers(const Pool *pool) {
+    (void)pool;
+    return 0;
+}
+
+static void stop_workers(Pool *pool) {
+    (void)pool;
+}
+
+static bool start_workers(Pool *pool) {
+    pool->threads = 1;
+    return true;
+}
+
+#endif
+
+Pool *pool_create(size_t threads) {
+    if (threads < 1 || threads > HC_MAX_THREADS) {
+        hc_fail_thread(HC_ERR_ARG, "pool_create: %zu threads: from 1 to %d are possible", threads,
+                       HC_MAX_THREADS);
+        return NULL;
+    }
+    Pool *pool = hc_alloc_zero(1, sizeof *pool);
+    if (!pool) {
+        hc_fail_thread(HC_ERR_NOMEM, "pool_create: out of memory");
+        return NULL;
+    }
+    pool->threads = threads;
+    if (threads == 1 || start_workers(pool)) return pool;
+    hc_free(pool);
+    return NULL;
+}
+
+void pool_destroy(Pool *pool) {
+    if (!pool) return;
+    if (pool->threads > 1) stop_workers(pool);
+    hc_free(pool);
+}
+
+size_t pool_threads(const Pool *pool) {
+    return pool ? pool->threads : 0;
+}
+
+bool pool_run(Pool *pool, size_t count, PoolFn *fn, void *user) {
+    if (!pool || !fn)
+        return hc_fail_thread(HC_ERR_ARG, "pool_run: %s is NULL", pool ? "fn" : "the pool");
+    Job job = {fn, user, count};
+    if (pool->threads == 1 || count < 2 || atomic_exchange(&pool->busy, true)) {
+        run_alone(&job);
+        return true;
+    }
+    run_together(pool, &job);
+    atomic_store(&pool->busy, false);
+    return true;
+}

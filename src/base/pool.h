@@ -1,0 +1,10 @@
+/* The pool from within. */
+#ifndef HC_BASE_POOL_H
+#define HC_BASE_POOL_H
+
+#include "higherc/pool.h"
+
+/* How many of its threads sleep at this moment. */
+size_t hc_pool_sleepers(const Pool *pool);
+
+#endif

@@ -1,0 +1,206 @@
+/* The pool: every index once, what is written is seen, nested and shared use, idleness, failures. */
+#if !defined(_WIN32)
+#define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
+#include <sys/resource.h>
+#include <time.h>
+#endif
+#include <higherc/higherc.h>
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "support/check.h"
+
+enum { MOST = 200 };
+
+typedef struct Work {
+    Pool *pool;
+    size_t threads;
+    int values[MOST]; /* plain: ThreadSanitizer would see a missing order */
+    atomic_bool in_use[HC_MAX_THREADS];
+    atomic_bool wrong;
+} Work;
+
+static void add_one(size_t index, size_t worker, void *user) {
+    Work *work = user;
+    if (worker >= work->threads || atomic_exchange(&work->in_use[worker], true))
+        atomic_store(&work->wrong, true);
+    work->values[index] += (int)index;
+    atomic_store(&work->in_use[worker], false);
+}
+
+/* Many short jobs of every size, one after the other. */
+static void each_index_once(size_t threads, int rounds) {
+    static Work work;
+    memset(&work, 0, sizeof work);
+    work.pool = pool_create(threads);
+    work.threads = pool_threads(work.pool);
+    CHECK(work.threads == threads || work.threads == 1);
+    int runs[MOST] = {0};
+    for (int round = 0; round < rounds; round++) {
+        size_t count = (size_t)round * 7 % MOST;
+        CHECK(pool_run(work.pool, count, add_one, &work));
+        for (size_t i = 0; i < count; i++)
+            runs[i]++;
+    }
+    bool right = !atomic_load(&work.wrong);
+    for (size_t i = 0; i < MOST; i++)
+        right = right && work.values[i] == runs[i] * (int)i;
+    CHECK(right);
+    pool_destroy(work.pool);
+}
+
+static void count_up(size_t index, size_t worker, void *user) {
+    (void)index;
+    atomic_fetch_add((atomic_size_t *)user, worker == 0 ? 1 : 1000000);
+}
+
+typedef struct Nest {
+    Pool *pool;
+    atomic_size_t calls;
+} Nest;
+
+static void nest(size_t index, size_t worker, void *user) {
+    (void)index;
+    (void)worker;
+    Nest *n = user;
+    pool_run(n->pool, 10, count_up, &n->calls);
+}
+
+/* Within fn the pool runs one after the other, as worker 0. */
+static void nested(void) {
+    Nest n = {.pool = pool_create(3)};
+    CHECK(pool_run(n.pool, 50, nest, &n) && atomic_load(&n.calls) == 500);
+    pool_destroy(n.pool);
+}
+
+static void refusals(void) {
+    CHECK(!pool_create(0));
+    CHECK_ERROR("from 1 to");
+    CHECK(!pool_create(HC_MAX_THREADS + 1));
+    CHECK_ERROR("from 1 to");
+    CHECK(pool_threads(NULL) == 0);
+    pool_destroy(NULL);
+    CHECK(!pool_run(NULL, 1, count_up, NULL));
+    CHECK_ERROR("the pool is NULL");
+    Pool *pool = pool_create(2);
+    CHECK(!pool_run(pool, 1, NULL, NULL));
+    CHECK_ERROR("fn is NULL");
+    pool_destroy(pool);
+}
+
+static atomic_size_t allowed;
+
+static void *limited_alloc(size_t size, void *user) {
+    (void)user;
+    if (atomic_load(&allowed) == 0) return NULL;
+    atomic_fetch_sub(&allowed, 1);
+    return malloc(size);
+}
+
+static void limited_release(void *pointer, size_t size, void *user) {
+    (void)size;
+    (void)user;
+    free(pointer);
+}
+
+static void out_of_memory(void) {
+    Allocator allocator = {limited_alloc, limited_release, NULL};
+    CHECK(higherc_set_allocator(&allocator));
+    size_t limit = 0;
+    for (Pool *pool = NULL; !pool; limit++) {
+        atomic_store(&allowed, limit);
+        pool = pool_create(4);
+        if (pool) {
+            pool_destroy(pool);
+            break;
+        }
+        CHECK_ERROR("out of memory");
+        CHECK(higherc_live_allocations() == 0);
+    }
+    CHECK(limit >= 1 && limit < 10);
+    CHECK(higherc_set_allocator(NULL));
+}
+
+#if !defined(_WIN32)
+
+static void *run_pool(void *user) {
+    Nest *n = user;
+    for (int i = 0; i < 300; i++)
+        pool_run(n->pool, 10, count_up, &n->calls);
+    return NULL;
+}
+
+/* Two threads with one pool: whoever comes second does its work itself. */
+static void shared(void) {
+    Nest a = {.pool = pool_create(3)}, b = {.pool = a.pool};
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, run_pool, &a) == 0);
+    run_pool(&b);
+    pthread_join(thread, NULL);
+    size_t calls = atomic_load(&a.calls), others = atomic_load(&b.calls);
+    CHECK(calls % 1000000 + calls / 1000000 == 3000 && others % 1000000 + others / 1000000 == 3000);
+    pool_destroy(a.pool);
+}
+
+/* Threads without work go to sleep, and wake for the next job. */
+static void idle(void) {
+    Pool *pool = pool_create(3);
+    atomic_size_t calls = 0;
+    for (int i = 0; i < 3; i++) {
+        CHECK(pool_run(pool, 64, count_up, &calls));
+        for (int wait = 0; wait < 10000 && hc_pool_sleepers(pool) + 1 < pool_threads(pool); wait++)
+            nanosleep(&(struct timespec){0, 1000000}, NULL);
+        CHECK(hc_pool_sleepers(pool) + 1 == pool_threads(pool));
+    }
+    size_t made = atomic_load(&calls);
+    CHECK(made % 1000000 + made / 1000000 == 192);
+    pool_destroy(pool);
+}
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#endif
+
+/* Too little address space for the stacks of all: none is left running. */
+static void threads_fail(void) {
+#ifndef SANITIZED
+    struct rlimit before, little;
+    CHECK(getrlimit(RLIMIT_AS, &before) == 0);
+    little = before;
+    little.rlim_cur = (rlim_t)256 << 20;
+    if (setrlimit(RLIMIT_AS, &little) != 0) return;
+    Pool *pool = pool_create(HC_MAX_THREADS);
+    setrlimit(RLIMIT_AS, &before);
+    if (!pool || pool_threads(pool) > 1) {
+        CHECK(!pool);
+        CHECK_ERROR("threads");
+    }
+    pool_destroy(pool);
+#endif
+}
+
+#endif
+
+int main(void) {
+    each_index_once(1, 200);
+    each_index_once(2, 4000);
+    each_index_once(7, 1000);
+    each_index_once(40, 100);
+    nested();
+    refusals();
+    out_of_memory();
+#if !defined(_WIN32)
+    shared();
+    idle();
+    threads_fail();
+#endif
+    return check_done();
+}

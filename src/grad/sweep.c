@@ -269,13 +269,30 @@ static bool check_unchanged(HcSweep *s, const Tensor *y) {
     return true;
 }
 
+/* How a tape records and places; saved before, restored after. */
+typedef struct Manner {
+    bool recording, scratching, abstract;
+} Manner;
+
+static Manner enter(const HcSweep *s) {
+    Tape *tape = s->tape;
+    Manner was = {tape->recording, tape->scratching, tape->abstract};
+    tape->recording = was.recording && (s->flags & HC_SWEEP_RECORD);
+    tape->scratching = !(s->flags & (HC_SWEEP_RECORD | HC_SWEEP_ABSTRACT));
+    tape->abstract = s->flags & HC_SWEEP_ABSTRACT;
+    return was;
+}
+
+static void leave(const HcSweep *s, Manner was) {
+    s->tape->recording = was.recording;
+    s->tape->scratching = was.scratching;
+    s->tape->abstract = was.abstract;
+}
+
 bool hc_sweep_run(HcSweep *s, Tensor *gy) {
     HcSweepSpace *w = s->space;
     Tape *tape = s->tape;
-    bool recording = tape->recording, scratching = tape->scratching,
-         record = s->flags & HC_SWEEP_RECORD;
-    tape->scratching = !record;
-    tape->recording = recording && record;
+    Manner was = enter(s);
     size_t first = number_of(s, s->output);
     if (first < s->count && (w->state[first] & BELOW)) {
         hc_hold(gy);
@@ -295,8 +312,7 @@ bool hc_sweep_run(HcSweep *s, Tensor *gy) {
             w->slots[k] = NULL;
         }
     }
-    tape->scratching = scratching;
-    tape->recording = recording;
+    leave(s, was);
     return tape->status == HC_OK;
 }
 
@@ -309,21 +325,19 @@ Tensor *hc_sweep_result(HcSweep *s, const Tensor *x) {
         hc_hold(g);
         return g;
     }
-    bool scratching = tape->scratching;
     size_t born = tape->born_count;
-    tape->scratching = !(s->flags & HC_SWEEP_RECORD);
+    Manner was = enter(s);
     g = tensor_zeros(tape, hc_form_shape(x->form));
     hc_hold(g);
     hc_drop_born(tape, born);
-    tape->scratching = scratching;
+    leave(s, was);
     return g;
 }
 
 bool hc_sweep_settle(HcSweep *s, const Tensor *x) {
     Tape *tape = s->tape;
-    bool scratching = tape->scratching;
     size_t born = tape->born_count;
-    tape->scratching = true;
+    Manner was = enter(s);
     Tensor *g = hc_sweep_result(s, x), *dense = g;
     if (g && !hc_is_dense(g->form)) dense = hc_dense(g);
     if (dense) {
@@ -334,7 +348,7 @@ bool hc_sweep_settle(HcSweep *s, const Tensor *x) {
     }
     hc_drop(g);
     hc_drop_born(tape, born);
-    tape->scratching = scratching;
+    leave(s, was);
     return dense != NULL;
 }
 

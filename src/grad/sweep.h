@@ -13,7 +13,8 @@ enum {
     HC_SWEEP_RECORD = 1, /* cotangents stay on the tape, with history */
     HC_SWEEP_CUT = 2,    /* wanted nodes are independent: nothing below them is visited */
     HC_SWEEP_PARAMS = 4, /* every Param's leaf is wanted */
-    HC_SWEEP_BLOCKED = 8 /* go where no gradient flows, too: to find out why (not to be run) */
+    HC_SWEEP_BLOCKED = 8, /* go where no gradient flows, too: to find out why (not to be run) */
+    HC_SWEEP_ABSTRACT = 16 /* cotangents stay on the tape, placed and not computed */
 };
 
 struct HcSweep {
@@ -32,7 +33,7 @@ bool hc_sweep_find(HcSweep *sweep); /* the first two passes: after it, reaches a
 bool hc_sweep_reaches(const HcSweep *sweep, const Tensor *x);
 /* The third pass from the cotangent gy. */
 bool hc_sweep_run(HcSweep *sweep, Tensor *gy);
-/* The cotangent of a wanted node: on the tape with HC_SWEEP_RECORD, else in scratch, held for the
+/* The cotangent of a wanted node: on the tape with HC_SWEEP_RECORD or _ABSTRACT, else in scratch, held for the
  * caller until hc_drop; zeros when reached by no number; NULL when not reached, or after hc_fail. */
 Tensor *hc_sweep_result(HcSweep *sweep, const Tensor *x);
 /* Makes the result of a wanted, reached node dense, so that taking it cannot fail; without RECORD. */

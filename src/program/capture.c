@@ -1,0 +1,299 @@
+/* Capture. The backward pass is swept abstractly above the tape's top (placed, not computed), what outputs
+ * and gradients need is found from there down and copied into the program in order, and the tape is taken
+ * back to where it was. */
+#include <string.h>
+
+#include "grad/sweep.h"
+#include "ops/ops.h"
+#include "program/program.h"
+
+typedef struct Capture {
+    Program *p;
+    Tape *tape;
+    size_t recorded; /* nodes before the capture */
+    Tensor *const *inputs;
+    Tensor **outputs, **grads; /* of p->output_count and p->grad_count, on the tape */
+    unsigned char *live;       /* by index */
+    uint32_t *number;          /* in the program, by index */
+    size_t link_count;
+} Capture;
+
+static const char who[] = "program_capture";
+
+/* ---- what is asked for --------------------------------------------------------------------------- */
+
+static bool check_input(Tape *tape, const Tensor *x, size_t i) {
+    if (x->nin > 0 || (x->flags & (HC_NODE_PARAM | HC_NODE_LOST)))
+        return hc_fail(tape, HC_ERR_ARG,
+                       "%s: input %zu is no constant of the tape (tensor_from_f32 and the like)",
+                       who, i);
+    return true;
+}
+
+static bool check_lists(Tape *tape, Tensor *const *inputs, size_t ninputs, Tensor *const *outputs,
+                        size_t noutputs, Tensor *loss) {
+    if (!tape) {
+        return higherc_status() == HC_OK && hc_fail_thread(HC_ERR_ARG, "%s: the tape is NULL", who);
+    }
+    if (tape->status != HC_OK) return false;
+    if ((ninputs && !inputs) || (noutputs && !outputs) || (!noutputs && !loss))
+        return hc_fail(tape, HC_ERR_ARG, "%s: %s", who,
+                       noutputs || loss ? "a list is NULL" : "neither an output nor a loss");
+    if ((ninputs && !hc_check_all(who, inputs, ninputs)) ||
+        (noutputs && !hc_check_all(who, outputs, noutputs)) || (loss && !hc_check(who, loss)))
+        return tape->status == HC_OK ? hc_fail(tape, higherc_status(), "%s", higherc_error())
+                                     : false;
+    for (size_t i = 0; i < ninputs; i++) {
+        if (!check_input(tape, inputs[i], i)) return false;
+        for (size_t j = 0; j < i; j++)
+            if (inputs[j] == inputs[i])
+                return hc_fail(tape, HC_ERR_ARG, "%s: input %zu is listed twice", who, i);
+    }
+    if ((ninputs && inputs[0]->tape != tape) || (noutputs && outputs[0]->tape != tape) ||
+        (loss && loss->tape != tape))
+        return hc_fail(tape, HC_ERR_TAPE, "%s: a tensor of another tape", who);
+    if (loss && loss->form->count != 1)
+        return hc_fail(tape, HC_ERR_SHAPE, "%s: the loss is no scalar", who);
+    return true;
+}
+
+/* ---- above the top --------------------------------------------------------------------------------- */
+
+/* x, dense, in memory of its own. */
+static Tensor *own(Tensor *x) {
+    bool recording = tape_set_recording(x->tape, false);
+    x->tape->abstract = true;
+    Tensor *y = tensor_clone(x);
+    x->tape->abstract = false;
+    tape_set_recording(x->tape, recording);
+    if (y) {
+        y->form = y->form->plain;
+        y->flags |= HC_NODE_OWNS;
+    }
+    return y;
+}
+
+static bool sweep_params(Capture *c, HcSweep *sweep) {
+    Program *p = c->p;
+    size_t count = 0;
+    for (size_t i = 0; i < sweep->count; i++)
+        count += (hc_sweep_node(sweep, i)->flags & HC_NODE_PARAM) != 0;
+    if (count == 0)
+        return hc_fail(c->tape, HC_ERR_GRAD, "%s: the loss reaches no trainable Param: %s", who,
+                       hc_why_text(hc_why(sweep->output, NULL)));
+    c->grads = hc_alloc(count, sizeof *c->grads);
+    p->grads = hc_alloc_zero(count, sizeof *p->grads);
+    p->grad_params = hc_alloc_zero(count, sizeof *p->grad_params);
+    if (!c->grads || !p->grads || !p->grad_params) return hc_fail_nomem(c->tape, who);
+    Tensor *one = tensor_ones(c->tape, hc_form_shape(sweep->output->form));
+    if (!one || !hc_sweep_run(sweep, one)) return false;
+    for (size_t i = 0; i < sweep->count; i++) {
+        Tensor *leaf = hc_sweep_node(sweep, i);
+        if (!(leaf->flags & HC_NODE_PARAM)) continue;
+        Tensor *g = hc_sweep_settle(sweep, leaf) ? hc_sweep_result(sweep, leaf) : NULL;
+        if (!g) return false;
+        p->grad_params[p->grad_count] = param_ref(leaf->origin);
+        c->grads[p->grad_count++] = g;
+    }
+    return true;
+}
+
+static bool add_backward(Capture *c, Tensor *loss) {
+    HcSweep sweep;
+    if (!hc_sweep_begin(&sweep, loss, HC_SWEEP_PARAMS | HC_SWEEP_ABSTRACT)) return false;
+    bool done = hc_sweep_find(&sweep) && sweep_params(c, &sweep);
+    hc_sweep_end(&sweep);
+    return done;
+}
+
+/* ---- what is needed --------------------------------------------------------------------------------- */
+
+/* Whether a node can be computed again from others. */
+static bool check_node(const Capture *c, const Tensor *x) {
+    if (x->flags & HC_NODE_LOST)
+        return hc_fail(c->tape, HC_ERR_STATE,
+                       "%s: %s (%zu on the tape) came from numbers whose history was not kept: a "
+                       "gradient without HC_CREATE_GRAPH, or weights after a release",
+                       who, x->op->name, (size_t)x->index);
+    if (x->index >= c->recorded || x->index < c->tape->read) return true;
+    if (x->flags & HC_NODE_PARAM) return true;
+    for (size_t i = 0; i < c->p->input_count; i++)
+        if (c->inputs[i] == x) return true;
+    return hc_fail(
+        c->tape, HC_ERR_STATE,
+        "%s: %s (%zu on the tape) was recorded after the program had read a computed value "
+        "(of %s), on which it may depend",
+        who, x->op->name, (size_t)x->index, c->tape->read_op);
+}
+
+static bool find_live(Capture *c) {
+    Program *p = c->p;
+    size_t total = c->tape->count;
+    c->live = hc_alloc_zero(total, 1);
+    c->number = hc_alloc(total, sizeof *c->number);
+    if (!c->live || !c->number) return hc_fail_nomem(c->tape, who);
+    for (size_t i = 0; i < p->input_count; i++)
+        c->live[c->inputs[i]->index] = 1;
+    for (size_t i = 0; i < p->output_count; i++)
+        c->live[c->outputs[i]->index] = 1;
+    for (size_t i = 0; i < p->grad_count; i++)
+        c->live[c->grads[i]->index] = 1;
+    for (size_t i = total; i-- > 0;) {
+        if (!c->live[i]) continue;
+        const Tensor *x = hc_node(c->tape, i);
+        if (!check_node(c, x)) return false;
+        for (uint32_t j = 0; j < x->nin; j++)
+            c->live[hc_inputs(x)[j]->index] = 1;
+        p->count++;
+        if (x->nin > HC_INLINE_INPUTS) c->link_count += x->nin;
+        if (x->flags & HC_NODE_PARAM) p->use_count++;
+    }
+    return true;
+}
+
+/* ---- private copies ----------------------------------------------------------------------------------- */
+
+static const HcForm *own_form(Program *p, const HcForm *form) {
+    return hc_form(&p->tape->forms, form->ndim, form->dim, hc_is_dense(form) ? NULL : form->stride);
+}
+
+static bool copy_node(Capture *c, Tensor *to, const Tensor *from, Tensor ***links) {
+    Program *p = c->p;
+    *to = *from;
+    to->tape = p->tape;
+    to->index = (uint32_t)(to - p->nodes);
+    to->form = own_form(p, from->form);
+    if (to->form && (from->op->flags & HC_OP_FORM)) to->attr.form = own_form(p, from->attr.form);
+    if (!to->form || ((from->op->flags & HC_OP_FORM) && !to->attr.form)) return false;
+    if (from->nin > HC_INLINE_INPUTS) {
+        to->in.many = *links;
+        *links += from->nin;
+    }
+    Tensor **in = from->nin > HC_INLINE_INPUTS ? to->in.many : to->in.few;
+    for (uint32_t j = 0; j < from->nin; j++)
+        in[j] = &p->nodes[c->number[hc_inputs(from)[j]->index]];
+    if (from->op->flags & HC_OP_ALIAS) /* plan.c turns the distance into an address */
+        to->serial = (uint64_t)((const char *)from->data - (const char *)hc_inputs(from)[0]->data);
+    return true;
+}
+
+/* Memory of leaves: a Param's own, or a copy. */
+static size_t constant_bytes(const Tensor *x) {
+    return (x->form->count * x->tape->item + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
+}
+
+static bool own_leaves(Program *p) {
+    size_t bytes = 0, uses = 0;
+    for (size_t i = 0; i < p->count; i++)
+        if (p->nodes[i].nin == 0 && !(p->nodes[i].flags & HC_NODE_PARAM))
+            bytes += constant_bytes(&p->nodes[i]);
+    p->constants = hc_alloc(bytes, 1);
+    p->constant_bytes = bytes;
+    if (!p->constants) return false;
+    char *next = p->constants;
+    for (size_t i = 0; i < p->count; i++) {
+        Tensor *x = &p->nodes[i];
+        if (x->nin > 0) continue;
+        if (x->flags & HC_NODE_PARAM) {
+            Param *param = x->origin;
+            p->uses[uses++] = (HcParamUse){param_ref(param), param->data};
+            x->data = param->data;
+            continue;
+        }
+        if (x->form->count) memcpy(next, x->data, x->form->count * x->tape->item);
+        x->data = next;
+        next += constant_bytes(x);
+    }
+    return true;
+}
+
+static Tensor *own_copy(const Capture *c, const Tensor *x) {
+    return &c->p->nodes[c->number[x->index]];
+}
+
+static bool copy_nodes(Capture *c) {
+    Program *p = c->p;
+    p->nodes = hc_alloc(p->count, sizeof *p->nodes);
+    p->links = hc_alloc(c->link_count, sizeof *p->links);
+    p->uses = hc_alloc_zero(p->use_count, sizeof *p->uses);
+    p->inputs = hc_alloc(p->input_count, sizeof *p->inputs);
+    p->outputs = hc_alloc(p->output_count, sizeof *p->outputs);
+    if (!p->nodes || !p->links || !p->uses || !p->inputs || !p->outputs) return false;
+    p->table_bytes = p->count * (sizeof *p->nodes + sizeof *p->steps);
+    Tensor **links = p->links;
+    size_t next = 0;
+    for (size_t i = 0; i < c->tape->count; i++) {
+        if (!c->live[i]) continue;
+        c->number[i] = (uint32_t)next;
+        if (!copy_node(c, &p->nodes[next++], hc_node(c->tape, i), &links)) return false;
+    }
+    for (size_t i = 0; i < p->input_count; i++)
+        p->inputs[i] = own_copy(c, c->inputs[i]);
+    for (size_t i = 0; i < p->output_count; i++)
+        p->outputs[i] = own_copy(c, c->outputs[i]);
+    for (size_t i = 0; i < p->grad_count; i++)
+        p->grads[i] = own_copy(c, c->grads[i]);
+    return own_leaves(p);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------ */
+
+static bool capture(Capture *c, Tensor *const *outputs, Tensor *loss) {
+    Program *p = c->p;
+    c->outputs = hc_alloc(p->output_count, sizeof *c->outputs);
+    if (!c->outputs) return hc_fail_nomem(c->tape, who);
+    if (loss && !add_backward(c, loss)) return false;
+    for (size_t i = 0; i < p->output_count; i++)
+        if (!(c->outputs[i] = own(outputs[i]))) return false;
+    if (!find_live(c)) return false;
+    if (!copy_nodes(c) || !hc_program_plan(p)) return hc_fail_nomem(c->tape, who);
+    for (size_t i = 0; i < p->output_count; i++)
+        hc_copy_dense(outputs[i], p->outputs[i]->data);
+    return true;
+}
+
+Program *program_capture(Tape *tape, Tensor *const *inputs, size_t input_count,
+                         Tensor *const *outputs, size_t output_count, Tensor *backward_of) {
+    if (!check_lists(tape, inputs, input_count, outputs, output_count, backward_of)) return NULL;
+    Program *p = hc_alloc_zero(1, sizeof *p);
+    if (!p || !(p->tape = tape_create(tape->dtype))) {
+        hc_free(p);
+        hc_fail_nomem(tape, who);
+        return NULL;
+    }
+    p->input_count = input_count;
+    p->output_count = output_count;
+    Capture c = {.p = p, .tape = tape, .recorded = tape->count, .inputs = inputs};
+    TapeMark mark = tape_mark(tape);
+    size_t peak = tape->peak;
+    bool done = capture(&c, outputs, backward_of);
+    tape_release(tape, mark);
+    tape->peak = peak;
+    hc_free(c.outputs);
+    hc_free(c.grads);
+    hc_free(c.live);
+    hc_free(c.number);
+    if (done) return p;
+    program_destroy(p);
+    return NULL;
+}
+
+void program_destroy(Program *p) {
+    if (!p) return;
+    for (size_t i = 0; i < p->grad_count; i++)
+        param_unref(p->grad_params[i]);
+    for (size_t i = 0; p->uses && i < p->use_count; i++)
+        param_unref(p->uses[i].param);
+    hc_free(p->nodes);
+    hc_free(p->links);
+    hc_free(p->steps);
+    hc_free(p->inputs);
+    hc_free(p->outputs);
+    hc_free(p->grads);
+    hc_free(p->grad_params);
+    hc_free(p->uses);
+    hc_free(p->constants);
+    hc_free(p->memory);
+    tape_destroy(p->tape);
+    hc_free(p);
+}

@@ -1,0 +1,38 @@
+/* The program layer: a recorded graph made ready to run again. It knows nodes, sweeps and kernels' steps;
+ * it does not know modules or optimizers.
+ *
+ *   capture.c  what is needed, in which order, as private copies of nodes
+ *   plan.c     where each result lives: memory by liveness
+ *   run.c      inputs in, steps, outputs and gradients out */
+#ifndef HC_PROGRAM_PROGRAM_H
+#define HC_PROGRAM_PROGRAM_H
+
+#include "higherc/program.h"
+#include "tape/param.h"
+
+/* A leaf that reads a Param where it lives. */
+typedef struct HcParamUse {
+    Param *param;
+    const void *data; /* as captured */
+} HcParamUse;
+
+struct Program {
+    Tape *tape; /* kernels, forms, working memory and the error; nothing is recorded on it */
+    Tensor *nodes;
+    size_t count;
+    Tensor **links; /* inputs of nodes that have many */
+    Tensor **steps; /* the nodes to be computed, in order */
+    size_t step_count;
+    Tensor **inputs, **outputs, **grads;
+    size_t input_count, output_count, grad_count;
+    Param **grad_params; /* [grad_count] */
+    HcParamUse *uses;
+    size_t use_count;
+    char *constants, *memory;
+    size_t constant_bytes, memory_bytes, table_bytes;
+};
+
+/* Gives every node its memory, and lists the steps. False when out of memory. */
+bool hc_program_plan(Program *program);
+
+#endif

@@ -1,0 +1,147 @@
+/* Running: inputs in, the steps, outputs and gradients out. */
+#include <math.h>
+#include <string.h>
+
+#include "program/program.h"
+
+static bool usable(const Program *p, const char *who) {
+    if (p) return true;
+    return higherc_status() == HC_OK && hc_fail_thread(HC_ERR_ARG, "%s: the program is NULL", who);
+}
+
+/* ---- inputs ------------------------------------------------------------------------------------------ */
+
+/* The input's node, or NULL with the error. */
+static Tensor *input_for(Program *p, const char *who, size_t input, Shape shape,
+                         const void *values) {
+    if (!usable(p, who)) return NULL;
+    tape_clear_error(p->tape);
+    if (input >= p->input_count) {
+        hc_fail(p->tape, HC_ERR_RANGE, "%s: there is no input %zu", who, input);
+        return NULL;
+    }
+    Tensor *x = p->inputs[input];
+    Shape captured = hc_form_shape(x->form);
+    if (!shape_equal(shape, captured)) {
+        char is[HC_SHAPE_TEXT], was[HC_SHAPE_TEXT];
+        hc_fail(p->tape, HC_ERR_SHAPE, "%s: input %zu is %s, the numbers %s", who, input,
+                hc_shape_text(captured, was), hc_shape_text(shape, is));
+        return NULL;
+    }
+    if (!values && x->form->count) {
+        hc_fail(p->tape, HC_ERR_ARG, "%s: values is NULL", who);
+        return NULL;
+    }
+    return x;
+}
+
+bool program_set_f32(Program *p, size_t input, Shape shape, const float *values) {
+    Tensor *x = input_for(p, "program_set_f32", input, shape, values);
+    if (x && x->form->count) p->tape->k->from_f32(x->data, values, x->form->count);
+    return x != NULL;
+}
+
+bool program_set_f64(Program *p, size_t input, Shape shape, const double *values) {
+    Tensor *x = input_for(p, "program_set_f64", input, shape, values);
+    if (x && x->form->count) p->tape->k->from_f64(x->data, values, x->form->count);
+    return x != NULL;
+}
+
+/* ---- the run ------------------------------------------------------------------------------------------- */
+
+/* Whether what the program reads in place is still where and as it was. */
+static bool check_world(Program *p, const char *who) {
+    for (size_t i = 0; i < p->use_count; i++)
+        if (p->uses[i].param->data != p->uses[i].data)
+            return hc_fail(p->tape, HC_ERR_CHANGED,
+                           "%s: '%s' was converted to another type since the capture", who,
+                           p->uses[i].param->cell.name);
+    return true;
+}
+
+static bool run_steps(Program *p) {
+    for (size_t i = 0; i < p->step_count; i++)
+        if (!hc_forward(p->steps[i])) return false;
+    return true;
+}
+
+static bool add_to_params(Program *p) {
+    for (size_t i = 0; i < p->grad_count; i++)
+        if (!hc_param_grad_room(p->grad_params[i])) return hc_fail_nomem(p->tape, "program_run");
+    if (!run_steps(p)) return false;
+    for (size_t i = 0; i < p->grad_count; i++)
+        hc_param_add_grad(p->grad_params[i], p->grads[i]->data);
+    return true;
+}
+
+static bool add_to_grads(Program *p, Grads *grads) {
+    size_t index, reached = 0;
+    for (size_t i = 0; i < p->grad_count; i++)
+        reached += hc_grads_index(grads, p->grad_params[i], &index);
+    if (reached == 0)
+        return hc_fail(p->tape, HC_ERR_GRAD,
+                       "program_run_into: no gradient of the list is computed");
+    if (!run_steps(p)) return false;
+    for (size_t i = 0; i < p->grad_count; i++)
+        if (hc_grads_index(grads, p->grad_params[i], &index))
+            hc_grads_add(grads, index, p->grads[i]->data);
+    return true;
+}
+
+bool program_run(Program *p) {
+    const char *who = "program_run";
+    if (!usable(p, who)) return false;
+    tape_clear_error(p->tape);
+    return check_world(p, who) && add_to_params(p);
+}
+
+bool program_run_into(Program *p, Grads *grads) {
+    const char *who = "program_run_into";
+    if (!usable(p, who)) return false;
+    tape_clear_error(p->tape);
+    if (!grads) return hc_fail(p->tape, HC_ERR_ARG, "%s: grads is NULL", who);
+    return check_world(p, who) && add_to_grads(p, grads);
+}
+
+/* ---- outputs ------------------------------------------------------------------------------------------- */
+
+static const Tensor *output_of(const Program *p, const char *who, size_t output) {
+    if (!usable(p, who)) return NULL;
+    if (output < p->output_count) return p->outputs[output];
+    hc_fail_thread(HC_ERR_RANGE, "%s: there is no output %zu", who, output);
+    return NULL;
+}
+
+const void *program_output(const Program *p, size_t output) {
+    const Tensor *x = output_of(p, "program_output", output);
+    return x ? x->data : NULL;
+}
+
+Shape program_output_shape(const Program *p, size_t output) {
+    const Tensor *x = output_of(p, "program_output_shape", output);
+    return x ? hc_form_shape(x->form) : shape_of(NULL, -1);
+}
+
+double program_item(const Program *p, size_t output) {
+    const Tensor *x = output_of(p, "program_item", output);
+    double value = (double)NAN;
+    char text[HC_SHAPE_TEXT];
+    if (x && x->form->count != 1)
+        hc_fail_thread(HC_ERR_SHAPE, "program_item: %s has not one element",
+                       hc_shape_text(hc_form_shape(x->form), text));
+    else if (x)
+        p->tape->k->to_f64(&value, x->data, 1);
+    return value;
+}
+
+const char *program_error(const Program *p) {
+    return p ? tape_error(p->tape) : NULL;
+}
+
+ProgramStats program_stats(const Program *p) {
+    if (!p) return (ProgramStats){.nodes = 0};
+    return (ProgramStats){.nodes = p->count,
+                          .steps = p->step_count,
+                          .bytes = p->constant_bytes + p->memory_bytes + p->table_bytes +
+                                   tape_stats(p->tape).reserved_bytes};
+}

@@ -1,0 +1,96 @@
+/* bench NAME [--repeat R] [--threads N] [--no-replay]: times one workload and prints one line,
+ *
+ *     bench NAME IMPL MEDIAN_SECONDS MIN_SECONDS PEAK_RSS_KB
+ *
+ * of R samples (timing.h).
+ * bench NAME --record FOLDER writes what the peers need to compute the same instead. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "timing.h"
+#include "workload.h"
+
+static const Workload *const workloads[] = {&workload_maml_sine, &workload_unroll,
+                                            &workload_mlp_step};
+enum { WORKLOADS = sizeof workloads / sizeof workloads[0] };
+
+typedef struct Arguments {
+    const char *name, *record;
+    const Workload *workload;
+    size_t number, repeat, threads;
+    bool replay;
+} Arguments;
+
+static bool read_number(const char *text, size_t low, size_t high, size_t *number) {
+    if (!*text || strspn(text, "0123456789") != strlen(text) || strlen(text) > 9) return false;
+    *number = strtoul(text, NULL, 10);
+    return *number >= low && *number <= high;
+}
+
+static bool find_workload(Arguments *args) {
+    for (size_t i = 0; i < WORKLOADS; i++) {
+        const char *stem = workloads[i]->stem;
+        size_t length = strlen(stem);
+        if (strncmp(args->name, stem, length) != 0) continue;
+        if (workloads[i]->numbered ? !read_number(args->name + length, 1, 100000, &args->number)
+                                   : args->name[length] != '\0')
+            continue;
+        args->workload = workloads[i];
+        return true;
+    }
+    return false;
+}
+
+static int usage(void) {
+    fprintf(stderr, "usage: bench NAME [--repeat R] [--threads N] [--no-replay] [--record FOLDER]\n"
+                    "NAME:");
+    for (size_t i = 0; i < WORKLOADS; i++)
+        fprintf(stderr, " %s%s", workloads[i]->stem, workloads[i]->numbered ? "N" : "");
+    fprintf(stderr, "\n");
+    return 2;
+}
+
+static bool read_arguments(Arguments *args, int argc, char **argv) {
+    *args = (Arguments){.repeat = 9, .threads = 1, .replay = true};
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--repeat") == 0) {
+            if (!read_number(value, 1, TIMING_MAX_REPEAT, &args->repeat)) return false;
+            i++;
+        } else if (strcmp(argv[i], "--threads") == 0) {
+            if (!read_number(value, 1, 1024, &args->threads)) return false;
+            i++;
+        } else if (strcmp(argv[i], "--record") == 0) {
+            if (!*value) return false;
+            args->record = value;
+            i++;
+        } else if (strcmp(argv[i], "--no-replay") == 0) {
+            args->replay = false;
+        } else if (argv[i][0] != '-' && !args->name) {
+            args->name = argv[i];
+        } else {
+            return false;
+        }
+    }
+    return args->name && find_workload(args);
+}
+
+static bool measure(const Arguments *args, void *state) {
+    return time_and_print(args->name, "higherc", args->workload->tasks, args->repeat,
+                          args->workload->iterate, state);
+}
+
+int main(int argc, char **argv) {
+    Arguments args;
+    if (!read_arguments(&args, argc, argv)) return usage();
+    if (args.threads > 1) fprintf(stderr, "bench: this workload runs on one thread\n");
+    void *state = args.workload->create(args.number);
+    bool done =
+        state && (args.record ? args.workload->record(state, args.record) : measure(&args, state));
+    if (state) args.workload->destroy(state);
+    if (!done || higherc_error())
+        fprintf(stderr, "bench %s: %s\n", args.name,
+                higherc_error() ? higherc_error() : "out of memory, or a file cannot be written");
+    return done && !higherc_error() && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

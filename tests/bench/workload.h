@@ -1,0 +1,33 @@
+/** @file workload.h
+ *  What the benchmark program measures. A workload makes its data when it is created; `iterate` is all
+ *  that is timed. Names end in a number where there is one to choose: "unroll-50". */
+#ifndef BENCH_WORKLOAD_H
+#define BENCH_WORKLOAD_H
+
+#include <higherc/higherc.h>
+
+typedef struct Workload {
+    const char *stem; /**< the name up to its number */
+    bool numbered;
+    size_t tasks; /**< of one iteration; its time is told per this many. 0: the whole iteration */
+    void *(*create)(size_t number);
+    /** One outer iteration, the step of the outer optimizer included. */
+    bool (*iterate)(void *state);
+    /** Writes data, weights and the meta-gradient of the first iteration, for the peers to compare
+     * with. Before any iterate. */
+    bool (*record)(void *state, const char *folder);
+    void (*destroy)(void *state);
+} Workload;
+
+extern const Workload workload_maml_sine, workload_unroll, workload_mlp_step;
+
+/** Into folder/name, raw floats. */
+bool record_floats(const char *folder, const char *name, const float *values, size_t count);
+/** The values of Params, or their gradients, one after the other. */
+bool record_params(const char *folder, const char *name, ParamList params, bool gradients);
+
+/** Standard normal numbers, and whole ones below `bound`. NULL when out of memory. */
+float *random_normals(size_t count, Rng *rng);
+float *random_classes(size_t count, size_t bound, Rng *rng);
+
+#endif

@@ -145,10 +145,15 @@ static bool has_place(const Grads *grads, const Tensor *node, size_t *index) {
 /* Makes sure that there is something to add to and that adding cannot fail. */
 static bool prepare_places(HcSweep *sweep, Grads *grads, const char *who) {
     size_t index = 0, reached = 0;
+    if (grads && !hc_grads_fit(grads, sweep->tape, who)) return false;
     for (size_t i = 0; i < sweep->count; i++) {
         Tensor *node = hc_sweep_node(sweep, i);
         if (!has_place(grads, node, &index)) continue;
         reached++;
+        const Param *p = node->origin;
+        if (p->dtype != sweep->tape->dtype)
+            return hc_fail(sweep->tape, HC_ERR_DTYPE, "%s: '%s' was converted to the other type",
+                           who, p->cell.name);
         if (!grads && !hc_param_grad_room(node->origin)) return hc_fail_nomem(sweep->tape, who);
     }
     if (reached == 0)

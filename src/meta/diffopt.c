@@ -174,6 +174,11 @@ DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule) {
     }
     Tape *tape = fmodule->tape;
     if (tape->status != HC_OK) return NULL;
+    if (optim->dtype != tape->dtype) {
+        hc_fail(tape, HC_ERR_DTYPE, "%s: the optimizer was made for %s, the tape is %s", who,
+                optim->dtype == HC_F32 ? "f32" : "f64", tape->dtype == HC_F32 ? "f32" : "f64");
+        return NULL;
+    }
     FModule *root = fmodule->root;
     size_t count = root->weight_slots.count, states = optim->cls->state_count;
     DiffOpt *opt = hc_tape_alloc(tape, sizeof *opt, who);
@@ -265,9 +270,30 @@ static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, 
         grads[i] = wanted ? hc_sweep_result(&sweep, weights[i]) : NULL;
         done = tape->status == HC_OK;
     }
+    for (size_t i = 0; i < opt->count && !done; i++)
+        hc_drop(grads[i]);
     hc_sweep_end(&sweep);
     hc_drop_born(tape, born);
     return done;
+}
+
+/* Lets the callback change the gradients, and looks at what it left. */
+static bool call_back(const DiffOpt *opt, Tensor *const *weights, Tensor **grads) {
+    const char *who = "diffopt_step: the gradient callback";
+    Tape *tape = opt->tape;
+    if (!opt->now->callback) return true;
+    if (!opt->now->callback(tape, grads, opt->count, opt->now->callback_user))
+        return tape->status == HC_OK ? hc_fail(tape, HC_ERR_STATE, "%s gave up", who) : false;
+    for (size_t i = 0; i < opt->count; i++) {
+        if (!grads[i]) continue;
+        if (opt->group[i] == NO_GROUP)
+            return hc_fail(tape, HC_ERR_STATE, "%s: weight %zu is in no group", who, i);
+        if (!hc_check_all(who, (Tensor *[]){weights[i], grads[i]}, 2)) return false;
+        if (grads[i]->form->plain != weights[i]->form->plain)
+            return hc_fail(tape, HC_ERR_SHAPE, "%s: gradient %zu has not its weight's shape", who,
+                           i);
+    }
+    return tape->status == HC_OK;
 }
 
 /* Runs the rule on every weight with a gradient, into a new snapshot and list of weights. */
@@ -281,15 +307,13 @@ static bool update_all(DiffOpt *opt, Snapshot *next, Tensor **weights, Tensor *c
         for (size_t h = 0; h < opt->cls->hyper_count; h++)
             u.hyper[h] = hyper_of(opt, i, h);
         const char *name = module_params(opt->module->module).items[i]->cell.name;
-        if (!opt->cls->update(&u, opt->user) || !u.param)
-            return opt->tape->status == HC_OK ? hc_fail(opt->tape, HC_ERR_STATE,
-                                                        "diffopt_step: '%s': the rule failed", name)
-                                              : false;
-        if (u.param->form->plain != weights[i]->form->plain)
-            return hc_fail(opt->tape, HC_ERR_SHAPE,
-                           "diffopt_step: '%s': a hyperparameter's shape does not broadcast to the "
-                           "weight's",
-                           name);
+        if (!opt->cls->update(&u, opt->user)) u.param = NULL;
+        if (opt->tape->status != HC_OK) return false;
+        const char *fault =
+            hc_update_fault(opt->cls, &u, opt->tape, hc_form_shape(weights[i]->form));
+        if (fault)
+            return hc_fail(opt->tape, u.param ? HC_ERR_SHAPE : HC_ERR_STATE,
+                           "diffopt_step: '%s': %s", name, fault);
         weights[i] = eval ? hc_leaf_of(u.param, true, true, HC_WHY_EVAL) : u.param;
         if (!weights[i]) return false;
         memcpy(m->state, u.state, sizeof u.state);
@@ -314,10 +338,7 @@ static bool apply(DiffOpt *opt, Tensor *loss, Tensor *const *params, Tensor **gr
             return false;
         }
     }
-    if (opt->now->callback && !opt->now->callback(tape, grads, opt->count, opt->now->callback_user))
-        return tape->status == HC_OK
-                   ? hc_fail(tape, HC_ERR_STATE, "diffopt_step: the gradient callback gave up")
-                   : false;
+    if (!call_back(opt, weights, grads)) return false;
     Snapshot *next = push(opt, true);
     if (!next) return false;
     bool recording = tape->recording;
@@ -405,6 +426,12 @@ size_t diffopt_steps(const DiffOpt *opt) {
     return opt ? opt->now->steps : 0;
 }
 
+/* A setting made now is to outlast the release steps to come. */
+static void settle(DiffOpt *opt, Snapshot *next) {
+    opt->now = next;
+    opt->base = tape_mark(opt->tape);
+}
+
 /* ---- overrides -------------------------------------------------------------------------------------------- */
 
 static bool override(DiffOpt *opt, const char *who, const char *name, size_t group, size_t weight,
@@ -425,7 +452,7 @@ static bool override(DiffOpt *opt, const char *who, const char *name, size_t gro
     if (!next) return false;
     *o = (Override){opt->now->overrides, hyper, group, weight, value};
     next->overrides = o;
-    opt->now = next;
+    settle(opt, next);
     return true;
 }
 
@@ -457,7 +484,7 @@ bool diffopt_grad_callback(DiffOpt *opt, GradCallback *callback, void *user) {
     if (!next) return false;
     next->callback = callback;
     next->callback_user = user;
-    opt->now = next;
+    settle(opt, next);
     return true;
 }
 
@@ -526,6 +553,34 @@ bool diffopt_detach(DiffOpt *opt) {
     return true;
 }
 
+/* Memory for states that the optimizer has none for yet. */
+static bool fresh_states(const DiffOpt *opt, const Optim *optim, void **fresh) {
+    size_t states = opt->cls->state_count;
+    for (size_t i = 0; i < opt->count; i++)
+        for (size_t s = 0; opt->group[i] != NO_GROUP && s < states; s++) {
+            const HcGroup *group = &optim->groups[opt->group[i]];
+            const Param *p = group->params.items[opt->place[i]];
+            if (!opt->now->moments[i].state[s] || group->moments[opt->place[i]].state[s]) continue;
+            if (!(fresh[i * states + s] = hc_alloc(p->count, opt->tape->item))) return false;
+        }
+    return true;
+}
+
+/* Takes what it uses of fresh. */
+static void commit_one(const Moments *from, HcMoments *to, size_t states, void **fresh) {
+    to->steps = from->steps;
+    for (size_t s = 0; s < states; s++) {
+        if (!from->state[s]) {
+            hc_free(to->state[s]);
+            to->state[s] = NULL;
+            continue;
+        }
+        if (fresh[s]) to->state[s] = fresh[s];
+        fresh[s] = NULL;
+        hc_copy_dense(from->state[s], to->state[s]);
+    }
+}
+
 bool diffopt_commit(DiffOpt *opt, Optim *optim) {
     const char *who = "diffopt_commit";
     if (!usable(opt, who)) return false;
@@ -543,29 +598,18 @@ bool diffopt_commit(DiffOpt *opt, Optim *optim) {
         if (!fits)
             return hc_fail(opt->tape, HC_ERR_SHAPE, "%s: the optimizer has other Params", who);
     }
-    for (size_t i = 0; i < opt->count; i++) /* all memory first */
-        for (size_t s = 0; opt->group[i] != NO_GROUP && s < opt->cls->state_count; s++) {
-            HcGroup *group = &optim->groups[opt->group[i]];
-            HcMoments *to = &group->moments[opt->place[i]];
-            const Param *p = group->params.items[opt->place[i]];
-            if (opt->now->moments[i].state[s] && !to->state[s]) {
-                to->state[s] = hc_alloc_zero(p->count, p->item);
-                if (!to->state[s]) return hc_fail_nomem(opt->tape, who);
-            }
-        }
-    for (size_t i = 0; i < opt->count; i++) {
-        if (opt->group[i] == NO_GROUP) continue;
-        HcMoments *to = &optim->groups[opt->group[i]].moments[opt->place[i]];
-        const Moments *from = &opt->now->moments[i];
-        to->steps = from->steps;
-        for (size_t s = 0; s < opt->cls->state_count; s++) {
-            if (from->state[s]) {
-                hc_copy_dense(from->state[s], to->state[s]);
-            } else {
-                hc_free(to->state[s]);
-                to->state[s] = NULL;
-            }
-        }
-    }
-    return true;
+    /* All memory first, apart: a state that is there means that the optimizer has used it. */
+    size_t states = opt->cls->state_count, bytes = opt->count * states * sizeof(void *);
+    void **fresh = hc_scratch_alloc(&opt->tape->scratch, bytes);
+    if (!fresh) return hc_fail_nomem(opt->tape, who);
+    memset(fresh, 0, bytes);
+    bool done = fresh_states(opt, optim, fresh) || hc_fail_nomem(opt->tape, who);
+    for (size_t i = 0; i < opt->count && done; i++)
+        if (opt->group[i] != NO_GROUP)
+            commit_one(&opt->now->moments[i], &optim->groups[opt->group[i]].moments[opt->place[i]],
+                       states, fresh + i * states);
+    for (size_t i = 0; i < opt->count * states; i++)
+        hc_free(fresh[i]);
+    hc_scratch_free(&opt->tape->scratch, fresh, bytes);
+    return done;
 }

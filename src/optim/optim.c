@@ -213,8 +213,24 @@ static bool has_update(const Param *param) {
     return param->has_grad && !param->frozen;
 }
 
-/* Runs the rule on borrowed memory; the results are on the work tape. */
-static bool run_rule(const Optim *optim, const HcGroup *group, size_t i, OptimUpdate *u) {
+static const char *fault_of(const Tensor *x, const Tape *tape, Shape shape) {
+    if (x->tape != tape) return "the rule left a tensor of another tape";
+    if (!hc_alive(x)) return "the rule left a tensor that was freed";
+    return shape_equal(tensor_shape(x), shape)
+               ? NULL
+               : "the rule, or a hyperparameter's shape, gives another shape than the weight's";
+}
+
+const char *hc_update_fault(const OptimClass *cls, const OptimUpdate *update, const Tape *tape,
+                            Shape shape) {
+    const char *fault = update->param ? fault_of(update->param, tape, shape) : "the rule failed";
+    for (size_t s = 0; s < cls->state_count && !fault; s++)
+        if (update->state[s]) fault = fault_of(update->state[s], tape, shape);
+    return fault;
+}
+
+/* Runs the rule on borrowed memory; the results are on the work tape. NULL, or what went wrong. */
+static const char *run_rule(const Optim *optim, const HcGroup *group, size_t i, OptimUpdate *u) {
     Param *p = group->params.items[i];
     const HcMoments *moments = &group->moments[i];
     *u = (OptimUpdate){.param = tensor_borrow(optim->work, p->shape, p->data),
@@ -225,8 +241,9 @@ static bool run_rule(const Optim *optim, const HcGroup *group, size_t i, OptimUp
             u->state[s] = tensor_borrow(optim->work, p->shape, moments->state[s]);
     for (size_t h = 0; h < optim->cls->hyper_count; h++)
         u->hyper[h] = hyper_const(group->hyper[h]);
-    return optim->cls->update(u, optim->user) && u->param && tape_status(optim->work) == HC_OK &&
-           shape_equal(tensor_shape(u->param), p->shape);
+    if (!optim->cls->update(u, optim->user)) u->param = NULL;
+    const char *fault = hc_update_fault(optim->cls, u, optim->work, p->shape);
+    return tape_error(optim->work) ? tape_error(optim->work) : fault;
 }
 
 /* What a step will write, computed before anything is written. */
@@ -251,11 +268,11 @@ static bool prepare(Optim *optim, Pending *pending, size_t count) {
             if (p->dtype != optim->dtype)
                 return fail(optim, HC_ERR_DTYPE, "optim_step: '%s' was converted to the other type",
                             p->cell.name);
-            if (!run_rule(optim, group, i, &u))
+            const char *fault = run_rule(optim, group, i, &u);
+            if (fault)
                 return fail(optim,
                             tape_status(optim->work) ? tape_status(optim->work) : HC_ERR_STATE,
-                            "optim_step: '%s': %s", p->cell.name,
-                            tape_error(optim->work) ? tape_error(optim->work) : "the rule failed");
+                            "optim_step: '%s': %s", p->cell.name, fault);
             next->value = u.param;
             for (size_t s = 0; s < optim->cls->state_count; s++) {
                 next->state[s] = u.state[s];

@@ -32,6 +32,10 @@ struct Optim {
 /* The number of a hyperparameter; false, with the thread's error, when there is none. */
 bool hc_hyper_index(const OptimClass *cls, const char *who, const char *name, size_t *index);
 
+/* What is wrong with what a rule left for a weight of this shape, in words; NULL when it is sound. */
+const char *hc_update_fault(const OptimClass *cls, const OptimUpdate *update, const Tape *tape,
+                            Shape shape);
+
 /* sqrt and its kin at 0, for rules. */
 Tensor *hc_root0(Tensor *x);
 

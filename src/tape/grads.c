@@ -7,6 +7,7 @@
 struct Grads {
     ParamList params;
     const HcKernels *k;
+    DType dtype;
     char *flat;
     size_t total;   /* numbers in flat */
     size_t *offset; /* of each Param in flat, in numbers */
@@ -19,7 +20,8 @@ Grads *grads_create(ParamList params) {
     Grads *grads = hc_alloc_zero(1, sizeof *grads);
     if (grads) {
         grads->params = copy;
-        grads->k = hc_kernels(copy.count ? (int)copy.items[0]->dtype : 0);
+        grads->dtype = copy.count ? copy.items[0]->dtype : HC_F32;
+        grads->k = hc_kernels((int)grads->dtype);
         grads->offset = hc_alloc_zero(copy.count, sizeof *grads->offset);
         grads->present = hc_alloc_zero(copy.count, sizeof *grads->present);
         for (size_t i = 0; grads->offset && i < copy.count; i++) {
@@ -55,8 +57,14 @@ static void *place_of(const Grads *grads, size_t i) {
 
 bool grads_add_to_params(const Grads *grads) {
     if (!grads) return hc_fail_thread(HC_ERR_ARG, "grads_add_to_params: grads is NULL");
-    for (size_t i = 0; i < grads->params.count; i++)
-        if (grads->present[i] && !hc_param_grad_room(grads->params.items[i])) return false;
+    for (size_t i = 0; i < grads->params.count; i++) {
+        Param *p = grads->params.items[i];
+        if (p->dtype != grads->dtype)
+            return hc_fail_thread(HC_ERR_DTYPE,
+                                  "grads_add_to_params: '%s' was converted to the other type",
+                                  p->cell.name);
+        if (grads->present[i] && !hc_param_grad_room(p)) return false;
+    }
     for (size_t i = 0; i < grads->params.count; i++)
         if (grads->present[i]) hc_param_add_grad(grads->params.items[i], place_of(grads, i));
     return true;
@@ -100,6 +108,12 @@ double grads_clip_norm(Grads *grads, double max_norm) {
             grads->k->scale(place_of(grads, i), place_of(grads, i), grads->params.items[i]->count,
                             &factor);
     return norm;
+}
+
+bool hc_grads_fit(const Grads *grads, Tape *tape, const char *who) {
+    return grads->dtype == tape->dtype ||
+           hc_fail(tape, HC_ERR_DTYPE, "%s: '%s' of the list was converted to the other type", who,
+                   grads->params.count ? grads->params.items[0]->cell.name : "nothing");
 }
 
 bool hc_grads_index(const Grads *grads, const Param *param, size_t *index) {

@@ -63,6 +63,7 @@ Tensor *param_tensor(Tape *tape, Param *param) {
                                 param->frozen ? HC_WHY_FROZEN : HC_WHY_NOTHING);
     tape->scratching = was;
     if (!leaf) return NULL;
+    atomic_store(&param->lent, true);
     leaf->origin = param;
     leaf->attr.version = param->cell.version;
     leaf->flags |= HC_NODE_BORROWED | HC_NODE_PARAM;

@@ -44,6 +44,7 @@ void param_unref(Param *param) {
     if (!param || atomic_fetch_sub(&param->holders, 1) != 1) return;
     hc_free((void *)(uintptr_t)param->cell.name);
     hc_free(param->data);
+    hc_free(param->former);
     hc_free(param->grad);
     hc_free(param);
 }
@@ -174,8 +175,18 @@ void *hc_param_converted(const Param *param, DType dtype) {
 }
 
 void hc_param_convert(Param *param, DType dtype, void *data) {
-    hc_free(param->data);
     hc_free(param->grad);
+    if (param->former) { /* converted back: the memory that leaves know takes the numbers */
+        void *former = param->former;
+        if (param->count) memcpy(former, data, param->count * hc_kernels((int)dtype)->size);
+        hc_free(data);
+        data = former;
+    }
+    param->former = NULL;
+    if (atomic_load(&param->lent))
+        param->former = param->data;
+    else
+        hc_free(param->data);
     param->data = data;
     param->grad = NULL;
     param->has_grad = false;

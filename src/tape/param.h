@@ -14,6 +14,8 @@ struct Param {
     DType dtype;
     const HcKernels *k;
     void *data, *grad;
+    void *former;     /* what leaves of the other type, made before a conversion, may still read */
+    atomic_bool lent; /* to a leaf on some tape */
     bool ready, has_grad, frozen;
 };
 
@@ -33,6 +35,8 @@ bool hc_param_grad_room(Param *param);
 /* Adds `count` numbers of its type; the room must be there. */
 void hc_param_add_grad(Param *param, const void *values);
 
+/* False, with words on the tape, when the Grads collects for the other type. */
+bool hc_grads_fit(const Grads *grads, Tape *tape, const char *who);
 /* The buffer a Grads keeps for a Param, or NULL when it has none for it; room as above. */
 bool hc_grads_index(const Grads *grads, const Param *param, size_t *index);
 void hc_grads_add(Grads *grads, size_t index, const void *values);

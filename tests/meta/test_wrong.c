@@ -43,7 +43,8 @@ static void wrong_holders(void) {
     WRONG(HC_ERR_RANGE, optim_adam(module_params(net), adam_options(-1)));
     Optim *sgd = optim_sgd(module_params(net), sgd_options(0.1)),
           *adam = optim_adam(module_params(net), adam_options(0.1)),
-          *away = optim_sgd(module_params(foreign), sgd_options(0.1));
+          *away = optim_sgd(module_params(foreign), sgd_options(0.1)),
+          *apart = optim_sgd(module_params(wide), sgd_options(0.1));
     WRONG(HC_ERR_NAME, optim_set(sgd, "beta1", 0, 0.5));
     WRONG(HC_ERR_RANGE, optim_set(sgd, "lr", 1, 0.5));
     WRONG(HC_ERR_RANGE, optim_set(sgd, "lr", 0, -1));
@@ -83,7 +84,8 @@ static void wrong_holders(void) {
     WRONG(HC_ERR_DTYPE, fmodule_commit(f, foreign));
     WRONG(HC_ERR_SHAPE, fmodule_commit(f, wide));
 
-    WRONG(HC_ERR_STATE, diffopt_create(away, f));
+    WRONG(HC_ERR_DTYPE, diffopt_create(away, f));
+    WRONG(HC_ERR_STATE, diffopt_create(apart, f));
     DiffOpt *opt = diffopt_create(sgd, f);
     Tensor *lr = tensor_leaf(tensor_scalar(tape, 0.1));
     Tensor *loss = tensor_sum(tensor_square(fmodule_forward(f, x)));
@@ -115,6 +117,7 @@ static void wrong_holders(void) {
     NOT_A_NUMBER(grads_clip_norm(grads, -1));
     grads_destroy(grads);
     optim_destroy(away);
+    optim_destroy(apart);
     optim_destroy(adam);
     optim_destroy(sgd);
     tape_destroy(single);

@@ -4,28 +4,13 @@
  * every platform. This file is compiled without contraction. */
 #include <math.h>
 
+#include "base/philox.h"
 #include "base/status.h"
-
-static void philox_round(uint32_t x[4], uint32_t k0, uint32_t k1) {
-    uint64_t p = (uint64_t)0xD2511F53u * x[0];
-    uint64_t q = (uint64_t)0xCD9E8D57u * x[2];
-    uint32_t y0 = (uint32_t)(q >> 32) ^ x[1] ^ k0;
-    uint32_t y2 = (uint32_t)(p >> 32) ^ x[3] ^ k1;
-    x[0] = y0;
-    x[1] = (uint32_t)q;
-    x[2] = y2;
-    x[3] = (uint32_t)p;
-}
 
 /* Two words from a key and a counter. */
 static void philox(uint64_t key, uint64_t counter, uint64_t out[2]) {
-    uint32_t x[4] = {(uint32_t)counter, (uint32_t)(counter >> 32), 0, 0};
-    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-    for (int round = 0; round < 10; round++) {
-        philox_round(x, k0, k1);
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
+    uint32_t x[4];
+    hc_philox(key, counter, x);
     out[0] = (uint64_t)x[1] << 32 | x[0];
     out[1] = (uint64_t)x[3] << 32 | x[2];
 }

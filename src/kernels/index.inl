@@ -1,4 +1,4 @@
-/* Gather, scatter-add, one-hot. */
+/* Gather, scatter-add, whole rows of them, one-hot. */
 
 /* A whole number in [0, size)? */
 static bool index_of(HC_REAL value, size_t size, size_t *index) {
@@ -34,6 +34,34 @@ static bool scatter_add_kernel(void *y_, const void *x_, const void *index_, siz
                 if (!index_of(index[ *bad = at], axis, &pick)) return false;
                 y[(o * axis + pick) * inner + i] += x[at];
             }
+    return true;
+}
+
+static bool pick_rows_kernel(void *y_, const void *x_, const void *index_, size_t outer,
+                             size_t axis, size_t picks, size_t inner, size_t *bad) {
+    HC_REAL *y = y_;
+    const HC_REAL *x = x_, *index = index_;
+    for (size_t o = 0; o < outer; o++, x += axis * inner)
+        for (size_t p = 0; p < picks; p++, y += inner) {
+            size_t pick;
+            if (!index_of(index[*bad = p], axis, &pick)) return false;
+            for (size_t i = 0; i < inner; i++)
+                y[i] = x[pick * inner + i];
+        }
+    return true;
+}
+
+static bool add_rows_kernel(void *y_, const void *x_, const void *index_, size_t outer, size_t axis,
+                            size_t picks, size_t inner, size_t *bad) {
+    HC_REAL *y = y_;
+    const HC_REAL *x = x_, *index = index_;
+    for (size_t o = 0; o < outer; o++, y += axis * inner)
+        for (size_t p = 0; p < picks; p++, x += inner) {
+            size_t pick;
+            if (!index_of(index[*bad = p], axis, &pick)) return false;
+            for (size_t i = 0; i < inner; i++)
+                y[pick * inner + i] += x[i];
+        }
     return true;
 }
 

@@ -76,8 +76,20 @@ typedef struct HcKernels {
     /* y[o][index[o][p][i]][i] += x[o][p][i], in order. */
     bool (*scatter_add)(void *y, const void *x, const void *index, size_t outer, size_t axis,
                         size_t picks, size_t inner, size_t *bad);
+    /* The same with one index for a whole row: x is [outer, axis, inner], y [outer, picks, inner], index
+     * [picks]: y[o][p] = x[o][index[p]]. */
+    bool (*pick_rows)(void *y, const void *x, const void *index, size_t outer, size_t axis,
+                      size_t picks, size_t inner, size_t *bad);
+    /* y[o][index[p]] += x[o][p], in order. */
+    bool (*add_rows)(void *y, const void *x, const void *index, size_t outer, size_t axis,
+                     size_t picks, size_t inner, size_t *bad);
     /* y [n, classes] = 1 at index[i], else 0. */
     bool (*one_hot)(void *y, const void *index, size_t n, size_t classes, size_t *bad);
+
+    /* y[i] = scale x[i] where the i-th random word is at least `drop`, else 0: word i mod 4 of Philox
+     * (base/philox.h) at counter + i / 4. y may equal x. */
+    void (*dropout)(void *y, const void *x, size_t n, uint64_t key, uint64_t counter, uint64_t drop,
+                    double scale);
 
     /* c [m, n], dense rows `ldc` apart: c += a b, with a [m, k] and b [k, n]. The order of summation
      * depends on m, n, k and the layouts only. work: gemm_work(m, n, k, a, b) bytes, 64-byte

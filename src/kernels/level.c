@@ -6,6 +6,7 @@
 #include "kernels/move.inl"
 #include "kernels/reduce.inl"
 #include "kernels/index.inl"
+#include "kernels/random.inl"
 
 const HcKernels HC_NAMED(kernels) = {
     .size = sizeof(HC_REAL),
@@ -34,7 +35,10 @@ const HcKernels HC_NAMED(kernels) = {
     .log_softmax_rows = log_softmax_rows_kernel,
     .gather = gather_kernel,
     .scatter_add = scatter_add_kernel,
+    .pick_rows = pick_rows_kernel,
+    .add_rows = add_rows_kernel,
     .one_hot = one_hot_kernel,
+    .dropout = dropout_kernel,
     .gemm = HC_NAMED(gemm),
     .gemm_work = HC_NAMED(gemm_work),
 };

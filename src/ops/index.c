@@ -1,4 +1,5 @@
-/* Indexing: gather, and scatter_add, its adjoint; one_hot. */
+/* Indexing: gather, and scatter_add, its adjoint; index_select, which takes whole slices, and its adjoint;
+ * embedding, made of it; one_hot. */
 #include "ops/ops.h"
 
 /* The three extents of a form around an axis. */
@@ -112,6 +113,119 @@ Tensor *tensor_scatter_add(Tensor *x, int axis, Tensor *index, Tensor *source) {
         !hc_same_shape(op_scatter.name, index, source))
         return NULL;
     return hc_emit(&op_scatter, &(HcAttr){.range = {.axis = i}}, (Tensor *[]){index, source, x}, 3);
+}
+
+/* ---- index_select(x, index): slices of x along an axis. To x: they are added back ------------------ */
+
+/* x's shape with another size along the axis. */
+static bool resized_infer(Tensor *y, const HcForm *f, size_t size) {
+    Shape shape = hc_form_shape(f);
+    size_t count;
+    shape.dim[y->attr.range.axis] = size;
+    if (!hc_shape_valid(shape, y->tape->item, &count))
+        return hc_fail(y->tape, HC_ERR_SHAPE, "%s: the result does not fit memory", y->op->name);
+    y->form = hc_form(&y->tape->forms, shape.ndim, shape.dim, NULL);
+    return y->form || hc_fail_nomem(y->tape, y->op->name);
+}
+
+static bool select_infer(Tensor *y) {
+    return resized_infer(y, hc_inputs(y)[0]->form, hc_inputs(y)[1]->form->count);
+}
+
+static bool select_forward(Tensor *y) {
+    const HcForm *f = hc_inputs(y)[0]->form;
+    int axis = y->attr.range.axis;
+    const void *x = hc_dense_input(y, 0), *index = hc_dense_input(y, 1);
+    size_t outer, inner, bad;
+    if (!x || !index) return false;
+    extents(f, axis, &outer, &inner);
+    return y->tape->k->pick_rows(y->data, x, index, outer, f->dim[axis], y->form->dim[axis], inner,
+                                 &bad) ||
+           bad_index(y, index, bad, f->dim[axis]);
+}
+
+static Tensor *index_add(Tensor *index, Tensor *source, int axis, size_t size, Tensor *acc);
+
+static void select_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
+    int axis = y->attr.range.axis;
+    if (!hc_needs(s, 0)) return;
+    Tensor *index = hc_inputs(y)[1];
+    size_t size = hc_inputs(y)[0]->form->dim[axis];
+    hc_set(s, 0, index_add(index, gy, axis, size, hc_take(s, 0)));
+}
+
+static const HcOp op_select = {.name = "tensor_index_select",
+                               .arity = 2,
+                               .infer = select_infer,
+                               .forward = select_forward,
+                               .vjp = select_vjp,
+                               .reads = {2, 0}};
+
+Tensor *tensor_index_select(Tensor *x, int axis, Tensor *index) {
+    int i;
+    if (!hc_check_all(op_select.name, (Tensor *[]){x, index}, 2) ||
+        !hc_axis(op_select.name, x, axis, x->form->ndim, &i))
+        return NULL;
+    if (index->form->ndim > 1) {
+        char text[HC_SHAPE_TEXT];
+        hc_fail(x->tape, HC_ERR_SHAPE, "%s: the index is %s; it takes a list of positions",
+                op_select.name, hc_shape_text(hc_form_shape(index->form), text));
+        return NULL;
+    }
+    return hc_emit2(&op_select, &(HcAttr){.range = {.axis = i}}, x, index);
+}
+
+/* ---- index_add(index, source): zeros of `size` along the axis, or acc, to which slices are added ---- */
+
+static bool index_add_infer(Tensor *y) {
+    return resized_infer(y, hc_inputs(y)[1]->form, y->attr.range.size);
+}
+
+static bool index_add_forward(Tensor *y) {
+    int axis = y->attr.range.axis;
+    const void *index = hc_dense_input(y, 0), *source = hc_dense_input(y, 1);
+    size_t outer, inner, bad;
+    if (!index || !source) return false;
+    hc_start_from_acc(y);
+    extents(y->form, axis, &outer, &inner);
+    return y->tape->k->add_rows(y->data, source, index, outer, y->form->dim[axis],
+                                hc_inputs(y)[1]->form->dim[axis], inner, &bad) ||
+           bad_index(y, index, bad, y->form->dim[axis]);
+}
+
+static void index_add_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
+    if (hc_needs(s, 1)) hc_give(s, 1, tensor_index_select(gy, y->attr.range.axis, hc_inputs(y)[0]));
+    if (hc_needs(s, 2)) hc_give(s, 2, gy);
+}
+
+static const HcOp op_index_add = {.name = "tensor_index_select",
+                                  .flags = HC_OP_ACC,
+                                  .arity = 2,
+                                  .infer = index_add_infer,
+                                  .forward = index_add_forward,
+                                  .vjp = index_add_vjp,
+                                  .reads = {0, 1, 0}};
+
+static Tensor *index_add(Tensor *index, Tensor *source, int axis, size_t size, Tensor *acc) {
+    HcAttr attr = {.range = {.axis = axis, .size = size}};
+    return hc_emit(&op_index_add, &attr, (Tensor *[]){index, source, acc}, acc ? 3 : 2);
+}
+
+/* ---- embedding: the rows of a table ------------------------------------------------------------------ */
+
+Tensor *tensor_embedding(Tensor *index, Tensor *weight) {
+    const char *who = "tensor_embedding";
+    if (!hc_check_all(who, (Tensor *[]){index, weight}, 2)) return NULL;
+    Shape shape = hc_form_shape(index->form);
+    char ti[HC_SHAPE_TEXT], tw[HC_SHAPE_TEXT];
+    if (weight->form->ndim != 2 || shape.ndim == HC_MAX_DIMS) {
+        hc_fail(index->tape, HC_ERR_SHAPE, "%s: index %s with weight %s", who,
+                hc_shape_text(shape, ti), hc_shape_text(hc_form_shape(weight->form), tw));
+        return NULL;
+    }
+    shape.dim[shape.ndim++] = weight->form->dim[1];
+    Tensor *flat = tensor_reshape(index, shape1(index->form->count));
+    return tensor_reshape(tensor_index_select(weight, 0, flat), shape);
 }
 
 /* ---- one_hot: no derivative ------------------------------------------------------------------------ */

@@ -45,4 +45,9 @@ bool hc_same_shape(const char *who, const Tensor *a, const Tensor *b);
 /* op(a) op(b) + acc; equal leading axes; acc may be NULL. */
 Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc);
 
+/* ---- norm.c ---------------------------------------------------------------------------------------- */
+/* tensor_batch_norm with the batch's statistics; *mean and *var get them, [C], without history. */
+Tensor *hc_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps, Tensor **mean,
+                      Tensor **var);
+
 #endif

@@ -24,6 +24,10 @@ typedef union HcAttr {
     struct {
         bool ta, tb; /* operands read transposed */
     } product;
+    struct {
+        uint64_t key, counter; /* where the node's numbers begin, so that it draws the same again */
+        double p;
+    } random;
     int axes[HC_MAX_DIMS]; /* a permutation */
     uint64_t version;      /* a borrowing leaf: that of its cell when it was made */
 } HcAttr;

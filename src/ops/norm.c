@@ -1,0 +1,153 @@
+/* Normalisation: batch, layer and group norm, all composites of
+ *     xhat = (x - mean) / sqrt(var + eps),   var = mean((x - mean)^2)
+ * over some axes, so every order of derivative is right by construction. Definitions are PyTorch's. */
+#include <math.h>
+
+#include "ops/ops.h"
+
+static bool good_eps(const char *who, const Tensor *x, double eps) {
+    return (eps >= 0 && eps < (double)INFINITY) ||
+           hc_fail(x->tape, HC_ERR_ARG, "%s: eps %g is not a number from 0 up", who, eps);
+}
+
+static Tensor *mean_over(Tensor *x, uint32_t mask) {
+    size_t n = 1;
+    for (int i = 0; x && i < x->form->ndim; i++)
+        if (mask >> i & 1) n *= x->form->dim[i];
+    return x ? tensor_mul_scalar(hc_sum_mask(x, mask, true, NULL), n ? 1 / (double)n : (double)NAN)
+             : NULL;
+}
+
+/* xhat over the axes in the mask; mean and var with those axes kept as 1. */
+static Tensor *normalised(Tensor *x, uint32_t mask, double eps, Tensor **mean, Tensor **var) {
+    *mean = mean_over(x, mask);
+    Tensor *d = tensor_sub(x, *mean);
+    *var = mean_over(tensor_square(d), mask);
+    return tensor_mul(d, tensor_rsqrt(tensor_add_scalar(*var, eps)));
+}
+
+/* xhat weight + bias, where there are such. */
+static Tensor *affine(Tensor *xhat, Tensor *weight, Tensor *bias) {
+    if (weight) xhat = tensor_mul(xhat, weight);
+    return bias ? tensor_add(xhat, bias) : xhat;
+}
+
+/* A parameter of the shape wanted, or none. */
+static bool fits(const char *who, const char *name, const Tensor *x, const Tensor *p,
+                 Shape wanted) {
+    char is[HC_SHAPE_TEXT], was[HC_SHAPE_TEXT], tx[HC_SHAPE_TEXT];
+    if (!p) return true;
+    if (!hc_check_all(who, (Tensor *[]){(Tensor *)(uintptr_t)x, (Tensor *)(uintptr_t)p}, 2))
+        return false;
+    return shape_equal(hc_form_shape(p->form), wanted) ||
+           hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s with %s %s, which should be %s", who,
+                   hc_shape_text(hc_form_shape(x->form), tx), name,
+                   hc_shape_text(hc_form_shape(p->form), is), hc_shape_text(wanted, was));
+}
+
+/* ---- over channels ---------------------------------------------------------------------------------- */
+
+/* [N, C, ...] with parameters [C]. */
+static bool check_channels(const char *who, Tensor *x, Tensor *weight, Tensor *bias, double eps) {
+    if (!hc_check(who, x) || !good_eps(who, x, eps)) return false;
+    char text[HC_SHAPE_TEXT];
+    if (x->form->ndim < 2)
+        return hc_fail(x->tape, HC_ERR_SHAPE,
+                       "%s: %s has no axis of channels: it takes [N, C, ...]", who,
+                       hc_shape_text(hc_form_shape(x->form), text));
+    Shape wanted = shape1(x->form->dim[1]);
+    return fits(who, "weight", x, weight, wanted) && fits(who, "bias", x, bias, wanted);
+}
+
+/* [C] as [C, 1, ...], which broadcasts over x; NULL stays. */
+static Tensor *per_channel(const Tensor *x, Tensor *p) {
+    if (!p || x->form->ndim == 2) return p;
+    Shape shape = shape1(x->form->dim[1]);
+    for (int i = 2; i < x->form->ndim; i++)
+        shape.dim[shape.ndim++] = 1;
+    return tensor_reshape(p, shape);
+}
+
+/* All axes but the channels'. */
+static uint32_t around_channels(const Tensor *x) {
+    return (((uint32_t)1 << x->form->ndim) - 1) & ~(uint32_t)2;
+}
+
+Tensor *hc_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps, Tensor **mean,
+                      Tensor **var) {
+    const char *who = "tensor_batch_norm";
+    if (!check_channels(who, x, weight, bias, eps)) return NULL;
+    size_t channels = x->form->dim[1];
+    char text[HC_SHAPE_TEXT];
+    if (channels > 0 && x->form->count / channels < 2) {
+        hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s has fewer than two values per channel: no variance",
+                who, hc_shape_text(hc_form_shape(x->form), text));
+        return NULL;
+    }
+    Tensor *m, *v, *xhat = normalised(x, around_channels(x), eps, &m, &v);
+    if (mean) *mean = tensor_detach(tensor_reshape(m, shape1(channels)));
+    if (var) *var = tensor_detach(tensor_reshape(v, shape1(channels)));
+    return affine(xhat, per_channel(x, weight), per_channel(x, bias));
+}
+
+Tensor *tensor_batch_norm(Tensor *x, Tensor *running_mean, Tensor *running_var, Tensor *weight,
+                          Tensor *bias, double eps) {
+    const char *who = "tensor_batch_norm";
+    if (!running_mean && !running_var) return hc_batch_norm(x, weight, bias, eps, NULL, NULL);
+    if (!check_channels(who, x, weight, bias, eps)) return NULL;
+    Shape wanted = shape1(x->form->dim[1]);
+    if (!running_mean || !running_var) {
+        hc_fail(x->tape, HC_ERR_ARG, "%s: running_mean and running_var go together; one is NULL",
+                who);
+        return NULL;
+    }
+    if (!fits(who, "running_mean", x, running_mean, wanted) ||
+        !fits(who, "running_var", x, running_var, wanted))
+        return NULL;
+    Tensor *scale = tensor_rsqrt(tensor_add_scalar(running_var, eps));
+    if (weight) scale = tensor_mul(scale, weight);
+    Tensor *d = tensor_sub(x, per_channel(x, running_mean));
+    return affine(d, per_channel(x, scale), per_channel(x, bias));
+}
+
+/* Each group is a row. */
+Tensor *tensor_group_norm(Tensor *x, size_t groups, Tensor *weight, Tensor *bias, double eps) {
+    const char *who = "tensor_group_norm";
+    if (!check_channels(who, x, weight, bias, eps)) return NULL;
+    Shape shape = hc_form_shape(x->form);
+    char text[HC_SHAPE_TEXT];
+    if (groups == 0 || shape.dim[1] % groups != 0) {
+        hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s: %zu groups do not divide its %zu channels", who,
+                hc_shape_text(shape, text), groups, shape.dim[1]);
+        return NULL;
+    }
+    size_t row = shape.dim[1] / groups;
+    for (int i = 2; i < shape.ndim; i++)
+        row *= shape.dim[i];
+    Tensor *m, *v, *rows = tensor_reshape(x, shape3(shape.dim[0], groups, row));
+    Tensor *xhat = tensor_reshape(normalised(rows, 4, eps, &m, &v), shape);
+    return affine(xhat, per_channel(x, weight), per_channel(x, bias));
+}
+
+/* ---- over the last axes ------------------------------------------------------------------------------ */
+
+Tensor *tensor_layer_norm(Tensor *x, Shape normalized, Tensor *weight, Tensor *bias, double eps) {
+    const char *who = "tensor_layer_norm";
+    if (!hc_check(who, x) || !good_eps(who, x, eps)) return NULL;
+    Shape shape = hc_form_shape(x->form);
+    int first = shape.ndim - normalized.ndim;
+    bool ends = normalized.ndim >= 1 && first >= 0;
+    for (int i = 0; ends && i < normalized.ndim; i++)
+        ends = normalized.dim[i] == shape.dim[first + i];
+    if (!ends) {
+        char a[HC_SHAPE_TEXT], b[HC_SHAPE_TEXT];
+        hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s does not end in the axes %s", who,
+                hc_shape_text(shape, a), hc_shape_text(normalized, b));
+        return NULL;
+    }
+    if (!fits(who, "weight", x, weight, normalized) || !fits(who, "bias", x, bias, normalized))
+        return NULL;
+    uint32_t mask = (((uint32_t)1 << normalized.ndim) - 1) << first;
+    Tensor *m, *v;
+    return affine(normalised(x, mask, eps, &m, &v), weight, bias);
+}

@@ -67,10 +67,27 @@ typedef struct FModule FModule;
 /** How much history inner steps keep; see diffopt.h. */
 typedef enum FMode { HC_FULL = 0, HC_FIRST_ORDER = 1, HC_EVAL = 2 } FMode;
 
+/** Whose buffers (the running statistics of batch norm) a functional module reads and changes. Buffers are
+ *  not differentiated: where a forward reads them they are constants. */
+typedef enum FBuffers {
+    HC_BUFFERS_COPY =
+        0, /**< its own: B<0> is a copy of the module's, forwards in training mode make
+                               B<1>, B<2> ..., and a release brings B<t> back as it does W<t> */
+    HC_BUFFERS_SHARE =
+        1, /**< the module's: read when a forward asks, and written through, in place and
+                               for good (a release does not undo it). Whoever steps needs the module
+                               alone, as with module_forward in training mode */
+    HC_BUFFERS_BATCH =
+        2 /**< none: batch norm uses the batch's statistics in training and evaluation
+                               mode alike, and nothing is kept; the module's buffers, as they were at
+                               creation, answer to fmodule_buffer and to layers of other kinds */
+} FBuffers;
+
 /** How a functional module is made; take it from fmodule_options() and change fields by name. */
 typedef struct FModuleOptions {
     bool copy_initial_weights; /**< see the top of this file */
     FMode mode;                /**< HC_FULL */
+    FBuffers buffers;          /**< HC_BUFFERS_COPY */
 } FModuleOptions;
 HC_API FModuleOptions fmodule_options(bool copy_initial_weights);
 
@@ -81,15 +98,16 @@ typedef struct TensorList {
 } TensorList;
 
 /** A functional module of `module`, with fast weights W<0> cloned from its Params as the flag says
- *  (see the top of this file), buffers of its own, copied, and the module's training mode. Frozen
- *  Params become constants. The module must outlive it.
+ *  (see the top of this file), buffers of its own, copied (FBuffers), and the module's training mode.
+ *  Frozen Params become constants. The module must outlive it.
  *  Ownership: made on the tape; gone at tape_reset or a release past it.
  *  Errors:    HC_ERR_DTYPE (a tape of the other type), HC_ERR_STATE (a Param not initialised; the
  *             message names it). */
 HC_API FModule *fmodule_create(Tape *tape, Module *module, bool copy_initial_weights);
 HC_API FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options);
 
-/** Applies the module with the latest fast weights W<t>. Running statistics it keeps are its own. */
+/** Applies the module with the latest fast weights W<t>. In training mode batch norm changes the
+ *  buffers, as the policy says. */
 HC_API Tensor *fmodule_forward(FModule *fmodule, Tensor *x);
 /** The same with several inputs and outputs; out[] is untouched on failure. */
 HC_API bool fmodule_forward_n(FModule *fmodule, Tensor *const *in, size_t nin, Tensor **out,
@@ -106,6 +124,7 @@ HC_API TensorList fmodule_params(const FModule *fmodule);
 HC_API TensorList fmodule_params_at(const FModule *fmodule, size_t t);
 /** One of the latest by its path, "2.weight"; a shared one answers to each of its paths. */
 HC_API Tensor *fmodule_param(const FModule *fmodule, const char *path);
+/** A buffer B<t> as it is now, by its path, "1.running_mean"; shared ones are copied from the module. */
 HC_API Tensor *fmodule_buffer(const FModule *fmodule, const char *path);
 /** How many steps were made: the t of the latest W<t>. */
 HC_API size_t fmodule_steps(const FModule *fmodule);
@@ -128,7 +147,8 @@ HC_API bool fmodule_training(const FModule *fmodule);
 HC_API bool fmodule_detach(FModule *fmodule);
 
 /** Copies the latest weights and buffers into the Params and buffers of a module of the same structure
- *  (the one it was made of, or a clone), in place. All or nothing. */
+ *  (the one it was made of, or a clone), in place; no buffers with HC_BUFFERS_BATCH, which keeps none.
+ *  All or nothing. */
 HC_API bool fmodule_commit(const FModule *fmodule, Module *module);
 
 #ifdef __cplusplus

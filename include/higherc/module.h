@@ -43,6 +43,8 @@ HC_API Module *module_sigmoid(void);
 HC_API Module *module_softmax(int axis);
 HC_API Module *module_log_softmax(int axis);
 
+/* Layers with weights or state of their own are in layers.h. */
+
 /** Your own kind of module. forward is handed inputs in[0..nin), writes out[0..nout) and returns
  *  whether it could; it asks the frame for what it needs by name. Any other function may be NULL. */
 typedef struct ModuleClass {
@@ -123,6 +125,8 @@ HC_API Tensor *frame_call(Frame *frame, const char *child, Tensor *x);
 HC_API bool frame_call_n(Frame *frame, const char *child, Tensor *const *in, size_t nin,
                          Tensor **out, size_t nout);
 HC_API bool frame_training(const Frame *frame);
+/** False in a functional module with HC_BUFFERS_BATCH: use the batch's statistics, and keep none. */
+HC_API bool frame_keeps_statistics(const Frame *frame);
 HC_API void *frame_state(const Frame *frame); /**< what module_create was handed */
 HC_API Tape *frame_tape(const Frame *frame);
 

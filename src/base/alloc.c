@@ -71,6 +71,12 @@ void hc_free(void *pointer) {
     atomic_fetch_sub(&live, 1);
 }
 
+void *hc_copy_bytes(const void *from, size_t bytes) {
+    void *copy = hc_alloc(bytes, 1);
+    if (copy) memcpy(copy, from, bytes);
+    return copy;
+}
+
 char *hc_copy_text(const char *text) {
     size_t size = strlen(text) + 1;
     char *copy = hc_alloc(size, 1);

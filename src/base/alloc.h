@@ -12,6 +12,7 @@ void *hc_alloc(size_t count, size_t size);
 void *hc_alloc_zero(size_t count, size_t size);
 void hc_free(void *pointer); /* NULL is fine */
 char *hc_copy_text(const char *text);
+void *hc_copy_bytes(const void *from, size_t bytes); /* NULL when out of memory */
 
 /* Makes room for `need` items of `size` bytes at *items, keeping the first `used`; may move them.
  * False when out of memory, with everything as it was. */

@@ -70,10 +70,6 @@ static Tensor *first_weight(Tape *tape, Param *param, bool copy) {
     return hc_leaf_of(leaf, false, !param->frozen, why);
 }
 
-static Tensor *first_buffer(Tape *tape, Param *buffer) {
-    return hc_leaf_of(param_tensor(tape, buffer), false, false, HC_WHY_CONSTANT);
-}
-
 FModule *fmodule_create(Tape *tape, Module *module, bool copy_initial_weights) {
     return fmodule_create_with(tape, module, fmodule_options(copy_initial_weights));
 }
@@ -90,12 +86,18 @@ FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options)
         hc_fail(tape, HC_ERR_ARG, "%s: %d is no mode", who, (int)options.mode);
         return NULL;
     }
+    if ((unsigned)options.buffers > HC_BUFFERS_BATCH) {
+        hc_fail(tape, HC_ERR_ARG, "%s: %d is no policy for buffers", who, (int)options.buffers);
+        return NULL;
+    }
     if (module->dtype != tape->dtype) {
         hc_fail(tape, HC_ERR_DTYPE, "%s: the module is %s, the tape %s (module_to)", who,
                 module->dtype == HC_F32 ? "f32" : "f64", tape->dtype == HC_F32 ? "f32" : "f64");
         return NULL;
     }
     ParamList params = module_params(module), buffers = module_buffers(module);
+    if (options.buffers == HC_BUFFERS_SHARE)
+        buffers.count = 0; /* read and written where they are */
     FModule *f = hc_tape_alloc(tape, sizeof *f, who);
     HcWeights *first = hc_tape_alloc(tape, sizeof *first, who);
     Tensor **weights = hc_tape_alloc(tape, params.count * sizeof *weights, who);
@@ -105,8 +107,13 @@ FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options)
         if (!(weights[i] = first_weight(tape, params.items[i], options.copy_initial_weights)))
             return NULL;
     for (size_t i = 0; i < buffers.count; i++)
-        if (!(constants[i] = first_buffer(tape, buffers.items[i]))) return NULL;
-    *f = (FModule){.root = f, .tape = tape, .module = module, .mode = options.mode, .now = first};
+        if (!(constants[i] = hc_buffer_tensor(tape, buffers.items[i]))) return NULL;
+    *f = (FModule){.root = f,
+                   .tape = tape,
+                   .module = module,
+                   .mode = options.mode,
+                   .policy = options.buffers,
+                   .now = first};
     if (!hc_slots_create(tape, &f->weight_slots, weights, params.count, who) ||
         !hc_slots_create(tape, &f->buffer_slots, constants, buffers.count, who))
         return NULL;
@@ -140,12 +147,24 @@ static Tensor *fast_param(void *user, size_t index) {
     return ((Weights *)user)->weights[index];
 }
 
+/* The buffer with that index of the root's list. */
+static Tensor *present_buffer(const FModule *root, size_t index) {
+    if (root->policy == HC_BUFFERS_SHARE)
+        return hc_buffer_tensor(root->tape, root->module->buffer_plan.unique.items[index]);
+    return root->now->buffers[index];
+}
+
 static Tensor *fast_buffer(void *user, size_t index) {
-    return ((Weights *)user)->root->now->buffers[index];
+    return present_buffer(((Weights *)user)->root, index);
 }
 
 static bool fast_set_buffer(void *user, size_t index, Tensor *value) {
     FModule *root = ((Weights *)user)->root;
+    if (root->policy == HC_BUFFERS_BATCH) return true;
+    if (root->policy == HC_BUFFERS_SHARE) {
+        hc_buffer_write(root->module->buffer_plan.unique.items[index], value);
+        return true;
+    }
     Tensor *detached = tensor_detach(value);
     if (!detached ||
         !hc_fmodule_push(root, NULL, root->now->buffers, root->now->step, root->now->cut))
@@ -160,6 +179,7 @@ static bool run(FModule *f, Tensor *const *weights, Tensor *const *in, size_t ni
     HcBinding binding = {.root = f->root->module,
                          .tape = f->tape,
                          .training = f->root->now->training,
+                         .no_statistics = f->root->policy == HC_BUFFERS_BATCH,
                          .param = fast_param,
                          .buffer = fast_buffer,
                          .set_buffer = fast_set_buffer,
@@ -239,7 +259,7 @@ static Tensor *by_path(const FModule *f, const char *path, bool buffer, const ch
         return NULL;
     }
     const FModule *root = f->root;
-    if (buffer) return root->now->buffers[root->module->buffer_plan.index[f->buffer_base + slot]];
+    if (buffer) return present_buffer(root, root->module->buffer_plan.index[f->buffer_base + slot]);
     return root->now->weights[root->module->param_plan.index[f->param_base + slot]];
 }
 
@@ -285,7 +305,8 @@ FModule *fmodule_child(FModule *f, const char *path) {
                            .module = module,
                            .param_base = param_base,
                            .buffer_base = buffer_base,
-                           .mode = f->mode};
+                           .mode = f->mode,
+                           .policy = f->policy};
     return child;
 }
 
@@ -330,6 +351,19 @@ static bool same_list(ParamList a, ParamList b) {
     return a.count == b.count;
 }
 
+/* Shared ones are in the module already; another module gets a copy. */
+static void commit_buffers(const FModule *root, ParamList to) {
+    ParamList from = module_buffers(root->module);
+    for (size_t i = 0; i < to.count; i++) {
+        if (root->policy == HC_BUFFERS_COPY)
+            hc_buffer_write(to.items[i], root->now->buffers[i]);
+        else if (to.items[i] != from.items[i] && to.items[i]->count > 0) {
+            memcpy(to.items[i]->data, from.items[i]->data, to.items[i]->count * to.items[i]->item);
+            hc_param_written(to.items[i]);
+        }
+    }
+}
+
 bool fmodule_commit(const FModule *f, Module *module) {
     const char *who = "fmodule_commit";
     if (!usable(f, who)) return false;
@@ -344,9 +378,6 @@ bool fmodule_commit(const FModule *f, Module *module) {
         hc_copy_dense(f->root->now->weights[i], params.items[i]->data);
         hc_param_written(params.items[i]);
     }
-    for (size_t i = 0; i < buffers.count; i++) {
-        hc_copy_dense(f->root->now->buffers[i], buffers.items[i]->data);
-        hc_param_written(buffers.items[i]);
-    }
+    if (f->root->policy != HC_BUFFERS_BATCH) commit_buffers(f->root, buffers);
     return true;
 }

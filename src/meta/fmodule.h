@@ -6,7 +6,7 @@
 #include "higherc/diffopt.h"
 #include "nn/module.h"
 
-/* W<t>, B<t> and what else a release must bring back. */
+/* W<t>, B<t> (no list when shared) and what else a release must bring back. */
 typedef struct HcWeights HcWeights;
 struct HcWeights {
     HcWeights *prev;
@@ -41,6 +41,7 @@ struct FModule {
     Module *module;
     size_t param_base, buffer_base; /* in the root */
     FMode mode;
+    FBuffers policy;
     HcWeights *now; /* of a root only */
     HcSlots weight_slots, buffer_slots;
     HcWeights kept; /* between save and restore */

@@ -112,6 +112,10 @@ bool frame_training(const Frame *frame) {
     return frame && frame->binding->training;
 }
 
+bool frame_keeps_statistics(const Frame *frame) {
+    return frame && !frame->binding->no_statistics;
+}
+
 void *frame_state(const Frame *frame) {
     return frame ? frame->module->state : NULL;
 }
@@ -132,19 +136,22 @@ static Tensor *base_param(void *user, size_t index) {
     return param_tensor(base->tape, base->module->param_plan.unique.items[index]);
 }
 
-/* Buffers are not differentiated, and change: a copy. */
+Tensor *hc_buffer_tensor(Tape *tape, Param *buffer) {
+    return hc_leaf_of(param_tensor(tape, buffer), false, false, HC_WHY_CONSTANT);
+}
+
+void hc_buffer_write(Param *buffer, const Tensor *value) {
+    hc_copy_dense(value, buffer->data);
+    hc_param_written(buffer);
+}
+
 static Tensor *base_buffer(void *user, size_t index) {
     Base *base = user;
-    Param *buffer = base->module->buffer_plan.unique.items[index];
-    if (buffer->dtype == HC_F32) return tensor_from_f32(base->tape, buffer->shape, buffer->data);
-    return tensor_from_f64(base->tape, buffer->shape, buffer->data);
+    return hc_buffer_tensor(base->tape, base->module->buffer_plan.unique.items[index]);
 }
 
 static bool base_set_buffer(void *user, size_t index, Tensor *value) {
-    Base *base = user;
-    Param *buffer = base->module->buffer_plan.unique.items[index];
-    hc_copy_dense(value, buffer->data);
-    hc_param_written(buffer);
+    hc_buffer_write(((Base *)user)->module->buffer_plan.unique.items[index], value);
     return true;
 }
 

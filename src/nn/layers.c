@@ -3,8 +3,7 @@
 
 #include "nn/module.h"
 
-/* One tensor in, one out. */
-static bool one_to_one(Frame *frame, size_t nin, size_t nout) {
+bool hc_one_to_one(Frame *frame, size_t nin, size_t nout) {
     return (nin == 1 && nout == 1) ||
            hc_fail(frame->binding->tape, HC_ERR_ARG, "%s: takes one tensor and gives one",
                    frame->module->cls.name);
@@ -13,7 +12,7 @@ static bool one_to_one(Frame *frame, size_t nin, size_t nout) {
 /* ---- linear ------------------------------------------------------------------------------------- */
 
 static bool linear_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
-    if (!one_to_one(frame, nin, nout)) return false;
+    if (!hc_one_to_one(frame, nin, nout)) return false;
     bool biased = frame->module->param_count > 1;
     out[0] =
         tensor_linear(in[0], hc_frame_param(frame, 0), biased ? hc_frame_param(frame, 1) : NULL);
@@ -43,7 +42,7 @@ Module *module_linear_no_bias(size_t in, size_t out) {
 #define ACTIVATION(id, formula)                                                                    \
     static bool id##_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,            \
                              size_t nout) {                                                        \
-        if (!one_to_one(frame, nin, nout)) return false;                                           \
+        if (!hc_one_to_one(frame, nin, nout)) return false;                                        \
         Tensor *x = in[0];                                                                         \
         out[0] = formula;                                                                          \
         return out[0] != NULL;                                                                     \
@@ -74,24 +73,19 @@ ACTIVATION(flatten, flatten(x))
 
 /* With a number, which the module owns. */
 static void *clone_number(const void *state) {
-    double *copy = hc_alloc(1, sizeof *copy);
-    if (copy) memcpy(copy, state, sizeof *copy);
-    return copy;
+    return hc_copy_bytes(state, sizeof(double));
 }
 
 static Module *with_number(ModuleClass cls, double number) {
-    double *state = clone_number(&number);
     cls.clone_state = clone_number;
     cls.destroy_state = hc_free;
-    if (state) return module_create(&cls, state);
-    hc_fail_thread(HC_ERR_NOMEM, "module_%s: out of memory", cls.name);
-    return NULL;
+    return hc_module_with(&cls, &number, sizeof number);
 }
 
 #define NUMBERED(id, type, formula)                                                                \
     static bool id##_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,            \
                              size_t nout) {                                                        \
-        if (!one_to_one(frame, nin, nout)) return false;                                           \
+        if (!hc_one_to_one(frame, nin, nout)) return false;                                        \
         Tensor *x = in[0];                                                                         \
         type c = (type) * (double *)frame_state(frame);                                            \
         out[0] = formula;                                                                          \
@@ -110,7 +104,7 @@ NUMBERED(log_softmax, int, tensor_log_softmax(x, c))
 
 static bool sequential_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,
                                size_t nout) {
-    if (!one_to_one(frame, nin, nout)) return false;
+    if (!hc_one_to_one(frame, nin, nout)) return false;
     Tensor *x = in[0];
     for (size_t i = 0; i < frame->module->child_count; i++) {
         Tensor *y;

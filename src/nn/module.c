@@ -22,6 +22,13 @@ Module *module_create(const ModuleClass *cls, void *state) {
     return module;
 }
 
+Module *hc_module_with(const ModuleClass *cls, const void *state, size_t bytes) {
+    void *copy = hc_copy_bytes(state, bytes);
+    if (copy) return module_create(cls, copy);
+    hc_fail_thread(HC_ERR_NOMEM, "module_%s: out of memory", cls->name);
+    return NULL;
+}
+
 static void free_plan(HcPlan *plan) {
     hc_free(plan->unique.items);
     hc_free(plan->index);

@@ -45,11 +45,17 @@ typedef struct HcBinding {
     Module *root;
     Tape *tape;
     bool training;
+    bool no_statistics; /* running ones are neither read nor kept */
     Tensor *(*param)(void *user, size_t index);
     Tensor *(*buffer)(void *user, size_t index);
     bool (*set_buffer)(void *user, size_t index, Tensor *value);
     void *user;
 } HcBinding;
+
+/* A buffer's present numbers on a tape: a copy, since buffers change. */
+Tensor *hc_buffer_tensor(Tape *tape, Param *buffer);
+/* Writes it in place. */
+void hc_buffer_write(Param *buffer, const Tensor *value);
 
 struct Frame {
     Module *module;
@@ -64,6 +70,11 @@ bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, 
 Tensor *hc_frame_param(Frame *frame, size_t slot);
 bool hc_frame_call_child(Frame *frame, size_t child, Tensor *const *in, size_t nin, Tensor **out,
                          size_t nout);
+
+/* One tensor in, one out; false after hc_fail. */
+bool hc_one_to_one(Frame *frame, size_t nin, size_t nout);
+/* A module of a class whose state is `bytes` plain bytes, copied; NULL after hc_fail_thread. */
+Module *hc_module_with(const ModuleClass *cls, const void *state, size_t bytes);
 
 /* Walks a path like "body.2" below `module`; adds up slot bases. NULL when there is none. */
 Module *hc_module_walk(const Module *module, const char *path, size_t length, size_t *param_base,

@@ -2,7 +2,8 @@
  * neural networks from overfitting", JMLR 2014, scaled in training as PyTorch does.
  *
  * y = mask x / (1 - p) is linear in x and its own adjoint. The node keeps where its random numbers begin
- * instead of the mask: the gradient, and the gradient of that, draw the same mask again. */
+ * instead of the mask: the gradient, and the gradient of that, draw the same mask again. An entry's number
+ * goes by its place in row-major order, whatever the order of storage. */
 #include <math.h>
 
 #include "ops/ops.h"
@@ -24,7 +25,7 @@ static void dropout_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 
 static const HcOp op_dropout = {.name = "tensor_dropout",
                                 .arity = 1,
-                                .infer = hc_infer_same,
+                                .infer = hc_infer_dense,
                                 .forward = dropout_forward,
                                 .vjp = dropout_vjp};
 

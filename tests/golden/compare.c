@@ -5,14 +5,15 @@
 
 #include "golden.h"
 
-/* In f64 what README.md asks for. In f32 2e-3 of the largest number of the entry, and 1e-6 for what
- * is zero but for rounding. The recorded cases stay below 1e-4 there; the room is for Adam with an
+/* In f64 what README.md asks for. In f32 2e-3 of the largest number of the entry, and 1e-5 for what
+ * is zero but for rounding: a bias that batch norm cancels sums terms as large as its weight's
+ * gradient, 160 in the largest case. The recorded cases stay below 1e-4 there; the room is for Adam with an
  * eps far below the gradients, whose meta-gradient is a difference of two terms of size 1/|g| each,
  * so that rounding is felt as 6e-8/|g|: of 2800 runs of these cases with other weights and batches,
  * the worst (eps 1e-8) was off by 1.1e-3, and all but seven by less than 1e-4. */
 Tolerance case_tolerance(const Case *c, DType dtype) {
     if (dtype == HC_F64) return (Tolerance){c->tolerance, 1e-12};
-    return (Tolerance){fmax(2e-3, c->tolerance), 1e-6};
+    return (Tolerance){fmax(2e-3, c->tolerance), 1e-5};
 }
 
 /* One comparison: how far off, and how far it may be. */

@@ -100,6 +100,55 @@ static Module *make_flatten(const Layer *layer) {
     return (void)layer, module_flatten();
 }
 
+static double layer_number(const Layer *layer, const char *key, double otherwise) {
+    const char *word = layer_setting(layer, key);
+    return word ? strtod(word, NULL) : otherwise;
+}
+
+static BatchNormOptions batch_norm_words(const Layer *layer) {
+    BatchNormOptions options = batch_norm_options();
+    const char *momentum = layer_setting(layer, "momentum");
+    options.eps = layer_number(layer, "eps", options.eps);
+    options.cumulative = momentum && strcmp(momentum, "none") == 0;
+    if (!options.cumulative) options.momentum = layer_number(layer, "momentum", options.momentum);
+    return options;
+}
+
+static Module *make_batchnorm1d(const Layer *layer) {
+    return module_batch_norm1d(layer_size(layer, 0), batch_norm_words(layer));
+}
+static Module *make_batchnorm2d(const Layer *layer) {
+    return module_batch_norm2d(layer_size(layer, 0), batch_norm_words(layer));
+}
+static Module *make_layernorm(const Layer *layer) {
+    NormOptions options = norm_options();
+    options.eps = layer_number(layer, "eps", options.eps);
+    return module_layer_norm(shape1(layer_size(layer, 0)), options);
+}
+static Module *make_embedding(const Layer *layer) {
+    return module_embedding(layer_size(layer, 0), layer_size(layer, 1));
+}
+
+static RnnOptions rnn_words(const Layer *layer) {
+    RnnOptions options = rnn_options();
+    const char *layers = layer_setting(layer, "layers");
+    const char *nonlinearity = layer_setting(layer, "nonlinearity");
+    if (layers) options.layers = (size_t)strtoull(layers, NULL, 10);
+    options.relu = nonlinearity && strcmp(nonlinearity, "relu") == 0;
+    options.bias = !layer_flag(layer, "nobias");
+    return options;
+}
+
+static Module *make_rnn(const Layer *layer) {
+    return module_rnn(layer_size(layer, 0), layer_size(layer, 1), rnn_words(layer));
+}
+static Module *make_lstm(const Layer *layer) {
+    return module_lstm(layer_size(layer, 0), layer_size(layer, 1), rnn_words(layer));
+}
+static Module *make_gru(const Layer *layer) {
+    return module_gru(layer_size(layer, 0), layer_size(layer, 1), rnn_words(layer));
+}
+
 /* Any number of sizes. */
 #define ANY SIZE_MAX
 
@@ -122,16 +171,16 @@ static const struct LayerKind {
     {"sigmoid",     0,   "",        "",                     make_sigmoid},
     {"tanh",        0,   "",        "",                     make_tanh},
     {"softplus",    0,   "",        "",                     make_softplus},
-    {"batchnorm1d", 1,   "",        " momentum eps",        NULL},
-    {"batchnorm2d", 1,   "",        " momentum eps",        NULL},
-    {"layernorm",   1,   "",        " eps",                 NULL},
+    {"batchnorm1d", 1,   "",        " momentum eps",        make_batchnorm1d},
+    {"batchnorm2d", 1,   "",        " momentum eps",        make_batchnorm2d},
+    {"layernorm",   1,   "",        " eps",                 make_layernorm},
     {"maxpool2d",   1,   "",        "",                     NULL},
     {"avgpool2d",   1,   "",        "",                     NULL},
     {"flatten",     0,   "",        "",                     make_flatten},
-    {"embedding",   2,   "",        "",                     NULL},
-    {"rnn",         2,   " nobias", " layers nonlinearity", NULL},
-    {"lstm",        2,   " nobias", " layers",              NULL},
-    {"gru",         2,   " nobias", " layers",              NULL},
+    {"embedding",   2,   "",        "",                     make_embedding},
+    {"rnn",         2,   " nobias", " layers nonlinearity", make_rnn},
+    {"lstm",        2,   " nobias", " layers",              make_lstm},
+    {"gru",         2,   " nobias", " layers",              make_gru},
     {"last",        0,   "",        "",                     make_last},
     {"mean",        1,   "",        "",                     make_mean},
     {"unused",      ANY, "",        "",                     make_unused},

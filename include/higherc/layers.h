@@ -1,0 +1,107 @@
+/** @file layers.h
+ *  Layers with weights or state of their own: normalisation, embedding, dropout, recurrent networks,
+ *  attention. Definitions, parameter names, defaults and first values (module_init) are PyTorch's.
+ *
+ *  Like every maker of module.h these return NULL, with the thread's error set, when out of memory or
+ *  handed nonsense. Options come from a function that fills in the defaults; then change fields by
+ *  name. */
+#ifndef HIGHERC_LAYERS_H
+#define HIGHERC_LAYERS_H
+
+#include "module.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- normalisation (tensor_batch_norm and its neighbours say how) ------------------------------ */
+
+typedef struct BatchNormOptions {
+    double eps; /**< 1e-5 */
+    double
+        momentum; /**< 0.1: running <- (1 - momentum) running + momentum (the batch's), in [0, 1] */
+    bool
+        cumulative; /**< false; true: 1 / num_batches_tracked in place of momentum (PyTorch's None) */
+    bool affine;    /**< true: parameters weight and bias [channels], at first 1 and 0 */
+    bool track_running_stats; /**< true; false: no buffers, and the batch's statistics always */
+} BatchNormOptions;
+HC_API BatchNormOptions batch_norm_options(void);
+
+/** Batch norm of [N, channels] or [N, channels, L]. In training mode with the batch's statistics; then
+ *  the buffers running_mean, running_var [channels] and num_batches_tracked (a scalar) get new values:
+ *  the running variance takes the unbiased variance, n / (n - 1) times the batch's. In evaluation mode
+ *  with the running ones, which are constants. Those of a functional module are its own (FBuffers in
+ *  fmodule.h). */
+HC_API Module *module_batch_norm1d(size_t channels, BatchNormOptions options);
+/** The same of [N, channels, H, W]. */
+HC_API Module *module_batch_norm2d(size_t channels, BatchNormOptions options);
+
+typedef struct NormOptions {
+    double eps;  /**< 1e-5 */
+    bool affine; /**< true: parameters weight and bias, at first 1 and 0 */
+} NormOptions;
+HC_API NormOptions norm_options(void);
+
+/** Layer norm over the last axes, whose sizes are `normalized`; weight and bias have that shape. */
+HC_API Module *module_layer_norm(Shape normalized, NormOptions options);
+/** Group norm of [N, channels, ...]; weight and bias [channels]. */
+HC_API Module *module_group_norm(size_t groups, size_t channels, NormOptions options);
+
+/* ---- embedding, dropout --------------------------------------------------------------------------- */
+
+/** A table of `count` rows, weight [count, size], at first standard normal: whole numbers [...] ->
+ *  [..., size]. */
+HC_API Module *module_embedding(size_t count, size_t size);
+/** tensor_dropout with the tape's stream in training mode; the identity in evaluation mode. */
+HC_API Module *module_dropout(double p);
+
+/* ---- recurrent networks ----------------------------------------------------------------------------- */
+/* x [T, N, in] (or [T, in]: one sequence), y [T, N, hidden], or [T, N, 2 hidden] when bidirectional.
+ * All are used through module_forward, or module_forward_n with initial and final states:
+ *
+ *     rnn, gru   in {x} or {x, h0}        out {y} or {y, hn}
+ *     lstm       in {x} or {x, h0, c0}    out {y}, {y, hn} or {y, hn, cn}
+ *
+ * with states [layers * directions, N, hidden], zero where not given; layer by layer, forward then
+ * reverse. Layer l > 0 reads the outputs of layer l - 1. Parameters, for each layer and direction:
+ * weight_ih_l0 [gates * hidden, in], weight_hh_l0 [gates * hidden, hidden], bias_ih_l0, bias_hh_l0
+ * [gates * hidden], then weight_ih_l0_reverse ..., weight_ih_l1 ..., all at first uniform in
+ * +-1/sqrt(hidden). */
+
+typedef struct RnnOptions {
+    size_t layers;      /**< 1 */
+    bool relu;          /**< false: tanh; of module_rnn only */
+    bool bias;          /**< true */
+    bool bidirectional; /**< false */
+    bool batch_first;   /**< false; true: x [N, T, in] and y [N, T, ..]; states as ever */
+    double dropout;     /**< 0; in training mode, on the outputs of each layer but the last */
+} RnnOptions;
+HC_API RnnOptions rnn_options(void);
+
+/** h <- tanh(W_ih x + b_ih + W_hh h + b_hh), or max(., 0) (Elman 1990). */
+HC_API Module *module_rnn(size_t in, size_t hidden, RnnOptions options);
+/** c <- f c + i g, h <- o tanh(c), with the gates stacked in the order i, f, g, o: i, f, o = sigmoid
+ *  and g = tanh of W_ih x + b_ih + W_hh h + b_hh (Hochreiter and Schmidhuber 1997; Gers et al. 2000). */
+HC_API Module *module_lstm(size_t in, size_t hidden, RnnOptions options);
+/** h <- (1 - z) n + z h, stacked in the order r, z, n: r, z = sigmoid(W_i x + b_i + W_h h + b_h),
+ *  n = tanh(W_i x + b_i + r (W_h h + b_h)) (Cho et al. 2014, in the form PyTorch uses). */
+HC_API Module *module_gru(size_t in, size_t hidden, RnnOptions options);
+
+typedef struct RnnCellOptions {
+    bool relu; /**< false: tanh; of module_rnn_cell only */
+    bool bias; /**< true */
+} RnnCellOptions;
+HC_API RnnCellOptions rnn_cell_options(void);
+
+/* One step: x [N, in] (or [in]), states [N, hidden] (or [hidden]), zero where not given.
+ *     rnn_cell, gru_cell   in {x} or {x, h}      out {h}
+ *     lstm_cell            in {x} or {x, h, c}   out {h} or {h, c}
+ * Parameters weight_ih, weight_hh, bias_ih, bias_hh. */
+HC_API Module *module_rnn_cell(size_t in, size_t hidden, RnnCellOptions options);
+HC_API Module *module_lstm_cell(size_t in, size_t hidden, RnnCellOptions options);
+HC_API Module *module_gru_cell(size_t in, size_t hidden, RnnCellOptions options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

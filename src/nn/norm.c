@@ -1,0 +1,203 @@
+/* Batch, layer and group norm. */
+#include "ops/ops.h"
+
+#include "higherc/layers.h"
+#include "nn/module.h"
+
+/* Weights 1, biases 0. */
+static bool init_affine(Module *module) {
+    for (size_t i = 0; i < module->param_count; i++) {
+        Param *p = module->params[i].param;
+        if (!p->frozen && !param_fill(p, i == 0 ? 1 : 0)) return false;
+    }
+    return true;
+}
+
+static bool init_norm(Module *module, Rng *rng) {
+    (void)rng;
+    return init_affine(module);
+}
+
+/* Adds weight and bias where wanted; NULL, with the module destroyed, on failure. */
+static Module *with_affine(Module *module, bool wanted, Shape shape) {
+    if (module && (!wanted || (module_add_param(module, "weight", shape) &&
+                               module_add_param(module, "bias", shape))))
+        return module;
+    module_destroy(module);
+    return NULL;
+}
+
+static Tensor *own_param(Frame *frame, size_t slot) {
+    return slot < frame->module->param_count ? hc_frame_param(frame, slot) : NULL;
+}
+
+static bool good_eps(const char *who, double eps) {
+    return (eps >= 0 && eps < 1e300) ||
+           hc_fail_thread(HC_ERR_ARG, "%s: eps %g is not a number from 0 up", who, eps);
+}
+
+/* ---- batch norm ------------------------------------------------------------------------------------ */
+
+typedef struct BatchNorm {
+    BatchNormOptions options;
+    size_t channels;
+    int least, most; /* axes of an input */
+} BatchNorm;
+
+BatchNormOptions batch_norm_options(void) {
+    return (BatchNormOptions){
+        .eps = 1e-5, .momentum = 0.1, .affine = true, .track_running_stats = true};
+}
+
+/* (1 - m) running + m batch, where m is a number or a tensor. */
+static Tensor *moved(Tensor *running, Tensor *batch, double m, Tensor *factor) {
+    if (factor) return tensor_add(running, tensor_mul(factor, tensor_sub(batch, running)));
+    return tensor_add(tensor_mul_scalar(running, 1 - m), tensor_mul_scalar(batch, m));
+}
+
+/* B<t+1> from the statistics, without history, of a batch of n values per channel. All are computed
+ * before the first is set. */
+static bool track(Frame *frame, const BatchNorm *b, Tensor *mean, Tensor *var, double n) {
+    Tensor *count = tensor_add_scalar(frame_buffer(frame, "num_batches_tracked"), 1);
+    Tensor *factor = NULL;
+    if (b->options.cumulative) factor = tensor_div(tensor_scalar(frame_tape(frame), 1), count);
+    Tensor *unbiased = tensor_mul_scalar(var, n / (n - 1));
+    double m = b->options.momentum;
+    Tensor *next_mean = moved(frame_buffer(frame, "running_mean"), mean, m, factor);
+    Tensor *next_var = moved(frame_buffer(frame, "running_var"), unbiased, m, factor);
+    return count && next_mean && next_var &&
+           frame_set_buffer(frame, "num_batches_tracked", count) &&
+           frame_set_buffer(frame, "running_mean", next_mean) &&
+           frame_set_buffer(frame, "running_var", next_var);
+}
+
+static bool check_input(Frame *frame, const BatchNorm *b, Tensor *x) {
+    const char *who = frame->module->cls.name;
+    char text[HC_SHAPE_TEXT];
+    if (!hc_check(who, x)) return false;
+    return (x->form->ndim >= b->least && x->form->ndim <= b->most &&
+            x->form->dim[1] == b->channels) ||
+           hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s; it takes %d%s axes, the second of size %zu", who,
+                   hc_shape_text(hc_form_shape(x->form), text), b->least,
+                   b->most > b->least ? " or 3" : "", b->channels);
+}
+
+static bool batch_norm_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,
+                               size_t nout) {
+    const BatchNorm *b = frame_state(frame);
+    if (!hc_one_to_one(frame, nin, nout) || !check_input(frame, b, in[0])) return false;
+    Tensor *x = in[0], *weight = own_param(frame, 0), *bias = own_param(frame, 1);
+    bool tracks = b->options.track_running_stats && frame_keeps_statistics(frame);
+    if (tracks && !frame_training(frame)) {
+        out[0] =
+            tensor_batch_norm(x, frame_buffer(frame, "running_mean"),
+                              frame_buffer(frame, "running_var"), weight, bias, b->options.eps);
+        return out[0] != NULL;
+    }
+    Tensor *mean, *var;
+    out[0] = hc_batch_norm(x, weight, bias, b->options.eps, &mean, &var);
+    if (!out[0]) return false;
+    return !tracks || track(frame, b, mean, var, (double)x->form->count / (double)x->form->dim[1]);
+}
+
+/* Running statistics start over too. */
+static bool init_batch_norm(Module *module, Rng *rng) {
+    (void)rng;
+    const double first[] = {0, 1, 0};
+    for (size_t i = 0; i < module->buffer_count; i++)
+        if (!param_fill(module->buffers[i].param, first[i])) return false;
+    return init_affine(module);
+}
+
+static void *clone_batch_norm(const void *state) {
+    return hc_copy_bytes(state, sizeof(BatchNorm));
+}
+
+static Module *batch_norm(const char *name, BatchNorm b) {
+    const ModuleClass cls = {.name = name,
+                             .forward = batch_norm_forward,
+                             .init = init_batch_norm,
+                             .clone_state = clone_batch_norm,
+                             .destroy_state = hc_free};
+    if (!good_eps(name, b.options.eps)) return NULL;
+    if (!(b.options.momentum >= 0 && b.options.momentum <= 1)) {
+        hc_fail_thread(HC_ERR_ARG, "%s: momentum %g is not in [0, 1]", name, b.options.momentum);
+        return NULL;
+    }
+    Shape shape = shape1(b.channels);
+    Module *module = with_affine(hc_module_with(&cls, &b, sizeof b), b.options.affine, shape);
+    if (!module || !b.options.track_running_stats ||
+        (module_add_buffer(module, "running_mean", shape, 0) &&
+         module_add_buffer(module, "running_var", shape, 1) &&
+         module_add_buffer(module, "num_batches_tracked", shape_scalar(), 0)))
+        return module;
+    module_destroy(module);
+    return NULL;
+}
+
+Module *module_batch_norm1d(size_t channels, BatchNormOptions options) {
+    return batch_norm("batch_norm1d", (BatchNorm){options, channels, 2, 3});
+}
+
+Module *module_batch_norm2d(size_t channels, BatchNormOptions options) {
+    return batch_norm("batch_norm2d", (BatchNorm){options, channels, 4, 4});
+}
+
+/* ---- layer norm, group norm --------------------------------------------------------------------------- */
+
+typedef struct Norm {
+    Shape shape;   /* layer norm: what is normalised */
+    size_t groups; /* group norm */
+    double eps;
+} Norm;
+
+NormOptions norm_options(void) {
+    return (NormOptions){.eps = 1e-5, .affine = true};
+}
+
+static void *clone_norm(const void *state) {
+    return hc_copy_bytes(state, sizeof(Norm));
+}
+
+static bool layer_norm_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,
+                               size_t nout) {
+    const Norm *n = frame_state(frame);
+    if (!hc_one_to_one(frame, nin, nout)) return false;
+    out[0] = tensor_layer_norm(in[0], n->shape, own_param(frame, 0), own_param(frame, 1), n->eps);
+    return out[0] != NULL;
+}
+
+Module *module_layer_norm(Shape normalized, NormOptions options) {
+    static const ModuleClass cls = {.name = "layer_norm",
+                                    .forward = layer_norm_forward,
+                                    .init = init_norm,
+                                    .clone_state = clone_norm,
+                                    .destroy_state = hc_free};
+    Norm norm = {normalized, 0, options.eps};
+    if (!good_eps(cls.name, options.eps)) return NULL;
+    return with_affine(hc_module_with(&cls, &norm, sizeof norm), options.affine, normalized);
+}
+
+static bool group_norm_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,
+                               size_t nout) {
+    const Norm *n = frame_state(frame);
+    if (!hc_one_to_one(frame, nin, nout)) return false;
+    out[0] = tensor_group_norm(in[0], n->groups, own_param(frame, 0), own_param(frame, 1), n->eps);
+    return out[0] != NULL;
+}
+
+Module *module_group_norm(size_t groups, size_t channels, NormOptions options) {
+    static const ModuleClass cls = {.name = "group_norm",
+                                    .forward = group_norm_forward,
+                                    .init = init_norm,
+                                    .clone_state = clone_norm,
+                                    .destroy_state = hc_free};
+    Norm norm = {shape_scalar(), groups, options.eps};
+    if (!good_eps(cls.name, options.eps)) return NULL;
+    if (groups == 0 || channels % groups != 0) {
+        hc_fail_thread(HC_ERR_ARG, "group_norm: %zu groups do not divide %zu channels", groups,
+                       channels);
+        return NULL;
+    }
+    return with_affine(hc_module_with(&cls, &norm, sizeof norm), options.affine, shape1(channels));
+}

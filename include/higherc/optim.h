@@ -1,6 +1,8 @@
 /** @file optim.h
  *  Optimizers: update rules with named hyperparameters and state.
  *
+ *  This file: what holds for every optimizer, and rules of your own. The makers are in optimizers.h.
+ *
  *  A rule is written once, in tensor operations. optim_step runs it and writes the Params in place;
  *  diffopt_step (diffopt.h) runs the same rule on the tape, so that a gradient flows through it. Both
  *  give the same bits when their hyperparameters are plain numbers. */
@@ -18,44 +20,12 @@ typedef struct Optim Optim;
 /** For functions that take a group: all of them. */
 #define HC_ALL_GROUPS SIZE_MAX
 
-/* ---- stochastic gradient descent (Robbins and Monro 1951), as PyTorch's SGD ------------------ */
-/*   g <- g + weight_decay p;  b <- g at first, then momentum b + (1 - dampening) g
- *   p <- p - lr (nesterov ? g + momentum b : b) */
-
-typedef struct SgdOptions {
-    double lr;
-    double momentum;     /**< 0; learnable also when it starts at 0 (diffopt_override) */
-    double dampening;    /**< 0 */
-    double weight_decay; /**< 0 */
-    bool nesterov;       /**< false; with momentum > 0 and dampening 0 only */
-    bool maximize;       /**< false */
-} SgdOptions;
-HC_API SgdOptions sgd_options(double lr);
-/** Holds references to the Params. NULL, with the thread's error, for a Param listed twice, mixed
- *  types, an empty list, or a hyperparameter out of its range. */
-HC_API Optim *optim_sgd(ParamList params, SgdOptions options);
-
-/* ---- Adam (Kingma and Ba 2015; amsgrad: Reddi et al. 2018), as PyTorch's ---------------------- */
-/*   m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2;  u = v, or max(u, v) for amsgrad
- *   p <- p - lr / (1 - beta1^t) m / (sqrt(u) / sqrt(1 - beta2^t) + eps)
- * The derivative of sqrt at exactly 0 is taken as 0 (u = 0 means that every gradient so far was 0),
- * so meta-gradients stay finite for dead units. In f32 with eps 1e-8 the meta-gradient to the weights
- * is ruled by the rounding of g where |g| is near eps, here as everywhere; use eps >= 1e-4 or f64. */
-
-typedef struct AdamOptions {
-    double lr;
-    double beta1;        /**< 0.9 */
-    double beta2;        /**< 0.999 */
-    double eps;          /**< 1e-8 */
-    double weight_decay; /**< 0 */
-    bool amsgrad;        /**< false */
-    bool maximize;       /**< false */
-} AdamOptions;
-HC_API AdamOptions adam_options(double lr);
-HC_API Optim *optim_adam(ParamList params, AdamOptions options);
-
-/* ---- every optimizer -------------------------------------------------------------------------- */
-
+/** An optimizer by its name: "sgd", "adam", "adamw", "adadelta", "adagrad", "adamax", "asgd", "rmsprop",
+ *  "rprop", "radam", "nadam", with PyTorch's defaults (sgd: lr 0.001), to be changed by optim_set. The
+ *  makers with options are in optimizers.h.
+ *  Holds references to the Params. NULL, with the thread's error, for an unknown name, a Param listed
+ *  twice, mixed types, or an empty list. */
+HC_API Optim *optim_new(const char *name, ParamList params);
 HC_API void optim_destroy(Optim *optim);
 /** Adds a group, which starts with the settings of the first. The new group's number, or SIZE_MAX. */
 HC_API size_t optim_add_group(Optim *optim, ParamList params);
@@ -81,8 +51,8 @@ HC_API const char *optim_error(const Optim *optim);
 
 /** How many updates the Param has had; 0 for one that is not the optimizer's. */
 HC_API size_t optim_param_steps(const Optim *optim, const Param *param);
-/** A state of a Param by name ("momentum_buffer"; "exp_avg", "exp_avg_sq", "max_exp_avg_sq"), of its
- *  type and count, or NULL while it has none yet. */
+/** A state of a Param by its name ("momentum_buffer", "exp_avg"; see optimizers.h), of the Param's type
+ *  and count, or NULL while it has none yet. */
 HC_API const void *optim_param_state(const Optim *optim, const Param *param, const char *name);
 
 /* ---- rules of your own -------------------------------------------------------------------------- */
@@ -94,17 +64,23 @@ typedef struct Hyper {
     Tensor *tensor; /**< a scalar, or anything that broadcasts to the weight */
 } Hyper;
 HC_API Hyper hyper_const(double value);
+HC_API Hyper hyper_tensor(Tensor *tensor);
 HC_API Hyper hyper_add(Hyper a, Hyper b);
 HC_API Hyper hyper_sub(Hyper a, Hyper b);
 HC_API Hyper hyper_mul(Hyper a, Hyper b);
 HC_API Hyper hyper_div(Hyper a, Hyper b);
 HC_API Hyper hyper_sqrt(Hyper a);
-HC_API Hyper hyper_pow(Hyper a, double exponent);
+HC_API Hyper hyper_exp(Hyper a);
+HC_API Hyper hyper_log(Hyper a);
+HC_API Hyper hyper_pow(Hyper a, Hyper exponent);
+HC_API Hyper hyper_max(Hyper a, Hyper b);
+HC_API Hyper hyper_min(Hyper a, Hyper b);
 /** A number that is 0: the term it multiplies may be left out. A tensor never is, whatever it holds. */
 HC_API bool hyper_is_zero(Hyper a);
 HC_API Tensor *hyper_scale(Hyper a, Tensor *x);           /**< a x */
 HC_API Tensor *hyper_shift(Hyper a, Tensor *x);           /**< x + a */
 HC_API Tensor *hyper_axpy(Hyper a, Tensor *x, Tensor *y); /**< y + a x */
+HC_API Tensor *hyper_fill(Hyper a, Tensor *like);         /**< a in each entry of like's shape */
 
 #define HC_MAX_HYPERS 12
 #define HC_MAX_STATES 6
@@ -118,6 +94,10 @@ typedef struct OptimUpdate {
     size_t step;                  /**< in: 1 at the weight's first update */
 } OptimUpdate;
 
+/** The rule of an optimizer: its names, defaults and bounds. */
+typedef struct OptimClass OptimClass;
+HC_API const OptimClass *optim_class(const Optim *optim);
+
 /** A hyperparameter of a class. A flag is 0 or 1 and never a tensor. */
 typedef struct OptimHyper {
     const char *name;
@@ -127,7 +107,7 @@ typedef struct OptimHyper {
 } OptimHyper;
 
 /** An update rule. All pointers must stay valid as long as an optimizer of the class. */
-typedef struct OptimClass {
+struct OptimClass {
     const char *name;
     const OptimHyper *hypers;
     size_t hyper_count;
@@ -135,7 +115,7 @@ typedef struct OptimClass {
     size_t state_count;
     /** One update in tensor operations; false, or a NULL out, on failure. */
     bool (*update)(OptimUpdate *update, void *user);
-} OptimClass;
+};
 
 /** An optimizer with a rule of your own, working in place and differentiably. */
 HC_API Optim *optim_create(const OptimClass *cls, ParamList params, void *user);

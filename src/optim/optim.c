@@ -159,6 +159,10 @@ double optim_get(const Optim *optim, const char *name, size_t group) {
     return hc_hyper_index(optim->cls, who, name, &index) ? optim->groups[group].hyper[index] : NAN;
 }
 
+const OptimClass *optim_class(const Optim *optim) {
+    return optim ? optim->cls : NULL;
+}
+
 const char *optim_error(const Optim *optim) {
     return optim && optim->failed ? optim->message : NULL;
 }

@@ -168,7 +168,7 @@ bool case_read_data(Case *c, Reader *reader);
 /* ---- running
  * ------------------------------------------------------------------------------------- */
 
-/** Why the library cannot run this case yet (a kind of layer or optimizer it lacks), or NULL. */
+/** Why the library cannot run this case yet (a kind of layer it lacks), or NULL. */
 const char *case_missing(Case *c);
 
 /** The module a case describes, of that type, with its initial values; NULL: message says why. */
@@ -177,7 +177,6 @@ const char *model_missing(const Case *c); /**< a layer kind, or NULL */
 
 /** The optimizer a case describes, over the Params of `net`. */
 Optim *optimizer_build(const Case *c, const Module *net, char *message);
-const char *optimizer_missing(const Case *c);
 /** The library's number of the case's group; SIZE_MAX for one without parameters. */
 size_t optimizer_group(const Case *c, size_t group);
 /** Adds warm_state/PARAM/KEY as the case asks for them. */

@@ -1,43 +1,9 @@
-/* Settings to an Optim (README.md, section 6). An optimizer is one row of the table; a row without
- * a maker is one the library does not have yet. Settings and states go by their names, which are
- * PyTorch's in the cases and in the library alike. */
+/* Settings to an Optim (README.md, section 6). Optimizers, settings and states go by their names, which
+ * are PyTorch's in the cases and in the library alike. */
 #include <stdio.h>
 #include <string.h>
 
 #include "golden.h"
-
-static Optim *make_sgd(ParamList params, double lr) {
-    return optim_sgd(params, sgd_options(lr));
-}
-static Optim *make_adam(ParamList params, double lr) {
-    return optim_adam(params, adam_options(lr));
-}
-
-static const struct OptimizerKind {
-    const char *name;
-    Optim *(*make)(ParamList params, double lr);
-} kinds[] = {
-    {"sgd", make_sgd},  {"adam", make_adam}, {"adamw", NULL},
-    {"adadelta", NULL}, {"adagrad", NULL},   {"adamax", NULL},
-    {"asgd", NULL},     {"rmsprop", NULL},   {"rprop", NULL},
-};
-
-static const struct OptimizerKind *find_kind(const char *name) {
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (strcmp(kinds[i].name, name) == 0) return &kinds[i];
-    return NULL;
-}
-
-const char *optimizer_missing(const Case *c) {
-    const struct OptimizerKind *kind = find_kind(c->optimizer);
-    return kind && !kind->make ? kind->name : NULL;
-}
-
-static double find_lr(const Group *group) {
-    for (size_t i = 0; i < group->setting_count; i++)
-        if (strcmp(group->settings[i].key, "lr") == 0) return group->settings[i].value;
-    return 1.0;
-}
 
 /* Some settings are allowed only beside others (nesterov with momentum, a smallest step below the
  * largest), and every prefix of them has to make sense. So those refused are offered again as long
@@ -91,17 +57,12 @@ static bool add_group(const Case *c, size_t group, const Module *net, Pool *pool
     ParamList list = {params, from->param_count};
     if (!find_params(from, net, params, message)) return false;
     if (*optim && optim_add_group(*optim, list) == optimizer_group(c, group)) return true;
-    if (!*optim && (*optim = find_kind(c->optimizer)->make(list, find_lr(from)))) return true;
+    if (!*optim && (*optim = optim_new(c->optimizer, list))) return true;
     snprintf(message, MESSAGE_SIZE, "group %zu of the optimizer: %s", group, higherc_error());
     return false;
 }
 
 Optim *optimizer_build(const Case *c, const Module *net, char *message) {
-    const struct OptimizerKind *kind = find_kind(c->optimizer);
-    if (!kind || !kind->make) {
-        snprintf(message, MESSAGE_SIZE, "'%.40s' is no optimizer", c->optimizer);
-        return NULL;
-    }
     Pool scratch = {NULL};
     Optim *optim = NULL;
     bool good = true;

@@ -336,7 +336,6 @@ bool case_run(const Case *c, DType dtype, Dict *results, Pool *pool, char *messa
 }
 
 const char *case_missing(Case *c) {
-    const char *layer = model_missing(c), *optimizer = optimizer_missing(c);
-    if (layer) return pool_format(&c->pool, "the library has no layer %s", layer);
-    return optimizer ? pool_format(&c->pool, "the library has no optimizer %s", optimizer) : NULL;
+    const char *layer = model_missing(c);
+    return layer ? pool_format(&c->pool, "the library has no layer %s", layer) : NULL;
 }

@@ -1,0 +1,209 @@
+/** @file optimizers.h
+ *  The optimizers of PyTorch 1.13: options, update rules, makers. Each also works differentiably
+ *  (diffopt.h), with every hyperparameter that is no flag replaceable by a tensor.
+ *
+ *  In the formulas p is a weight, g its gradient, t the number of its update, from 1; moments start at 0.
+ *  With maximize g <- -g first; then, except in AdamW and Rprop, g <- g + weight_decay p.
+ *
+ *  The derivative of a second moment's root at exactly 0 is taken as 0: it is 0 only where every gradient
+ *  so far was, so nothing is lost, and meta-gradients of any order stay finite for dead units.
+ *
+ *  An options function gives PyTorch's defaults, named beside each field. A maker holds references to the
+ *  Params. It gives NULL, with the thread's error, for a Param listed twice, mixed types, an empty list, or
+ *  a hyperparameter out of its range. */
+#ifndef HIGHERC_OPTIMIZERS_H
+#define HIGHERC_OPTIMIZERS_H
+
+#include "optim.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- stochastic gradient descent (Robbins and Monro 1951) --------------------------------- */
+/*   b <- g at first, then momentum b + (1 - dampening) g
+ *   p <- p - lr (nesterov ? g + momentum b : b); without momentum b is g
+ * States: momentum_buffer. */
+
+typedef struct SgdOptions {
+    double lr;
+    double momentum;     /**< 0; learnable also when it starts at 0 */
+    double dampening;    /**< 0 */
+    double weight_decay; /**< 0 */
+    bool nesterov;       /**< false; with momentum > 0 and dampening 0 only */
+    bool maximize;       /**< false */
+} SgdOptions;
+HC_API SgdOptions sgd_options(double lr);
+HC_API Optim *optim_sgd(ParamList params, SgdOptions options);
+
+/* ---- Adam (Kingma and Ba 2015; amsgrad: Reddi et al. 2018) -------------------------------- */
+/*   m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2;  u = v, or max(u, v) for amsgrad
+ *   p <- p - lr / (1 - beta1^t) m / (sqrt(u) / sqrt(1 - beta2^t) + eps)
+ * States: exp_avg, exp_avg_sq, max_exp_avg_sq.
+ * In f32 with eps 1e-8 the meta-gradient to the weights is ruled by the rounding of g where |g| is near
+ * eps, here as everywhere; use eps >= 1e-4 or f64. */
+
+typedef struct AdamOptions {
+    double lr;
+    double beta1;        /**< 0.9 */
+    double beta2;        /**< 0.999 */
+    double eps;          /**< 1e-8 */
+    double weight_decay; /**< 0 */
+    bool amsgrad;        /**< false */
+    bool maximize;       /**< false */
+} AdamOptions;
+HC_API AdamOptions adam_options(double lr);
+HC_API Optim *optim_adam(ParamList params, AdamOptions options);
+
+/* ---- AdamW (Loshchilov and Hutter 2019) --------------------------------------------------- */
+/*   p <- (1 - lr weight_decay) p, then as Adam; weight decay does not enter g
+ * States: exp_avg, exp_avg_sq, max_exp_avg_sq. */
+
+typedef struct AdamWOptions {
+    double lr;
+    double beta1;        /**< 0.9 */
+    double beta2;        /**< 0.999 */
+    double eps;          /**< 1e-8 */
+    double weight_decay; /**< 0.01 */
+    bool amsgrad;        /**< false */
+    bool maximize;       /**< false */
+} AdamWOptions;
+HC_API AdamWOptions adamw_options(double lr);
+HC_API Optim *optim_adamw(ParamList params, AdamWOptions options);
+
+/* ---- Adadelta (Zeiler 2012) --------------------------------------------------------------- */
+/*   v <- rho v + (1 - rho) g^2;  d = sqrt(a + eps) / sqrt(v + eps) g;  a <- rho a + (1 - rho) d^2
+ *   p <- p - lr d
+ * States: square_avg, acc_delta.
+ * PyTorch's lr is 1. */
+
+typedef struct AdadeltaOptions {
+    double lr;
+    double rho;          /**< 0.9 */
+    double eps;          /**< 1e-6 */
+    double weight_decay; /**< 0 */
+    bool maximize;       /**< false */
+} AdadeltaOptions;
+HC_API AdadeltaOptions adadelta_options(double lr);
+HC_API Optim *optim_adadelta(ParamList params, AdadeltaOptions options);
+
+/* ---- Adagrad (Duchi, Hazan and Singer 2011) ----------------------------------------------- */
+/*   s <- s + g^2;  p <- p - lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)
+ * States: sum. */
+
+typedef struct AdagradOptions {
+    double lr;
+    double lr_decay;                  /**< 0 */
+    double eps;                       /**< 1e-10 */
+    double weight_decay;              /**< 0 */
+    double initial_accumulator_value; /**< 0: where s starts */
+    bool maximize;                    /**< false */
+} AdagradOptions;
+HC_API AdagradOptions adagrad_options(double lr);
+HC_API Optim *optim_adagrad(ParamList params, AdagradOptions options);
+
+/* ---- Adamax (Kingma and Ba 2015, algorithm 2) --------------------------------------------- */
+/*   m <- beta1 m + (1 - beta1) g;  u <- max(beta2 u, |g| + eps);  p <- p - lr / (1 - beta1^t) m / u
+ * States: exp_avg, exp_inf. */
+
+typedef struct AdamaxOptions {
+    double lr;
+    double beta1;        /**< 0.9 */
+    double beta2;        /**< 0.999 */
+    double eps;          /**< 1e-8 */
+    double weight_decay; /**< 0 */
+    bool maximize;       /**< false */
+} AdamaxOptions;
+HC_API AdamaxOptions adamax_options(double lr);
+HC_API Optim *optim_adamax(ParamList params, AdamaxOptions options);
+
+/* ---- averaged SGD (Polyak and Juditsky 1992) ---------------------------------------------- */
+/*   p <- p (1 - lambd eta) - eta g, with eta = lr at first;  eta <- lr / (1 + lambd lr t)^alpha
+ *   ax <- p up to step t0 + 1, then ax + (p - ax) / (t - 1 - t0): the average, which does not act on p
+ * States: eta (one number, in every entry), ax. */
+
+typedef struct AsgdOptions {
+    double lr;
+    double lambd;        /**< 1e-4 */
+    double alpha;        /**< 0.75 */
+    double t0;           /**< 1e6 */
+    double weight_decay; /**< 0 */
+    bool maximize;       /**< false */
+} AsgdOptions;
+HC_API AsgdOptions asgd_options(double lr);
+HC_API Optim *optim_asgd(ParamList params, AsgdOptions options);
+
+/* ---- RMSprop (Tieleman and Hinton 2012; centered: Graves 2013) ---------------------------- */
+/*   v <- alpha v + (1 - alpha) g^2;  centered: a <- alpha a + (1 - alpha) g
+ *   q = sqrt(centered ? v - a^2 : v) + eps;  b <- momentum b + g / q;  p <- p - lr b
+ * States: square_avg, grad_avg (centered), momentum_buffer (with momentum).
+ * A variance v - a^2 that rounding took below 0 counts as 0, where PyTorch's root is NaN. */
+
+typedef struct RmspropOptions {
+    double lr;
+    double alpha;        /**< 0.99 */
+    double eps;          /**< 1e-8 */
+    double weight_decay; /**< 0 */
+    double momentum;     /**< 0: then b is g / q */
+    bool centered;       /**< false */
+    bool maximize;       /**< false */
+} RmspropOptions;
+HC_API RmspropOptions rmsprop_options(double lr);
+HC_API Optim *optim_rmsprop(ParamList params, RmspropOptions options);
+
+/* ---- Rprop (Riedmiller and Braun 1993) ---------------------------------------------------- */
+/*   s <- clamp(f s, step_min, step_max), with s = lr at first and f = etaplus, etaminus or 1 where g prev
+ *   is above, below or equal to 0;  g <- 0 where it is below;  p <- p - sign(g) s;  prev <- g
+ * States: prev, step_size.
+ * No derivative flows through the signs of gradients; through s it flows to lr and the factors. */
+
+typedef struct RpropOptions {
+    double lr;
+    double etaminus; /**< 0.5 */
+    double etaplus;  /**< 1.2 */
+    double step_min; /**< 1e-6 */
+    double step_max; /**< 50 */
+    bool maximize;   /**< false */
+} RpropOptions;
+HC_API RpropOptions rprop_options(double lr);
+HC_API Optim *optim_rprop(ParamList params, RpropOptions options);
+
+/* ---- RAdam (Liu et al. 2020) -------------------------------------------------------------- */
+/*   m, v as Adam;  rho_inf = 2 / (1 - beta2) - 1;  rho = rho_inf - 2 t beta2^t / (1 - beta2^t)
+ *   r = sqrt((rho - 4) (rho - 2) rho_inf / ((rho_inf - 4) (rho_inf - 2) rho))
+ *   p <- p - lr m / (1 - beta1^t) (rho > 5 ? r sqrt(1 - beta2^t) / (sqrt(v) + eps) : 1)
+ * States: exp_avg, exp_avg_sq.
+ * The choice at rho = 5 has no derivative. */
+
+typedef struct RadamOptions {
+    double lr;
+    double beta1;        /**< 0.9 */
+    double beta2;        /**< 0.999 */
+    double eps;          /**< 1e-8 */
+    double weight_decay; /**< 0 */
+    bool maximize;       /**< false */
+} RadamOptions;
+HC_API RadamOptions radam_options(double lr);
+HC_API Optim *optim_radam(ParamList params, RadamOptions options);
+
+/* ---- NAdam (Dozat 2016) ------------------------------------------------------------------- */
+/*   m, v as Adam;  mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2);  c_t = mu_1 ... mu_t
+ *   p <- p - lr ((1 - mu_t) / (1 - c_t) g + mu_(t+1) / (1 - c_(t+1)) m) / (sqrt(v / (1 - beta2^t)) + eps)
+ * States: exp_avg, exp_avg_sq, mu_product (one number, in every entry). */
+
+typedef struct NadamOptions {
+    double lr;
+    double beta1;          /**< 0.9 */
+    double beta2;          /**< 0.999 */
+    double eps;            /**< 1e-8 */
+    double weight_decay;   /**< 0 */
+    double momentum_decay; /**< 0.004 */
+    bool maximize;         /**< false */
+} NadamOptions;
+HC_API NadamOptions nadam_options(double lr);
+HC_API Optim *optim_nadam(ParamList params, NadamOptions options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

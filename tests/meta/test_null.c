@@ -132,7 +132,7 @@ static void more_holders(void) {
     REFUSED(hyper_axpy(two, NULL, NULL));
     CHECK(hyper_add(two, two).value == 4 && hyper_sub(two, two).value == 0);
     CHECK(hyper_mul(two, two).value == 4 && hyper_div(two, two).value == 1);
-    CHECK(hyper_pow(two, 2).value == 4 && hyper_sqrt(hyper_const(4)).value == 2);
+    CHECK(hyper_pow(two, two).value == 4 && hyper_sqrt(hyper_const(4)).value == 2);
     CHECK(hyper_is_zero(hyper_const(0)) && !hyper_is_zero(two));
 
     REFUSED(fmodule_create_with(NULL, NULL, fmodule_options(true)));

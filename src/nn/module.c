@@ -17,6 +17,7 @@ Module *module_create(const ModuleClass *cls, void *state) {
         return NULL;
     }
     module->cls = *cls;
+    if (!cls->name) module->cls.name = "custom";
     module->state = state;
     module->training = true;
     return module;
@@ -30,6 +31,9 @@ Module *hc_module_with(const ModuleClass *cls, const void *state, size_t bytes) 
 }
 
 static void free_plan(HcPlan *plan) {
+    for (size_t i = 0; plan->names && i < plan->unique.count; i++)
+        hc_free(plan->names[i]);
+    hc_free(plan->names);
     hc_free(plan->unique.items);
     hc_free(plan->index);
     *plan = (HcPlan){.slots = 0};
@@ -88,9 +92,20 @@ typedef struct Walk {
     HcPlan *plan; /* NULL: only count */
     bool buffers;
     size_t slots;
-    bool rename, failed;
+    bool failed;
     char path[256]; /* of the module being visited, with a dot at its end */
 } Walk;
+
+/* The Param's full name, where it has another and the plan is to give names. */
+static void take_name(Walk *walk, size_t index, const HcNamed *named) {
+    char full[512];
+    size_t used = strlen(walk->path), length = strlen(named->name);
+    if (!walk->plan->names || used + length >= sizeof full) return;
+    memcpy(full, walk->path, used);
+    memcpy(full + used, named->name, length + 1);
+    if (strcmp(full, named->param->cell.name) == 0) return;
+    if (!(walk->plan->names[index] = hc_copy_text(full))) walk->failed = true;
+}
 
 static void take_param(Walk *walk, const HcNamed *named) {
     size_t slot = walk->slots++;
@@ -102,12 +117,7 @@ static void take_param(Walk *walk, const HcNamed *named) {
     plan->index[slot] = index;
     if (index < plan->unique.count) return;
     plan->unique.items[plan->unique.count++] = named->param;
-    char full[512];
-    size_t used = strlen(walk->path), length = strlen(named->name);
-    if (used + length >= sizeof full) return;
-    memcpy(full, walk->path, used);
-    memcpy(full + used, named->name, length + 1);
-    if (!hc_param_rename(named->param, full)) walk->failed = true;
+    take_name(walk, index, named);
 }
 
 /* Own weights first, then the children's; this sets where each child's slots begin. */
@@ -134,28 +144,50 @@ static void walk_tree(Walk *walk, Module *module) {
     }
 }
 
-static bool make_plan(Module *module, bool buffers) {
+static bool make_plan(Module *module, bool buffers, HcPlan *plan) {
     Walk count = {.buffers = buffers};
     walk_tree(&count, module);
-    HcPlan plan = {.slots = count.slots};
-    plan.unique.items = hc_alloc_zero(count.slots + 1, sizeof(Param *));
-    plan.index = hc_alloc_zero(count.slots + 1, sizeof *plan.index);
-    Walk fill = {.plan = &plan, .buffers = buffers};
-    if (plan.unique.items && plan.index) walk_tree(&fill, module);
-    if (!plan.unique.items || !plan.index || fill.failed) {
-        free_plan(&plan);
-        return hc_fail_thread(HC_ERR_NOMEM, "module: out of memory");
+    *plan = (HcPlan){.slots = count.slots};
+    plan->unique.items = hc_alloc_zero(count.slots + 1, sizeof(Param *));
+    plan->index = hc_alloc_zero(count.slots + 1, sizeof *plan->index);
+    bool root = !module->owner; /* names run from there */
+    if (root) plan->names = hc_alloc_zero(count.slots + 1, sizeof *plan->names);
+    Walk fill = {.plan = plan, .buffers = buffers};
+    bool done = plan->unique.items && plan->index && (plan->names || !root);
+    if (done) walk_tree(&fill, module);
+    return done && !fill.failed;
+}
+
+static void enforce(HcPlan *plan, HcPlan *next) {
+    for (size_t i = 0; next->names && i < next->unique.count; i++) {
+        if (next->names[i]) hc_param_rename(next->unique.items[i], next->names[i]);
+        next->names[i] = NULL;
     }
-    HcPlan *place = buffers ? &module->buffer_plan : &module->param_plan;
-    free_plan(place);
-    *place = plan;
-    return true;
+    free_plan(plan);
+    *plan = *next;
+    *next = (HcPlan){.slots = 0};
 }
 
 bool hc_module_replan(Module *module) {
-    for (; module; module = module->owner)
-        if (!make_plan(module, false) || !make_plan(module, true)) return false;
-    return true;
+    bool done = true;
+    for (Module *m = module; m && done; m = m->owner)
+        done = make_plan(m, false, &m->param_next) && make_plan(m, true, &m->buffer_next);
+    for (Module *m = module; m; m = m->owner) {
+        if (done) {
+            enforce(&m->param_plan, &m->param_next);
+            enforce(&m->buffer_plan, &m->buffer_next);
+        }
+        free_plan(&m->param_next);
+        free_plan(&m->buffer_next);
+    }
+    return done || hc_fail_thread(HC_ERR_NOMEM, "module: out of memory");
+}
+
+void hc_module_rebase(Module *module) {
+    for (; module; module = module->owner) {
+        walk_tree(&(Walk){.buffers = false}, module);
+        walk_tree(&(Walk){.buffers = true}, module);
+    }
 }
 
 /* ---- adding ------------------------------------------------------------------------------------------ */
@@ -195,7 +227,7 @@ static Param *add(Module *module, const char *who, const char *name, Shape shape
         (*list)[(*count)++] = added;
         if (hc_module_replan(module)) return added.param;
         (*count)--;
-        hc_module_replan(module);
+        hc_module_rebase(module);
     }
     hc_free(added.name);
     param_unref(added.param);
@@ -231,7 +263,7 @@ static bool append_child(Module *module, const char *who, const char *name, Modu
     module->child_count--;
     child->owner = owner;
     hc_free(added.name);
-    hc_module_replan(module);
+    hc_module_rebase(module);
     return false;
 }
 
@@ -346,7 +378,7 @@ bool module_tie(Module *module, const char *path, const char *source) {
         }
         holder->params[i].param = to;
         param_unref(from);
-        hc_module_replan(holder);
+        hc_module_rebase(holder);
     }
     return false;
 }

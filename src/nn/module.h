@@ -23,6 +23,7 @@ typedef struct HcPlan {
     ParamList unique;
     size_t *index; /* of each slot */
     size_t slots;
+    char **names; /* while it is made: the new names of those in unique, NULL where they stay */
 } HcPlan;
 
 struct Module {
@@ -35,6 +36,7 @@ struct Module {
     size_t param_capacity, buffer_capacity, child_capacity;
     size_t param_base, buffer_base; /* of its first slot in its owner's */
     HcPlan param_plan, buffer_plan;
+    HcPlan param_next, buffer_next; /* made, but not in force yet */
     DType dtype;
     bool training;
 };
@@ -81,7 +83,9 @@ Module *hc_module_walk(const Module *module, const char *path, size_t length, si
                        size_t *buffer_base);
 /* The slot in the root of a path like "body.2.weight"; false when there is none. */
 bool hc_module_slot(const Module *module, const char *path, bool buffer, size_t *slot);
-/* Recounts slots and names, here and in all owners; false when out of memory. */
+/* Recounts slots and names, here and in all owners. False when out of memory, with the plans and names as
+ * they were: undo then what was changed, and call rebase. */
 bool hc_module_replan(Module *module);
+void hc_module_rebase(Module *module);
 
 #endif

@@ -49,13 +49,9 @@ void param_unref(Param *param) {
     hc_free(param);
 }
 
-bool hc_param_rename(Param *param, const char *name) {
-    if (strcmp(param->cell.name, name) == 0) return true;
-    char *copy = hc_copy_text(name);
-    if (!copy) return false;
+void hc_param_rename(Param *param, char *name) {
     hc_free((void *)(uintptr_t)param->cell.name);
-    param->cell.name = copy;
-    return true;
+    param->cell.name = name;
 }
 
 /* ---- reading ---------------------------------------------------------------------------------- */

@@ -23,7 +23,8 @@ struct Param {
 ParamList hc_params_copy(ParamList params, const char *who);
 void hc_params_free(ParamList *params);
 
-bool hc_param_rename(Param *param, const char *name);
+/* Takes the name, memory of hc_alloc. */
+void hc_param_rename(Param *param, char *name);
 /* In-place writes: call after writing param->data. */
 void hc_param_written(Param *param);
 /* Its numbers in another type, in memory to be handed to hc_param_convert, which makes the Param hold

@@ -1,0 +1,58 @@
+#include "support/failing.h"
+
+#include <higherc/higherc.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "support/check.h"
+
+static size_t left;
+
+static void *limited_alloc(size_t size, void *user) {
+    (void)user;
+    if (left == 0) return NULL;
+    if (left != SIZE_MAX) left--;
+    return malloc(size);
+}
+
+static void limited_release(void *pointer, size_t size, void *user) {
+    (void)size;
+    (void)user;
+    free(pointer);
+}
+
+void failing_begin(void) {
+    failing_never();
+    CHECK(higherc_set_allocator(&(Allocator){limited_alloc, limited_release, NULL}));
+}
+
+void failing_end(void) {
+    CHECK(higherc_set_allocator(NULL));
+}
+
+void failing_after(size_t more) {
+    left = more;
+}
+
+void failing_never(void) {
+    left = SIZE_MAX;
+}
+
+void fail_each_allocation(const char *name, bool (*scenario)(void)) {
+    failing_begin();
+    bool done = false, good = true;
+    for (size_t allowed = 0; !done && good && allowed < 20000; allowed++) {
+        failing_after(allowed);
+        done = scenario();
+        failing_never();
+        if (done ? higherc_error() != NULL : higherc_status() != HC_ERR_NOMEM) good = false;
+        if (higherc_live_allocations() != 0) good = false;
+        if (!good)
+            printf("  %s, %zu allocations allowed: %s, %zu blocks left behind\n", name, allowed,
+                   higherc_error() ? higherc_error() : "no error", higherc_live_allocations());
+        higherc_clear_error();
+    }
+    CHECK(done && good);
+    failing_end();
+}

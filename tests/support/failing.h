@@ -1,0 +1,19 @@
+/* An allocator that gives out a limited number of blocks. */
+#ifndef TESTS_FAILING_H
+#define TESTS_FAILING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Puts it in the place of malloc, without a limit at first. Nothing of the library may be alive. */
+void failing_begin(void);
+void failing_end(void);
+/* From now on `more` allocations work and all later ones fail. */
+void failing_after(size_t more);
+void failing_never(void);
+
+/* Runs the scenario, which makes and destroys all it needs and says whether nothing failed, with 0, 1, 2 ...
+ * allocations, until it succeeds. Each failure must be HC_ERR_NOMEM and leave no memory behind. */
+void fail_each_allocation(const char *name, bool (*scenario)(void));
+
+#endif

@@ -190,7 +190,11 @@ static bool run(FModule *f, Tensor *const *weights, Tensor *const *in, size_t ni
     if (!hc_check_all("fmodule_forward", in, nin)) return false;
     if (in[0]->tape != f->tape)
         return hc_fail(f->tape, HC_ERR_TAPE, "fmodule_forward: the input is on another tape");
-    return hc_module_run(&binding, f->module, f->param_base, f->buffer_base, in, nin, out, nout);
+    HcWeights *before = f->root->now;
+    if (hc_module_run(&binding, f->module, f->param_base, f->buffer_base, in, nin, out, nout))
+        return true;
+    f->root->now = before; /* buffers that were set on the way */
+    return false;
 }
 
 bool fmodule_forward_n(FModule *f, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {

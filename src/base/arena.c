@@ -36,7 +36,7 @@ static bool add_block(HcArena *arena, size_t bytes) {
     return true;
 }
 
-void *hc_arena_alloc(HcArena *arena, size_t bytes) {
+void *hc_arena_alloc_further(HcArena *arena, size_t bytes) {
     if (bytes > SIZE_MAX - HC_ALIGN) return NULL;
     bytes = (bytes + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
     HcPosition top = arena->top;
@@ -79,39 +79,6 @@ void hc_scratch_init(HcScratch *scratch, HcBudget *budget, size_t block_bytes) {
 
 void hc_scratch_destroy(HcScratch *scratch) {
     hc_arena_destroy(&scratch->arena);
-}
-
-/* Classes are 64 bytes, then four to each doubling, so at most a fifth of a buffer is unused. */
-static size_t size_class(size_t bytes, size_t *rounded) {
-    size_t units = bytes > HC_ALIGN ? (bytes - 1) / HC_ALIGN + 1 : 1;
-    size_t shift = 0;
-    while ((units - 1) >> shift >= 8)
-        shift++;
-    size_t steps = ((units - 1) >> shift) + 1; /* 1..8; 5..8 once shift > 0 */
-    *rounded = (steps << shift) * HC_ALIGN;
-    return steps - 1 + shift * 4;
-}
-
-void *hc_scratch_alloc(HcScratch *scratch, size_t bytes) {
-    if (bytes > SIZE_MAX / 2) return NULL;
-    size_t rounded;
-    size_t c = size_class(bytes, &rounded);
-    void *buffer = scratch->free[c];
-    if (buffer)
-        memcpy(&scratch->free[c], buffer, sizeof buffer);
-    else
-        buffer = hc_arena_alloc(&scratch->arena, rounded);
-    if (buffer) scratch->live++;
-    return buffer;
-}
-
-void hc_scratch_free(HcScratch *scratch, void *buffer, size_t bytes) {
-    if (!buffer) return;
-    size_t rounded;
-    size_t c = size_class(bytes, &rounded);
-    memcpy(buffer, &scratch->free[c], sizeof buffer);
-    scratch->free[c] = buffer;
-    scratch->live--;
 }
 
 void hc_scratch_trim(HcScratch *scratch) {

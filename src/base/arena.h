@@ -4,6 +4,7 @@
 #define HC_BASE_ARENA_H
 
 #include "base/alloc.h"
+#include "base/bits.h"
 
 typedef struct HcBlock {
     char *data;
@@ -26,13 +27,29 @@ typedef struct HcArena {
 void hc_arena_init(HcArena *arena, HcBudget *budget, size_t block_bytes);
 void hc_arena_destroy(HcArena *arena);
 /* `bytes` (may be 0) aligned to HC_ALIGN, or NULL. */
-void *hc_arena_alloc(HcArena *arena, size_t bytes);
+static inline void *hc_arena_alloc(HcArena *arena, size_t bytes);
 /* Frees all from `position` on and keeps the blocks. */
 void hc_arena_rewind(HcArena *arena, HcPosition position);
 /* Gives blocks above the top back. */
 void hc_arena_trim(HcArena *arena);
 size_t hc_arena_live(const HcArena *arena);
 bool hc_position_before(HcPosition a, HcPosition b); /* a < b */
+
+/* When the block at the top has no room. */
+void *hc_arena_alloc_further(HcArena *arena, size_t bytes);
+
+static inline void *hc_arena_alloc(HcArena *arena, size_t bytes) {
+    size_t rounded = (bytes + HC_ALIGN - 1) & ~(size_t)(HC_ALIGN - 1);
+    if (arena->top.block < arena->count && rounded >= bytes) {
+        const HcBlock *block = &arena->blocks[arena->top.block];
+        if (rounded <= block->size - arena->top.offset) {
+            void *result = block->data + arena->top.offset;
+            arena->top.offset += rounded;
+            return result;
+        }
+    }
+    return hc_arena_alloc_further(arena, bytes);
+}
 
 /* Buffers by size class: freed one by one, kept for the next of their class. */
 #define HC_SCRATCH_CLASSES 256
@@ -44,8 +61,41 @@ typedef struct HcScratch {
 
 void hc_scratch_init(HcScratch *scratch, HcBudget *budget, size_t block_bytes);
 void hc_scratch_destroy(HcScratch *scratch);
-void *hc_scratch_alloc(HcScratch *scratch, size_t bytes);
-void hc_scratch_free(HcScratch *scratch, void *buffer, size_t bytes); /* the bytes asked for */
+static inline void *hc_scratch_alloc(HcScratch *scratch, size_t bytes);
+static inline void hc_scratch_free(HcScratch *scratch, void *buffer,
+                                   size_t bytes); /* the bytes asked for */
 void hc_scratch_trim(HcScratch *scratch);                             /* when nothing is live */
+
+/* Classes are 64 bytes apart up to 512, then four to each doubling, so at most a fifth of a buffer is
+ * unused. */
+static inline size_t hc_scratch_class(size_t bytes, size_t *rounded) {
+    size_t last = bytes > HC_ALIGN ? (bytes - 1) / HC_ALIGN : 0; /* units of HC_ALIGN, less one */
+    size_t shift = last < 8 ? 0 : hc_highest_bit(last) - 2;
+    *rounded = ((last >> shift) + 1) << shift;
+    *rounded *= HC_ALIGN;
+    return (last >> shift) + shift * 4;
+}
+
+static inline void *hc_scratch_alloc(HcScratch *scratch, size_t bytes) {
+    if (bytes > SIZE_MAX / 2) return NULL;
+    size_t rounded;
+    void **free = &scratch->free[hc_scratch_class(bytes, &rounded)];
+    void *buffer = *free;
+    if (buffer)
+        *free = *(void **)buffer;
+    else
+        buffer = hc_arena_alloc(&scratch->arena, rounded);
+    if (buffer) scratch->live++;
+    return buffer;
+}
+
+static inline void hc_scratch_free(HcScratch *scratch, void *buffer, size_t bytes) {
+    if (!buffer) return;
+    size_t rounded;
+    void **free = &scratch->free[hc_scratch_class(bytes, &rounded)];
+    *(void **)buffer = *free;
+    *free = buffer;
+    scratch->live--;
+}
 
 #endif

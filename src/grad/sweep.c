@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/bits.h"
 #include "ops/ops.h"
 
 struct HcSweepSpace {
@@ -68,9 +69,9 @@ static HcSweepSpace *take_space(Tape *tape) {
 bool hc_sweep_begin(HcSweep *s, Tensor *output, unsigned flags) {
     *s = (HcSweep){.tape = output->tape, .output = output, .flags = flags};
     HcSweepSpace *w = s->space = take_space(s->tape);
-    size_t words = output->index / 64 + 1;
-    if (w && GROW(reached, 0, words) && GROW(wanted, 0, words) &&
-        GROW(number, 0, (size_t)output->index + 1))
+    size_t nodes = (size_t)output->index + 1, words = output->index / 64 + 1;
+    if (w && GROW(reached, 0, words) && GROW(wanted, 0, words) && GROW(number, 0, nodes) &&
+        GROW(nodes, 0, nodes) && GROW(slots, 0, nodes) && GROW(state, 0, nodes))
         return true;
     hc_fail_nomem(s->tape, "tensor_grad");
     hc_sweep_end(s);
@@ -96,17 +97,6 @@ bool hc_sweep_want(HcSweep *s, const Tensor *x) {
     w->asked[w->asked_count++] = x;
     w->wanted[x->index / 64] |= (uint64_t)1 << x->index % 64;
     return true;
-}
-
-static size_t highest_bit(uint64_t word) {
-#ifdef __GNUC__
-    return 63 - (size_t)__builtin_clzll(word);
-#else
-    size_t bit = 0;
-    while (word >>= 1)
-        bit++;
-    return bit;
-#endif
 }
 
 /* ---- passes one and two --------------------------------------------------------------------------- */
@@ -136,13 +126,7 @@ static size_t visit(HcSweep *s, Tensor *x) {
     return found;
 }
 
-static bool room_for_one(HcSweep *s) {
-    HcSweepSpace *w = s->space;
-    return GROW(nodes, s->count, s->count + 1) && GROW(slots, s->count, s->count + 1) &&
-           GROW(state, s->count, s->count + 1);
-}
-
-static bool descend(HcSweep *s) {
+static void descend(HcSweep *s) {
     HcSweepSpace *w = s->space;
     size_t pending = passes(s, s->output) ? 1 : 0;
     size_t word = s->output->index / 64;
@@ -150,16 +134,11 @@ static bool descend(HcSweep *s) {
     while (pending > 0) {
         while (!w->reached[word])
             word--;
-        size_t bit = highest_bit(w->reached[word]);
+        size_t bit = hc_highest_bit(w->reached[word]);
         w->reached[word] &= ~((uint64_t)1 << bit);
         pending--;
-        if (!room_for_one(s)) {
-            memset(w->reached, 0, w->reached_capacity * sizeof *w->reached);
-            return hc_fail_nomem(s->tape, "tensor_grad");
-        }
         pending += visit(s, hc_node(s->tape, word * 64 + bit));
     }
-    return true;
 }
 
 /* The number of a node reached; count when it was not. */
@@ -177,7 +156,7 @@ static bool below(const HcSweep *s, const Tensor *x) {
 
 bool hc_sweep_find(HcSweep *s) {
     HcSweepSpace *w = s->space;
-    if (!descend(s)) return false;
+    descend(s);
     for (size_t k = s->count; k-- > 0;) {
         const Tensor *x = w->nodes[k];
         if ((w->state[k] & WANTED) && (s->flags & HC_SWEEP_CUT)) continue;

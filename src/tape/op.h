@@ -124,10 +124,6 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
 /* A leaf with x's numbers, as a constant or (needs) one of which gradients can be asked; it shares x's
  * memory where it may (share), else has its own. */
 Tensor *hc_leaf_of(Tensor *x, bool share, bool needs, HcWhy why);
-/* The usual checks of an argument for a builder that looks at it before hc_emit: false for NULL
- * (reported unless an error is there), an expired tensor, or a tape in error. */
-bool hc_check(const char *who, const Tensor *x);
-bool hc_check_all(const char *who, Tensor *const *x, size_t count);
 
 /* Runs a node's forward, and frees its working memory. */
 bool hc_forward(Tensor *y);

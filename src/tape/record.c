@@ -7,7 +7,7 @@
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
-bool hc_check_all(const char *who, Tensor *const *x, size_t count) {
+bool hc_check_slowly(const char *who, Tensor *const *x, size_t count) {
     Tape *tape = NULL;
     for (size_t i = 0; i < count && !tape; i++)
         if (x[i]) tape = x[i]->tape;
@@ -27,10 +27,6 @@ bool hc_check_all(const char *who, Tensor *const *x, size_t count) {
             return hc_fail(tape, HC_ERR_TAPE, "%s: tensors of two different tapes", who);
     }
     return true;
-}
-
-bool hc_check(const char *who, const Tensor *x) {
-    return hc_check_all(who, (Tensor *const[]){(Tensor *)(uintptr_t)x}, 1);
 }
 
 /* ---- scratch nodes ---------------------------------------------------------------------------- */
@@ -61,7 +57,8 @@ void hc_drop_born(Tape *tape, size_t from) {
 
 static Tensor *new_scratch_node(Tape *tape, const char *who) {
     Tensor *y = NULL;
-    if (hc_budget_grow(&tape->budget, (void **)&tape->born, &tape->born_capacity, tape->born_count,
+    if (tape->born_count < tape->born_capacity ||
+        hc_budget_grow(&tape->budget, (void **)&tape->born, &tape->born_capacity, tape->born_count,
                        tape->born_count + 1, sizeof *tape->born))
         y = hc_scratch_alloc(&tape->scratch, sizeof *y);
     if (!y) {

@@ -97,6 +97,23 @@ static inline bool hc_alive(const Tensor *x) {
     return x->check == HC_CHECK_WORD && ((x->flags & HC_NODE_SCRATCH) || x->index < x->tape->count);
 }
 
+/* The usual checks of an argument for a builder that looks at it before hc_emit: false for NULL
+ * (reported unless an error is there), an expired tensor, or a tape in error. */
+bool hc_check_slowly(const char *who, Tensor *const *x, size_t count);
+
+static inline bool hc_check_all(const char *who, Tensor *const *x, size_t count) {
+    const Tape *tape = count > 0 && x[0] ? x[0]->tape : NULL;
+    bool sound = tape && tape->status == HC_OK;
+    for (size_t i = 0; sound && i < count; i++)
+        sound = x[i] && x[i]->tape == tape && hc_alive(x[i]);
+    return sound || hc_check_slowly(who, x, count);
+}
+
+static inline bool hc_check(const char *who, const Tensor *x) {
+    Tensor *one = (Tensor *)(uintptr_t)x;
+    return hc_check_all(who, &one, 1);
+}
+
 /* Notes that the program reads x's numbers: what it records from here on may depend on them. */
 void hc_note_read(const Tensor *x);
 /* Memory that lives as tensors do; NULL after hc_fail. */

@@ -64,7 +64,7 @@ void hc_scratch_destroy(HcScratch *scratch);
 static inline void *hc_scratch_alloc(HcScratch *scratch, size_t bytes);
 static inline void hc_scratch_free(HcScratch *scratch, void *buffer,
                                    size_t bytes); /* the bytes asked for */
-void hc_scratch_trim(HcScratch *scratch);                             /* when nothing is live */
+void hc_scratch_trim(HcScratch *scratch);         /* when nothing is live */
 
 /* Classes are 64 bytes apart up to 512, then four to each doubling, so at most a fifth of a buffer is
  * unused. */

@@ -161,8 +161,11 @@ bool hc_sweep_find(HcSweep *s) {
         const Tensor *x = w->nodes[k];
         if ((w->state[k] & WANTED) && (s->flags & HC_SWEEP_CUT)) continue;
         if (x->op->flags & HC_OP_LEAF) continue;
-        for (uint32_t i = 0; i < x->nin && !(w->state[k] & BELOW); i++)
-            if (below(s, hc_inputs(x)[i])) w->state[k] |= BELOW;
+        /* What passes below a node that was visited was reached, so its number holds. */
+        for (uint32_t i = 0; i < x->nin && !(w->state[k] & BELOW); i++) {
+            const Tensor *in = hc_inputs(x)[i];
+            if (passes(s, in)) w->state[k] |= w->state[w->number[in->index]] & BELOW;
+        }
     }
     return true;
 }
@@ -181,11 +184,23 @@ bool hc_sweep_wanted_below(const HcSweep *s, size_t i) {
 
 /* ---- pass three --------------------------------------------------------------------------------- */
 
+/* Makes y the node whose rule runs. */
+static void turn_to(HcSweep *s, const Tensor *y) {
+    s->node = y;
+    s->needs = 0;
+    for (uint32_t j = 0; j < y->nin && j < HC_INLINE_INPUTS; j++) {
+        size_t k = s->number[j] = number_of(s, hc_inputs(y)[j]);
+        if (k < s->count && (s->space->state[k] & BELOW)) s->needs |= (uint32_t)1 << j;
+    }
+}
+
 static Tensor **slot_of_input(const HcSweep *s, unsigned j) {
-    return &s->space->slots[number_of(s, hc_inputs(s->node)[j])];
+    size_t k = j < HC_INLINE_INPUTS ? s->number[j] : number_of(s, hc_inputs(s->node)[j]);
+    return &s->space->slots[k];
 }
 
 bool hc_needs(const HcSweep *s, unsigned j) {
+    if (j < HC_INLINE_INPUTS) return s->needs >> j & 1;
     return j < s->node->nin && below(s, hc_inputs(s->node)[j]);
 }
 
@@ -283,7 +298,7 @@ bool hc_sweep_run(HcSweep *s, Tensor *gy) {
         if ((w->state[k] & WANTED) && (s->flags & HC_SWEEP_CUT)) ends = true;
         if (!g || !(w->state[k] & BELOW) || ends) continue;
         size_t born = tape->born_count;
-        s->node = y;
+        turn_to(s, y);
         if (check_unchanged(s, y)) y->op->vjp(s, y, g);
         hc_drop_born(tape, born);
         if (!(w->state[k] & WANTED)) {

@@ -10,10 +10,10 @@
 #include "tape/param.h"
 
 enum {
-    HC_SWEEP_RECORD = 1, /* cotangents stay on the tape, with history */
-    HC_SWEEP_CUT = 2,    /* wanted nodes are independent: nothing below them is visited */
-    HC_SWEEP_PARAMS = 4, /* every Param's leaf is wanted */
-    HC_SWEEP_BLOCKED = 8, /* go where no gradient flows, too: to find out why (not to be run) */
+    HC_SWEEP_RECORD = 1,   /* cotangents stay on the tape, with history */
+    HC_SWEEP_CUT = 2,      /* wanted nodes are independent: nothing below them is visited */
+    HC_SWEEP_PARAMS = 4,   /* every Param's leaf is wanted */
+    HC_SWEEP_BLOCKED = 8,  /* go where no gradient flows, too: to find out why (not to be run) */
     HC_SWEEP_ABSTRACT = 16 /* cotangents stay on the tape, placed and not computed */
 };
 
@@ -23,7 +23,9 @@ struct HcSweep {
     Tensor *output;
     unsigned flags;
     size_t count;       /* nodes reached */
-    const Tensor *node; /* whose rule is running */
+    const Tensor *node; /* whose rule is running ... */
+    uint32_t needs;     /* ... which of its inputs want a cotangent, and their numbers */
+    size_t number[HC_INLINE_INPUTS];
 };
 
 /* In this order. want may be called any number of times; all return false after hc_fail. */

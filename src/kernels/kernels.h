@@ -58,6 +58,11 @@ typedef struct HcKernels {
      * and min are combined with what y holds and let NaN win. */
     void (*sum_rows)(void *y, const void *x, size_t stride, size_t m, size_t n);
     void (*sum_cols)(void *y, const void *x, size_t stride, size_t m, size_t n);
+    /* y[0] = c times the sum of (a[i] - b[i])^2, in the order of sum_rows. */
+    void (*squared_distance)(void *y, const void *a, const void *b, size_t n, double c);
+    /* y[i] = (c s[0]) (a[i] - b[i]), or (c s[0]) a[i] where b is NULL. */
+    void (*scaled_difference)(void *y, const void *s, const void *a, const void *b, size_t n,
+                              double c);
     void (*max_rows)(void *y, const void *x, size_t stride, size_t m, size_t n);
     void (*max_cols)(void *y, const void *x, size_t stride, size_t m, size_t n);
     void (*min_rows)(void *y, const void *x, size_t stride, size_t m, size_t n);

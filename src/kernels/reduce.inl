@@ -3,6 +3,14 @@
 
 enum { LANES = 16 };
 
+/* Adds the lanes pairwise. */
+static HC_REAL fold_lanes(HC_REAL lane[LANES]) {
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t l = 0; l < half; l++)
+            lane[l] += lane[l + half];
+    return lane[0];
+}
+
 static HC_REAL sum_row(const HC_REAL *x, size_t n) {
     HC_REAL lane[LANES] = {0}, tail = 0;
     size_t i = 0;
@@ -11,10 +19,31 @@ static HC_REAL sum_row(const HC_REAL *x, size_t n) {
             lane[l] += x[i + l];
     for (; i < n; i++)
         tail += x[i];
-    for (size_t half = LANES / 2; half > 0; half /= 2)
-        for (size_t l = 0; l < half; l++)
-            lane[l] += lane[l + half];
-    return lane[0] + tail;
+    return fold_lanes(lane) + tail;
+}
+
+static void squared_distance_kernel(void *y_, const void *a_, const void *b_, size_t n, double c) {
+    HC_REAL *y = y_, lane[LANES] = {0}, tail = 0;
+    const HC_REAL *a = a_, *b = b_;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t l = 0; l < LANES; l++)
+            lane[l] += (a[i + l] - b[i + l]) * (a[i + l] - b[i + l]);
+    for (; i < n; i++)
+        tail += (a[i] - b[i]) * (a[i] - b[i]);
+    y[0] = (HC_REAL)c * (fold_lanes(lane) + tail);
+}
+
+static void scaled_difference_kernel(void *y_, const void *s_, const void *a_, const void *b_,
+                                     size_t n, double c) {
+    HC_REAL *y = y_, factor = (HC_REAL)c * *(const HC_REAL *)s_;
+    const HC_REAL *a = a_, *b = b_;
+    if (b)
+        for (size_t i = 0; i < n; i++)
+            y[i] = factor * (a[i] - b[i]);
+    else
+        for (size_t i = 0; i < n; i++)
+            y[i] = factor * a[i];
 }
 
 static void sum_rows_kernel(void *y_, const void *x_, size_t stride, size_t m, size_t n) {

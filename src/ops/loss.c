@@ -1,5 +1,7 @@
 /* Losses, each in two forms: the mean of all entries, and per example (the mean over all axes but the
- * first). All are composites. */
+ * first). All are composites but the mean squared error, which inner loops take at every step. */
+#include <math.h>
+
 #include "ops/ops.h"
 
 /* What a loss does with its value at each entry. */
@@ -35,7 +37,87 @@ static bool fits(const char *who, Tensor *prediction, Tensor *target) {
         return name(prediction, target, per_example);                                              \
     }
 
-LOSS(mse_loss, tensor_square(tensor_sub(prediction, target)))
+/* ---- c s (a - b), or c s a: s a scalar. Linear in each; to a: c s gg; to s: c sum(gg (a - b)) --------- */
+
+static Tensor *scaled_difference(double c, Tensor *s, Tensor *a, Tensor *b);
+
+static bool scaled_difference_infer(Tensor *y) {
+    const HcForm *form = hc_inputs(y)[1]->form;
+    y->form = form->packed ? form : form->plain;
+    return true;
+}
+
+static bool scaled_difference_forward(Tensor *y) {
+    const void *a = hc_input_as(y, 1, y->form), *b = y->nin > 2 ? hc_input_as(y, 2, y->form) : NULL;
+    if (!a || (y->nin > 2 && !b)) return false;
+    y->tape->k->scaled_difference(y->data, hc_inputs(y)[0]->data, a, b, y->form->count,
+                                  y->attr.real[0]);
+    return true;
+}
+
+static void scaled_difference_vjp(HcSweep *s, Tensor *y, Tensor *gg) {
+    Tensor *scale = hc_inputs(y)[0], *a = hc_inputs(y)[1], *b = y->nin > 2 ? hc_inputs(y)[2] : NULL;
+    double c = y->attr.real[0];
+    if (hc_needs(s, 0)) {
+        Tensor *sum = tensor_sum(tensor_mul(gg, b ? tensor_sub(a, b) : a));
+        hc_give_scaled(s, 0, tensor_reshape(sum, hc_form_shape(scale->form)), c);
+    }
+    if (hc_needs(s, 1)) hc_give(s, 1, scaled_difference(c, scale, gg, NULL));
+    if (b && hc_needs(s, 2)) hc_give(s, 2, scaled_difference(-c, scale, gg, NULL));
+}
+
+static const HcOp op_scaled_difference = {.name = "tensor_mse_loss",
+                                          .arity = 3,
+                                          .infer = scaled_difference_infer,
+                                          .forward = scaled_difference_forward,
+                                          .vjp = scaled_difference_vjp,
+                                          .reads = {2 | 4, 1, 1}};
+
+static Tensor *scaled_difference(double c, Tensor *s, Tensor *a, Tensor *b) {
+    return hc_emit(&op_scaled_difference, &(HcAttr){.real = {c}}, (Tensor *[]){s, a, b}, b ? 3 : 2);
+}
+
+/* ---- the mean of (a - b)^2. To a: 2/n g (a - b); to b: minus that ---------------------------------------- */
+
+static bool mse_infer(Tensor *y) {
+    y->form = hc_form(&y->tape->forms, 0, NULL, NULL);
+    return y->form || hc_fail_nomem(y->tape, y->op->name);
+}
+
+static bool mse_forward(Tensor *y) {
+    size_t n = hc_inputs(y)[0]->form->count;
+    const void *a = hc_dense_input(y, 0), *b = hc_dense_input(y, 1);
+    if (!a || !b) return false;
+    y->tape->k->squared_distance(y->data, a, b, n, n > 0 ? 1 / (double)n : (double)NAN);
+    return true;
+}
+
+static void mse_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
+    Tensor *a = hc_inputs(y)[0], *b = hc_inputs(y)[1];
+    double c = 2 / (double)a->form->count;
+    if (hc_needs(s, 0)) hc_give(s, 0, scaled_difference(c, gy, a, b));
+    if (hc_needs(s, 1)) hc_give(s, 1, scaled_difference(-c, gy, a, b));
+}
+
+static const HcOp op_mse = {.name = "tensor_mse_loss",
+                            .arity = 2,
+                            .infer = mse_infer,
+                            .forward = mse_forward,
+                            .vjp = mse_vjp,
+                            .reads = {1 | 2, 1 | 2}};
+
+Tensor *tensor_mse_loss(Tensor *prediction, Tensor *target) {
+    if (!fits(op_mse.name, prediction, target)) return NULL;
+    return hc_emit2(&op_mse, NULL, prediction, target);
+}
+
+Tensor *tensor_mse_loss_per_example(Tensor *prediction, Tensor *target) {
+    if (!fits("tensor_mse_loss_per_example", prediction, target)) return NULL;
+    return per_example(tensor_square(tensor_sub(prediction, target)));
+}
+
+/* ---- entry by entry ------------------------------------------------------------------------------------- */
+
 LOSS(l1_loss, tensor_abs(tensor_sub(prediction, target)))
 /* -(y log s + (1 - y) log(1 - s)) with s = sigmoid x is softplus(x) - x y */
 LOSS(bce_with_logits_loss, tensor_sub(tensor_softplus(prediction), tensor_mul(prediction, target)))

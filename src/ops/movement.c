@@ -273,8 +273,9 @@ static void expand_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     uint32_t mask = ((uint32_t)1 << extra) - 1;
     for (int i = 0; i < f->ndim; i++)
         if (f->dim[i] == 1 && y->form->dim[i + extra] != 1) mask |= (uint32_t)1 << (i + extra);
-    Tensor *g = hc_sum_mask(gy, mask, true, NULL);
-    hc_give(s, 0, extra ? tensor_reshape(g, hc_form_shape(f)) : g);
+    bool leading = mask == ((uint32_t)1 << extra) - 1;
+    Tensor *g = hc_sum_mask(gy, mask, !leading, NULL);
+    hc_give(s, 0, extra && !leading ? tensor_reshape(g, hc_form_shape(f)) : g);
 }
 
 static const HcOp op_expand = {.name = "tensor_expand",

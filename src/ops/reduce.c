@@ -93,8 +93,11 @@ static bool sum_forward(Tensor *y) {
 static Tensor *expand_back(Tensor *reduced, const Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
     Shape shape = hc_form_shape(f);
+    uint32_t axes = y->attr.reduce.axes;
+    /* Leading axes that are gone come back by themselves. */
+    if ((axes & (axes + 1)) == 0 && !y->attr.reduce.keep) return tensor_expand(reduced, shape);
     for (int i = 0; i < f->ndim; i++)
-        if (y->attr.reduce.axes >> i & 1) shape.dim[i] = 1;
+        if (axes >> i & 1) shape.dim[i] = 1;
     return tensor_expand(tensor_reshape(reduced, shape), hc_form_shape(f));
 }
 

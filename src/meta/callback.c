@@ -1,0 +1,81 @@
+/* Callbacks that change gradients between backward and update; clipping ready-made. */
+#include "meta/diffopt.h"
+
+typedef struct ClipNorm {
+    double max_norm, eps;
+} ClipNorm;
+
+bool hc_diffopt_call_back(const DiffOpt *opt, Tensor *const *weights, Tensor **grads) {
+    const char *who = "diffopt_step: the gradient callback";
+    Tape *tape = opt->tape;
+    if (!opt->now->callback) return true;
+    if (!opt->now->callback(tape, grads, opt->count, opt->now->callback_user))
+        return tape->status == HC_OK ? hc_fail(tape, HC_ERR_STATE, "%s gave up", who) : false;
+    for (size_t i = 0; i < opt->count; i++) {
+        if (!grads[i]) continue;
+        if (opt->group[i] == HC_NO_GROUP)
+            return hc_fail(tape, HC_ERR_STATE, "%s: weight %zu is in no group", who, i);
+        if (!hc_check_all(who, (Tensor *[]){weights[i], grads[i]}, 2)) return false;
+        if (grads[i]->form->plain != weights[i]->form->plain)
+            return hc_fail(tape, HC_ERR_SHAPE, "%s: gradient %zu has not its weight's shape", who,
+                           i);
+    }
+    return tape->status == HC_OK;
+}
+
+bool diffopt_grad_callback(DiffOpt *opt, GradCallback *callback, void *user) {
+    if (!hc_diffopt_usable(opt, "diffopt_grad_callback")) return false;
+    HcSnapshot *next = hc_diffopt_push(opt, false);
+    if (!next) return false;
+    next->callback = callback;
+    next->callback_user = user;
+    hc_diffopt_settle(opt, next);
+    return true;
+}
+
+static bool clip_norm(Tape *tape, Tensor **grads, size_t count, void *user) {
+    const ClipNorm *clip = user;
+    Tensor *sum = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!grads[i]) continue;
+        Tensor *term = tensor_sum(tensor_square(grads[i]));
+        sum = sum ? tensor_add(sum, term) : term;
+    }
+    if (!sum) return tape->status == HC_OK;
+    /* sqrt0: with every gradient 0 the norm's derivative is 0, not 0 times infinity */
+    Tensor *norm = tensor_add_scalar(hc_root0(sum), clip->eps);
+    Tensor *factor = tensor_minimum(tensor_div(tensor_scalar(tape, clip->max_norm), norm),
+                                    tensor_scalar(tape, 1));
+    for (size_t i = 0; i < count; i++)
+        if (grads[i] && !(grads[i] = tensor_mul(grads[i], factor))) return false;
+    return true;
+}
+
+bool diffopt_clip_norm(DiffOpt *opt, double max_norm, double eps) {
+    const char *who = "diffopt_clip_norm";
+    if (!hc_diffopt_usable(opt, who)) return false;
+    if (!(max_norm >= 0) || !(eps >= 0))
+        return hc_fail(opt->tape, HC_ERR_ARG, "%s: max_norm and eps must be 0 or more", who);
+    ClipNorm *clip = hc_tape_alloc(opt->tape, sizeof *clip, who);
+    if (!clip) return false;
+    *clip = (ClipNorm){max_norm, eps};
+    return diffopt_grad_callback(opt, clip_norm, clip);
+}
+
+static bool clip_value(Tape *tape, Tensor **grads, size_t count, void *user) {
+    double limit = *(const double *)user;
+    for (size_t i = 0; i < count; i++)
+        if (grads[i] && !(grads[i] = tensor_clamp(grads[i], -limit, limit))) return false;
+    return tape->status == HC_OK;
+}
+
+bool diffopt_clip_value(DiffOpt *opt, double limit) {
+    const char *who = "diffopt_clip_value";
+    if (!hc_diffopt_usable(opt, who)) return false;
+    if (!(limit >= 0))
+        return hc_fail(opt->tape, HC_ERR_ARG, "%s: the limit must be 0 or more", who);
+    double *kept = hc_tape_alloc(opt->tape, sizeof *kept, who);
+    if (!kept) return false;
+    *kept = limit;
+    return diffopt_grad_callback(opt, clip_value, kept);
+}

@@ -1,0 +1,71 @@
+/* A differentiable optimizer from within: a chain of snapshots beside that of its functional module. */
+#ifndef HC_META_DIFFOPT_H
+#define HC_META_DIFFOPT_H
+
+#include "meta/fmodule.h"
+#include "optim/optim.h"
+
+#define HC_NO_GROUP SIZE_MAX
+#define HC_EVERY_WEIGHT SIZE_MAX
+
+/* A tensor in the place of a hyperparameter; newest first. One without a value ends older ones. */
+typedef struct HcOverride HcOverride;
+struct HcOverride {
+    HcOverride *next;
+    size_t hyper;
+    size_t group;  /* or HC_ALL_GROUPS; of a weight's override: unused */
+    size_t weight; /* or HC_EVERY_WEIGHT */
+    Tensor *value;
+};
+
+typedef struct HcFastMoments {
+    size_t steps;
+    Tensor *state[HC_MAX_STATES];
+} HcFastMoments;
+
+/* What a release must bring back. */
+typedef struct HcSnapshot HcSnapshot;
+struct HcSnapshot {
+    HcSnapshot *prev;
+    HcPosition place;
+    size_t steps;
+    HcFastMoments *moments; /* of each weight */
+    HcOverride *overrides;
+    GradCallback *callback;
+    void *callback_user;
+    Tensor *loss;
+    bool cut;
+};
+
+struct DiffOpt {
+    HcScope scope;
+    Tape *tape;
+    const OptimClass *cls;
+    void *user;
+    FModule *module;
+    size_t count;  /* weights */
+    size_t *group; /* of each, or HC_NO_GROUP */
+    size_t *place; /* of each in its group */
+    size_t group_count;
+    double *hyper; /* [group_count][HC_MAX_HYPERS] */
+    HcSnapshot *now;
+    TapeMark base;   /* what step_release goes back to */
+    HcSlots *slots;  /* [state_count]: one list for each state */
+    Tensor **states; /* [count]: one of those lists, while it is saved or restored */
+    HcSnapshot kept;
+    HcFastMoments *kept_moments;
+    bool keeps;
+};
+
+/* Adds a copy of the present snapshot, with its own moments where they will change; it is not yet in force. */
+HcSnapshot *hc_diffopt_push(DiffOpt *opt, bool own_moments);
+/* Makes a snapshot with a new setting the present one. */
+void hc_diffopt_settle(DiffOpt *opt, HcSnapshot *next);
+/* Whether a handle can be used; the usual NULL rule. */
+bool hc_diffopt_usable(const DiffOpt *opt, const char *who);
+/* The hyperparameter h as weight i sees it. */
+Hyper hc_diffopt_hyper(const DiffOpt *opt, size_t i, size_t h);
+/* Lets the callback change the gradients, and looks at what it left. */
+bool hc_diffopt_call_back(const DiffOpt *opt, Tensor *const *weights, Tensor **grads);
+
+#endif

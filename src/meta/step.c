@@ -1,0 +1,174 @@
+/* The differentiable step: the optimizer's own rule, on the tape. */
+#include <string.h>
+
+#include "grad/sweep.h"
+#include "meta/diffopt.h"
+
+/* Gradients of the loss to the weights, NULL where there is none; at least one. */
+static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, Tensor **grads) {
+    const char *who = "diffopt_step";
+    Tape *tape = opt->tape;
+    bool record = opt->module->mode == HC_FULL;
+    HcSweep sweep;
+    size_t born = tape->born_count, reached = 0;
+    if (!hc_sweep_begin(&sweep, loss, HC_SWEEP_CUT | (record ? HC_SWEEP_RECORD : 0))) return false;
+    bool done = true;
+    for (size_t i = 0; i < opt->count && done; i++)
+        if (opt->group[i] != HC_NO_GROUP && (weights[i]->flags & HC_NODE_NEEDS))
+            done = hc_sweep_want(&sweep, weights[i]);
+    done = done && hc_sweep_find(&sweep);
+    for (size_t i = 0; i < opt->count && done; i++)
+        reached += opt->group[i] != HC_NO_GROUP && hc_sweep_reaches(&sweep, weights[i]);
+    if (done && reached == 0) {
+        hc_sweep_end(&sweep);
+        HcWhy why = hc_why(loss, NULL);
+        return hc_fail(tape, HC_ERR_GRAD,
+                       "%s: the loss reaches none of the latest weights W<%zu>: %s", who,
+                       opt->module->now->step, hc_why_text(why));
+    }
+    bool scratching = tape->scratching;
+    tape->scratching = !record;
+    Tensor *one = done ? tensor_ones(tape, hc_form_shape(loss->form)) : NULL;
+    tape->scratching = scratching;
+    done = one && hc_sweep_run(&sweep, one);
+    for (size_t i = 0; i < opt->count && done; i++) {
+        bool wanted = opt->group[i] != HC_NO_GROUP && (weights[i]->flags & HC_NODE_NEEDS);
+        grads[i] = wanted ? hc_sweep_result(&sweep, weights[i]) : NULL;
+        done = tape->status == HC_OK;
+    }
+    for (size_t i = 0; i < opt->count && !done; i++)
+        hc_drop(grads[i]);
+    hc_sweep_end(&sweep);
+    hc_drop_born(tape, born);
+    return done;
+}
+
+/* Runs the rule on every weight with a gradient, into a new snapshot and list of weights. */
+static bool update_all(DiffOpt *opt, HcSnapshot *next, Tensor **weights, Tensor *const *grads) {
+    bool eval = opt->module->mode == HC_EVAL;
+    for (size_t i = 0; i < opt->count; i++) {
+        if (!grads[i]) continue;
+        HcFastMoments *m = &next->moments[i];
+        OptimUpdate u = {.param = weights[i], .grad = grads[i], .step = m->steps + 1};
+        memcpy(u.state, m->state, sizeof u.state);
+        for (size_t h = 0; h < opt->cls->hyper_count; h++)
+            u.hyper[h] = hc_diffopt_hyper(opt, i, h);
+        const char *name = module_params(opt->module->module).items[i]->cell.name;
+        if (!opt->cls->update(&u, opt->user)) u.param = NULL;
+        if (opt->tape->status != HC_OK) return false;
+        const char *fault =
+            hc_update_fault(opt->cls, &u, opt->tape, hc_form_shape(weights[i]->form));
+        if (fault)
+            return hc_fail(opt->tape, u.param ? HC_ERR_SHAPE : HC_ERR_STATE,
+                           "diffopt_step: '%s': %s", name, fault);
+        weights[i] = eval ? hc_leaf_of(u.param, true, true, HC_WHY_EVAL) : u.param;
+        if (!weights[i]) return false;
+        memcpy(m->state, u.state, sizeof u.state);
+        m->steps++;
+    }
+    return true;
+}
+
+/* From gradients (held, where in scratch) to the next snapshot. */
+static bool apply(DiffOpt *opt, Tensor *loss, Tensor *const *params, Tensor **grads,
+                  Tensor **weights) {
+    Tape *tape = opt->tape;
+    HcWhy why = opt->module->mode == HC_EVAL ? HC_WHY_EVAL : HC_WHY_FIRST_ORDER;
+    for (size_t i = 0; i < opt->count; i++) {
+        weights[i] = params[i];
+        Tensor *held = grads[i];
+        grads[i] = hc_keep(held, why);
+        hc_drop(held);
+        if (held && !grads[i]) {
+            for (size_t j = i + 1; j < opt->count; j++)
+                hc_drop(grads[j]);
+            return false;
+        }
+    }
+    if (!hc_diffopt_call_back(opt, weights, grads)) return false;
+    HcSnapshot *next = hc_diffopt_push(opt, true);
+    if (!next) return false;
+    bool recording = tape->recording;
+    if (opt->module->mode == HC_EVAL) tape->recording = false;
+    bool done = update_all(opt, next, weights, grads);
+    tape->recording = recording;
+    if (!done) return false;
+    next->steps++;
+    next->loss = loss;
+    next->cut = false;
+    next->place = tape->data.top;
+    if (!hc_fmodule_push(opt->module, weights, NULL, opt->module->now->step + 1, false))
+        return false;
+    opt->now = next;
+    return true;
+}
+
+static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count, bool release) {
+    const char *who = "diffopt_step";
+    if (!hc_diffopt_usable(opt, who)) return false;
+    Tape *tape = opt->tape;
+    if (!loss && higherc_status() == HC_OK)
+        return hc_fail(tape, HC_ERR_ARG, "%s: the loss is NULL", who);
+    if (!hc_check(who, loss)) return false;
+    FModule *root = opt->module;
+    char text[HC_SHAPE_TEXT];
+    if (loss->tape != tape)
+        return hc_fail(tape, HC_ERR_TAPE, "%s: the loss is on another tape", who);
+    if (loss->form->count != 1)
+        return hc_fail(tape, HC_ERR_SHAPE, "%s: the loss has shape %s and is no scalar", who,
+                       hc_shape_text(hc_form_shape(loss->form), text));
+    if (params && (count != opt->count || !hc_check_all(who, params, count)))
+        return count == opt->count ? false
+                                   : hc_fail(tape, HC_ERR_SHAPE, "%s: %zu tensors for %zu weights",
+                                             who, count, opt->count);
+    for (size_t i = 0; params && i < count; i++)
+        if (params[i]->tape != tape || params[i]->form->plain != root->now->weights[i]->form->plain)
+            return hc_fail(tape, HC_ERR_SHAPE, "%s: tensor %zu has not the weight's shape", who, i);
+    if (release && root->mode == HC_FULL)
+        return hc_fail(
+            tape, HC_ERR_STATE,
+            "diffopt_step_release: HC_FULL needs the history it would free; use HC_FIRST_ORDER "
+            "or HC_EVAL");
+    size_t bytes = 2 * opt->count * sizeof(Tensor *);
+    Tensor **grads = hc_scratch_alloc(&tape->scratch, bytes);
+    if (!grads) return hc_fail_nomem(tape, who);
+    memset(grads, 0, bytes);
+    bool done = inner_gradients(opt, loss, params ? params : root->now->weights, grads);
+    bool early = release && root->mode == HC_FIRST_ORDER;
+    if (done && early) {
+        /* The gradients stand apart, so all that led to them can go before the update is recorded. */
+        tape_release(tape, opt->base);
+        loss = NULL;
+        params = NULL;
+    }
+    done = done && apply(opt, release ? NULL : loss, params ? params : root->now->weights, grads,
+                         grads + opt->count);
+    hc_scratch_free(&tape->scratch, grads, bytes);
+    if (done && release && !early)
+        tape_release(tape, opt->base);
+    else if (done)
+        opt->base = tape_mark(tape);
+    return done;
+}
+
+bool diffopt_step(DiffOpt *opt, Tensor *loss) {
+    return step(opt, loss, NULL, 0, false);
+}
+
+bool diffopt_step_release(DiffOpt *opt, Tensor *loss) {
+    return step(opt, loss, NULL, 0, true);
+}
+
+bool diffopt_step_with(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count) {
+    if (hc_diffopt_usable(opt, "diffopt_step_with") && !params && opt->count > 0)
+        return hc_fail(opt->tape, HC_ERR_ARG, "diffopt_step_with: the list is NULL");
+    return step(opt, loss, params, count, false);
+}
+
+Tensor *diffopt_loss(const DiffOpt *opt) {
+    return opt ? opt->now->loss : NULL;
+}
+
+size_t diffopt_steps(const DiffOpt *opt) {
+    return opt ? opt->now->steps : 0;
+}

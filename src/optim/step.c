@@ -1,0 +1,131 @@
+/* The step in place: the rule runs unrecorded on borrowed memory, and is written back when all went well. */
+#include <string.h>
+
+#include "optim/optim.h"
+
+static bool has_update(const Param *param) {
+    return param->has_grad && !param->frozen;
+}
+
+static const char *fault_of(const Tensor *x, const Tape *tape, Shape shape) {
+    if (x->tape != tape) return "the rule left a tensor of another tape";
+    if (!hc_alive(x)) return "the rule left a tensor that was freed";
+    return shape_equal(tensor_shape(x), shape)
+               ? NULL
+               : "the rule, or a hyperparameter's shape, gives another shape than the weight's";
+}
+
+const char *hc_update_fault(const OptimClass *cls, const OptimUpdate *update, const Tape *tape,
+                            Shape shape) {
+    const char *fault = update->param ? fault_of(update->param, tape, shape) : "the rule failed";
+    for (size_t s = 0; s < cls->state_count && !fault; s++)
+        if (update->state[s]) fault = fault_of(update->state[s], tape, shape);
+    return fault;
+}
+
+/* Runs the rule on borrowed memory; the results are on the work tape. NULL, or what went wrong. */
+static const char *run_rule(const Optim *optim, const HcGroup *group, size_t i, OptimUpdate *u) {
+    Param *p = group->params.items[i];
+    const HcMoments *moments = &group->moments[i];
+    *u = (OptimUpdate){.param = tensor_borrow(optim->work, p->shape, p->data),
+                       .grad = tensor_borrow(optim->work, p->shape, p->grad),
+                       .step = moments->steps + 1};
+    for (size_t s = 0; s < optim->cls->state_count; s++)
+        if (moments->state[s])
+            u->state[s] = tensor_borrow(optim->work, p->shape, moments->state[s]);
+    for (size_t h = 0; h < optim->cls->hyper_count; h++)
+        u->hyper[h] = hyper_const(group->hyper[h]);
+    if (!optim->cls->update(u, optim->user)) u->param = NULL;
+    const char *fault = hc_update_fault(optim->cls, u, optim->work, p->shape);
+    return tape_error(optim->work) ? tape_error(optim->work) : fault;
+}
+
+/* What a step will write, computed before anything is written. */
+typedef struct Pending {
+    Param *param;
+    HcMoments *moments;
+    Tensor *value, *state[HC_MAX_STATES];
+    void *fresh[HC_MAX_STATES]; /* memory for states that had none */
+} Pending;
+
+static bool prepare(Optim *optim, Pending *pending, size_t count) {
+    size_t at = 0;
+    for (size_t g = 0; g < optim->group_count; g++) {
+        HcGroup *group = &optim->groups[g];
+        for (size_t i = 0; i < group->params.count; i++) {
+            Param *p = group->params.items[i];
+            OptimUpdate u;
+            if (!has_update(p) || at == count) continue;
+            Pending *next = &pending[at++];
+            next->param = p;
+            next->moments = &group->moments[i];
+            if (p->dtype != optim->dtype)
+                return hc_optim_fail(optim, HC_ERR_DTYPE,
+                                     "optim_step: '%s' was converted to the other type",
+                                     p->cell.name);
+            const char *fault = run_rule(optim, group, i, &u);
+            if (fault)
+                return hc_optim_fail(
+                    optim, tape_status(optim->work) ? tape_status(optim->work) : HC_ERR_STATE,
+                    "optim_step: '%s': %s", p->cell.name, fault);
+            next->value = u.param;
+            for (size_t s = 0; s < optim->cls->state_count; s++) {
+                next->state[s] = u.state[s];
+                if (u.state[s] && !next->moments->state[s] &&
+                    !(next->fresh[s] = hc_alloc(p->count, p->item)))
+                    return hc_optim_fail(optim, HC_ERR_NOMEM, "optim_step: '%s': out of memory",
+                                         p->cell.name);
+            }
+        }
+    }
+    return true;
+}
+
+static void write_back(const Optim *optim, Pending *pending) {
+    for (size_t s = 0; s < optim->cls->state_count; s++) {
+        if (!pending->state[s]) continue;
+        if (pending->fresh[s]) pending->moments->state[s] = pending->fresh[s];
+        pending->fresh[s] = NULL;
+        hc_copy_dense(pending->state[s], pending->moments->state[s]);
+    }
+    hc_copy_dense(pending->value, pending->param->data);
+    pending->moments->steps++;
+    hc_param_written(pending->param);
+}
+
+bool optim_step(Optim *optim) {
+    if (!optim) {
+        return higherc_status() != HC_OK
+                   ? false
+                   : hc_fail_thread(HC_ERR_ARG, "optim_step: the optimizer is NULL");
+    }
+    size_t count = 0;
+    for (size_t g = 0; g < optim->group_count; g++)
+        for (size_t i = 0; i < optim->groups[g].params.count; i++)
+            count += has_update(optim->groups[g].params.items[i]);
+    if (count == 0)
+        return hc_optim_fail(optim, HC_ERR_GRAD,
+                             "optim_step: every gradient is absent (nothing was backed up, or "
+                             "all Params are frozen)");
+    tape_clear_error(optim->work);
+    tape_reset(optim->work);
+    bool was = tape_set_recording(optim->work, false);
+    Pending *pending = hc_scratch_alloc(&optim->work->scratch, count * sizeof *pending);
+    bool done = pending != NULL;
+    if (done) {
+        memset(pending, 0, count * sizeof *pending);
+        done = prepare(optim, pending, count);
+        for (size_t i = 0; i < count && done; i++)
+            write_back(optim, &pending[i]);
+        for (size_t i = 0; i < count; i++)
+            for (size_t s = 0; s < HC_MAX_STATES; s++)
+                hc_free(pending[i].fresh[s]);
+        hc_scratch_free(&optim->work->scratch, pending, count * sizeof *pending);
+    } else {
+        hc_optim_fail(optim, HC_ERR_NOMEM, "optim_step: out of memory");
+    }
+    tape_set_recording(optim->work, was);
+    tape_reset(optim->work);
+    if (done) optim->failed = false;
+    return done;
+}

@@ -1,7 +1,7 @@
 /** @file higherc.h
  *  Everything. Read in this order: base.h, pool.h, tape.h, tensor.h, param.h, grad.h, program.h,
- *  module.h, layers.h, fmodule.h, optim.h, optimizers.h, diffopt.h; someone who wants to know what
- *  the library is for starts with fmodule.h. */
+ *  module.h, layers.h, fmodule.h, optim.h, optimizers.h, diffopt.h, tasks.h; someone who wants to
+ *  know what the library is for starts with fmodule.h. */
 #ifndef HIGHERC_HIGHERC_H
 #define HIGHERC_HIGHERC_H
 
@@ -18,5 +18,6 @@
 #include "optim.h"
 #include "optimizers.h"
 #include "diffopt.h"
+#include "tasks.h"
 
 #endif

@@ -6,10 +6,7 @@
 #define HC_TEXT_(x) #x
 #define HC_TEXT(x) HC_TEXT_(x)
 
-static _Thread_local struct {
-    HcStatus status;
-    char text[HC_MESSAGE_SIZE];
-} thread_error;
+static _Thread_local HcError thread_error;
 
 const char *higherc_version(void) {
     return HC_TEXT(HC_VERSION_MAJOR) "." HC_TEXT(HC_VERSION_MINOR) "." HC_TEXT(HC_VERSION_PATCH);
@@ -52,4 +49,20 @@ HcStatus higherc_status(void) {
 
 void higherc_clear_error(void) {
     thread_error.status = HC_OK;
+}
+
+void hc_error_set(HcError *error, HcStatus status, const char *text) {
+    error->status = status;
+    snprintf(error->text, sizeof error->text, "%s", text);
+}
+
+void hc_error_take(HcError *error) {
+    error->status = thread_error.status;
+    if (error->status != HC_OK) *error = thread_error;
+    thread_error.status = HC_OK;
+}
+
+void hc_error_put(const HcError *error) {
+    thread_error.status = error->status;
+    if (error->status != HC_OK) thread_error = *error;
 }

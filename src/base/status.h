@@ -21,4 +21,15 @@
 bool hc_fail_thread(HcStatus status, const char *format, ...) HC_PRINTF(2, 3);
 bool hc_fail_thread_v(HcStatus status, const char *format, va_list arguments);
 
+/* An error, kept elsewhere than in the thread. */
+typedef struct HcError {
+    HcStatus status;
+    char text[HC_MESSAGE_SIZE];
+} HcError;
+
+void hc_error_set(HcError *error, HcStatus status, const char *text);
+/* Moves the thread's error, or that there is none, out and back. */
+void hc_error_take(HcError *error);
+void hc_error_put(const HcError *error);
+
 #endif

@@ -194,7 +194,11 @@ static bool backward(const char *who, Tensor *loss, Grads *grads) {
 }
 
 bool tensor_backward(Tensor *loss) {
-    return backward("tensor_backward", loss, NULL);
+    const char *who = "tensor_backward";
+    if (hc_check(who, loss) && loss->tape->grads_apart)
+        return hc_fail(loss->tape, HC_ERR_STATE,
+                       "%s: within tasks_run use tensor_backward_into(loss, task->grads)", who);
+    return backward(who, loss, NULL);
 }
 
 bool tensor_backward_into(Tensor *loss, Grads *grads) {

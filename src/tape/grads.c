@@ -133,3 +133,26 @@ void hc_grads_add(Grads *grads, size_t index, const void *values) {
         grads->k->copy(place_of(grads, index), 1, values, 1, count);
     grads->present[index] = true;
 }
+
+void hc_grads_add_all(Grads *to, const Grads *from) {
+    for (size_t i = 0; i < from->params.count; i++)
+        if (from->present[i]) hc_grads_add(to, i, place_of(from, i));
+}
+
+void hc_grads_load(Grads *grads) {
+    grads_zero(grads);
+    for (size_t i = 0; i < grads->params.count; i++)
+        if (grads->params.items[i]->has_grad) hc_grads_add(grads, i, grads->params.items[i]->grad);
+}
+
+bool hc_grads_store(const Grads *grads) {
+    for (size_t i = 0; i < grads->params.count; i++)
+        if (grads->present[i] && !hc_param_grad_room(grads->params.items[i])) return false;
+    for (size_t i = 0; i < grads->params.count; i++) {
+        Param *param = grads->params.items[i];
+        if (!grads->present[i]) continue;
+        grads->k->copy(param->grad, 1, place_of(grads, i), 1, param->count);
+        param->has_grad = true;
+    }
+    return true;
+}

@@ -41,6 +41,11 @@ bool hc_grads_fit(const Grads *grads, Tape *tape, const char *who);
 /* The buffer a Grads keeps for a Param, or NULL when it has none for it; room as above. */
 bool hc_grads_index(const Grads *grads, const Param *param, size_t *index);
 void hc_grads_add(Grads *grads, size_t index, const void *values);
+/* Between two of one list. */
+void hc_grads_add_all(Grads *to, const Grads *from);
+/* The Params' own gradients, copied here and back; absent ones here leave the Param's as it is. */
+void hc_grads_load(Grads *grads);
+bool hc_grads_store(const Grads *grads);
 
 /* Scale by min(1, max / (norm + eps)) is shared by grads_clip_norm and optim_clip_grad_norm: the sum of
  * squares of n numbers. */

@@ -51,6 +51,7 @@ struct Tape {
     size_t item; /* bytes of a number */
     DType dtype;
     bool recording, check_nan, never_reuse, scratching;
+    bool grads_apart; /* at work for a task, whose gradients must not go to Params */
     bool abstract; /* operations are recorded and placed, but not run */
     HcStatus status;
     uint64_t serial; /* of the last tensor made */

@@ -1,0 +1,269 @@
+/* Tasks on a pool: what each worker keeps, rounds of tasks with a gradient buffer each, and the sum in
+ * task order. */
+#include "higherc/tasks.h"
+
+#include <stdatomic.h>
+
+#include "tape/param.h"
+
+typedef struct Worker {
+    Tape *tape;
+    void *state;
+    size_t failed; /* the first task that failed here in this run: NO_TASK when none did */
+    HcError error;
+} Worker;
+
+/* A task of the round at work. */
+typedef struct Slot {
+    Grads *grads;
+    Rng rng;
+} Slot;
+
+#define NO_TASK SIZE_MAX
+
+struct Tasks {
+    Pool *pool;
+    TasksOptions options;
+    ParamList params; /* each once */
+    size_t param_capacity;
+    size_t bytes; /* of one gradient of all Params */
+    size_t worker_count;
+    Worker *workers;
+    Slot *slots;
+    size_t slot_count, slot_capacity;
+    Grads *total;
+    atomic_bool running;
+    /* The run at work. */
+    TaskFn *fn;
+    void *user;
+    size_t first;         /* of the round */
+    atomic_size_t failed; /* no task after this one need run */
+};
+
+/* ---- life ------------------------------------------------------------------------------------- */
+
+TasksOptions tasks_options(DType dtype) {
+    return (TasksOptions){.tape = tape_options(dtype)};
+}
+
+Tasks *tasks_create(Pool *pool, ParamList params, DType dtype) {
+    return tasks_create_with(pool, params, tasks_options(dtype));
+}
+
+static bool create_workers(Tasks *tasks) {
+    size_t count = pool_threads(tasks->pool);
+    const TasksOptions *options = &tasks->options;
+    tasks->workers = hc_alloc_zero(count, sizeof *tasks->workers);
+    if (!tasks->workers) return hc_fail_thread(HC_ERR_NOMEM, "tasks_create: out of memory");
+    for (; tasks->worker_count < count; tasks->worker_count++) {
+        Worker *worker = &tasks->workers[tasks->worker_count];
+        worker->tape = tape_create_with(options->tape);
+        if (!worker->tape) return false;
+        if (!options->create) continue;
+        worker->state = options->create(tasks->worker_count, worker->tape, options->user);
+        if (!worker->state) {
+            if (higherc_status() == HC_OK)
+                hc_fail_thread(HC_ERR_STATE, "tasks_create: no state was made for worker %zu",
+                               tasks->worker_count);
+            tape_destroy(worker->tape);
+            return false;
+        }
+    }
+    return true;
+}
+
+Tasks *tasks_create_with(Pool *pool, ParamList params, TasksOptions options) {
+    if (!pool) {
+        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "tasks_create: the pool is NULL");
+        return NULL;
+    }
+    Tasks *tasks = hc_alloc_zero(1, sizeof *tasks);
+    if (!tasks) {
+        hc_fail_thread(HC_ERR_NOMEM, "tasks_create: out of memory");
+        return NULL;
+    }
+    tasks->pool = pool;
+    tasks->options = options;
+    if (create_workers(tasks) && tasks_add_params(tasks, params)) return tasks;
+    tasks_destroy(tasks);
+    return NULL;
+}
+
+static void free_grads(Tasks *tasks) {
+    for (size_t i = 0; i < tasks->slot_count; i++)
+        grads_destroy(tasks->slots[i].grads);
+    tasks->slot_count = 0;
+    grads_destroy(tasks->total);
+    tasks->total = NULL;
+}
+
+void tasks_destroy(Tasks *tasks) {
+    if (!tasks) return;
+    free_grads(tasks);
+    for (size_t i = 0; i < tasks->worker_count; i++) {
+        Worker *worker = &tasks->workers[i];
+        if (worker->state && tasks->options.destroy)
+            tasks->options.destroy(worker->state, tasks->options.user);
+        tape_destroy(worker->tape);
+    }
+    hc_params_free(&tasks->params);
+    hc_free(tasks->workers);
+    hc_free(tasks->slots);
+    hc_free(tasks);
+}
+
+static bool listed(ParamList params, const Param *param) {
+    for (size_t i = 0; i < params.count; i++)
+        if (params.items[i] == param) return true;
+    return false;
+}
+
+bool tasks_add_params(Tasks *tasks, ParamList params) {
+    const char *who = "tasks_add_params";
+    if (!tasks) {
+        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the tasks are NULL", who);
+        return false;
+    }
+    if (atomic_load(&tasks->running))
+        return hc_fail_thread(HC_ERR_STATE, "%s: the tasks are running", who);
+    ParamList added = hc_params_copy(params, who);
+    if (!added.items) return false;
+    ParamList *all = &tasks->params;
+    bool fits = added.count == 0 || added.items[0]->dtype == tasks->options.tape.dtype;
+    bool done = fits && hc_grow((void **)&all->items, &tasks->param_capacity, all->count,
+                                all->count + added.count, sizeof *all->items);
+    if (!fits)
+        hc_fail_thread(HC_ERR_DTYPE, "%s: '%s' is of another type than the tapes", who,
+                       added.items[0]->cell.name);
+    else if (!done)
+        hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
+    for (size_t i = 0; done && i < added.count; i++) {
+        Param *param = added.items[i];
+        if (listed(*all, param)) continue;
+        all->items[all->count++] = param_ref(param);
+        tasks->bytes += param->count * param->item;
+    }
+    if (done) free_grads(tasks); /* they are of the old list */
+    hc_params_free(&added);
+    return done;
+}
+
+Tape *tasks_tape(const Tasks *tasks, size_t worker) {
+    return tasks && worker < tasks->worker_count ? tasks->workers[worker].tape : NULL;
+}
+
+void *tasks_state(const Tasks *tasks, size_t worker) {
+    return tasks && worker < tasks->worker_count ? tasks->workers[worker].state : NULL;
+}
+
+/* ---- one task ---------------------------------------------------------------------------------- */
+
+/* Keeps the error of a task, from its tape or its thread; a worker's first is that of its least task. */
+static void note_failure(Tasks *tasks, Worker *worker, size_t index) {
+    if (worker->failed != NO_TASK) return;
+    worker->failed = index;
+    if (worker->tape->status != HC_OK)
+        hc_error_set(&worker->error, worker->tape->status, worker->tape->message);
+    else if (higherc_status() != HC_OK)
+        hc_error_set(&worker->error, higherc_status(), higherc_error());
+    else
+        hc_error_set(&worker->error, HC_ERR_STATE, "its function returned false");
+    size_t least = atomic_load(&tasks->failed);
+    while (index < least && !atomic_compare_exchange_weak(&tasks->failed, &least, index))
+        ;
+}
+
+static void run_task(size_t place, size_t number, void *user) {
+    Tasks *tasks = user;
+    Worker *worker = &tasks->workers[number];
+    Slot *slot = &tasks->slots[place];
+    Tape *tape = worker->tape;
+    Task task = {.index = tasks->first + place,
+                 .worker = number,
+                 .tape = tape,
+                 .grads = slot->grads,
+                 .rng = slot->rng,
+                 .state = worker->state};
+    if (task.index > atomic_load(&tasks->failed)) return;
+    HcError before; /* the caller's own, when this thread is the caller's */
+    hc_error_take(&before);
+    grads_zero(slot->grads);
+    tape_reset(tape);
+    tape_seed(tape, rng_u64(&task.rng));
+    tape->grads_apart = true;
+    bool done = tasks->fn(&task, tasks->user);
+    tape->grads_apart = false;
+    if (!done || tape->status != HC_OK || higherc_status() != HC_OK)
+        note_failure(tasks, worker, task.index);
+    tape_clear_error(tape);
+    hc_error_put(&before);
+}
+
+/* ---- a run -------------------------------------------------------------------------------------- */
+
+/* How many tasks have a gradient buffer of their own at a time. One thread needs one; several wait for
+ * each other at the end of a round, so that is a whole run unless the buffers were large. */
+static size_t round_size(const Tasks *tasks, size_t count) {
+    const size_t most_bytes = (size_t)256 << 20;
+    if (tasks->worker_count == 1) return 1;
+    size_t fitting = most_bytes / (tasks->bytes + 1);
+    if (fitting < 4 * tasks->worker_count) fitting = 4 * tasks->worker_count;
+    return count < fitting ? count : fitting;
+}
+
+static bool make_grads(Tasks *tasks, size_t slots) {
+    if (!tasks->total && !(tasks->total = grads_create(tasks->params))) return false;
+    if (!hc_grow((void **)&tasks->slots, &tasks->slot_capacity, tasks->slot_count, slots,
+                 sizeof *tasks->slots))
+        return hc_fail_thread(HC_ERR_NOMEM, "tasks_run: out of memory");
+    for (; tasks->slot_count < slots; tasks->slot_count++)
+        if (!(tasks->slots[tasks->slot_count].grads = grads_create(tasks->params))) return false;
+    return true;
+}
+
+/* The first failure in task order, as the thread's error. */
+static bool report(const Tasks *tasks) {
+    for (size_t i = 0; i < tasks->worker_count; i++) {
+        const Worker *worker = &tasks->workers[i];
+        if (worker->failed == atomic_load(&tasks->failed))
+            return hc_fail_thread(worker->error.status, "tasks_run: task %zu: %s", worker->failed,
+                                  worker->error.text);
+    }
+    return false;
+}
+
+static bool run(Tasks *tasks, size_t count, Rng *rng) {
+    size_t most = round_size(tasks, count);
+    if (!make_grads(tasks, most)) return false;
+    for (size_t i = 0; i < tasks->worker_count; i++)
+        tasks->workers[i].failed = NO_TASK;
+    atomic_store(&tasks->failed, NO_TASK);
+    hc_grads_load(tasks->total);
+    for (tasks->first = 0; tasks->first < count; tasks->first += most) {
+        size_t left = count - tasks->first, n = left < most ? left : most;
+        for (size_t i = 0; i < n; i++)
+            tasks->slots[i].rng = rng_split(rng);
+        pool_run(tasks->pool, n, run_task, tasks);
+        if (atomic_load(&tasks->failed) != NO_TASK) return report(tasks);
+        for (size_t i = 0; i < n; i++)
+            hc_grads_add_all(tasks->total, tasks->slots[i].grads);
+    }
+    return hc_grads_store(tasks->total);
+}
+
+bool tasks_run(Tasks *tasks, size_t count, Rng *rng, TaskFn *fn, void *user) {
+    const char *who = "tasks_run";
+    if (!tasks) {
+        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the tasks are NULL", who);
+        return false;
+    }
+    if (!rng || !fn)
+        return hc_fail_thread(HC_ERR_ARG, "%s: %s is NULL", who, rng ? "fn" : "the rng");
+    if (atomic_exchange(&tasks->running, true))
+        return hc_fail_thread(HC_ERR_STATE, "%s: these tasks are running already", who);
+    tasks->fn = fn;
+    tasks->user = user;
+    bool done = run(tasks, count, rng);
+    atomic_store(&tasks->running, false);
+    return done;
+}

@@ -1,7 +1,7 @@
 /* Model-agnostic meta-learning on sine curves (Finn, Abbeel, Levine 2017, "Model-agnostic
  * meta-learning for fast adaptation of deep networks", section 5.1).
  *
- * meta_train below is MAML, whole. Everything around it is: flags (options.c), the tasks (task.c),
+ * learn_task and meta_train below are MAML, whole. Everything around it is: flags (options.c), the tasks (task.c),
  * the net and the SGD that adapts it (learner.c), a baseline (baseline.c), the test (evaluate.c),
  * and how the results are shown (report.c, plot.c). */
 #include <math.h>
@@ -33,18 +33,62 @@ static bool flush_stdout(void) {
     return fail("standard output could not be written");
 }
 
-/* Trains the initial weights W of the net, and its learned step sizes if it has some, so that
- * inner_steps of SGD on `shots` points of any task lead to weights that predict other points of it.
- * False, and a line on stderr, when that went wrong. */
-static bool meta_train(Learner *maml, Tape *tape, const Options *opts, Rng *rng,
-                       Training *training) {
-    Optim *outer = optim_adam(module_params(maml->net), adam_options(opts->outer_lr));
-    if (opts->learn_lr) optim_add_group(outer, maml->rates);
+/* What the tasks of a meta-iteration share, and where each leaves its loss. */
+typedef struct MetaBatch {
+    const Learner *maml;
+    const Options *opts;
+    FModuleOptions functional;
+    double *losses;
+} MetaBatch;
 
-    FModuleOptions functional = fmodule_options(false); /* W<0> remembers that it comes from W */
-    functional.mode = opts->first_order ? HC_FIRST_ORDER : HC_FULL;
+/* One task: draws a curve, adapts to K of its points, and takes the gradient, with respect to what the
+ * adaptation started from, of the error on K others. */
+static bool learn_task(Task *task, void *user) {
+    const MetaBatch *batch = user;
+    const Options *opts = batch->opts;
+    Tape *tape = task->tape;
+    SineTask sine = task_draw(&task->rng);
+    Points support, query;
+    task_sample(&sine, &support, opts->shots, &task->rng);
+    task_sample(&sine, &query, opts->shots, &task->rng);
 
     Shape column = shape2(opts->shots, 1);
+    Tensor *x = tensor_from_f32(tape, column, support.x);
+    Tensor *y = tensor_from_f32(tape, column, support.y);
+    Tensor *xq = tensor_from_f32(tape, column, query.x);
+    Tensor *yq = tensor_from_f32(tape, column, query.y);
+
+    FModule *fnet = fmodule_create_with(tape, batch->maml->net, batch->functional);
+    DiffOpt *opt = learner_optimizer(batch->maml, fnet);
+    for (size_t k = 0; k < opts->inner_steps; k++)
+        diffopt_step(opt, tensor_mse_loss(fmodule_forward(fnet, x), y));
+
+    Tensor *loss = tensor_mse_loss(fmodule_forward(fnet, xq), yq);
+    loss = tensor_div_scalar(loss, (double)opts->tasks); /* the mean over the tasks */
+    batch->losses[task->index] = tensor_item(loss);
+    return tensor_backward_into(loss, task->grads); /* through the inner steps, to W */
+}
+
+static size_t count_mallocs(const Tasks *tasks) {
+    size_t count = 0, i = 0;
+    for (Tape *tape; (tape = tasks_tape(tasks, i)); i++)
+        count += tape_stats(tape).mallocs;
+    return count;
+}
+
+/* Trains the initial weights W of the net, and its learned step sizes if it has some, so that
+ * inner_steps of SGD on `shots` points of any task lead to weights that predict other points of it.
+ * False when that went wrong. */
+static bool meta_train(Learner *maml, Tasks *tasks, double *losses, const Options *opts, Rng *rng,
+                       Training *training) {
+    Optim *outer = optim_adam(module_params(maml->net), adam_options(opts->outer_lr));
+    if (opts->learn_lr) {
+        optim_add_group(outer, maml->rates);
+        tasks_add_params(tasks, maml->rates);
+    }
+    MetaBatch batch = {maml, opts, fmodule_options(false), losses}; /* W<0> comes from W */
+    batch.functional.mode = opts->first_order ? HC_FIRST_ORDER : HC_FULL;
+
     double meta_loss = 0;
     bool interrupted = false;
     double start = clock_seconds();
@@ -53,35 +97,16 @@ static bool meta_train(Learner *maml, Tape *tape, const Options *opts, Rng *rng,
     while (training->iterations < opts->iterations && isfinite(meta_loss) && !interrupted &&
            !higherc_error()) {
         optim_zero_grad(outer);
-        meta_loss = 0;
-        for (size_t i = 0; i < opts->tasks; i++) {
-            SineTask task = task_draw(rng);
-            Points support, query;
-            task_sample(&task, &support, opts->shots, rng);
-            task_sample(&task, &query, opts->shots, rng);
-
-            tape_reset(tape); /* frees what the task before has left on the tape */
-            Tensor *x = tensor_from_f32(tape, column, support.x);
-            Tensor *y = tensor_from_f32(tape, column, support.y);
-            Tensor *xq = tensor_from_f32(tape, column, query.x);
-            Tensor *yq = tensor_from_f32(tape, column, query.y);
-
-            FModule *fnet = fmodule_create_with(tape, maml->net, functional);
-            DiffOpt *opt = learner_optimizer(maml, fnet);
-            for (size_t k = 0; k < opts->inner_steps; k++)
-                diffopt_step(opt, tensor_mse_loss(fmodule_forward(fnet, x), y));
-
-            Tensor *loss = tensor_mse_loss(fmodule_forward(fnet, xq), yq);
-            loss = tensor_div_scalar(loss, (double)opts->tasks); /* the mean over the tasks */
-            tensor_backward(loss); /* through the inner steps, into W's gradients */
-            meta_loss += tensor_item(loss);
-        }
+        tasks_run(tasks, opts->tasks, rng, learn_task, &batch);
         optim_step(outer); /* W changes in place */
 
+        meta_loss = 0;
+        for (size_t i = 0; i < opts->tasks; i++)
+            meta_loss += losses[i];
         training->iterations++;
         if (training->iterations <= SETTLED) {
             training->settled = training->iterations;
-            training->mallocs_settled = tape_stats(tape).mallocs;
+            training->mallocs_settled = count_mallocs(tasks);
         }
         progress_update(&progress, training->iterations, meta_loss);
         interrupted = interrupt_take();
@@ -90,8 +115,8 @@ static bool meta_train(Learner *maml, Tape *tape, const Options *opts, Rng *rng,
     progress_end(&progress, training->iterations);
     training->seconds = clock_seconds() - start;
     training->smooth_loss = progress_smooth_loss(&progress);
-    training->mallocs_end = tape_stats(tape).mallocs;
-    training->peak_bytes = tape_stats(tape).peak_bytes;
+    training->mallocs_end = count_mallocs(tasks);
+    training->peak_bytes = tape_stats(tasks_tape(tasks, 0)).peak_bytes;
     optim_destroy(outer);
     if (higherc_error()) return fail(higherc_error());
     if (!isfinite(meta_loss)) {
@@ -102,6 +127,21 @@ static bool meta_train(Learner *maml, Tape *tape, const Options *opts, Rng *rng,
         return false;
     }
     return true;
+}
+
+/* Training on a pool of threads, each with a tape of its own. */
+static bool meta_train_on_threads(Learner *maml, const Options *opts, Rng *rng,
+                                  Training *training) {
+    Pool *pool = pool_create(opts->threads);
+    Tasks *tasks = tasks_create(pool, module_params(maml->net), HC_F32);
+    double *losses = calloc(opts->tasks, sizeof *losses);
+    bool ok = tasks && losses && meta_train(maml, tasks, losses, opts, rng, training);
+    if (!tasks) fail(higherc_error());
+    if (!losses) fail("out of memory");
+    free(losses);
+    tasks_destroy(tasks);
+    pool_destroy(pool);
+    return ok;
 }
 
 /* The baseline gets a step for every fifth meta-iteration. That is plenty: after some 2000 it has
@@ -188,7 +228,7 @@ static bool run(const Options *opts, Learner nets[NETS], Tape *tape, Results *re
 
     report_settings(opts);
     interrupt_catch();
-    bool trained = meta_train(maml, tape, opts, &meta, &training) &&
+    bool trained = meta_train_on_threads(maml, opts, &meta, &training) &&
                    train_baseline(pretrained, tape, opts, &pre, &training);
     interrupt_release();
     if (!trained || !evaluate_all(results, nets, tape, opts, test)) return false;

@@ -1,283 +1,317 @@
-/* The product c += a b. b is read in row-contiguous panels: where its rows are contiguous and it is
- * small, in place; otherwise packed, PANEL_K rows by PANEL_N columns at a time, into working memory that
- * stays in cache. A tile of TILE_M rows by two vectors of c is held in registers while k runs. The order
- * of summation is k ascending, started from c, for every path. Products with a side of 1 have loops of
- * their own. */
-#include "kernels/real.h"
+/* The product c = start + a b, on tiles of c held in registers (gemm_tile.inl).
+ *
+ * A tile reads b by rows, so b is read in place where its rows are contiguous and it is small or little
+ * used, and otherwise packed, PACK_K rows by PACK_N columns at a time, into working memory that stays
+ * in the second cache. Of a large product a is packed too, a tile's rows at a time, which stay in the
+ * first (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication").
+ *
+ * However it is cut, an element of c is one chain of multiply-adds from start in ascending k. Only a
+ * column, or a row times a transposed matrix, is a sum of lanes (dots below). */
+#include "kernels/turn.h"
+#include "kernels/vector.h"
 
-#if defined(__GNUC__) && defined(__AVX512F__)
-#define VECTOR_BYTES 64
-#elif defined(__GNUC__) && defined(__AVX__)
-#define VECTOR_BYTES 32
-#else
-#define VECTOR_BYTES 16
-#endif
+#include "kernels/gemm_tile.inl"
 
 enum {
-    V = VECTOR_BYTES / sizeof(HC_REAL), /* numbers in a vector */
-    TILE_M = VECTOR_BYTES == 16 ? 4 : 5,
-    TILE_N = 2 * V,
-    WIDE_M = VECTOR_BYTES == 16 ? 3 : 4,
-    PANEL_K = 256,
-    PANEL_N = 512
+    PACK_K = 256,
+    PACK_N = 2048 / sizeof(HC_REAL),
+    IN_PLACE = 256 * 1024 / sizeof(HC_REAL), /* numbers of b that the second cache holds easily */
+    FEW_ROWS = 2 * MOST_ROWS                 /* too few to be worth packing b for */
 };
-
-#ifdef __GNUC__
-typedef HC_REAL Vector
-    __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(HC_REAL)), may_alias));
-#else
-typedef struct Vector {
-    HC_REAL lane[V];
-} Vector;
-#endif
-
-/* c[rows, 2 V] += a b, with b's rows ldb apart. rows is a constant wherever this is inlined. */
-static inline void tile(const size_t rows, size_t k, const HC_REAL *restrict a, size_t ar,
-                        size_t ac, const HC_REAL *restrict b, size_t ldb, HC_REAL *restrict c,
-                        size_t ldc) {
-#ifdef __GNUC__
-    Vector lo[TILE_M], hi[TILE_M];
-    for (size_t i = 0; i < rows; i++) {
-        lo[i] = *(const Vector *)(c + i * ldc);
-        hi[i] = *(const Vector *)(c + i * ldc + V);
-    }
-    for (size_t p = 0; p < k; p++) {
-        const Vector bl = *(const Vector *)(b + p * ldb), bh = *(const Vector *)(b + p * ldb + V);
-        for (size_t i = 0; i < rows; i++) {
-            const HC_REAL s = a[i * ar + p * ac];
-            lo[i] += s * bl;
-            hi[i] += s * bh;
-        }
-    }
-    for (size_t i = 0; i < rows; i++) {
-        *(Vector *)(c + i * ldc) = lo[i];
-        *(Vector *)(c + i * ldc + V) = hi[i];
-    }
-#else
-    for (size_t p = 0; p < k; p++)
-        for (size_t i = 0; i < rows; i++)
-            for (size_t j = 0; j < TILE_N; j++)
-                c[i * ldc + j] += a[i * ar + p * ac] * b[p * ldb + j];
-#endif
-}
-
-/* The same for three vectors and WIDE_M rows, which fill the registers of AVX2 exactly. */
-static inline void wide_tile(const size_t rows, size_t k, const HC_REAL *restrict a, size_t ar,
-                             size_t ac, const HC_REAL *restrict b, size_t ldb, HC_REAL *restrict c,
-                             size_t ldc) {
-#ifdef __GNUC__
-    Vector lo[WIDE_M], mid[WIDE_M], hi[WIDE_M];
-    for (size_t i = 0; i < rows; i++) {
-        lo[i] = *(const Vector *)(c + i * ldc);
-        mid[i] = *(const Vector *)(c + i * ldc + V);
-        hi[i] = *(const Vector *)(c + i * ldc + 2 * V);
-    }
-    for (size_t p = 0; p < k; p++) {
-        const HC_REAL *row = b + p * ldb;
-        const Vector bl = *(const Vector *)row, bm = *(const Vector *)(row + V),
-                     bh = *(const Vector *)(row + 2 * V);
-        for (size_t i = 0; i < rows; i++) {
-            const HC_REAL s = a[i * ar + p * ac];
-            lo[i] += s * bl;
-            mid[i] += s * bm;
-            hi[i] += s * bh;
-        }
-    }
-    for (size_t i = 0; i < rows; i++) {
-        *(Vector *)(c + i * ldc) = lo[i];
-        *(Vector *)(c + i * ldc + V) = mid[i];
-        *(Vector *)(c + i * ldc + 2 * V) = hi[i];
-    }
-#else
-    for (size_t p = 0; p < k; p++)
-        for (size_t i = 0; i < rows; i++)
-            for (size_t j = 0; j < 3 * V; j++)
-                c[i * ldc + j] += a[i * ar + p * ac] * b[p * ldb + j];
-#endif
-}
-
-/* The same for one vector's width. */
-static inline void narrow_tile(const size_t rows, size_t k, const HC_REAL *restrict a, size_t ar,
-                               size_t ac, const HC_REAL *restrict b, size_t ldb,
-                               HC_REAL *restrict c, size_t ldc) {
-#ifdef __GNUC__
-    Vector sum[TILE_M];
-    for (size_t i = 0; i < rows; i++)
-        sum[i] = *(const Vector *)(c + i * ldc);
-    for (size_t p = 0; p < k; p++) {
-        const Vector row = *(const Vector *)(b + p * ldb);
-        for (size_t i = 0; i < rows; i++)
-            sum[i] += a[i * ar + p * ac] * row;
-    }
-    for (size_t i = 0; i < rows; i++)
-        *(Vector *)(c + i * ldc) = sum[i];
-#else
-    for (size_t p = 0; p < k; p++)
-        for (size_t i = 0; i < rows; i++)
-            for (size_t j = 0; j < V; j++)
-                c[i * ldc + j] += a[i * ar + p * ac] * b[p * ldb + j];
-#endif
-}
-
-/* Fewer columns than a vector holds. */
-static void edge(size_t rows, size_t cols, size_t k, const HC_REAL *a, size_t ar, size_t ac,
-                 const HC_REAL *b, size_t ldb, HC_REAL *c, size_t ldc) {
-    for (size_t i = 0; i < rows; i++)
-        for (size_t p = 0; p < k; p++) {
-            const HC_REAL s = a[i * ar + p * ac];
-            for (size_t j = 0; j < cols; j++)
-                c[i * ldc + j] += s * b[p * ldb + j];
-        }
-}
-
-/* Rows of c, TILE_M at a time, against a panel of b with contiguous rows. */
-static void panel(size_t m, size_t n, size_t k, const HC_REAL *a, size_t ar, size_t ac,
-                  const HC_REAL *b, size_t ldb, HC_REAL *c, size_t ldc) {
-    size_t j = 0;
-    /* An odd number of vectors begins with three, so that none is left alone. */
-    if (n / V % 2 == 1 && n / V >= 3) {
-        size_t i = 0;
-        for (; i + WIDE_M <= m; i += WIDE_M)
-            wide_tile(WIDE_M, k, a + i * ar, ar, ac, b, ldb, c + i * ldc, ldc);
-        for (; i + 2 <= m; i += 2)
-            wide_tile(2, k, a + i * ar, ar, ac, b, ldb, c + i * ldc, ldc);
-        if (i < m) wide_tile(1, k, a + i * ar, ar, ac, b, ldb, c + i * ldc, ldc);
-        j = 3 * V;
-    }
-    for (; j + TILE_N <= n; j += TILE_N) {
-        size_t i = 0;
-        for (; i + TILE_M <= m; i += TILE_M)
-            tile(TILE_M, k, a + i * ar, ar, ac, b + j, ldb, c + i * ldc + j, ldc);
-        for (; i + 2 <= m; i += 2)
-            tile(2, k, a + i * ar, ar, ac, b + j, ldb, c + i * ldc + j, ldc);
-        if (i < m) tile(1, k, a + i * ar, ar, ac, b + j, ldb, c + i * ldc + j, ldc);
-    }
-    for (; j + V <= n; j += V) {
-        size_t i = 0;
-        for (; i + TILE_M <= m; i += TILE_M)
-            narrow_tile(TILE_M, k, a + i * ar, ar, ac, b + j, ldb, c + i * ldc + j, ldc);
-        for (; i < m; i++)
-            narrow_tile(1, k, a + i * ar, ar, ac, b + j, ldb, c + i * ldc + j, ldc);
-    }
-    if (j < n) edge(m, n - j, k, a, ar, ac, b + j, ldb, c + j, ldc);
-}
-
-/* ---- a side of 1 -------------------------------------------------------------------------------- */
-
-/* c[i] += s x[i], with c's and x's strides. */
-static void axpy(size_t n, HC_REAL s, const HC_REAL *x, size_t sx, HC_REAL *c, size_t sc) {
-    if (sx == 1 && sc == 1)
-        for (size_t i = 0; i < n; i++)
-            c[i] += s * x[i];
-    else
-        for (size_t i = 0; i < n; i++)
-            c[i * sc] += s * x[i * sx];
-}
-
-static HC_REAL dot(size_t n, const HC_REAL *x, const HC_REAL *y) {
-    HC_REAL lane[TILE_N] = {0}, sum = 0;
-    size_t i = 0;
-    for (; i + TILE_N <= n; i += TILE_N)
-        for (size_t l = 0; l < TILE_N; l++)
-            lane[l] += x[i + l] * y[i + l];
-    for (; i < n; i++)
-        sum += x[i] * y[i];
-    for (size_t l = 0; l < TILE_N; l++)
-        sum += lane[l];
-    return sum;
-}
-
-/* c[i] += row i of x times y: n rows, k numbers each. */
-static void matvec(size_t n, size_t k, const HC_REAL *x, size_t row, size_t col, const HC_REAL *y,
-                   size_t sy, HC_REAL *c, size_t sc) {
-    if (col == 1 && sy == 1 && k > 1)
-        for (size_t i = 0; i < n; i++)
-            c[i * sc] += dot(k, x + i * row, y);
-    else
-        for (size_t p = 0; p < k; p++)
-            axpy(n, y[p * sy], x + p * col, row, c, sc);
-}
-
-/* ---- packing ------------------------------------------------------------------------------------- */
-
-static bool in_place(size_t n, size_t k, HcMatrix b) {
-    return b.col == 1 && n * k <= 64 * 1024;
-}
-
-static bool thin(size_t m, size_t n, size_t k) {
-    return m <= 1 || n <= 1 || k <= 1;
-}
 
 static size_t least(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-size_t HC_NAMED(gemm_work)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b) {
-    (void)a;
-    if (thin(m, n, k) || in_place(n, k, b)) return 0;
-    return least(k, PANEL_K) * least(n, PANEL_N) * sizeof(HC_REAL);
+/* The next step through `left`, at most `most` at a time and the last two alike. */
+static size_t share(size_t left, size_t most) {
+    return left <= most ? left : left < 2 * most ? (left + 1) / 2 : most;
 }
 
-enum { BLOCK = 8 };
+/* ---- columns by rows, in tiles --------------------------------------------------------------- */
 
-/* A whole block, transposed: constant bounds let the compiler unroll it. */
-static inline void turn_block(HC_REAL *restrict to, size_t nb, const HC_REAL *restrict b,
-                              size_t col) {
-    for (size_t j = 0; j < BLOCK; j++) {
-        const HC_REAL *from = b + j * col;
-        HC_REAL *out = to + j;
-        out[0 * nb] = from[0];
-        out[1 * nb] = from[1];
-        out[2 * nb] = from[2];
-        out[3 * nb] = from[3];
-        out[4 * nb] = from[4];
-        out[5 * nb] = from[5];
-        out[6 * nb] = from[6];
-        out[7 * nb] = from[7];
+typedef struct Block {
+    size_t vectors, width; /* width in numbers, at most vectors * V */
+    End end;
+} Block;
+
+/* The next block of columns of `left`: two vectors, or three where else one would be left alone. */
+static Block next_block(size_t left) {
+    size_t vectors = (left + V - 1) / V;
+    if (vectors > 3) return (Block){2, 2 * V, END_WHOLE};
+    size_t last = left - (vectors - 1) * V;
+    return (Block){vectors, left,
+                   last == V                           ? END_WHOLE
+                   : HC_VECTOR_HALVES && 2 * last <= V ? END_HALF
+                                                       : END_PART};
+}
+
+static void run_tile(Tile *t, const Block *block, size_t rows, bool by_rows) {
+    tiles[by_rows][block->end][block->vectors - 1][rows - 1](t);
+}
+
+static size_t most_rows(const Block *block) {
+    return block->vectors == 3 ? MOST_ROWS_OF_3 : MOST_ROWS;
+}
+
+/* The whole of c, a read where it is; b's rows are contiguous there or packed in blocks. */
+static void direct(size_t m, size_t n, Tile t, bool by_rows, bool packed) {
+    const HC_REAL *a = t.a, *start = t.start;
+    HC_REAL *c = t.c;
+    for (size_t j = 0; j < n;) {
+        const Block block = next_block(n - j);
+        const size_t last = block.width - (block.vectors - 1) * V;
+        t.part = vec_part(last);
+        if (packed) t.ldb = block.vectors * V;
+        for (size_t i = 0; i < m;) {
+            const size_t rows = share(m - i, most_rows(&block));
+            t.a = a + i * (by_rows ? t.step : 1);
+            t.start = start ? start + i * t.lds + j : NULL;
+            t.c = c + i * t.ldc + j;
+            run_tile(&t, &block, rows, by_rows);
+            i += rows;
+        }
+        t.b += packed ? block.vectors * V * t.k : block.width;
+        j += block.width;
     }
 }
 
-/* to[p][j] = b[p, j] for kb rows of nb: in blocks, so that both sides stay in cache when transposed. */
-static void pack(HC_REAL *restrict to, const HC_REAL *restrict b, size_t row, size_t col, size_t kb,
-                 size_t nb) {
-    if (col == 1) {
-        for (size_t p = 0; p < kb; p++)
-            memcpy(to + p * nb, b + p * row, nb * sizeof *to);
+/* The same, tiles' rows of a packed one after the other into room, against packed blocks of b. */
+static void indirect(size_t m, size_t n, Tile t, bool by_rows, HC_REAL *room) {
+    const HC_REAL *a = t.a, *b = t.b, *start = t.start;
+    const size_t step = t.step;
+    HC_REAL *c = t.c;
+    for (size_t i = 0; i < m;) {
+        const size_t rows = share(m - i, MOST_ROWS_OF_3);
+        if (by_rows)
+            turn(room, rows, a + i * step, step, rows, t.k);
+        else
+            for (size_t p = 0; p < t.k; p++)
+                for (size_t r = 0; r < rows; r++)
+                    room[p * rows + r] = a[p * step + i + r];
+        t.a = room;
+        t.step = rows;
+        t.b = b;
+        for (size_t j = 0; j < n;) {
+            const Block block = next_block(n - j);
+            t.part = vec_part(block.width - (block.vectors - 1) * V);
+            t.ldb = block.vectors * V;
+            t.start = start ? start + i * t.lds + j : NULL;
+            t.c = c + i * t.ldc + j;
+            run_tile(&t, &block, rows, false);
+            t.b += t.ldb * t.k;
+            j += block.width;
+        }
+        i += rows;
+    }
+}
+
+/* ---- packing ---------------------------------------------------------------------------------- */
+
+static bool packs_b(size_t m, size_t n, size_t k, HcMatrix b) {
+    return (b.col != 1 && n > 1) || (n * k > IN_PLACE && m > FEW_ROWS);
+}
+
+static bool packs_a(size_t m, size_t n, size_t k) {
+    return m > FEW_ROWS && n >= 8 * V && k >= 64 && m * k > 4096;
+}
+
+/* Columns of b as blocks of whole vectors, each with its rows one after the other. What the last lacks
+ * of whole vectors is left as it is; no tile reads it. */
+static void pack(HC_REAL *restrict to, const HC_REAL *restrict b, size_t row, size_t col, size_t k,
+                 size_t n) {
+    for (size_t j = 0; j < n;) {
+        const Block block = next_block(n - j);
+        const size_t width = block.vectors * V;
+        if (col == 1)
+            for (size_t p = 0; p < k; p++)
+                for (size_t l = 0; l < block.width; l++)
+                    to[p * width + l] = b[p * row + l];
+        else if (row == 1)
+            turn(to, width, b, col, block.width, k);
+        else
+            for (size_t p = 0; p < k; p++)
+                for (size_t l = 0; l < block.width; l++)
+                    to[p * width + l] = b[p * row + l * col];
+        to += width * k;
+        b += block.width * col;
+        j += block.width;
+    }
+}
+
+/* Room for the packed columns, whole vectors. */
+static size_t room_for_b(size_t n, size_t k) {
+    return least(k, PACK_K) * ((least(n, PACK_N) + V - 1) / V * V);
+}
+
+/* ---- a side of 1 -------------------------------------------------------------------------------- */
+
+/* c[j * sc] = start[j * ss] + the product of row j of x and y, k numbers each: up to four rows, every row
+ * in V lanes. */
+HC_INLINE void dot_rows(const size_t R, size_t k, const HC_REAL *x, size_t step, const HC_REAL *y,
+                        const HC_REAL *start, size_t ss, HC_REAL *c, size_t sc) {
+    Vec sum[4] = {0};
+    size_t p = 0;
+    for (; p + V <= k; p += V) {
+        const Vec yv = vec_load(y + p);
+        UNROLL for (size_t j = 0; j < R; j++) sum[j] =
+            vec_add_product(sum[j], vec_load(x + j * step + p), yv);
+    }
+    if (p < k) {
+        const Part part = vec_part(k - p);
+        const Vec yv = vec_load_part(y + p, part);
+        UNROLL for (size_t j = 0; j < R; j++) sum[j] =
+            vec_add_product(sum[j], vec_load_part(x + j * step + p, part), yv);
+    }
+    UNROLL for (size_t j = 0; j < R; j++) {
+        const HC_REAL s = vec_sum(sum[j]);
+        c[j * sc] = start ? start[j * ss] + s : s;
+    }
+}
+
+static void dots(size_t n, size_t k, const HC_REAL *x, size_t step, const HC_REAL *y,
+                 const HC_REAL *start, size_t ss, HC_REAL *c, size_t sc) {
+    size_t j = 0;
+    for (; j + 4 <= n; j += 4, x += 4 * step, c += 4 * sc, start = start ? start + 4 * ss : NULL)
+        dot_rows(4, k, x, step, y, start, ss, c, sc);
+    for (; j < n; j++, x += step, c += sc, start = start ? start + ss : NULL)
+        dot_rows(1, k, x, step, y, start, ss, c, sc);
+}
+
+/* One row of c from contiguous rows of b. */
+static void one_row(size_t n, Tile t) {
+    const size_t wide = ROW_VECTORS * V;
+    size_t j = 0;
+    for (; n - j >= wide; j += wide, t.b += wide, t.c += wide) {
+        row_tile(&t);
+        if (t.start) t.start += wide;
+    }
+    if (j < n) direct(1, n - j, t, false, false);
+}
+
+/* y of a dot as contiguous numbers. */
+static const HC_REAL *contiguous(size_t k, const HC_REAL *y, size_t step, HC_REAL *room) {
+    if (step == 1) return y;
+    for (size_t p = 0; p < k; p++)
+        room[p] = y[p * step];
+    return room;
+}
+
+/* ---- the whole --------------------------------------------------------------------------------- */
+
+/* The ways to a product; which one depends on the sizes and strides only. */
+typedef enum Way { NOTHING_TO_ADD, COLUMN_OF_DOTS, ROW_OF_DOTS, COLUMN_AS_ROW, ROW, TILES } Way;
+
+static Way way(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, size_t ldc) {
+    if (k == 0) return NOTHING_TO_ADD;
+    if (n == 1 && m > 1 && k > 1) {
+        if (a.col == 1) return COLUMN_OF_DOTS;
+        if (ldc == 1) return COLUMN_AS_ROW;
+    }
+    if (m == 1 && n > 1 && k > 1 && b.col != 1) return ROW_OF_DOTS;
+    if (m == 1 && b.col == 1) return ROW;
+    return TILES;
+}
+
+size_t HC_NAMED(gemm_work)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b) {
+    size_t numbers = 0;
+    switch (way(m, n, k, a, b, 1)) {
+    case COLUMN_OF_DOTS:
+        numbers = b.row == 1 ? 0 : k;
+        break;
+    case ROW_OF_DOTS:
+        numbers = a.col == 1 ? 0 : k;
+        break;
+    case TILES:
+        if (m == 0 || n == 0 || !packs_b(m, n, k, b)) break;
+        numbers = room_for_b(n, k);
+        if (packs_a(m, n, k)) numbers += MOST_ROWS * least(k, PACK_K);
+        break;
+    default:
+        break;
+    }
+    return numbers * sizeof(HC_REAL);
+}
+
+/* c = start. */
+static void begin(size_t m, size_t n, const HC_REAL *start, size_t lds, HC_REAL *c, size_t ldc) {
+    if (start == c && lds == ldc) return;
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++)
+            c[i * ldc + j] = start ? start[i * lds + j] : 0;
+}
+
+static void in_tiles(size_t m, size_t n, size_t k, HcMatrix ma, HcMatrix mb, Tile t,
+                     HC_REAL *work) {
+    const HC_REAL *a = t.a, *b = t.b, *start = t.start;
+    const size_t lds = t.lds;
+    HC_REAL *c = t.c;
+    const bool by_rows = ma.col == 1 || k == 1;
+    t.step = by_rows ? ma.row : ma.col;
+    t.k = k;
+    t.ldb = mb.row;
+    if (!packs_b(m, n, k, mb)) {
+        direct(m, n, t, by_rows, false);
         return;
     }
-    for (size_t j0 = 0; j0 < nb; j0 += BLOCK)
-        for (size_t p0 = 0; p0 < kb; p0 += BLOCK) {
-            size_t j1 = least(j0 + BLOCK, nb), p1 = least(p0 + BLOCK, kb);
-            if (row == 1 && j1 - j0 == BLOCK && p1 - p0 == BLOCK) {
-                turn_block(to + p0 * nb + j0, nb, b + p0 + j0 * col, col);
-                continue;
-            }
-            for (size_t p = p0; p < p1; p++)
-                for (size_t j = j0; j < j1; j++)
-                    to[p * nb + j] = b[p * row + j * col];
+    const bool pack_a = packs_a(m, n, k);
+    HC_REAL *room = work + room_for_b(n, k);
+    for (size_t j = 0, nb; j < n; j += nb) {
+        nb = least(n - j, PACK_N);
+        for (size_t p = 0; p < k; p += t.k) {
+            t.k = share(k - p, PACK_K);
+            pack(work, b + p * mb.row + j * mb.col, mb.row, mb.col, t.k, nb);
+            t.a = a + (by_rows ? p : p * t.step);
+            t.b = work;
+            t.c = c + j;
+            t.start = p > 0 ? t.c : start ? start + j : NULL;
+            t.lds = p > 0 ? t.ldc : lds;
+            if (pack_a)
+                indirect(m, nb, t, by_rows, room);
+            else
+                direct(m, nb, t, by_rows, true);
         }
+    }
 }
 
-void HC_NAMED(gemm)(size_t m, size_t n, size_t k, HcMatrix ma, HcMatrix mb, void *c_, size_t ldc,
-                    void *work) {
-    const HC_REAL *a = ma.data, *b = mb.data;
-    HC_REAL *c = c_;
-    if (m == 0 || n == 0 || k == 0) return;
-    if (k == 1) {
-        for (size_t i = 0; i < m; i++)
-            axpy(n, a[i * ma.row], b, mb.col, c + i * ldc, 1);
-    } else if (n == 1) {
-        matvec(m, k, a, ma.row, ma.col, b, mb.row, c, ldc);
-    } else if (m == 1) {
-        matvec(n, k, b, mb.col, mb.row, a, ma.col, c, 1);
-    } else if (in_place(n, k, mb)) {
-        panel(m, n, k, a, ma.row, ma.col, b, mb.row, c, ldc);
-    } else {
-        for (size_t j = 0; j < n; j += PANEL_N)
-            for (size_t p = 0; p < k; p += PANEL_K) {
-                size_t nb = least(PANEL_N, n - j), kb = least(PANEL_K, k - p);
-                pack(work, b + p * mb.row + j * mb.col, mb.row, mb.col, kb, nb);
-                panel(m, nb, kb, a + p * ma.col, ma.row, ma.col, work, nb, c + j, ldc);
-            }
+void HC_NAMED(gemm)(size_t m, size_t n, size_t k, HcMatrix ma, HcMatrix mb, const void *start,
+                    size_t lds, void *c, size_t ldc, void *work) {
+    if (m == 0 || n == 0) return;
+    Tile t = {.k = k,
+              .a = ma.data,
+              .step = ma.col,
+              .b = mb.data,
+              .ldb = mb.row,
+              .start = start,
+              .lds = lds,
+              .c = c,
+              .ldc = ldc};
+    switch (way(m, n, k, ma, mb, ldc)) {
+    case NOTHING_TO_ADD:
+        begin(m, n, start, lds, c, ldc);
+        break;
+    case COLUMN_OF_DOTS:
+        dots(m, k, t.a, ma.row, contiguous(k, t.b, mb.row, work), start, lds, c, ldc);
+        break;
+    case ROW_OF_DOTS:
+        dots(n, k, t.b, mb.col, contiguous(k, t.a, ma.col, work), start, 1, c, 1);
+        break;
+    case COLUMN_AS_ROW:
+        if (start && lds != 1) {
+            begin(m, n, start, lds, c, ldc);
+            t.start = c;
+        }
+        t.a = mb.data;
+        t.step = mb.row;
+        t.b = ma.data;
+        t.ldb = ma.col;
+        one_row(m, t);
+        break;
+    case ROW:
+        one_row(n, t);
+        break;
+    case TILES:
+        in_tiles(m, n, k, ma, mb, t, work);
+        break;
     }
 }

@@ -96,11 +96,12 @@ typedef struct HcKernels {
     void (*dropout)(void *y, const void *x, size_t n, uint64_t key, uint64_t counter, uint64_t drop,
                     double scale);
 
-    /* c [m, n], dense rows `ldc` apart: c += a b, with a [m, k] and b [k, n]. The order of summation
-     * depends on m, n, k and the layouts only. work: gemm_work(m, n, k, a, b) bytes, 64-byte
-     * aligned, may be NULL when that is 0. */
-    void (*gemm)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, void *c, size_t ldc,
-                 void *work);
+    /* c = start + a b, with a [m, k], b [k, n] and c [m, n], whose rows lie `ldc` apart. start, whose
+     * rows lie `lds` apart, may be c itself (accumulate), a row with lds 0 (a bias) or NULL (zeros).
+     * The order of summation depends on m, n, k and the layouts only, and begins with start.
+     * work: gemm_work(m, n, k, a, b) bytes, may be NULL when that is 0. */
+    void (*gemm)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, const void *start,
+                 size_t lds, void *c, size_t ldc, void *work);
     size_t (*gemm_work)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b);
 } HcKernels;
 

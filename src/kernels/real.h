@@ -27,8 +27,8 @@
 
 /* The product is apart: it alone is compiled with contraction (fused multiply-add). */
 extern const HcKernels HC_NAMED(kernels);
-void HC_NAMED(gemm)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, void *c, size_t ldc,
-                    void *work);
+void HC_NAMED(gemm)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, const void *start,
+                    size_t lds, void *c, size_t ldc, void *work);
 size_t HC_NAMED(gemm_work)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b);
 
 #endif

@@ -45,8 +45,9 @@ static bool product_forward(Tensor *y) {
     HcMatrix a, b;
     if (!operand(y, 0, y->attr.product.ta, &a, &fa) || !operand(y, 1, y->attr.product.tb, &b, &fb))
         return false;
-    hc_start_from_acc(y);
     if (fy->count == 0) return true;
+    const void *start = NULL;
+    if (hc_acc_of(y) && !(start = hc_dense_input(y, y->nin - 1))) return false;
     size_t m = fy->dim[fy->ndim - 2], n = fy->dim[fy->ndim - 1];
     size_t inner = side(fa, y->attr.product.ta, 1);
     size_t bytes = k->gemm_work(m, n, inner, a, b);
@@ -54,7 +55,8 @@ static bool product_forward(Tensor *y) {
     if (bytes && !work) return false;
     size_t at[HC_MAX_DIMS] = {0}, item = y->tape->item;
     for (char *c = y->data;; c += m * n * item) {
-        k->gemm(m, n, inner, a, b, c, n, work);
+        k->gemm(m, n, inner, a, b, start, n, c, n, work);
+        if (start) start = (const char *)start + m * n * item;
         int axis = fy->ndim - 3;
         for (; axis >= 0; axis--) {
             bool carry = ++at[axis] == fy->dim[axis];
@@ -119,20 +121,15 @@ static bool linear_forward(Tensor *y) {
     const HcKernels *k = y->tape->k;
     const char *data = hc_dense_input(y, 0), *weight = hc_dense_input(y, 1);
     const char *bias = y->nin > 2 ? hc_dense_input(y, 2) : NULL;
-    size_t out = x[1]->form->dim[0], in = x[1]->form->dim[1], item = y->tape->item;
+    size_t out = x[1]->form->dim[0], in = x[1]->form->dim[1];
     if (!data || !weight || (y->nin > 2 && !bias)) return false;
     if (y->form->count == 0) return true;
     size_t rows = y->form->count / out;
-    if (bias)
-        for (size_t i = 0; i < rows; i++)
-            k->copy((char *)y->data + i * out * item, 1, bias, 1, out);
-    else
-        k->fill(y->data, y->form->count, 0);
     HcMatrix a = {data, in, 1}, b = {weight, 1, in};
     size_t bytes = k->gemm_work(rows, out, in, a, b);
     void *work = bytes ? hc_work(y, bytes) : NULL;
     if (bytes && !work) return false;
-    k->gemm(rows, out, in, a, b, y->data, out, work);
+    k->gemm(rows, out, in, a, b, bias, 0, y->data, out, work);
     return true;
 }
 

@@ -1,0 +1,155 @@
+/* The tile: R rows by C vectors of c held in registers while k runs, started from `start` and summed in
+ * ascending k. R, C, how the last vector ends and how a is read are constants of each instance, so that
+ * all loops but that over k unroll. With HC_FEW_TILES there are fewer instances: instrumented builds
+ * would take minutes. */
+
+enum {
+#ifdef HC_FEW_TILES
+    MOST_ROWS = 2,
+    MOST_ROWS_OF_3 = 2,
+#else
+    MOST_ROWS = HC_VECTOR_REGISTERS == 32 ? 8 : 6,
+    MOST_ROWS_OF_3 = HC_VECTOR_REGISTERS == 32 ? 8 : 4,
+#endif
+    MOST_VECTORS = 3,
+    ROW_VECTORS = 8 /* of the instance for a single row */
+};
+
+/* How the last vector of a tile ends: whole, some of its lanes, at most half of them. */
+typedef enum End { END_WHOLE, END_PART, END_HALF, END_KINDS } End;
+
+typedef struct Tile {
+    size_t k;
+    const HC_REAL *a; /* by rows: (i, p) at i * step + p; by columns: at p * step + i */
+    size_t step;
+    const HC_REAL *b;
+    size_t ldb;
+    const HC_REAL *start; /* NULL: zeros */
+    size_t lds;
+    HC_REAL *c;
+    size_t ldc;
+    Part part;
+} Tile;
+
+typedef void TileFn(const Tile *t);
+
+#if defined(__GNUC__) && !defined(__clang__)
+#define UNROLL _Pragma("GCC unroll 8")
+#else
+#define UNROLL
+#endif
+
+HC_INLINE Vec end_load(const HC_REAL *from, End end, Part part) {
+    return end == END_PART ? vec_load_part(from, part) : vec_load(from);
+}
+
+HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool by_rows,
+                    const Tile *t) {
+    const size_t whole = C - 1, k = t->k, step = t->step, ldb = t->ldb;
+    const HC_REAL *a = t->a, *b = t->b;
+    const Part part = t->part;
+    Vec sum[MOST_ROWS][ROW_VECTORS] = {0};
+    Half half[MOST_ROWS] = {0};
+    if (t->start) {
+        UNROLL for (size_t i = 0; i < R; i++) {
+            const HC_REAL *from = t->start + i * t->lds;
+            UNROLL for (size_t j = 0; j < whole; j++) sum[i][j] = vec_load(from + j * V);
+            if (end == END_HALF)
+                half[i] = half_load_part(from + whole * V, part);
+            else
+                sum[i][whole] = end_load(from + whole * V, end, part);
+        }
+    }
+    const HC_REAL *row[MOST_ROWS] = {0};
+    UNROLL for (size_t i = 0; i < R; i++) row[i] = a + i * step;
+    for (size_t p = 0; p < k; p++, b += ldb) {
+        Vec bv[ROW_VECTORS] = {0}, last = {0};
+        Half half_b = {0};
+        UNROLL for (size_t j = 0; j < whole; j++) bv[j] = vec_load(b + j * V);
+        if (end == END_HALF)
+            half_b = half_load_part(b + whole * V, part);
+        else
+            last = end_load(b + whole * V, end, part);
+        UNROLL for (size_t i = 0; i < R; i++) {
+            const Vec s = vec_splat(by_rows ? row[i] + p : a + i);
+            UNROLL for (size_t j = 0; j < whole; j++) sum[i][j] =
+                vec_add_product(sum[i][j], s, bv[j]);
+            if (end == END_HALF)
+                half[i] = half_add_product(half[i], half_of(s), half_b);
+            else
+                sum[i][whole] = vec_add_product(sum[i][whole], s, last);
+        }
+        if (!by_rows) a += step;
+    }
+    UNROLL for (size_t i = 0; i < R; i++) {
+        HC_REAL *to = t->c + i * t->ldc;
+        UNROLL for (size_t j = 0; j < whole; j++) vec_store(to + j * V, sum[i][j]);
+        if (end == END_HALF)
+            half_store_part(to + whole * V, half[i], part);
+        else if (end == END_PART)
+            vec_store_part(to + whole * V, sum[i][whole], part);
+        else
+            vec_store(to + whole * V, sum[i][whole]);
+    }
+}
+
+/* The instances, and the table of them: [by rows][end][C - 1][R - 1]. */
+#define ROWS_TO_2(DO, C, end, by) DO(1, C, end, by) DO(2, C, end, by)
+#define ROWS_TO_4(DO, C, end, by) ROWS_TO_2(DO, C, end, by) DO(3, C, end, by) DO(4, C, end, by)
+#define ROWS_TO_6(DO, C, end, by) ROWS_TO_4(DO, C, end, by) DO(5, C, end, by) DO(6, C, end, by)
+#define ROWS_TO_8(DO, C, end, by) ROWS_TO_6(DO, C, end, by) DO(7, C, end, by) DO(8, C, end, by)
+#ifdef HC_FEW_TILES
+#define ROWS ROWS_TO_2
+#define ROWS_OF_3 ROWS_TO_2
+#elif HC_VECTOR_REGISTERS == 32
+#define ROWS ROWS_TO_8
+#define ROWS_OF_3 ROWS_TO_8
+#else
+#define ROWS ROWS_TO_6
+#define ROWS_OF_3 ROWS_TO_4
+#endif
+
+#define DEFINE(R, C, end, by)                                                                      \
+    static void tile_##R##_##C##_##end##_##by(const Tile *t) {                                     \
+        tile(R, C, end, by, t);                                                                    \
+    }
+#define DEFINE_ALL(end, by)                                                                        \
+    ROWS(DEFINE, 1, end, by) ROWS(DEFINE, 2, end, by) ROWS_OF_3(DEFINE, 3, end, by)
+#define NAME(R, C, end, by) tile_##R##_##C##_##end##_##by,
+#define NAME_ALL(end, by)                                                                          \
+    {                                                                                              \
+        {ROWS(NAME, 1, end, by)}, {ROWS(NAME, 2, end, by)}, {                                      \
+            ROWS_OF_3(NAME, 3, end, by)                                                            \
+        }                                                                                          \
+    }
+
+DEFINE_ALL(END_WHOLE, false)
+DEFINE_ALL(END_PART, false)
+DEFINE_ALL(END_WHOLE, true)
+DEFINE_ALL(END_PART, true)
+#if HC_VECTOR_HALVES
+DEFINE_ALL(END_HALF, false)
+DEFINE_ALL(END_HALF, true)
+#endif
+
+static TileFn *const tiles[2][END_KINDS][MOST_VECTORS][MOST_ROWS] = {
+    {
+        NAME_ALL(END_WHOLE, false),
+        NAME_ALL(END_PART, false),
+#if HC_VECTOR_HALVES
+        NAME_ALL(END_HALF, false),
+#endif
+    },
+    {
+        NAME_ALL(END_WHOLE, true),
+        NAME_ALL(END_PART, true),
+#if HC_VECTOR_HALVES
+        NAME_ALL(END_HALF, true),
+#endif
+    },
+};
+
+/* One row by ROW_VECTORS whole vectors. */
+static void row_tile(const Tile *t) {
+    tile(1, ROW_VECTORS, END_WHOLE, false, t);
+}

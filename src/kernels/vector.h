@@ -1,0 +1,255 @@
+/* Vectors of HC_REAL as wide as the level has: what the product is written in. With the GNU extensions
+ * they live in registers; elsewhere they are plain arrays, and the same code gives the same results. Only
+ * what the extensions cannot say is an intrinsic: access to the first few lanes, which neither reads
+ * nor writes memory past them. */
+#ifndef HC_KERNELS_VECTOR_H
+#define HC_KERNELS_VECTOR_H
+
+#include "kernels/real.h"
+
+#if defined(__GNUC__) && defined(__AVX512F__) && defined(__AVX512VL__)
+#include <immintrin.h>
+#define HC_VECTOR_BYTES 64
+#elif defined(__GNUC__) && defined(__AVX2__)
+#include <immintrin.h>
+#define HC_VECTOR_BYTES 32
+#else
+#define HC_VECTOR_BYTES 16
+#endif
+
+#if HC_VECTOR_BYTES == 64 || defined(__aarch64__)
+#define HC_VECTOR_REGISTERS 32
+#else
+#define HC_VECTOR_REGISTERS 16
+#endif
+
+enum { V = HC_VECTOR_BYTES / sizeof(HC_REAL) }; /* numbers in a vector */
+
+#ifdef __GNUC__
+#define HC_INLINE static inline __attribute__((always_inline))
+typedef HC_REAL Vec __attribute__((vector_size(HC_VECTOR_BYTES)));
+typedef HC_REAL VecAt
+    __attribute__((vector_size(HC_VECTOR_BYTES), aligned(sizeof(HC_REAL)), may_alias));
+#else
+#define HC_INLINE static inline
+typedef struct Vec {
+    HC_REAL lane[V];
+} Vec;
+typedef Vec VecAt;
+#endif
+
+HC_INLINE Vec vec_load(const HC_REAL *from) {
+    return *(const VecAt *)from;
+}
+
+HC_INLINE void vec_store(HC_REAL *to, Vec x) {
+    *(VecAt *)to = x;
+}
+
+HC_INLINE Vec vec_splat(const HC_REAL *from) {
+#if HC_VECTOR_BYTES == 64 && HC_REAL_BITS == 32
+    return _mm512_set1_ps(*from);
+#elif HC_VECTOR_BYTES == 64
+    return _mm512_set1_pd(*from);
+#elif HC_VECTOR_BYTES == 32 && HC_REAL_BITS == 32
+    return _mm256_set1_ps(*from);
+#elif HC_VECTOR_BYTES == 32
+    return _mm256_set1_pd(*from);
+#else
+    HC_REAL lane[V];
+    for (size_t l = 0; l < V; l++)
+        lane[l] = *from;
+    return vec_load(lane);
+#endif
+}
+
+/* acc + a b in every lane. */
+HC_INLINE Vec vec_add_product(Vec acc, Vec a, Vec b) {
+#ifdef __GNUC__
+    return acc + a * b;
+#else
+    for (size_t l = 0; l < V; l++)
+        acc.lane[l] += a.lane[l] * b.lane[l];
+    return acc;
+#endif
+}
+
+/* ---- the first `count` lanes ----------------------------------------------------------------- */
+
+#if HC_VECTOR_BYTES == 64
+
+#if HC_REAL_BITS == 32
+typedef __mmask16 Part;
+
+HC_INLINE Vec vec_load_part(const HC_REAL *from, Part part) {
+    return _mm512_maskz_loadu_ps(part, from);
+}
+
+HC_INLINE void vec_store_part(HC_REAL *to, Vec x, Part part) {
+    _mm512_mask_storeu_ps(to, part, x);
+}
+#else
+typedef __mmask8 Part;
+
+HC_INLINE Vec vec_load_part(const HC_REAL *from, Part part) {
+    return _mm512_maskz_loadu_pd(part, from);
+}
+
+HC_INLINE void vec_store_part(HC_REAL *to, Vec x, Part part) {
+    _mm512_mask_storeu_pd(to, part, x);
+}
+#endif
+
+HC_INLINE Part vec_part(size_t count) {
+    return (Part)((1u << count) - 1);
+}
+
+#elif HC_VECTOR_BYTES == 32
+
+typedef __m256i Part;
+
+#if HC_REAL_BITS == 32
+HC_INLINE Part vec_part(size_t count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+HC_INLINE Vec vec_load_part(const HC_REAL *from, Part part) {
+    return _mm256_maskload_ps(from, part);
+}
+
+HC_INLINE void vec_store_part(HC_REAL *to, Vec x, Part part) {
+    _mm256_maskstore_ps(to, part, x);
+}
+#else
+HC_INLINE Part vec_part(size_t count) {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)count), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+
+HC_INLINE Vec vec_load_part(const HC_REAL *from, Part part) {
+    return _mm256_maskload_pd(from, part);
+}
+
+HC_INLINE void vec_store_part(HC_REAL *to, Vec x, Part part) {
+    _mm256_maskstore_pd(to, part, x);
+}
+#endif
+
+#else
+
+typedef size_t Part;
+
+HC_INLINE Part vec_part(size_t count) {
+    return count;
+}
+
+HC_INLINE Vec vec_load_part(const HC_REAL *from, Part part) {
+    HC_REAL lane[V] = {0};
+    for (size_t l = 0; l < V - 1 && l < part; l++)
+        lane[l] = from[l];
+    return vec_load(lane);
+}
+
+HC_INLINE void vec_store_part(HC_REAL *to, Vec x, Part part) {
+    HC_REAL lane[V];
+    vec_store(lane, x);
+    for (size_t l = 0; l < V - 1 && l < part; l++)
+        to[l] = lane[l];
+}
+
+#endif
+
+/* ---- half a vector, where the vector is two of the units' width ------------------------------- */
+
+#if HC_VECTOR_BYTES == 64
+#define HC_VECTOR_HALVES 1
+typedef HC_REAL Half __attribute__((vector_size(32)));
+
+HC_INLINE Half half_add_product(Half acc, Half a, Half b) {
+    return acc + a * b;
+}
+
+#if HC_REAL_BITS == 32
+HC_INLINE Half half_of(Vec x) {
+    return _mm512_castps512_ps256(x);
+}
+
+HC_INLINE Half half_load_part(const HC_REAL *from, Part part) {
+    return _mm256_maskz_loadu_ps((__mmask8)part, from);
+}
+
+HC_INLINE void half_store_part(HC_REAL *to, Half x, Part part) {
+    _mm256_mask_storeu_ps(to, (__mmask8)part, x);
+}
+#else
+HC_INLINE Half half_of(Vec x) {
+    return _mm512_castpd512_pd256(x);
+}
+
+HC_INLINE Half half_load_part(const HC_REAL *from, Part part) {
+    return _mm256_maskz_loadu_pd(part, from);
+}
+
+HC_INLINE void half_store_part(HC_REAL *to, Half x, Part part) {
+    _mm256_mask_storeu_pd(to, part, x);
+}
+#endif
+#else
+#define HC_VECTOR_HALVES 0
+typedef Vec Half;
+
+HC_INLINE Half half_of(Vec x) {
+    return x;
+}
+
+HC_INLINE Half half_add_product(Half acc, Half a, Half b) {
+    return vec_add_product(acc, a, b);
+}
+
+HC_INLINE Half half_load_part(const HC_REAL *from, Part part) {
+    return vec_load_part(from, part);
+}
+
+HC_INLINE void half_store_part(HC_REAL *to, Half x, Part part) {
+    vec_store_part(to, x, part);
+}
+#endif
+
+/* ---- the sum of the lanes, by halves ------------------------------------------------------------ */
+
+#if HC_VECTOR_BYTES >= 32
+#if HC_REAL_BITS == 32
+HC_INLINE HC_REAL quarter_sum(__m128 x) {
+    x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+    return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
+}
+
+HC_INLINE HC_REAL half_sum(__m256 x) {
+    return quarter_sum(_mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1)));
+}
+#else
+HC_INLINE HC_REAL half_sum(__m256d x) {
+    const __m128d y = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(y, _mm_unpackhi_pd(y, y)));
+}
+#endif
+#endif
+
+HC_INLINE HC_REAL vec_sum(Vec x) {
+#if HC_VECTOR_BYTES == 64 && HC_REAL_BITS == 32
+    return half_sum(_mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1)));
+#elif HC_VECTOR_BYTES == 64
+    return half_sum(_mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd(x, 1)));
+#elif HC_VECTOR_BYTES == 32
+    return half_sum(x);
+#else
+    HC_REAL lane[V];
+    vec_store(lane, x);
+    for (size_t half = V / 2; half > 0; half /= 2)
+        for (size_t l = 0; l < half; l++)
+            lane[l] += lane[l + half];
+    return lane[0];
+#endif
+}
+
+#endif

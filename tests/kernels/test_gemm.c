@@ -1,0 +1,183 @@
+/* The product at every level: against multiply-adds one after the other in double precision, within a
+ * bound; nothing outside c is written; equal bits wherever c, start and the operands lie. */
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "higherc/base.h"
+#include "kernels/kernels.h"
+#include "support/check.h"
+
+typedef struct Case {
+    size_t m, n, k;
+    bool ta, tb;
+    size_t pad_a, pad_b, pad_c; /* rows are this much longer than needed */
+} Case;
+
+typedef enum Start { FROM_ZEROS, FROM_C, FROM_BIAS, FROM_OTHER, STARTS } Start;
+
+static int dtype;
+static const HcKernels *kernels;
+
+static double get(const void *p, size_t i) {
+    return dtype == 0 ? (double)((const float *)p)[i] : ((const double *)p)[i];
+}
+
+static void put(void *p, size_t i, double x) {
+    if (dtype == 0)
+        ((float *)p)[i] = (float)x;
+    else
+        ((double *)p)[i] = x;
+}
+
+/* Exactly n numbers, so that a sanitizer sees an access outside; `shift` moves them off alignment. */
+typedef struct Block {
+    char *memory;
+    void *data;
+    size_t n;
+} Block;
+
+static uint32_t state = 1;
+
+static double random_number(void) {
+    state = state * 1664525u + 1013904223u;
+    return (double)(state >> 8) / (1 << 23) - 1;
+}
+
+static Block block(size_t n, size_t shift) {
+    Block b = {malloc((n + shift) * kernels->size + 1), NULL, n};
+    b.data = b.memory + shift * kernels->size;
+    for (size_t i = 0; i < n; i++)
+        put(b.data, i, random_number());
+    return b;
+}
+
+static HcMatrix matrix(const Block *b, size_t rows, size_t cols, bool turned, size_t pad) {
+    return turned ? (HcMatrix){b->data, 1, rows + pad} : (HcMatrix){b->data, cols + pad, 1};
+}
+
+/* How many numbers a matrix spans, not counting what follows its last one. */
+static size_t span(size_t rows, size_t cols, bool turned, size_t pad) {
+    size_t outer = turned ? cols : rows, inner = turned ? rows : cols;
+    return outer && inner ? (outer - 1) * (inner + pad) + inner : 0;
+}
+
+/* |result - exact| <= (k + 2) eps (|start| + sum |a| |b|) holds for any order of summation. */
+static bool right(const Case *p, HcMatrix a, HcMatrix b, const void *start, size_t lds,
+                  const void *c, size_t ldc) {
+    const double eps = dtype == 0 ? 0x1p-23 : 0x1p-52;
+    bool good = true;
+    for (size_t i = 0; i < p->m; i++)
+        for (size_t j = 0; j < p->n; j++) {
+            long double sum = start ? (long double)get(start, i * lds + j) : 0, size = fabsl(sum);
+            for (size_t q = 0; q < p->k; q++) {
+                long double x = (long double)get(a.data, i * a.row + q * a.col) *
+                                (long double)get(b.data, q * b.row + j * b.col);
+                sum += x;
+                size += fabsl(x);
+            }
+            good = good && fabsl((long double)get(c, i * ldc + j) - sum) <=
+                               (long double)(eps * (double)(p->k + 2)) * size;
+        }
+    return good;
+}
+
+static void try(const Case *p, Start how, size_t shift) {
+    const size_t item = kernels->size, ldc = p->n + p->pad_c;
+    Block a = block(span(p->m, p->k, p->ta, p->pad_a), shift);
+    Block b = block(span(p->k, p->n, p->tb, p->pad_b), shift);
+    Block c = block(span(p->m, p->n, false, p->pad_c), shift);
+    Block other = block(how == FROM_BIAS ? p->n : span(p->m, p->n, false, 3), shift);
+    HcMatrix ma = matrix(&a, p->m, p->k, p->ta, p->pad_a);
+    HcMatrix mb = matrix(&b, p->k, p->n, p->tb, p->pad_b);
+    Block old = block(c.n, 0);
+    memcpy(old.data, c.data, c.n * item);
+    const size_t bytes = kernels->gemm_work(p->m, p->n, p->k, ma, mb);
+    Block work = block(bytes / item, 0);
+    const void *start = how == FROM_ZEROS ? NULL : how == FROM_C ? c.data : other.data;
+    const size_t lds = how == FROM_C ? ldc : how == FROM_BIAS ? 0 : p->n + 3;
+    kernels->gemm(p->m, p->n, p->k, ma, mb, start, lds, c.data, ldc, bytes ? work.data : NULL);
+
+    CHECK(right(p, ma, mb, how == FROM_C ? old.data : start, lds, c.data, ldc));
+    bool kept = true;
+    for (size_t i = 0; i < c.n; i++)
+        if (i % ldc >= p->n) kept = kept && get(c.data, i) == get(old.data, i);
+    CHECK(kept);
+
+    /* Once more, elsewhere in memory and accumulating from a copy of the same start: the same bits. */
+    Block again = block(c.n, shift + 1);
+    for (size_t i = 0; i < p->m; i++)
+        for (size_t j = 0; j < p->n; j++)
+            put(again.data, i * ldc + j,
+                how == FROM_ZEROS ? 0 : get(how == FROM_C ? old.data : start, i * lds + j));
+    kernels->gemm(p->m, p->n, p->k, ma, mb, again.data, ldc, again.data, ldc,
+                  bytes ? work.data : NULL);
+    bool same = true;
+    for (size_t i = 0; i < c.n; i++)
+        if (i % ldc < p->n) same = same && get(again.data, i) == get(c.data, i);
+    CHECK(same);
+    free(a.memory), free(b.memory), free(c.memory), free(other.memory);
+    free(old.memory), free(work.memory), free(again.memory);
+}
+
+static void all_ways(size_t m, size_t n, size_t k) {
+    static size_t turn;
+    for (int t = 0; t < 4; t++, turn++) {
+        Case p = {m, n, k, t & 1, t & 2, turn % 3, turn % 5, turn % 4};
+        try(&p, (Start)(turn % STARTS), turn % 7);
+    }
+}
+
+/* A plain triple loop gives the same bits as every way but the sums of lanes: c is one chain. */
+static void test_chain(void) {
+    enum { M = 9, N = 45, K = 300 };
+    static double a[M * K], b[K * N], c[M * N], work[1 << 18];
+    for (size_t i = 0; i < M * K; i++)
+        put(a, i, random_number());
+    for (size_t i = 0; i < K * N; i++)
+        put(b, i, random_number());
+    kernels->gemm(M, N, K, (HcMatrix){a, K, 1}, (HcMatrix){b, N, 1}, NULL, 0, c, N, work);
+    bool fused = true, rounded = true;
+    for (size_t i = 0; i < M; i++)
+        for (size_t j = 0; j < N; j++) {
+            double once = 0;
+            volatile double twice = 0;
+            for (size_t p = 0; p < K; p++) {
+                double x = get(a, i * K + p), y = get(b, p * N + j);
+                once = dtype == 0 ? (double)fmaf((float)x, (float)y, (float)once) : fma(x, y, once);
+                volatile double xy = dtype == 0 ? (double)(float)(x * y) : x * y;
+                twice = dtype == 0 ? (double)(float)(twice + xy) : twice + xy;
+            }
+            fused = fused && get(c, i * N + j) == once;
+            rounded = rounded && get(c, i * N + j) == twice;
+        }
+    CHECK(fused || rounded);
+}
+
+int main(void) {
+    static const size_t sides[] = {0, 1, 2, 3, 5, 8, 13, 17, 40};
+    enum { SIDES = sizeof sides / sizeof *sides };
+    for (size_t level = 0; level < hc_kernel_levels(); level++)
+        for (dtype = 0; dtype < 2; dtype++) {
+            kernels = hc_kernels_at(level, dtype);
+            for (size_t i = 0; i < SIDES; i++)
+                for (size_t j = 0; j < SIDES; j++)
+                    for (size_t l = 0; l < SIDES; l++)
+                        all_ways(sides[i], sides[j], sides[l]);
+            /* Every width and height of a tile. */
+            for (size_t n = 1; n < 70; n++)
+                all_ways(1 + n % 23, n, 7);
+            for (size_t m = 1; m < 40; m++)
+                all_ways(m, 33 + m % 5, 4);
+            /* Packed, in several blocks of k and of columns, with and without a packed. */
+            all_ways(20, 37, 530);
+            all_ways(41, 129, 257);
+            all_ways(67, 600, 131);
+            all_ways(7, 523, 259);
+            all_ways(1, 300, 301);
+            all_ways(301, 1, 300);
+            test_chain();
+        }
+    return check_done();
+}

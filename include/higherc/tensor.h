@@ -273,6 +273,8 @@ HC_API Tensor *tensor_group_norm(Tensor *x, size_t groups, Tensor *weight, Tenso
 /** Each entry 0 with probability p, else x / (1 - p) (Srivastava et al. 2014); p = 1 gives zeros. The
  *  random numbers are rng's, which moves on, or for NULL those of the tape's own stream (tape_seed).
  *  Gradient:  through the same mask, at every order: an entry is dropped in all of them or in none.
+ *  Replay:    program_capture refuses one of the tape's stream; one of a stream handed in drops the same
+ *             entries at each run.
  *  Errors:    HC_ERR_ARG for a p outside [0, 1]. */
 HC_API Tensor *tensor_dropout(Tensor *x, double p, Rng *rng);
 

@@ -36,11 +36,14 @@ bool hc_fmodule_push(FModule *root, Tensor *const *weights, Tensor *const *buffe
 static void save(HcScope *scope, const TapeMark *mark) {
     FModule *f = (FModule *)scope;
     HcWeights *now = f->now;
-    f->keeps = hc_above(now->place, mark) && (f->mode == HC_EVAL || now->cut);
+    bool above = hc_above(now->place, mark);
+    f->keeps = above && (f->mode == HC_EVAL || now->cut);
+    f->stepping = f->stepping && above && !f->keeps;
     while (hc_above(f->now->place, mark))
         f->now = f->now->prev;
-    if (!f->keeps) return;
     f->kept = *now;
+    if (f->stepping) hc_slots_save(&f->buffer_slots, now->buffers, mark);
+    if (!f->keeps) return;
     hc_slots_save(&f->weight_slots, now->weights, mark);
     hc_slots_save(&f->buffer_slots, now->buffers, mark);
 }
@@ -48,14 +51,15 @@ static void save(HcScope *scope, const TapeMark *mark) {
 static void restore(HcScope *scope, const TapeMark *mark) {
     FModule *f = (FModule *)scope;
     (void)mark;
-    if (!f->keeps) return;
+    if (!f->keeps && !f->stepping) return;
     /* The lists go where the old snapshot was, so the slots hand over first. */
     HcWhy why = f->mode == HC_EVAL ? HC_WHY_EVAL : HC_WHY_DETACHED;
-    Tensor **weights = f->weight_slots.list, **buffers = f->buffer_slots.list;
-    if (!hc_slots_restore(&f->weight_slots, f->tape, weights, why) ||
+    Tensor **weights = f->keeps ? f->weight_slots.list : NULL, **buffers = f->buffer_slots.list;
+    if ((weights && !hc_slots_restore(&f->weight_slots, f->tape, weights, why)) ||
         !hc_slots_restore(&f->buffer_slots, f->tape, buffers, HC_WHY_CONSTANT))
         return;
-    if (hc_fmodule_push(f, weights, buffers, f->kept.step, f->kept.cut))
+    const HcWeights *which = f->keeps ? &f->kept : f->now;
+    if (hc_fmodule_push(f, weights, buffers, which->step, which->cut))
         f->now->training = f->kept.training;
 }
 

@@ -46,6 +46,7 @@ struct FModule {
     HcSlots weight_slots, buffer_slots;
     HcWeights kept; /* between save and restore */
     bool keeps;
+    bool stepping; /* the release is that of a first-order step: B<t> and the mode live on */
 };
 
 /* Adds a snapshot of the present one, with other weights or buffers where not NULL (copied). */

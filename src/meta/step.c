@@ -137,7 +137,9 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     bool early = release && root->mode == HC_FIRST_ORDER;
     if (done && early) {
         /* The gradients stand apart, so all that led to them can go before the update is recorded. */
+        root->stepping = true;
         tape_release(tape, opt->base);
+        root->stepping = false;
         loss = NULL;
         params = NULL;
     }

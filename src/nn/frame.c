@@ -141,6 +141,7 @@ Tensor *hc_buffer_tensor(Tape *tape, Param *buffer) {
 }
 
 void hc_buffer_write(Param *buffer, const Tensor *value) {
+    hc_note_read(value); /* what a replay would not write */
     hc_copy_dense(value, buffer->data);
     hc_param_written(buffer);
 }

@@ -24,6 +24,7 @@ static void dropout_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_dropout = {.name = "tensor_dropout",
+                                .flags = HC_OP_RANDOM,
                                 .arity = 1,
                                 .infer = hc_infer_dense,
                                 .forward = dropout_forward,
@@ -36,7 +37,7 @@ Tensor *tensor_dropout(Tensor *x, double p, Rng *rng) {
         return NULL;
     }
     Rng *from = rng ? rng : &x->tape->rng;
-    HcAttr attr = {.random = {from->key, from->counter, p}};
+    HcAttr attr = {.random = {from->key, from->counter, p, rng == NULL}};
     Tensor *y = hc_emit1(&op_dropout, &attr, x);
     if (y) from->counter += (x->form->count + 3) / 4;
     return y;

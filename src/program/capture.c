@@ -115,6 +115,12 @@ static bool check_node(const Capture *c, const Tensor *x) {
                        "%s: %s (%zu on the tape) came from numbers whose history was not kept: a "
                        "gradient without HC_CREATE_GRAPH, or weights after a release",
                        who, x->op->name, (size_t)x->index);
+    if ((x->op->flags & HC_OP_RANDOM) && x->attr.random.of_tape)
+        return hc_fail(
+            c->tape, HC_ERR_STATE,
+            "%s: %s (%zu on the tape) drew from the tape's stream: each run would draw the "
+            "same again (hand it a stream of its own if that is meant)",
+            who, x->op->name, (size_t)x->index);
     if (x->index >= c->recorded || x->index < c->tape->read) return true;
     if (x->flags & HC_NODE_PARAM) return true;
     for (size_t i = 0; i < c->p->input_count; i++)

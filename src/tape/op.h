@@ -27,6 +27,7 @@ typedef union HcAttr {
     struct {
         uint64_t key, counter; /* where the node's numbers begin, so that it draws the same again */
         double p;
+        bool of_tape; /* from the tape's own stream */
     } random;
     int axes[HC_MAX_DIMS]; /* a permutation */
     uint64_t version;      /* a borrowing leaf: that of its cell when it was made */
@@ -94,7 +95,8 @@ enum {
     HC_OP_NODIFF = 4, /* no derivative: no gradient flows through */
     HC_OP_LEAF = 8,   /* history begins here: an input is only what the numbers were taken from */
     HC_OP_FORM = 16,  /* attr.form is in use */
-    HC_OP_COPY = 32   /* the result has input 0's numbers, in memory of its own */
+    HC_OP_COPY = 32,  /* the result has input 0's numbers, in memory of its own */
+    HC_OP_RANDOM = 64 /* draws numbers: attr.random is in use */
 };
 
 #define HC_READS_OUTPUT 0x80

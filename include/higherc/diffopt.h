@@ -17,7 +17,7 @@
 #define HIGHERC_DIFFOPT_H
 
 #include "fmodule.h"
-#include "optim.h"
+#include "schedule.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,7 +26,8 @@ extern "C" {
 typedef struct DiffOpt DiffOpt;
 
 /** A differentiable optimizer for `fmodule`, on its tape, branching from `optim` as it stands now:
- *  groups, hyperparameters, moments, step counts are copied; `optim` is never changed. Weights of the
+ *  groups, hyperparameters, schedules, moments, step counts are copied, learned hyperparameters cloned
+ *  with history (optim_learn); `optim` is never changed. Weights of the
  *  module outside the optimizer's groups stay W<0>, with their history.
  *  Errors: HC_ERR_STATE when a Param of `optim` is not one of the module's (the message names it). */
 HC_API DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule);
@@ -53,13 +54,20 @@ HC_API Tensor *diffopt_loss(const DiffOpt *opt);
 HC_API size_t diffopt_steps(const DiffOpt *opt);
 
 /** Puts a tensor in the place of a hyperparameter, in one group or HC_ALL_GROUPS, in force until it
- *  is replaced; NULL removes it. A scalar, or anything that broadcasts to each weight. Values are not
+ *  is replaced; NULL removes it (the optimizer's own, learned or not, is seen again). A scalar, or anything that broadcasts to each weight. Values are not
  *  looked at: a momentum that is 0 still gets its gradient.
  *  Errors: HC_ERR_NAME (none of that name), HC_ERR_ARG (a flag cannot be a tensor), HC_ERR_RANGE. */
 HC_API bool diffopt_override(DiffOpt *opt, const char *name, size_t group, Tensor *value);
 /** The same for one parameter; it goes before the group's. */
 HC_API bool diffopt_override_param(DiffOpt *opt, const char *name, const Param *param,
                                    Tensor *value);
+
+/** Multiplies a hyperparameter, overridden or not, by a schedule's factor from the next step on, in the
+ *  place of an earlier schedule; NULL removes that. The step number goes on from the optimizer's. The
+ *  schedule is copied; tensors among its coefficients are on the same tape, and a gradient flows to them.
+ *  Errors: as diffopt_override. */
+HC_API bool diffopt_schedule(DiffOpt *opt, const char *name, size_t group,
+                             const Schedule *schedule);
 
 /** Changes the gradients between backward and update: grads[i] belongs to the i-th fast weight and is
  *  NULL where there is none. Return false to give up the step. */

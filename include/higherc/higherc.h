@@ -1,7 +1,6 @@
 /** @file higherc.h
- *  Everything. Read in this order: base.h, pool.h, tape.h, tensor.h, param.h, grad.h, program.h,
- *  module.h, layers.h, fmodule.h, optim.h, optimizers.h, diffopt.h, tasks.h; someone who wants to
- *  know what the library is for starts with fmodule.h. */
+ *  Everything, in the order to read it in; someone who wants to know what the library is for starts
+ *  with fmodule.h. */
 #ifndef HIGHERC_HIGHERC_H
 #define HIGHERC_HIGHERC_H
 
@@ -17,6 +16,7 @@
 #include "fmodule.h"
 #include "optim.h"
 #include "optimizers.h"
+#include "schedule.h"
 #include "diffopt.h"
 #include "tasks.h"
 

@@ -31,11 +31,41 @@ HC_API void optim_destroy(Optim *optim);
 HC_API size_t optim_add_group(Optim *optim, ParamList params);
 HC_API size_t optim_group_count(const Optim *optim);
 HC_API ParamList optim_group_params(const Optim *optim, size_t group);
-/** Sets a hyperparameter by name ("lr", "beta1", "amsgrad" (0 or 1), ...) in a group or in all.
+/** Sets a hyperparameter by name ("lr", "beta1", "amsgrad" (0 or 1), ...) in a group or in all. Of a
+ *  learned one it fills the Params that stand for it.
  *  Errors: HC_ERR_NAME; HC_ERR_RANGE for a group or value that cannot be. */
 HC_API bool optim_set(Optim *optim, const char *name, size_t group, double value);
-/** NaN, and an error, for a name or group that does not exist. */
+/** NaN, and an error, for a name or group that does not exist, and (HC_ERR_STATE) for a hyperparameter
+ *  learned apart for each Param or weight, which is no one number. */
 HC_API double optim_get(const Optim *optim, const char *name, size_t group);
+
+/* ---- learned hyperparameters ------------------------------------------------------------------- */
+
+/** How finely a hyperparameter is learned: one number for the group, one for each of its Params, or one
+ *  for each entry of them (Meta-SGD: Li et al. 2017). */
+typedef enum LearnScope { HC_LEARN_GROUP = 0, HC_LEARN_PARAM = 1, HC_LEARN_WEIGHT = 2 } LearnScope;
+
+/** Makes a hyperparameter learned, in a group or in each of all: Params stand in its place from here on,
+ *  filled with its present value.
+ *
+ *      optim_learn(inner, "lr", HC_ALL_GROUPS, HC_LEARN_PARAM);
+ *      Optim *outer = optim_adam(module_params(net), adam_options(0.001));
+ *      optim_add_group(outer, optim_learned(inner));
+ *
+ *  Every diffopt_create then puts clones of them, with history, on its tape, in the place of numbers: a
+ *  meta-loss after diffopt_steps reaches them, tensor_backward adds to their grads, and an outer optimizer
+ *  trains them. optim_step, diffopt_steps later made and optim_get see what it made of them, so nothing
+ *  has to be carried back. optim_step reads them as constants. Their values are not looked at: a momentum
+ *  that starts at 0 gets its gradient, and bounds (a beta below 1) are the outer optimizer's to keep.
+ *  Groups added later have the number. The Params are of the optimizer's type; converting the module
+ *  (module_to) leaves the optimizer behind, which is an error when it is next used.
+ *  Errors: HC_ERR_NAME, HC_ERR_RANGE, HC_ERR_ARG (a flag), HC_ERR_STATE (learned already), HC_ERR_NOMEM. */
+HC_API bool optim_learn(Optim *optim, const char *name, size_t group, LearnScope per);
+/** All Params of learned hyperparameters in the order of optim_learn, by group, then by Param; named
+ *  "lr.group0", or "lr." and the Param's name. Borrowed until the next optim_learn. */
+HC_API ParamList optim_learned(const Optim *optim);
+
+/* ---- stepping ------------------------------------------------------------------------------------ */
 
 /** Makes all gradients absent. */
 HC_API void optim_zero_grad(Optim *optim);
@@ -49,6 +79,8 @@ HC_API double optim_clip_grad_norm(Optim *optim, double max_norm);
 /** The optimizer's own last error in words (kept until its next success), or NULL. */
 HC_API const char *optim_error(const Optim *optim);
 
+/** How many steps it has made: the step number that schedules see next. */
+HC_API size_t optim_steps(const Optim *optim);
 /** How many updates the Param has had; 0 for one that is not the optimizer's. */
 HC_API size_t optim_param_steps(const Optim *optim, const Param *param);
 /** A state of a Param by its name ("momentum_buffer", "exp_avg"; see optimizers.h), of the Param's type

@@ -158,10 +158,9 @@ DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule) {
         return NULL;
     for (size_t s = 0; s < states; s++)
         if (!hc_slots_create(tape, &opt->slots[s], root->now->weights, count, who)) return NULL;
-    for (size_t g = 0; g < optim->group_count; g++)
-        memcpy(opt->hyper + g * HC_MAX_HYPERS, optim->groups[g].hyper,
-               sizeof optim->groups[g].hyper);
-    *first = (HcSnapshot){.moments = moments, .place = tape->data.top};
+    *first = (HcSnapshot){.moments = moments};
+    if (!hc_diffopt_take_settings(opt, optim, first)) return NULL;
+    first->place = tape->data.top;
     opt->scope.save = save;
     opt->scope.restore = restore;
     hc_tape_add_scope(tape, &opt->scope);
@@ -242,6 +241,7 @@ bool diffopt_commit(DiffOpt *opt, Optim *optim) {
         if (opt->group[i] != HC_NO_GROUP)
             commit_one(&opt->now->moments[i], &optim->groups[opt->group[i]].moments[opt->place[i]],
                        states, fresh + i * states);
+    if (done) optim->steps = opt->first_step + opt->now->steps;
     for (size_t i = 0; i < opt->count * states; i++)
         hc_free(fresh[i]);
     hc_scratch_free(&opt->tape->scratch, fresh, bytes);

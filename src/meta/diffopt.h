@@ -8,7 +8,8 @@
 #define HC_NO_GROUP SIZE_MAX
 #define HC_EVERY_WEIGHT SIZE_MAX
 
-/* A tensor in the place of a hyperparameter; newest first. One without a value ends older ones. */
+/* A tensor in the place of a hyperparameter, or a schedule on it; newest first. One without a value or a
+ * schedule ends older ones of its kind. */
 typedef struct HcOverride HcOverride;
 struct HcOverride {
     HcOverride *next;
@@ -16,6 +17,10 @@ struct HcOverride {
     size_t group;  /* or HC_ALL_GROUPS; of a weight's override: unused */
     size_t weight; /* or HC_EVERY_WEIGHT */
     Tensor *value;
+    const Schedule *schedule;
+    bool schedules; /* which of the two it is about */
+    bool known;     /* the factor below is this step's */
+    Hyper factor;
 };
 
 typedef struct HcFastMoments {
@@ -47,7 +52,10 @@ struct DiffOpt {
     size_t *group; /* of each, or HC_NO_GROUP */
     size_t *place; /* of each in its group */
     size_t group_count;
-    double *hyper; /* [group_count][HC_MAX_HYPERS] */
+    double *hyper;      /* [group_count][HC_MAX_HYPERS] */
+    HcLearned *learned; /* the same */
+    Tensor **learned_values;
+    size_t first_step; /* of the optimizer, at creation */
     HcSnapshot *now;
     TapeMark base;   /* what step_release goes back to */
     HcSlots *slots;  /* [state_count]: one list for each state */
@@ -63,6 +71,10 @@ HcSnapshot *hc_diffopt_push(DiffOpt *opt, bool own_moments);
 void hc_diffopt_settle(DiffOpt *opt, HcSnapshot *next);
 /* Whether a handle can be used; the usual NULL rule. */
 bool hc_diffopt_usable(const DiffOpt *opt, const char *who);
+/* What the optimizer learns and schedules, from its present values; for diffopt_create. */
+bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim, HcSnapshot *first);
+/* To be called before the hyperparameters of a step are asked for. */
+void hc_diffopt_begin_step(const DiffOpt *opt);
 /* The hyperparameter h as weight i sees it. */
 Hyper hc_diffopt_hyper(const DiffOpt *opt, size_t i, size_t h);
 /* Lets the callback change the gradients, and looks at what it left. */

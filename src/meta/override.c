@@ -1,48 +1,146 @@
-/* Tensors in the place of hyperparameters. */
+/* What stands in the place of an optimizer's numbers on the tape: tensors by override, clones of what it
+ * learns, and schedules that multiply either. */
+#include <string.h>
+
 #include "meta/diffopt.h"
 
-/* The hyperparameter as weight i sees it: its own override, then its group's, then the number. */
-Hyper hc_diffopt_hyper(const DiffOpt *opt, size_t i, size_t h) {
-    const HcOverride *o;
-    for (o = opt->now->overrides; o; o = o->next)
-        if (o->hyper == h && o->weight == i) break;
-    if (o && o->value) return (Hyper){0, o->value};
-    for (o = opt->now->overrides; o; o = o->next)
-        if (o->hyper == h && o->weight == HC_EVERY_WEIGHT &&
-            (o->group == HC_ALL_GROUPS || o->group == opt->group[i]))
-            break;
-    if (o && o->value) return (Hyper){0, o->value};
-    return hyper_const(opt->hyper[opt->group[i] * HC_MAX_HYPERS + h]);
+/* ---- what the optimizer brings --------------------------------------------------------------------------- */
+
+/* Clones: an outer optimizer may write the Params in place while what was recorded stays as it was. */
+static bool take_learned(DiffOpt *opt, const Optim *optim) {
+    const char *who = "diffopt_create";
+    size_t count = optim->learned.count, each = HC_MAX_HYPERS * sizeof *opt->learned;
+    if (count == 0) return true;
+    opt->learned = hc_tape_alloc(opt->tape, optim->group_count * each, who);
+    opt->learned_values = hc_tape_alloc(opt->tape, count * sizeof(Tensor *), who);
+    if (!opt->learned || !opt->learned_values) return false;
+    for (size_t g = 0; g < optim->group_count; g++)
+        memcpy(opt->learned + g * HC_MAX_HYPERS, optim->groups[g].learned, each);
+    for (size_t i = 0; i < count; i++) {
+        Tensor *leaf = param_tensor(opt->tape, optim->learned.items[i]);
+        if (!(opt->learned_values[i] = tensor_clone(leaf))) return false;
+    }
+    return true;
 }
 
-static bool override(DiffOpt *opt, const char *who, const char *name, size_t group, size_t weight,
-                     Tensor *value) {
-    size_t hyper;
-    if (!name || !hc_hyper_index(opt->cls, who, name, &hyper))
+static HcOverride *scheduled(DiffOpt *opt, const char *who, size_t hyper, size_t group,
+                             const Schedule *schedule, HcOverride *next) {
+    HcOverride *o = hc_tape_alloc(opt->tape, sizeof *o, who);
+    Schedule *copy = schedule && o ? hc_tape_alloc(opt->tape, sizeof *copy, who) : NULL;
+    if (!o || (schedule && !copy)) return NULL;
+    if (schedule) *copy = *schedule;
+    *o = (HcOverride){.next = next,
+                      .hyper = hyper,
+                      .group = group,
+                      .weight = HC_EVERY_WEIGHT,
+                      .schedule = copy,
+                      .schedules = true};
+    return o;
+}
+
+bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim, HcSnapshot *first) {
+    opt->first_step = optim->steps;
+    for (size_t g = 0; g < optim->group_count; g++)
+        memcpy(opt->hyper + g * HC_MAX_HYPERS, optim->groups[g].hyper,
+               sizeof optim->groups[g].hyper);
+    for (size_t i = 0; i < optim->schedule_count; i++) {
+        const HcScheduled *s = &optim->schedules[i];
+        HcOverride *o = scheduled(opt, "diffopt_create", s->hyper, s->group,
+                                  s->removed ? NULL : &s->schedule, first->overrides);
+        if (!o) return false;
+        first->overrides = o;
+    }
+    return take_learned(opt, optim);
+}
+
+/* ---- what a weight sees ------------------------------------------------------------------------------------ */
+
+void hc_diffopt_begin_step(const DiffOpt *opt) {
+    for (HcOverride *o = opt->now->overrides; o; o = o->next)
+        o->known = false;
+}
+
+/* The newest that is about weight i: its own, or its group's; NULL when there is none. */
+static HcOverride *newest(const DiffOpt *opt, size_t i, size_t h, bool schedules, bool own) {
+    HcOverride *o = opt->now->overrides;
+    for (; o; o = o->next) {
+        if (o->hyper != h || o->schedules != schedules) continue;
+        if (own ? o->weight == i
+                : o->weight == HC_EVERY_WEIGHT &&
+                      (o->group == HC_ALL_GROUPS || o->group == opt->group[i]))
+            break;
+    }
+    return o;
+}
+
+/* Its own override, then its group's, then what is learned, then the number. */
+static Hyper unscheduled(const DiffOpt *opt, size_t i, size_t h) {
+    const HcOverride *own = newest(opt, i, h, false, true);
+    if (own && own->value) return hyper_tensor(own->value);
+    const HcOverride *all = newest(opt, i, h, false, false);
+    if (all && all->value) return hyper_tensor(all->value);
+    size_t at = opt->group[i] * HC_MAX_HYPERS + h;
+    if (opt->learned && opt->learned[at].count)
+        return hyper_tensor(
+            opt->learned_values[hc_learned_index(&opt->learned[at], opt->place[i])]);
+    return hyper_const(opt->hyper[at]);
+}
+
+Hyper hc_diffopt_hyper(const DiffOpt *opt, size_t i, size_t h) {
+    Hyper value = unscheduled(opt, i, h);
+    HcOverride *o = newest(opt, i, h, true, false);
+    if (!o || !o->schedule) return value;
+    if (!o->known) o->factor = schedule_at(o->schedule, opt->first_step + opt->now->steps);
+    o->known = true;
+    return hyper_mul(value, o->factor);
+}
+
+/* ---- settings -------------------------------------------------------------------------------------------------- */
+
+static bool find_hyper(DiffOpt *opt, const char *who, const char *name, bool changes,
+                       size_t *hyper) {
+    if (!name || !hc_hyper_index(opt->cls, who, name, hyper))
         return hc_fail(opt->tape, name ? HC_ERR_NAME : HC_ERR_ARG,
                        "%s: %s has no hyperparameter '%s'", who, opt->cls->name,
                        name ? name : "(NULL)");
-    if (value && opt->cls->hypers[hyper].flag)
-        return hc_fail(opt->tape, HC_ERR_ARG, "%s: '%s' is a flag and cannot be a tensor", who,
-                       name);
-    if (value && !hc_check(who, value)) return false;
-    if (value && value->tape != opt->tape)
-        return hc_fail(opt->tape, HC_ERR_TAPE, "%s: the tensor is on another tape", who);
-    HcOverride *o = hc_tape_alloc(opt->tape, sizeof *o, who);
+    return !changes || !opt->cls->hypers[*hyper].flag ||
+           hc_fail(opt->tape, HC_ERR_ARG, "%s: '%s' is a flag and cannot be a tensor", who, name);
+}
+
+static bool check_group(DiffOpt *opt, const char *who, size_t group) {
+    return group == HC_ALL_GROUPS || group < opt->group_count ||
+           hc_fail(opt->tape, HC_ERR_RANGE, "%s: there is no group %zu", who, group);
+}
+
+static bool put_in_force(DiffOpt *opt, HcOverride *o) {
     HcSnapshot *next = o ? hc_diffopt_push(opt, false) : NULL;
     if (!next) return false;
-    *o = (HcOverride){opt->now->overrides, hyper, group, weight, value};
     next->overrides = o;
     hc_diffopt_settle(opt, next);
     return true;
 }
 
+static bool override(DiffOpt *opt, const char *who, const char *name, size_t group, size_t weight,
+                     Tensor *value) {
+    size_t hyper = 0;
+    if (!find_hyper(opt, who, name, value != NULL, &hyper)) return false;
+    if (value && !hc_check(who, value)) return false;
+    if (value && value->tape != opt->tape)
+        return hc_fail(opt->tape, HC_ERR_TAPE, "%s: the tensor is on another tape", who);
+    HcOverride *o = hc_tape_alloc(opt->tape, sizeof *o, who);
+    if (!o) return false;
+    *o = (HcOverride){.next = opt->now->overrides,
+                      .hyper = hyper,
+                      .group = group,
+                      .weight = weight,
+                      .value = value};
+    return put_in_force(opt, o);
+}
+
 bool diffopt_override(DiffOpt *opt, const char *name, size_t group, Tensor *value) {
     const char *who = "diffopt_override";
     if (!hc_diffopt_usable(opt, who)) return false;
-    if (group != HC_ALL_GROUPS && group >= opt->group_count)
-        return hc_fail(opt->tape, HC_ERR_RANGE, "%s: there is no group %zu", who, group);
-    return override(opt, who, name, group, HC_EVERY_WEIGHT, value);
+    return check_group(opt, who, group) && override(opt, who, name, group, HC_EVERY_WEIGHT, value);
 }
 
 bool diffopt_override_param(DiffOpt *opt, const char *name, const Param *param, Tensor *value) {
@@ -55,4 +153,15 @@ bool diffopt_override_param(DiffOpt *opt, const char *name, const Param *param, 
             return override(opt, who, name, 0, i, value);
     return hc_fail(opt->tape, HC_ERR_NAME, "%s: '%s' is not in the optimizer", who,
                    param->cell.name);
+}
+
+bool diffopt_schedule(DiffOpt *opt, const char *name, size_t group, const Schedule *schedule) {
+    const char *who = "diffopt_schedule";
+    size_t hyper = 0;
+    if (!hc_diffopt_usable(opt, who) || !check_group(opt, who, group) ||
+        !find_hyper(opt, who, name, schedule != NULL, &hyper))
+        return false;
+    if (schedule && !schedule->factor)
+        return hc_fail(opt->tape, HC_ERR_ARG, "%s: no schedule_ function made the schedule", who);
+    return put_in_force(opt, scheduled(opt, who, hyper, group, schedule, opt->now->overrides));
 }

@@ -46,6 +46,7 @@ static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, 
 /* Runs the rule on every weight with a gradient, into a new snapshot and list of weights. */
 static bool update_all(DiffOpt *opt, HcSnapshot *next, Tensor **weights, Tensor *const *grads) {
     bool eval = opt->module->mode == HC_EVAL;
+    hc_diffopt_begin_step(opt);
     for (size_t i = 0; i < opt->count; i++) {
         if (!grads[i]) continue;
         HcFastMoments *m = &next->moments[i];

@@ -60,6 +60,8 @@ void optim_destroy(Optim *optim) {
     for (size_t i = 0; i < optim->group_count; i++)
         free_group(&optim->groups[i]);
     hc_free(optim->groups);
+    hc_params_free(&optim->learned);
+    hc_free(optim->schedules);
     tape_destroy(optim->work);
     hc_free(optim);
 }
@@ -130,19 +132,39 @@ bool hc_hyper_index(const OptimClass *cls, const char *who, const char *name, si
                           cls->name, name ? name : "(NULL)");
 }
 
+static bool check_setting(Optim *optim, const char *who, const char *name, size_t group,
+                          size_t *hyper) {
+    if (!optim) return hc_fail_thread(HC_ERR_ARG, "%s: the optimizer is NULL", who);
+    if (!hc_hyper_index(optim->cls, who, name, hyper)) return false;
+    return group == HC_ALL_GROUPS || group < optim->group_count ||
+           hc_optim_fail(optim, HC_ERR_RANGE, "%s: there is no group %zu", who, group);
+}
+
+bool hc_optim_setting(Optim *optim, const char *who, const char *name, size_t group,
+                      size_t *hyper) {
+    if (!check_setting(optim, who, name, group, hyper)) return false;
+    return !optim->cls->hypers[*hyper].flag ||
+           hc_optim_fail(optim, HC_ERR_ARG, "%s: '%s' is a flag", who, name);
+}
+
+bool hc_hyper_accepts(const OptimHyper *hyper, double value) {
+    return value >= hyper->minimum && value <= hyper->maximum &&
+           (!hyper->flag || value == 0 || value == 1);
+}
+
 bool optim_set(Optim *optim, const char *name, size_t group, double value) {
     const char *who = "optim_set";
-    size_t index;
-    if (!optim) return hc_fail_thread(HC_ERR_ARG, "%s: the optimizer is NULL", who);
-    if (!hc_hyper_index(optim->cls, who, name, &index)) return false;
-    if (group != HC_ALL_GROUPS && group >= optim->group_count)
-        return hc_optim_fail(optim, HC_ERR_RANGE, "%s: there is no group %zu", who, group);
-    const OptimHyper *hyper = &optim->cls->hypers[index];
-    if (!(value >= hyper->minimum && value <= hyper->maximum) ||
-        (hyper->flag && value != 0 && value != 1))
+    size_t index = 0;
+    if (!check_setting(optim, who, name, group, &index)) return false;
+    if (!hc_hyper_accepts(&optim->cls->hypers[index], value))
         return hc_optim_fail(optim, HC_ERR_RANGE, "%s: %s cannot be %g", who, name, value);
-    for (size_t g = 0; g < optim->group_count; g++)
-        if (group == HC_ALL_GROUPS || g == group) optim->groups[g].hyper[index] = value;
+    for (size_t g = 0; g < optim->group_count; g++) {
+        if (group != HC_ALL_GROUPS && g != group) continue;
+        HcGroup *to = &optim->groups[g];
+        to->hyper[index] = value;
+        for (size_t i = 0; i < to->learned[index].count; i++)
+            param_fill(optim->learned.items[to->learned[index].first + i], value);
+    }
     return true;
 }
 
@@ -154,7 +176,17 @@ double optim_get(const Optim *optim, const char *name, size_t group) {
                        optim ? "there is no such group" : "the optimizer is NULL");
         return NAN;
     }
-    return hc_hyper_index(optim->cls, who, name, &index) ? optim->groups[group].hyper[index] : NAN;
+    if (!hc_hyper_index(optim->cls, who, name, &index)) return NAN;
+    const HcLearned *learned = &optim->groups[group].learned[index];
+    if (!learned->count) return optim->groups[group].hyper[index];
+    if (learned->per == HC_LEARN_GROUP) return param_get(optim->learned.items[learned->first], 0);
+    hc_fail_thread(HC_ERR_STATE, "%s: '%s' is learned apart for each %s: see optim_learned", who,
+                   name, learned->per == HC_LEARN_PARAM ? "Param" : "weight");
+    return NAN;
+}
+
+size_t optim_steps(const Optim *optim) {
+    return optim ? optim->steps : 0;
 }
 
 const OptimClass *optim_class(const Optim *optim) {

@@ -3,7 +3,7 @@
 #ifndef HC_OPTIM_OPTIM_H
 #define HC_OPTIM_OPTIM_H
 
-#include "higherc/optim.h"
+#include "higherc/schedule.h"
 #include "tape/param.h"
 
 /* What an optimizer keeps for one Param. */
@@ -12,17 +12,40 @@ typedef struct HcMoments {
     void *state[HC_MAX_STATES]; /* NULL until the first update that sets it */
 } HcMoments;
 
+/* Which of the optimizer's learned Params stand for a hyperparameter of a group; none while count is 0. */
+typedef struct HcLearned {
+    size_t first, count;
+    LearnScope per;
+} HcLearned;
+
+/* For the Param at that place of the group. */
+static inline size_t hc_learned_index(const HcLearned *learned, size_t place) {
+    return learned->first + (learned->per == HC_LEARN_GROUP ? 0 : place);
+}
+
 typedef struct HcGroup {
     ParamList params;
     HcMoments *moments;
     double hyper[HC_MAX_HYPERS];
+    HcLearned learned[HC_MAX_HYPERS];
 } HcGroup;
+
+typedef struct HcScheduled {
+    size_t hyper, group; /* or HC_ALL_GROUPS */
+    bool removed;        /* none, in spite of an earlier one for all groups */
+    Schedule schedule;
+} HcScheduled;
 
 struct Optim {
     const OptimClass *cls;
     void *user;
     HcGroup *groups;
     size_t group_count, group_capacity;
+    ParamList learned;
+    size_t learned_capacity;
+    HcScheduled *schedules; /* later ones go before */
+    size_t schedule_count, schedule_capacity;
+    size_t steps; /* made in place, or committed */
     DType dtype;
     Tape *work; /* on which steps are computed */
     char message[HC_MESSAGE_SIZE];
@@ -34,6 +57,15 @@ bool hc_optim_fail(Optim *optim, HcStatus status, const char *format, ...) HC_PR
 
 /* The number of a hyperparameter; false, with the thread's error, when there is none. */
 bool hc_hyper_index(const OptimClass *cls, const char *who, const char *name, size_t *index);
+
+/* Whether a number is within the hyperparameter's bounds; of a flag: 0 or 1. */
+bool hc_hyper_accepts(const OptimHyper *hyper, double value);
+/* The checks of what changes a hyperparameter that is no flag, in a group or all. */
+bool hc_optim_setting(Optim *optim, const char *who, const char *name, size_t group, size_t *hyper);
+/* The Param in the place of a hyperparameter of the Param at that place of the group, or NULL. */
+Param *hc_learned(const Optim *optim, size_t group, size_t place, size_t hyper);
+/* The schedule in force, or NULL. */
+const Schedule *hc_scheduled(const Optim *optim, size_t group, size_t hyper);
 
 /* What is wrong with what a rule left for a weight of this shape, in words; NULL when it is sound. */
 const char *hc_update_fault(const OptimClass *cls, const OptimUpdate *update, const Tape *tape,

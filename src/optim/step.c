@@ -23,8 +23,19 @@ const char *hc_update_fault(const OptimClass *cls, const OptimUpdate *update, co
     return fault;
 }
 
+/* A hyperparameter of the Param at place i: the number, or what was learned, read as a constant; times the
+ * schedule's factor. */
+static Hyper hyper_of(const Optim *optim, size_t g, size_t i, size_t h) {
+    Hyper value = hyper_const(optim->groups[g].hyper[h]);
+    const Param *learned = hc_learned(optim, g, i, h);
+    if (learned) value = hyper_tensor(tensor_borrow(optim->work, learned->shape, learned->data));
+    const Schedule *schedule = hc_scheduled(optim, g, h);
+    return schedule ? hyper_mul(value, schedule_at(schedule, optim->steps)) : value;
+}
+
 /* Runs the rule on borrowed memory; the results are on the work tape. NULL, or what went wrong. */
-static const char *run_rule(const Optim *optim, const HcGroup *group, size_t i, OptimUpdate *u) {
+static const char *run_rule(const Optim *optim, size_t g, size_t i, OptimUpdate *u) {
+    const HcGroup *group = &optim->groups[g];
     Param *p = group->params.items[i];
     const HcMoments *moments = &group->moments[i];
     *u = (OptimUpdate){.param = tensor_borrow(optim->work, p->shape, p->data),
@@ -34,7 +45,7 @@ static const char *run_rule(const Optim *optim, const HcGroup *group, size_t i, 
         if (moments->state[s])
             u->state[s] = tensor_borrow(optim->work, p->shape, moments->state[s]);
     for (size_t h = 0; h < optim->cls->hyper_count; h++)
-        u->hyper[h] = hyper_const(group->hyper[h]);
+        u->hyper[h] = hyper_of(optim, g, i, h);
     if (!optim->cls->update(u, optim->user)) u->param = NULL;
     const char *fault = hc_update_fault(optim->cls, u, optim->work, p->shape);
     return tape_error(optim->work) ? tape_error(optim->work) : fault;
@@ -63,7 +74,7 @@ static bool prepare(Optim *optim, Pending *pending, size_t count) {
                 return hc_optim_fail(optim, HC_ERR_DTYPE,
                                      "optim_step: '%s' was converted to the other type",
                                      p->cell.name);
-            const char *fault = run_rule(optim, group, i, &u);
+            const char *fault = run_rule(optim, g, i, &u);
             if (fault)
                 return hc_optim_fail(
                     optim, tape_status(optim->work) ? tape_status(optim->work) : HC_ERR_STATE,
@@ -126,6 +137,9 @@ bool optim_step(Optim *optim) {
     }
     tape_set_recording(optim->work, was);
     tape_reset(optim->work);
-    if (done) optim->failed = false;
+    if (done) {
+        optim->failed = false;
+        optim->steps++;
+    }
     return done;
 }

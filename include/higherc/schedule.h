@@ -1,0 +1,63 @@
+/** @file schedule.h
+ *  Schedules: a factor on a hyperparameter that changes from step to step, in place and on the tape.
+ *
+ *      Schedule cosine = schedule_cosine(1000, hyper_const(0));
+ *      optim_schedule(optim, "lr", HC_ALL_GROUPS, &cosine);
+ *
+ *  makes every optim_step, and every diffopt_step of what is made of the optimizer later, see lr times the
+ *  factor at its step number: 0 at an optimizer's first step. The hyperparameter itself, set or learned or
+ *  overridden, stays what is multiplied.
+ *
+ *  Coefficients are Hypers. On an optimizer they are numbers; with diffopt_schedule they may be tensors,
+ *  and then a gradient flows to them. */
+#ifndef HIGHERC_SCHEDULE_H
+#define HIGHERC_SCHEDULE_H
+
+#include "optim.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct Schedule Schedule;
+
+/** A factor of your own: of `step`, from 0. It records tensors, where it makes some, on their tape. */
+typedef Hyper ScheduleFn(size_t step, void *user);
+
+/** A plain value, filled by the functions below. */
+struct Schedule {
+    Hyper (*factor)(const Schedule *schedule, size_t step);
+    Hyper coefficient;
+    size_t steps;
+    const Schedule *first, *next; /**< schedule_then's; they must stay as long as it is in use */
+    ScheduleFn *function;         /**< schedule_lambda's */
+    void *user;
+};
+
+/** gamma^floor(t / period): PyTorch's StepLR. A period of 0 counts as 1. */
+HC_API Schedule schedule_step(size_t period, Hyper gamma);
+/** gamma^t. */
+HC_API Schedule schedule_exponential(Hyper gamma);
+/** From 1 to `last` along half a cosine: last + (1 - last) (1 + cos(pi min(t, steps) / steps)) / 2.
+ *  Source: Loshchilov and Hutter 2017 (SGDR), without restarts. */
+HC_API Schedule schedule_cosine(size_t steps, Hyper last);
+/** (1 - min(t, steps) / steps)^power. */
+HC_API Schedule schedule_polynomial(size_t steps, Hyper power);
+/** From `start` to 1 along a line: start + (1 - start) min(t, steps) / steps. */
+HC_API Schedule schedule_warmup(size_t steps, Hyper start);
+HC_API Schedule schedule_lambda(ScheduleFn *function, void *user);
+/** `first` for that many steps, then `next` from its step 0: a warm-up before a cosine, say. */
+HC_API Schedule schedule_then(const Schedule *first, size_t steps, const Schedule *next);
+
+/** The factor at a step. NaN, and an error, for a schedule that is none. */
+HC_API Hyper schedule_at(const Schedule *schedule, size_t step);
+
+/** Multiplies a hyperparameter, in a group or in all, by the schedule's factor from now on, in the place of
+ *  an earlier schedule; NULL removes that. The schedule is copied. Bounds are not looked at.
+ *  Errors: HC_ERR_NAME, HC_ERR_RANGE, HC_ERR_ARG (a flag, or a factor that is a tensor), HC_ERR_NOMEM. */
+HC_API bool optim_schedule(Optim *optim, const char *name, size_t group, const Schedule *schedule);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

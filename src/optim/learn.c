@@ -1,0 +1,70 @@
+/* Learned hyperparameters: Params in the place of an optimizer's numbers. */
+#include <stdio.h>
+#include <string.h>
+
+#include "optim/optim.h"
+
+Param *hc_learned(const Optim *optim, size_t group, size_t place, size_t hyper) {
+    const HcLearned *learned = &optim->groups[group].learned[hyper];
+    return learned->count ? optim->learned.items[hc_learned_index(learned, place)] : NULL;
+}
+
+/* "lr.group0" or "lr.2.weight", as large as one number or the weight. */
+static Param *make(const Optim *optim, size_t group, size_t place, size_t hyper, LearnScope per) {
+    const HcGroup *g = &optim->groups[group];
+    const Param *p = g->params.items[place];
+    char name[256];
+    if (per == HC_LEARN_GROUP)
+        snprintf(name, sizeof name, "%s.group%zu", optim->cls->hypers[hyper].name, group);
+    else
+        snprintf(name, sizeof name, "%s.%s", optim->cls->hypers[hyper].name, p->cell.name);
+    Shape shape = per == HC_LEARN_WEIGHT ? p->shape : shape_scalar();
+    Param *param = param_create(name, shape, optim->dtype);
+    if (param) param_fill(param, g->hyper[hyper]);
+    return param;
+}
+
+static size_t params_needed(const HcGroup *group, LearnScope per) {
+    return per == HC_LEARN_GROUP ? 1 : group->params.count;
+}
+
+bool optim_learn(Optim *optim, const char *name, size_t group, LearnScope per) {
+    const char *who = "optim_learn";
+    size_t hyper = 0, total = 0, made = 0;
+    if (!hc_optim_setting(optim, who, name, group, &hyper)) return false;
+    if ((unsigned)per > HC_LEARN_WEIGHT)
+        return hc_optim_fail(optim, HC_ERR_ARG, "%s: %d is none of HC_LEARN_...", who, (int)per);
+    for (size_t g = 0; g < optim->group_count; g++) {
+        if (group != HC_ALL_GROUPS && group != g) continue;
+        if (optim->groups[g].learned[hyper].count)
+            return hc_optim_fail(optim, HC_ERR_STATE, "%s: '%s' of group %zu is learned already",
+                                 who, name, g);
+        total += params_needed(&optim->groups[g], per);
+    }
+    size_t before = optim->learned.count;
+    bool done = hc_grow((void **)&optim->learned.items, &optim->learned_capacity, before,
+                        before + total, sizeof *optim->learned.items);
+    Param **fresh = done ? optim->learned.items + before : NULL;
+    for (size_t g = 0; g < optim->group_count && done; g++) {
+        if (group != HC_ALL_GROUPS && group != g) continue;
+        for (size_t i = 0; i < params_needed(&optim->groups[g], per) && done; i++)
+            if ((done = (fresh[made] = make(optim, g, i, hyper, per)) != NULL)) made++;
+    }
+    if (!done) {
+        while (made > 0)
+            param_unref(fresh[--made]);
+        return hc_optim_fail(optim, HC_ERR_NOMEM, "%s: out of memory", who);
+    }
+    for (size_t g = 0, first = before; g < optim->group_count; g++) {
+        if (group != HC_ALL_GROUPS && group != g) continue;
+        size_t count = params_needed(&optim->groups[g], per);
+        optim->groups[g].learned[hyper] = (HcLearned){first, count, per};
+        first += count;
+    }
+    optim->learned.count += total;
+    return true;
+}
+
+ParamList optim_learned(const Optim *optim) {
+    return optim ? optim->learned : (ParamList){NULL, 0};
+}

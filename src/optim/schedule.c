@@ -1,0 +1,122 @@
+/* Schedules: factors by step number, and the list of them an optimizer keeps. */
+#include <math.h>
+
+#include "higherc/schedule.h"
+#include "optim/optim.h"
+
+static const double pi = 3.14159265358979323846;
+
+/* How much of the steps is over, 0 to 1. */
+static double over(const Schedule *s, size_t step) {
+    return step < s->steps ? (double)step / (double)s->steps : 1;
+}
+
+/* from at 0, to at 1 */
+static Hyper between(Hyper from, Hyper to, double share) {
+    return hyper_add(from, hyper_mul(hyper_sub(to, from), hyper_const(share)));
+}
+
+static Hyper step_factor(const Schedule *s, size_t step) {
+    return hyper_pow(s->coefficient, hyper_const((double)(step / s->steps)));
+}
+
+Schedule schedule_step(size_t period, Hyper gamma) {
+    return (Schedule){.factor = step_factor, .coefficient = gamma, .steps = period ? period : 1};
+}
+
+Schedule schedule_exponential(Hyper gamma) {
+    return schedule_step(1, gamma);
+}
+
+static Hyper cosine_factor(const Schedule *s, size_t step) {
+    return between(s->coefficient, hyper_const(1), (1 + cos(pi * over(s, step))) / 2);
+}
+
+Schedule schedule_cosine(size_t steps, Hyper last) {
+    return (Schedule){.factor = cosine_factor, .coefficient = last, .steps = steps};
+}
+
+static Hyper polynomial_factor(const Schedule *s, size_t step) {
+    return hyper_pow(hyper_const(1 - over(s, step)), s->coefficient);
+}
+
+Schedule schedule_polynomial(size_t steps, Hyper power) {
+    return (Schedule){.factor = polynomial_factor, .coefficient = power, .steps = steps};
+}
+
+static Hyper warmup_factor(const Schedule *s, size_t step) {
+    return between(s->coefficient, hyper_const(1), over(s, step));
+}
+
+Schedule schedule_warmup(size_t steps, Hyper start) {
+    return (Schedule){.factor = warmup_factor, .coefficient = start, .steps = steps};
+}
+
+static Hyper lambda_factor(const Schedule *s, size_t step) {
+    return s->function ? s->function(step, s->user) : hyper_const(NAN);
+}
+
+Schedule schedule_lambda(ScheduleFn *function, void *user) {
+    return (Schedule){.factor = lambda_factor, .function = function, .user = user};
+}
+
+static Hyper then_factor(const Schedule *s, size_t step) {
+    return step < s->steps ? schedule_at(s->first, step) : schedule_at(s->next, step - s->steps);
+}
+
+Schedule schedule_then(const Schedule *first, size_t steps, const Schedule *next) {
+    return (Schedule){.factor = then_factor, .steps = steps, .first = first, .next = next};
+}
+
+Hyper schedule_at(const Schedule *schedule, size_t step) {
+    if (schedule && schedule->factor) return schedule->factor(schedule, step);
+    if (higherc_status() == HC_OK)
+        hc_fail_thread(HC_ERR_ARG, "schedule_at: %s",
+                       schedule ? "a schedule that no schedule_ function made" : "NULL");
+    return hyper_const(NAN);
+}
+
+/* ---- on an optimizer ----------------------------------------------------------------------------------- */
+
+const Schedule *hc_scheduled(const Optim *optim, size_t group, size_t hyper) {
+    for (size_t i = optim->schedule_count; i-- > 0;) {
+        const HcScheduled *s = &optim->schedules[i];
+        if (s->hyper == hyper && (s->group == group || s->group == HC_ALL_GROUPS))
+            return s->removed ? NULL : &s->schedule;
+    }
+    return NULL;
+}
+
+/* Drops what a new entry for the hyperparameter and group makes useless. */
+static void forget(Optim *optim, size_t hyper, size_t group) {
+    size_t kept = 0;
+    for (size_t i = 0; i < optim->schedule_count; i++) {
+        const HcScheduled *s = &optim->schedules[i];
+        bool hidden = s->hyper == hyper && (s->group == group || group == HC_ALL_GROUPS);
+        if (!hidden) optim->schedules[kept++] = *s;
+    }
+    optim->schedule_count = kept;
+}
+
+bool optim_schedule(Optim *optim, const char *name, size_t group, const Schedule *schedule) {
+    const char *who = "optim_schedule";
+    size_t hyper = 0;
+    if (!hc_optim_setting(optim, who, name, group, &hyper)) return false;
+    if (schedule) {
+        Hyper factor = schedule_at(schedule, optim->steps);
+        if (factor.tensor)
+            return hc_optim_fail(optim, HC_ERR_ARG,
+                                 "%s: a factor of '%s' that is a tensor needs diffopt_schedule",
+                                 who, name);
+        if (isnan(factor.value))
+            return hc_optim_fail(optim, HC_ERR_ARG, "%s: the factor of '%s' is NaN", who, name);
+    }
+    if (!hc_grow((void **)&optim->schedules, &optim->schedule_capacity, optim->schedule_count,
+                 optim->schedule_count + 1, sizeof *optim->schedules))
+        return hc_optim_fail(optim, HC_ERR_NOMEM, "%s: out of memory", who);
+    forget(optim, hyper, group);
+    HcScheduled *last = &optim->schedules[optim->schedule_count++];
+    *last = (HcScheduled){.hyper = hyper, .group = group, .removed = !schedule};
+    if (schedule) last->schedule = *schedule;
+    return true;
+}

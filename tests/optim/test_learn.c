@@ -1,0 +1,242 @@
+/* Learned hyperparameters: every rule per group, per Param and per weight against central differences;
+ * values seen in place and on the tape alike; trained by an outer optimizer; errors in words. */
+#include <higherc/higherc.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/check.h"
+#include "support/unroll.h"
+
+enum { STEPS = 4 };
+
+typedef struct Problem {
+    Module *net;
+    Optim *optim;
+    Param *param;
+    size_t entry;
+} Problem;
+
+static double meta_loss(const Problem *p, bool backward) {
+    Tape *tape = tape_create(HC_F64);
+    FModule *f = fmodule_create(tape, p->net, false);
+    DiffOpt *opt = diffopt_create(p->optim, f);
+    CHECK(unroll_fast(tape, f, opt, STEPS));
+    Tensor *loss = unroll_loss(tape, NULL, f, 1);
+    double value = tensor_item(loss);
+    if (backward) CHECK(tensor_backward(loss));
+    CHECK(tape_status(tape) == HC_OK);
+    tape_destroy(tape);
+    return value;
+}
+
+static void set_entry(Param *param, size_t entry, double x) {
+    double *values = malloc(param_count(param) * sizeof *values);
+    if (!values) return;
+    memcpy(values, param_data(param), param_count(param) * sizeof *values);
+    values[entry] = x;
+    CHECK(param_set_f64(param, values, param_count(param)));
+    free(values);
+}
+
+static double at(double x, void *user) {
+    const Problem *p = user;
+    double was = param_get(p->param, p->entry);
+    set_entry(p->param, p->entry, x);
+    double loss = meta_loss(p, false);
+    set_entry(p->param, p->entry, was);
+    return loss;
+}
+
+/* The gradient the learned Params get, at the last entry of each. */
+static void check_gradients(Problem *p) {
+    ParamList list = optim_learned(p->optim);
+    meta_loss(p, true);
+    for (size_t i = 0; i < list.count; i++) {
+        p->param = list.items[i];
+        p->entry = param_count(p->param) - 1;
+        CHECK(param_grad(p->param) != NULL);
+        double x = param_get(p->param, p->entry), got = param_grad_get(p->param, p->entry);
+        double want = unroll_difference(at, x, 1e-3 * (x != 0 ? fabs(x) : 0.1), p);
+        CHECK_NEAR(got, want, 1e-6, 1e-10);
+    }
+}
+
+/* One hyperparameter of every rule that acts smoothly on the first steps, at each scope. */
+static void every_rule(void) {
+    static const struct {
+        UnrollConfig config;
+        const char *hyper;
+    } table[] = {
+        {{"sgd", {{"lr", 0.1}, {"momentum", 0}}}, "momentum"}, /* starts at exactly 0 */
+        {{"sgd", {{"lr", 0.1}, {"weight_decay", 0}}}, "weight_decay"},
+        {{"adam", {{"lr", 0.05}, {"beta2", 0.9}, {"eps", 0.05}}}, "beta2"},
+        {{"adamw", {{"lr", 0.05}, {"eps", 0.05}}}, "lr"},
+        {{"adadelta", {{"lr", 0.5}, {"eps", 0.01}}}, "rho"},
+        {{"adagrad", {{"lr", 0.1}, {"eps", 0.05}}}, "lr"},
+        {{"adamax", {{"lr", 0.05}, {"eps", 0.05}}}, "lr"},
+        {{"asgd", {{"lr", 0.1}, {"lambd", 0.05}}}, "lambd"},
+        {{"rmsprop", {{"lr", 0.05}, {"eps", 0.05}}}, "lr"},
+        {{"rprop", {{"lr", 0.01}}}, "lr"},
+        {{"radam", {{"lr", 0.05}, {"beta1", 0.8}, {"eps", 0.05}}}, "beta1"},
+        {{"nadam", {{"lr", 0.05}, {"eps", 0.05}, {"momentum_decay", 0.5}}}, "momentum_decay"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        for (int per = HC_LEARN_GROUP; per <= HC_LEARN_WEIGHT; per++) {
+            Module *net = unroll_net(HC_F64, false);
+            Optim *optim = unroll_optim(&table[i].config, module_params(net));
+            CHECK(optim_learn(optim, table[i].hyper, HC_ALL_GROUPS, (LearnScope)per));
+            Problem p = {.net = net, .optim = optim};
+            check_gradients(&p);
+            optim_destroy(optim);
+            module_destroy(net);
+        }
+}
+
+/* Two groups, learned apart; a third added later has the number. */
+static void groups_and_names(void) {
+    Module *net = unroll_net(HC_F64, false);
+    ParamList all = module_params(net);
+    Optim *optim = optim_new("adam", (ParamList){all.items, 2});
+    CHECK(optim_add_group(optim, (ParamList){all.items + 2, 2}) == 1);
+    CHECK(optim_learned(optim).count == 0);
+    CHECK(optim_set(optim, "lr", 1, 0.25));
+    CHECK(optim_learn(optim, "lr", HC_ALL_GROUPS, HC_LEARN_GROUP));
+    CHECK(optim_learn(optim, "beta1", 1, HC_LEARN_PARAM));
+    CHECK(optim_learn(optim, "eps", 0, HC_LEARN_WEIGHT));
+    ParamList learned = optim_learned(optim);
+    const char *names[] = {"lr.group0",    "lr.group1",    "beta1.2.weight",
+                           "beta1.2.bias", "eps.0.weight", "eps.0.bias"};
+    const double values[] = {0.001, 0.25, 0.9, 0.9, 1e-8, 1e-8};
+    CHECK(learned.count == 6);
+    for (size_t i = 0; i < learned.count && i < 6; i++) {
+        CHECK(strcmp(param_name(learned.items[i]), names[i]) == 0);
+        CHECK(param_get(learned.items[i], 0) == values[i]);
+    }
+    CHECK(param_count(learned.items[4]) == 8 && param_count(learned.items[3]) == 1);
+    CHECK(optim_get(optim, "lr", 1) == 0.25);
+    CHECK(optim_set(optim, "lr", 1, 0.5) && param_get(learned.items[1], 0) == 0.5);
+    CHECK(optim_get(optim, "lr", 0) == 0.001);
+    CHECK(isnan(optim_get(optim, "beta1", 1)));
+    CHECK_ERROR("learned apart for each Param");
+    CHECK(optim_get(optim, "beta1", 0) == 0.9);
+    CHECK(optim_add_group(optim, (ParamList){all.items + 4, 2}) == 2);
+    CHECK(optim_get(optim, "lr", 2) == 0.001);
+    CHECK(!optim_learn(optim, "lr", HC_ALL_GROUPS, HC_LEARN_PARAM));
+    CHECK_ERROR("'lr' of group 0 is learned already");
+    CHECK(!optim_learn(optim, "amsgrad", 0, HC_LEARN_GROUP));
+    CHECK_ERROR("'amsgrad' is a flag");
+    CHECK(!optim_learn(optim, "lrr", 0, HC_LEARN_GROUP));
+    CHECK_ERROR("no hyperparameter 'lrr'");
+    CHECK(!optim_learn(optim, "lr", 9, HC_LEARN_GROUP));
+    CHECK_ERROR("no group 9");
+    CHECK(!optim_learn(optim, "lr", 2, (LearnScope)7));
+    CHECK_ERROR("none of HC_LEARN");
+    CHECK(!optim_learn(NULL, "lr", 0, HC_LEARN_GROUP));
+    CHECK_ERROR("NULL");
+    CHECK(optim_learned(NULL).count == 0 && optim_learned(optim).count == 6);
+    optim_destroy(optim);
+    module_destroy(net);
+}
+
+/* The step in place and the differentiable one read the same values, with the same bits; an override goes
+ * before what is learned, and its removal brings that back. */
+static void same_values(void) {
+    Module *net = unroll_net(HC_F64, false), *copy = module_clone(net);
+    Optim *optim = optim_new("adam", module_params(net));
+    CHECK(optim_learn(optim, "lr", HC_ALL_GROUPS, HC_LEARN_WEIGHT));
+    CHECK(optim_learn(optim, "beta1", HC_ALL_GROUPS, HC_LEARN_GROUP));
+    CHECK(optim_set(optim, "lr", HC_ALL_GROUPS, 0.03) && optim_set(optim, "beta1", 0, 0.7));
+    set_entry(optim_learned(optim).items[0], 3, 0); /* one weight stands still */
+    Tape *tape = tape_create(HC_F64);
+    FModule *f = fmodule_create(tape, net, false);
+    DiffOpt *opt = diffopt_create(optim, f);
+    CHECK(unroll_fast(tape, f, opt, STEPS) && fmodule_commit(f, copy));
+    double still = param_get(module_param(net, "0.weight"), 3);
+    CHECK(unroll_in_place(net, optim, STEPS));
+    ParamList a = module_params(net), b = module_params(copy);
+    for (size_t i = 0; i < a.count; i++)
+        CHECK(memcmp(param_data(a.items[i]), param_data(b.items[i]),
+                     param_count(a.items[i]) * sizeof(double)) == 0);
+    CHECK(param_get(module_param(net, "0.weight"), 3) == still);
+    CHECK(param_get(module_param(net, "0.weight"), 2) !=
+          param_get(module_param(net, "0.weight"), 3));
+
+    tape_reset(tape);
+    f = fmodule_create(tape, net, false);
+    opt = diffopt_create(optim, f);
+    CHECK(diffopt_override(opt, "lr", HC_ALL_GROUPS, tensor_scalar(tape, 0)));
+    Tensor *before = fmodule_param(f, "0.weight");
+    CHECK(unroll_fast(tape, f, opt, 1));
+    double moved =
+        tensor_item(tensor_sum(tensor_abs(tensor_sub(fmodule_param(f, "0.weight"), before))));
+    CHECK(moved == 0);
+    CHECK(diffopt_override(opt, "lr", HC_ALL_GROUPS, NULL));
+    CHECK(unroll_fast(tape, f, opt, 1));
+    Tensor *loss = unroll_loss(tape, NULL, f, 0);
+    CHECK(tensor_reaches(loss, optim_learned(optim).items[0]));
+    tape_destroy(tape);
+    optim_destroy(optim);
+    module_destroy(net);
+    module_destroy(copy);
+}
+
+/* An outer optimizer trains them; a recording made before its step stays right; the meta-loss falls. */
+static void trained(void) {
+    Module *net = unroll_net(HC_F32, false);
+    Optim *inner = optim_sgd(module_params(net), sgd_options(0.01));
+    CHECK(optim_learn(inner, "lr", HC_ALL_GROUPS, HC_LEARN_PARAM));
+    Optim *outer = optim_new("adam", optim_learned(inner));
+    CHECK(optim_set(outer, "lr", 0, 0.01));
+    Tape *tape = tape_create(HC_F32);
+    double first = 0, last = 0;
+    for (int it = 0; it < 30; it++) {
+        optim_zero_grad(outer);
+        tape_reset(tape);
+        FModule *f = fmodule_create(tape, net, true);
+        DiffOpt *opt = diffopt_create(inner, f);
+        CHECK(unroll_fast(tape, f, opt, STEPS));
+        Tensor *loss = unroll_loss(tape, NULL, f, 1);
+        last = tensor_item(loss);
+        if (it == 0) first = last;
+        CHECK(tensor_backward(loss) && optim_step(outer));
+        if (it == 0) CHECK(tensor_backward(loss)); /* of the values as they were */
+    }
+    CHECK(last < first && optim_get(outer, "lr", 0) == 0.01);
+    CHECK(param_get(optim_learned(inner).items[0], 0) > 0.01);
+    tape_destroy(tape);
+    optim_destroy(outer);
+    optim_destroy(inner);
+    module_destroy(net);
+}
+
+/* A converted module leaves the optimizer and what it learns behind, and is told so. */
+static void wrong_type(void) {
+    Module *net = unroll_net(HC_F32, false);
+    Optim *optim = optim_new("sgd", module_params(net));
+    CHECK(optim_learn(optim, "lr", 0, HC_LEARN_WEIGHT));
+    CHECK(module_to(net, HC_F64));
+    Tape *tape = tape_create(HC_F64);
+    CHECK(!diffopt_create(optim, fmodule_create(tape, net, false)));
+    CHECK_ERROR("the optimizer was made for f32");
+    tape_clear_error(tape);
+    tape_reset(tape);
+    CHECK(tensor_backward(unroll_loss(tape, net, NULL, 0)));
+    CHECK(!optim_step(optim));
+    CHECK_ERROR("converted to the other type");
+    CHECK(param_dtype(optim_learned(optim).items[0]) == HC_F32);
+    tape_destroy(tape);
+    optim_destroy(optim);
+    module_destroy(net);
+}
+
+int main(void) {
+    every_rule();
+    groups_and_names();
+    same_values();
+    trained();
+    wrong_type();
+    CHECK(higherc_error() == NULL);
+    return check_done();
+}

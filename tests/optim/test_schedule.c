@@ -1,0 +1,216 @@
+/* Schedules: the factors; the same bits in place and on the tape, from any step; gradients to learnable
+ * coefficients; replacing and removing; errors in words. */
+#include <higherc/higherc.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "support/check.h"
+#include "support/unroll.h"
+
+static const double pi = 3.14159265358979323846;
+
+static double factor(const Schedule *s, size_t step) {
+    Hyper h = schedule_at(s, step);
+    CHECK(h.tensor == NULL);
+    return h.value;
+}
+
+static Hyper inverse(size_t step, void *user) {
+    return hyper_const(*(const double *)user / (1 + (double)step));
+}
+
+static void factors(void) {
+    double two = 2;
+    Schedule step = schedule_step(3, hyper_const(0.1)),
+             power = schedule_exponential(hyper_const(0.9)),
+             cosine = schedule_cosine(10, hyper_const(0.2)),
+             square = schedule_polynomial(4, hyper_const(2)),
+             warm = schedule_warmup(5, hyper_const(0.1)), own = schedule_lambda(inverse, &two),
+             both = schedule_then(&warm, 5, &step), once = schedule_step(0, hyper_const(0.5));
+    CHECK(factor(&step, 2) == 1 && factor(&step, 3) == 0.1);
+    CHECK_NEAR(factor(&step, 8), 0.01, 1e-15, 0);
+    CHECK(factor(&power, 0) == 1);
+    CHECK_NEAR(factor(&power, 7), pow(0.9, 7), 1e-15, 0);
+    CHECK(factor(&cosine, 0) == 1);
+    CHECK_NEAR(factor(&cosine, 3), 0.2 + 0.8 * (1 + cos(0.3 * pi)) / 2, 1e-15, 0);
+    CHECK_NEAR(factor(&cosine, 10), 0.2, 1e-15, 0);
+    CHECK_NEAR(factor(&cosine, 99), 0.2, 1e-15, 0);
+    CHECK_NEAR(factor(&square, 1), 0.5625, 1e-15, 0);
+    CHECK(factor(&square, 4) == 0 && factor(&square, 5) == 0);
+    CHECK(factor(&warm, 0) == 0.1 && factor(&warm, 5) == 1);
+    CHECK_NEAR(factor(&warm, 2), 0.46, 1e-15, 0);
+    CHECK(factor(&own, 0) == 2 && factor(&own, 3) == 0.5);
+    CHECK(factor(&both, 0) == 0.1 && factor(&both, 5) == 1 && factor(&both, 8) == 0.1);
+    CHECK(factor(&once, 2) == 0.25);
+}
+
+/* What a weight of 1 becomes under gradients of 1: 1 minus the sum of the rates. */
+static void in_place(void) {
+    Param *p = param_create("w", shape1(1), HC_F64);
+    CHECK(param_fill(p, 1));
+    Optim *optim = optim_sgd((ParamList){&p, 1}, sgd_options(0.1));
+    Schedule half = schedule_exponential(hyper_const(0.5));
+    const double one = 1;
+    CHECK(optim_schedule(optim, "lr", HC_ALL_GROUPS, &half));
+    for (int k = 0; k < 3; k++) {
+        param_zero_grad(p);
+        CHECK(param_add_grad_f64(p, &one, 1) && optim_step(optim));
+    }
+    CHECK(optim_steps(optim) == 3 && optim_get(optim, "lr", 0) == 0.1);
+    CHECK_NEAR(param_get(p, 0), 1 - 0.1 * 1.75, 1e-15, 0);
+    CHECK(optim_schedule(optim, "lr", 0, NULL)); /* of all groups, this one has none any more */
+    CHECK(optim_step(optim));
+    CHECK_NEAR(param_get(p, 0), 1 - 0.1 * 2.75, 1e-15, 0);
+    optim_destroy(optim);
+    param_unref(p);
+}
+
+/* In place, and on the tape from the third step on: one trajectory, with the same bits. */
+static void same_bits(void) {
+    Module *net = unroll_net(HC_F32, false);
+    Optim *optim = optim_new("adam", module_params(net));
+    Schedule warm = schedule_warmup(4, hyper_const(0.25)),
+             cosine = schedule_cosine(6, hyper_const(0)), both = schedule_then(&warm, 4, &cosine);
+    CHECK(optim_schedule(optim, "lr", HC_ALL_GROUPS, &both));
+    CHECK(optim_schedule(optim, "beta1", 0, &warm));
+    CHECK(optim_learn(optim, "lr", 0, HC_LEARN_PARAM)); /* what is multiplied */
+    CHECK(unroll_in_place(net, optim, 3));
+    Module *copy = module_clone(net);
+    Optim *other = optim_new("adam", module_params(copy));
+    Tape *tape = tape_create(HC_F32);
+    FModule *f = fmodule_create(tape, net, false);
+    DiffOpt *opt = diffopt_create(optim, f);
+    CHECK(unroll_fast(tape, f, opt, 5) && fmodule_commit(f, copy) && diffopt_commit(opt, other));
+    CHECK(unroll_in_place(net, optim, 5));
+    CHECK(optim_steps(optim) == 8 && optim_steps(other) == 8);
+    for (size_t i = 0; i < module_params(net).count; i++) {
+        const Param *a = module_params(net).items[i], *b = module_params(copy).items[i];
+        CHECK(memcmp(param_data(a), param_data(b), param_count(a) * sizeof(float)) == 0);
+    }
+    tape_destroy(tape);
+    optim_destroy(optim);
+    optim_destroy(other);
+    module_destroy(net);
+    module_destroy(copy);
+}
+
+/* ---- learnable coefficients ---------------------------------------------------------------------------- */
+
+typedef struct Problem {
+    Module *net;
+    Optim *optim;
+    Schedule (*make)(Hyper coefficient);
+} Problem;
+
+static Schedule of_step(Hyper h) {
+    return schedule_step(2, h);
+}
+static Schedule of_cosine(Hyper h) {
+    return schedule_cosine(4, h);
+}
+static Schedule of_polynomial(Hyper h) {
+    return schedule_polynomial(4, h); /* its last factor is 0 to a power */
+}
+static Schedule of_warmup(Hyper h) {
+    return schedule_warmup(3, h);
+}
+static Hyper decay(size_t step, void *user) {
+    return hyper_exp(hyper_mul(hyper_const(-(double)step), *(Hyper *)user));
+}
+static Hyper rate;
+static Schedule of_lambda(Hyper h) {
+    rate = h;
+    return schedule_lambda(decay, &rate);
+}
+
+static double meta_loss(const Problem *p, double x, double *gradient) {
+    Tape *tape = tape_create(HC_F64);
+    FModule *f = fmodule_create(tape, p->net, false);
+    DiffOpt *opt = diffopt_create(p->optim, f);
+    Tensor *h = tensor_leaf(tensor_scalar(tape, x)), *g = NULL;
+    Schedule schedule = p->make(hyper_tensor(h));
+    CHECK(diffopt_schedule(opt, "lr", HC_ALL_GROUPS, &schedule));
+    CHECK(unroll_fast(tape, f, opt, 5));
+    Tensor *loss = unroll_loss(tape, NULL, f, 1);
+    double value = tensor_item(loss);
+    if (gradient) {
+        CHECK(tensor_grad(loss, &h, 1, &g, 0));
+        *gradient = tensor_item(g);
+    }
+    CHECK(tape_status(tape) == HC_OK);
+    tape_destroy(tape);
+    return value;
+}
+
+static double at(double x, void *user) {
+    return meta_loss(user, x, NULL);
+}
+
+static void coefficients(void) {
+    Module *net = unroll_net(HC_F64, false);
+    Optim *optim = optim_sgd(module_params(net), sgd_options(0.1));
+    Schedule (*const makers[])(Hyper) = {
+        of_step, schedule_exponential, of_cosine, of_polynomial, of_warmup, of_lambda};
+    for (size_t i = 0; i < sizeof makers / sizeof *makers; i++) {
+        Problem p = {net, optim, makers[i]};
+        double gradient = NAN;
+        meta_loss(&p, 0.6, &gradient);
+        CHECK_NEAR(gradient, unroll_difference(at, 0.6, 1e-3, &p), 1e-6, 1e-10);
+        CHECK(gradient != 0);
+    }
+    optim_destroy(optim);
+    module_destroy(net);
+}
+
+static void errors(void) {
+    Module *net = unroll_net(HC_F64, false);
+    Optim *optim = optim_new("adam", module_params(net));
+    Schedule good = schedule_exponential(hyper_const(0.9)), none;
+    memset(&none, 0, sizeof none);
+    CHECK(!optim_schedule(NULL, "lr", 0, &good));
+    CHECK_ERROR("the optimizer is NULL");
+    CHECK(!optim_schedule(optim, "amsgrad", 0, &good));
+    CHECK_ERROR("is a flag");
+    CHECK(!optim_schedule(optim, "speed", 0, &good));
+    CHECK_ERROR("no hyperparameter 'speed'");
+    CHECK(!optim_schedule(optim, "lr", 3, &good));
+    CHECK_ERROR("no group 3");
+    CHECK(!optim_schedule(optim, "lr", 0, &none));
+    CHECK_ERROR("no schedule_ function made");
+    CHECK(isnan(schedule_at(NULL, 0).value));
+    CHECK_ERROR("schedule_at");
+    Schedule broken = schedule_then(&good, 3, NULL);
+    CHECK(isnan(schedule_at(&broken, 3).value));
+    CHECK_ERROR("schedule_at");
+    Tape *tape = tape_create(HC_F64);
+    Schedule learned = schedule_exponential(hyper_tensor(tensor_scalar(tape, 0.9)));
+    CHECK(!optim_schedule(optim, "lr", 0, &learned));
+    CHECK_ERROR("needs diffopt_schedule");
+    FModule *f = fmodule_create(tape, net, false);
+    DiffOpt *opt = diffopt_create(optim, f);
+    CHECK(!diffopt_schedule(NULL, "lr", 0, &good));
+    CHECK_ERROR("the optimizer is NULL");
+    const char *names[] = {"amsgrad", "speed", "lr", "lr"},
+               *words[] = {"is a flag", "'speed'", "no group 5", "no schedule_ function"};
+    for (int i = 0; i < 4; i++) {
+        CHECK(!diffopt_schedule(opt, names[i], i == 2 ? 5 : 0, i == 3 ? &none : &good));
+        CHECK_ERROR(words[i]);
+        tape_clear_error(tape);
+    }
+    CHECK(diffopt_schedule(opt, "lr", 0, &learned) && diffopt_schedule(opt, "lr", 0, NULL));
+    CHECK(unroll_fast(tape, f, opt, 1));
+    tape_destroy(tape);
+    optim_destroy(optim);
+    module_destroy(net);
+}
+
+int main(void) {
+    factors();
+    in_place();
+    same_bits();
+    coefficients();
+    errors();
+    CHECK(higherc_error() == NULL);
+    return check_done();
+}

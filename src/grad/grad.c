@@ -36,7 +36,7 @@ HcWhy hc_why(Tensor *y, const Tensor *x) {
     HcSweep sweep;
     HcWhy why = HC_WHY_NOTHING, severed = HC_WHY_NOTHING;
     if (x && !(x->flags & HC_NODE_NEEDS)) return x->why;
-    if (!hc_sweep_begin(&sweep, y, HC_SWEEP_BLOCKED)) return why;
+    if (!hc_sweep_begin(&sweep, y, HC_SWEEP_BLOCKED | (x ? HC_SWEEP_ORIGINS : 0))) return why;
     if ((!x || hc_sweep_want(&sweep, x)) && hc_sweep_find(&sweep))
         for (size_t i = 0; i < sweep.count; i++) {
             HcWhy cause = hc_sweep_node(&sweep, i)->why;

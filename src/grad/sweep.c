@@ -105,6 +105,11 @@ static bool passes(const HcSweep *s, const Tensor *x) {
     return (x->flags & HC_NODE_NEEDS) || (s->flags & HC_SWEEP_BLOCKED);
 }
 
+/* Whether history begins at x, as far as this sweep goes. */
+static bool begins(const HcSweep *s, const Tensor *x) {
+    return (x->op->flags & HC_OP_LEAF) && !(s->flags & HC_SWEEP_ORIGINS);
+}
+
 /* Takes a node into the set and marks its inputs; returns how many of those are new. */
 static size_t visit(HcSweep *s, Tensor *x) {
     HcSweepSpace *w = s->space;
@@ -115,7 +120,7 @@ static size_t visit(HcSweep *s, Tensor *x) {
     w->nodes[k] = x;
     w->slots[k] = NULL;
     w->state[k] = wanted ? WANTED | BELOW : 0;
-    if ((wanted && (s->flags & HC_SWEEP_CUT)) || (x->op->flags & HC_OP_LEAF)) return 0;
+    if ((wanted && (s->flags & HC_SWEEP_CUT)) || begins(s, x)) return 0;
     for (uint32_t i = 0; i < x->nin; i++) {
         const Tensor *in = hc_inputs(x)[i];
         if (!passes(s, in)) continue;
@@ -160,7 +165,7 @@ bool hc_sweep_find(HcSweep *s) {
     for (size_t k = s->count; k-- > 0;) {
         const Tensor *x = w->nodes[k];
         if ((w->state[k] & WANTED) && (s->flags & HC_SWEEP_CUT)) continue;
-        if (x->op->flags & HC_OP_LEAF) continue;
+        if (begins(s, x)) continue;
         /* What passes below a node that was visited was reached, so its number holds. */
         for (uint32_t i = 0; i < x->nin && !(w->state[k] & BELOW); i++) {
             const Tensor *in = hc_inputs(x)[i];

@@ -10,11 +10,12 @@
 #include "tape/param.h"
 
 enum {
-    HC_SWEEP_RECORD = 1,   /* cotangents stay on the tape, with history */
-    HC_SWEEP_CUT = 2,      /* wanted nodes are independent: nothing below them is visited */
-    HC_SWEEP_PARAMS = 4,   /* every Param's leaf is wanted */
-    HC_SWEEP_BLOCKED = 8,  /* go where no gradient flows, too: to find out why (not to be run) */
-    HC_SWEEP_ABSTRACT = 16 /* cotangents stay on the tape, placed and not computed */
+    HC_SWEEP_RECORD = 1,    /* cotangents stay on the tape, with history */
+    HC_SWEEP_CUT = 2,       /* wanted nodes are independent: nothing below them is visited */
+    HC_SWEEP_PARAMS = 4,    /* every Param's leaf is wanted */
+    HC_SWEEP_BLOCKED = 8,   /* go where no gradient flows, too: to find out why (not to be run) */
+    HC_SWEEP_ABSTRACT = 16, /* cotangents stay on the tape, placed and not computed */
+    HC_SWEEP_ORIGINS = 32   /* with BLOCKED: on from a leaf to what its numbers were taken from */
 };
 
 struct HcSweep {

@@ -58,22 +58,20 @@ static bool check_scalar(const char *who, const Tensor *y) {
 
 /* What of the sweep's results the caller gets: constants moved to the tape, NULL or zeros for inputs not
  * reached, as flags say. */
-static bool finish(const char *who, Tensor *output, Tensor *const *inputs, size_t count,
+static bool finish(const char *who, Tensor *output, Tensor *gy, Tensor *const *inputs, size_t count,
                    Tensor **grads, unsigned flags) {
     for (size_t i = 0; i < count; i++)
         if (!grads[i] && !(flags & (HC_ALLOW_UNUSED | HC_ZEROS)))
             return hc_fail(output->tape, HC_ERR_GRAD,
                            "%s: no gradient flows from the output to input %zu: %s", who, i,
                            hc_why_text(hc_why(output, inputs[i])));
-    for (size_t i = 0; i < count; i++) {
-        if (grads[i])
-            grads[i] = hc_keep(grads[i], HC_WHY_NO_GRAPH);
-        else if (flags & HC_ZEROS)
-            grads[i] = tensor_zeros(output->tape, hc_form_shape(inputs[i]->form));
-        else
-            continue;
-        if (!grads[i]) return false;
-    }
+    if (!(flags & HC_CREATE_GRAPH) &&
+        !hc_sweep_keep(output, gy, inputs, count, 0, HC_WHY_NO_GRAPH, grads))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!grads[i] && (flags & HC_ZEROS) &&
+            !(grads[i] = tensor_zeros(output->tape, hc_form_shape(inputs[i]->form))))
+            return false;
     return true;
 }
 
@@ -88,7 +86,9 @@ static bool gradients(const char *who, Tensor *output, Tensor *gy, Tensor *const
     bool done = hc_sweep_all(output, gy, inputs, count, record ? HC_SWEEP_RECORD : 0, held);
     for (size_t i = 0; i < count && done; i++)
         given[i] = held[i];
-    bool complete = done && finish(who, output, inputs, count, given, flags);
+    Tensor *cotangent =
+        gy->flags & HC_NODE_SCRATCH ? NULL : gy; /* in scratch: the 1 of tensor_grad */
+    bool complete = done && finish(who, output, cotangent, inputs, count, given, flags);
     for (size_t i = 0; i < count && complete; i++)
         grads[i] = given[i];
     for (size_t i = 0; i < count && done; i++)

@@ -369,3 +369,23 @@ bool hc_sweep_all(Tensor *output, Tensor *gy, Tensor *const *inputs, size_t coun
     hc_sweep_end(&sweep);
     return done;
 }
+
+bool hc_sweep_keep(Tensor *output, Tensor *gy, Tensor *const *inputs, size_t count, unsigned flags,
+                   HcWhy why, Tensor **grads) {
+    const char *who = "tensor_grad";
+    Tape *tape = output->tape;
+    HcTaken *taken = hc_tape_alloc(tape, sizeof *taken, who);
+    Tensor **lists = taken ? hc_tape_alloc(tape, 2 * count * sizeof *lists, who) : NULL;
+    if (!lists) return false;
+    *taken = (HcTaken){output, gy, output->serial, flags, count, lists, lists + count};
+    for (size_t i = 0; i < count; i++) {
+        bool keep = grads[i] && (grads[i]->flags & HC_NODE_SCRATCH);
+        taken->inputs[i] = inputs[i];
+        taken->kept[i] = NULL;
+        if (!keep) continue;
+        if (!(grads[i] = hc_keep(grads[i], why))) return false;
+        grads[i]->origin = taken;
+        taken->kept[i] = grads[i];
+    }
+    return true;
+}

@@ -1,22 +1,11 @@
 /* Capture. The backward pass is swept abstractly above the tape's top (placed, not computed), what outputs
  * and gradients need is found from there down and copied into the program in order, and the tape is taken
- * back to where it was. */
+ * back to where it was. A gradient that was kept as a constant (first order, evaluation mode) is taken
+ * again in the same way, and computed where it stood. */
 #include <string.h>
 
-#include "grad/sweep.h"
 #include "ops/ops.h"
-#include "program/program.h"
-
-typedef struct Capture {
-    Program *p;
-    Tape *tape;
-    size_t recorded; /* nodes before the capture */
-    Tensor *const *inputs;
-    Tensor **outputs, **grads; /* of p->output_count and p->grad_count, on the tape */
-    unsigned char *live;       /* by index */
-    uint32_t *number;          /* in the program, by index */
-    size_t link_count;
-} Capture;
+#include "program/capture.h"
 
 static const char who[] = "program_capture";
 
@@ -73,7 +62,7 @@ static Tensor *own(Tensor *x) {
     return y;
 }
 
-static bool sweep_params(Capture *c, HcSweep *sweep) {
+static bool sweep_params(HcCapture *c, HcSweep *sweep) {
     Program *p = c->p;
     size_t count = 0;
     for (size_t i = 0; i < sweep->count; i++)
@@ -98,63 +87,12 @@ static bool sweep_params(Capture *c, HcSweep *sweep) {
     return true;
 }
 
-static bool add_backward(Capture *c, Tensor *loss) {
+static bool add_backward(HcCapture *c, Tensor *loss) {
     HcSweep sweep;
     if (!hc_sweep_begin(&sweep, loss, HC_SWEEP_PARAMS | HC_SWEEP_ABSTRACT)) return false;
     bool done = hc_sweep_find(&sweep) && sweep_params(c, &sweep);
     hc_sweep_end(&sweep);
     return done;
-}
-
-/* ---- what is needed --------------------------------------------------------------------------------- */
-
-/* Whether a node can be computed again from others. */
-static bool check_node(const Capture *c, const Tensor *x) {
-    if (x->flags & HC_NODE_LOST)
-        return hc_fail(c->tape, HC_ERR_STATE,
-                       "%s: %s (%zu on the tape) came from numbers whose history was not kept: a "
-                       "gradient without HC_CREATE_GRAPH, or weights after a release",
-                       who, x->op->name, (size_t)x->index);
-    if ((x->op->flags & HC_OP_RANDOM) && x->attr.random.of_tape)
-        return hc_fail(
-            c->tape, HC_ERR_STATE,
-            "%s: %s (%zu on the tape) drew from the tape's stream: each run would draw the "
-            "same again (hand it a stream of its own if that is meant)",
-            who, x->op->name, (size_t)x->index);
-    if (x->index >= c->recorded || x->index < c->tape->read) return true;
-    if (x->flags & HC_NODE_PARAM) return true;
-    for (size_t i = 0; i < c->p->input_count; i++)
-        if (c->inputs[i] == x) return true;
-    return hc_fail(
-        c->tape, HC_ERR_STATE,
-        "%s: %s (%zu on the tape) was recorded after the program had read a computed value "
-        "(of %s), on which it may depend",
-        who, x->op->name, (size_t)x->index, c->tape->read_op);
-}
-
-static bool find_live(Capture *c) {
-    Program *p = c->p;
-    size_t total = c->tape->count;
-    c->live = hc_alloc_zero(total, 1);
-    c->number = hc_alloc(total, sizeof *c->number);
-    if (!c->live || !c->number) return hc_fail_nomem(c->tape, who);
-    for (size_t i = 0; i < p->input_count; i++)
-        c->live[c->inputs[i]->index] = 1;
-    for (size_t i = 0; i < p->output_count; i++)
-        c->live[c->outputs[i]->index] = 1;
-    for (size_t i = 0; i < p->grad_count; i++)
-        c->live[c->grads[i]->index] = 1;
-    for (size_t i = total; i-- > 0;) {
-        if (!c->live[i]) continue;
-        const Tensor *x = hc_node(c->tape, i);
-        if (!check_node(c, x)) return false;
-        for (uint32_t j = 0; j < x->nin; j++)
-            c->live[hc_inputs(x)[j]->index] = 1;
-        p->count++;
-        if (x->nin > HC_INLINE_INPUTS) c->link_count += x->nin;
-        if (x->flags & HC_NODE_PARAM) p->use_count++;
-    }
-    return true;
 }
 
 /* ---- private copies ----------------------------------------------------------------------------------- */
@@ -163,7 +101,9 @@ static const HcForm *own_form(Program *p, const HcForm *form) {
     return hc_form(&p->tape->forms, form->ndim, form->dim, hc_is_dense(form) ? NULL : form->stride);
 }
 
-static bool copy_node(Capture *c, Tensor *to, const Tensor *from, Tensor ***links) {
+static const HcOp op_in_place_of = {.name = "tensor_grad", .flags = HC_OP_COPY, .arity = 1};
+
+static bool copy_node(HcCapture *c, Tensor *to, const Tensor *from, Tensor ***links) {
     Program *p = c->p;
     *to = *from;
     to->tape = p->tape;
@@ -180,6 +120,12 @@ static bool copy_node(Capture *c, Tensor *to, const Tensor *from, Tensor ***link
         in[j] = &p->nodes[c->number[hc_inputs(from)[j]->index]];
     if (from->op->flags & HC_OP_ALIAS) /* plan.c turns the distance into an address */
         to->serial = (uint64_t)((const char *)from->data - (const char *)hc_inputs(from)[0]->data);
+    const Tensor *retaken = hc_capture_again(c, from);
+    if (retaken) { /* a kept gradient: what was computed in its place */
+        to->op = &op_in_place_of;
+        to->nin = 1;
+        to->in.few[0] = &p->nodes[c->number[retaken->index]];
+    }
     return true;
 }
 
@@ -213,11 +159,11 @@ static bool own_leaves(Program *p) {
     return true;
 }
 
-static Tensor *own_copy(const Capture *c, const Tensor *x) {
+static Tensor *own_copy(const HcCapture *c, const Tensor *x) {
     return &c->p->nodes[c->number[x->index]];
 }
 
-static bool copy_nodes(Capture *c) {
+static bool copy_nodes(HcCapture *c) {
     Program *p = c->p;
     p->nodes = hc_alloc(p->count, sizeof *p->nodes);
     p->links = hc_alloc(c->link_count, sizeof *p->links);
@@ -227,12 +173,15 @@ static bool copy_nodes(Capture *c) {
     if (!p->nodes || !p->links || !p->uses || !p->inputs || !p->outputs) return false;
     p->table_bytes = p->count * (sizeof *p->nodes + sizeof *p->steps);
     Tensor **links = p->links;
-    size_t next = 0;
-    for (size_t i = 0; i < c->tape->count; i++) {
-        if (!c->live[i]) continue;
-        c->number[i] = (uint32_t)next;
-        if (!copy_node(c, &p->nodes[next++], hc_node(c->tape, i), &links)) return false;
+    HcTurn *turns = hc_capture_order(c);
+    bool done = turns != NULL;
+    for (size_t k = 0; done && k < p->count; k++) {
+        size_t i = turns[k].index;
+        c->number[i] = (uint32_t)k;
+        done = copy_node(c, &p->nodes[k], hc_node(c->tape, i), &links);
     }
+    hc_free(turns);
+    if (!done) return false;
     for (size_t i = 0; i < p->input_count; i++)
         p->inputs[i] = own_copy(c, c->inputs[i]);
     for (size_t i = 0; i < p->output_count; i++)
@@ -244,14 +193,14 @@ static bool copy_nodes(Capture *c) {
 
 /* ---- all of it ------------------------------------------------------------------------------------------ */
 
-static bool capture(Capture *c, Tensor *const *outputs, Tensor *loss) {
+static bool capture(HcCapture *c, Tensor *const *outputs, Tensor *loss) {
     Program *p = c->p;
     c->outputs = hc_alloc(p->output_count, sizeof *c->outputs);
     if (!c->outputs) return hc_fail_nomem(c->tape, who);
     if (loss && !add_backward(c, loss)) return false;
     for (size_t i = 0; i < p->output_count; i++)
         if (!(c->outputs[i] = own(outputs[i]))) return false;
-    if (!find_live(c)) return false;
+    if (!hc_capture_find(c)) return false;
     if (!copy_nodes(c) || !hc_program_plan(p)) return hc_fail_nomem(c->tape, who);
     for (size_t i = 0; i < p->output_count; i++)
         hc_copy_dense(outputs[i], p->outputs[i]->data);
@@ -269,7 +218,7 @@ Program *program_capture(Tape *tape, Tensor *const *inputs, size_t input_count,
     }
     p->input_count = input_count;
     p->output_count = output_count;
-    Capture c = {.p = p, .tape = tape, .recorded = tape->count, .inputs = inputs};
+    HcCapture c = {.p = p, .tape = tape, .recorded = tape->count, .inputs = inputs};
     TapeMark mark = tape_mark(tape);
     size_t peak = tape->peak;
     bool done = capture(&c, outputs, backward_of);
@@ -277,6 +226,9 @@ Program *program_capture(Tape *tape, Tensor *const *inputs, size_t input_count,
     tape->peak = peak;
     hc_free(c.outputs);
     hc_free(c.grads);
+    for (size_t r = 0; r < c.retaken_count; r++)
+        hc_free(c.retaken[r].grads);
+    hc_free(c.retaken);
     hc_free(c.live);
     hc_free(c.number);
     if (done) return p;

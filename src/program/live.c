@@ -1,0 +1,166 @@
+/* What a capture needs of the tape, and in which order. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "program/capture.h"
+
+static const char who[] = "program_capture";
+
+/* ---- gradients that were kept ------------------------------------------------------------------------ */
+
+static const HcTaken *taken_of(const Tensor *x) {
+    const HcTaken *taken =
+        x->flags & HC_NODE_LOST && !(x->flags & HC_NODE_BORROWED) ? x->origin : NULL;
+    bool there = taken && hc_alive(taken->output) && taken->output->serial == taken->serial;
+    return there ? taken : NULL;
+}
+
+Tensor *hc_capture_again(const HcCapture *c, const Tensor *x) {
+    const HcTaken *taken = taken_of(x);
+    for (size_t r = 0; taken && r < c->retaken_count; r++)
+        if (c->retaken[r].from == taken)
+            for (size_t i = 0; i < taken->count; i++)
+                if (taken->kept[i] == x) return c->retaken[r].grads[i];
+    return NULL;
+}
+
+static bool sweep_again(HcCapture *c, HcRetaken *r) {
+    const HcTaken *from = r->from;
+    HcSweep sweep;
+    if (!hc_sweep_begin(&sweep, from->output, HC_SWEEP_ABSTRACT | from->flags)) return false;
+    bool done = true;
+    for (size_t i = 0; done && i < from->count; i++)
+        if (from->kept[i]) done = hc_sweep_want(&sweep, from->inputs[i]);
+    Tensor *gy = from->gy;
+    if (done && !gy) gy = tensor_ones(c->tape, hc_form_shape(from->output->form));
+    done = done && gy && hc_sweep_find(&sweep) && hc_sweep_run(&sweep, gy);
+    for (size_t i = 0; done && i < from->count; i++)
+        if (from->kept[i]) {
+            done = hc_sweep_settle(&sweep, from->inputs[i]);
+            r->grads[i] = done ? hc_sweep_result(&sweep, from->inputs[i]) : NULL;
+        }
+    hc_sweep_end(&sweep);
+    return done;
+}
+
+static bool take_again(HcCapture *c, const Tensor *x) {
+    if (!hc_grow((void **)&c->retaken, &c->retaken_capacity, c->retaken_count, c->retaken_count + 1,
+                 sizeof *c->retaken))
+        return hc_fail_nomem(c->tape, who);
+    HcRetaken *r = &c->retaken[c->retaken_count];
+    *r = (HcRetaken){.from = taken_of(x), .first = c->tape->count, .stood = SIZE_MAX};
+    r->grads = hc_alloc_zero(r->from->count, sizeof *r->grads);
+    if (!r->grads) return hc_fail_nomem(c->tape, who);
+    c->retaken_count++;
+    for (size_t i = 0; i < r->from->count; i++)
+        if (r->from->kept[i] && r->from->kept[i]->index < r->stood)
+            r->stood = r->from->kept[i]->index;
+    if (!sweep_again(c, r)) return false;
+    r->end = c->tape->count;
+    return true;
+}
+
+/* ---- what is needed --------------------------------------------------------------------------------- */
+
+/* Whether a node can be computed again from others. */
+static bool check_node(const HcCapture *c, const Tensor *x) {
+    if ((x->flags & HC_NODE_LOST) && !taken_of(x))
+        return hc_fail(
+            c->tape, HC_ERR_STATE,
+            "%s: %s (%zu on the tape) came from numbers whose history is gone: weights after "
+            "a release, or a gradient of a loss that was released",
+            who, x->op->name, (size_t)x->index);
+    if ((x->op->flags & HC_OP_RANDOM) && x->attr.random.of_tape)
+        return hc_fail(
+            c->tape, HC_ERR_STATE,
+            "%s: %s (%zu on the tape) drew from the tape's stream: each run would draw the "
+            "same again (hand it a stream of its own if that is meant)",
+            who, x->op->name, (size_t)x->index);
+    if (x->index >= c->recorded || x->index < c->tape->read) return true;
+    if (x->flags & HC_NODE_PARAM) return true;
+    for (size_t i = 0; i < c->p->input_count; i++)
+        if (c->inputs[i] == x) return true;
+    return hc_fail(
+        c->tape, HC_ERR_STATE,
+        "%s: %s (%zu on the tape) was recorded after the program had read a computed value "
+        "(of %s), on which it may depend",
+        who, x->op->name, (size_t)x->index, c->tape->read_op);
+}
+
+static bool room_for_marks(HcCapture *c) {
+    size_t total = c->tape->count;
+    if (total <= c->capacity) return true;
+    hc_free(c->live);
+    hc_free(c->number);
+    c->live = hc_alloc_zero(total, 1);
+    c->number = hc_alloc(total, sizeof *c->number);
+    c->capacity = total;
+    return (c->live && c->number) || hc_fail_nomem(c->tape, who);
+}
+
+/* Marks all that is needed, from the top down. *kept gets a kept gradient that must be taken again before
+ * that can be known in full. */
+static bool mark_live(HcCapture *c, const Tensor **kept) {
+    Program *p = c->p;
+    *kept = NULL;
+    if (!room_for_marks(c)) return false;
+    p->count = p->use_count = c->link_count = 0;
+    memset(c->live, 0, c->tape->count);
+    for (size_t i = 0; i < p->input_count; i++)
+        c->live[c->inputs[i]->index] = 1;
+    for (size_t i = 0; i < p->output_count; i++)
+        c->live[c->outputs[i]->index] = 1;
+    for (size_t i = 0; i < p->grad_count; i++)
+        c->live[c->grads[i]->index] = 1;
+    /* What stands in the place of a kept gradient lies above it, so its part of the tape comes first. */
+    for (size_t r = 0; r < c->retaken_count; r++)
+        for (size_t i = 0; i < c->retaken[r].from->count; i++)
+            if (c->retaken[r].grads[i]) c->live[c->retaken[r].grads[i]->index] = 1;
+    for (size_t i = c->tape->count; i-- > 0;) {
+        if (!c->live[i]) continue;
+        const Tensor *x = hc_node(c->tape, i);
+        if (!check_node(c, x)) return false;
+        if (taken_of(x) && !hc_capture_again(c, x)) *kept = x;
+        for (uint32_t j = 0; j < x->nin; j++)
+            c->live[hc_inputs(x)[j]->index] = 1;
+        p->count++;
+        if (x->nin > HC_INLINE_INPUTS) c->link_count += x->nin;
+        if (x->flags & HC_NODE_PARAM) p->use_count++;
+    }
+    return true;
+}
+
+bool hc_capture_find(HcCapture *c) {
+    const Tensor *kept;
+    for (;;) {
+        if (!mark_live(c, &kept)) return false;
+        if (!kept) return true;
+        if (!take_again(c, kept)) return false;
+    }
+}
+
+/* ---- the order of computing ---------------------------------------------------------------------------- */
+
+static int compare_turns(const void *a, const void *b) {
+    const HcTurn *x = a, *y = b;
+    if (x->time != y->time) return x->time < y->time ? -1 : 1;
+    if (x->again != y->again) return x->again ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+HcTurn *hc_capture_order(const HcCapture *c) {
+    HcTurn *turns = hc_alloc(c->p->count, sizeof *turns);
+    size_t count = 0;
+    for (size_t i = 0; turns && i < c->tape->count; i++) {
+        if (!c->live[i]) continue;
+        HcTurn *turn = &turns[count++];
+        *turn = (HcTurn){i, i, false};
+        for (size_t r = 0; r < c->retaken_count; r++)
+            if (i >= c->retaken[r].first && i < c->retaken[r].end) {
+                turn->time = c->retaken[r].stood;
+                turn->again = true;
+            }
+    }
+    if (turns && c->retaken_count > 0) qsort(turns, count, sizeof *turns, compare_turns);
+    return turns;
+}

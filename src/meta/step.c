@@ -70,22 +70,27 @@ static bool update_all(DiffOpt *opt, HcSnapshot *next, Tensor **weights, Tensor 
     return true;
 }
 
+/* Moves gradients from scratch, where they are held, to the tape. held[] is room for as many. */
+static bool keep_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *params, Tensor **grads,
+                           Tensor **held) {
+    HcWhy why = opt->module->mode == HC_EVAL ? HC_WHY_EVAL : HC_WHY_FIRST_ORDER;
+    bool done = true;
+    if (opt->module->mode == HC_FULL) return true;
+    memcpy(held, grads, opt->count * sizeof *held);
+    if (loss) done = hc_sweep_keep(loss, NULL, params, opt->count, HC_SWEEP_CUT, why, grads);
+    for (size_t i = 0; i < opt->count; i++) {
+        if (!loss && done && held[i]) done = (grads[i] = hc_keep(held[i], why)) != NULL;
+        hc_drop(held[i]);
+    }
+    return done;
+}
+
 /* From gradients (held, where in scratch) to the next snapshot. */
 static bool apply(DiffOpt *opt, Tensor *loss, Tensor *const *params, Tensor **grads,
                   Tensor **weights) {
     Tape *tape = opt->tape;
-    HcWhy why = opt->module->mode == HC_EVAL ? HC_WHY_EVAL : HC_WHY_FIRST_ORDER;
-    for (size_t i = 0; i < opt->count; i++) {
-        weights[i] = params[i];
-        Tensor *held = grads[i];
-        grads[i] = hc_keep(held, why);
-        hc_drop(held);
-        if (held && !grads[i]) {
-            for (size_t j = i + 1; j < opt->count; j++)
-                hc_drop(grads[j]);
-            return false;
-        }
-    }
+    if (!keep_gradients(opt, loss, params, grads, weights)) return false;
+    if (opt->count) memcpy(weights, params, opt->count * sizeof *weights);
     if (!hc_diffopt_call_back(opt, weights, grads)) return false;
     HcSnapshot *next = hc_diffopt_push(opt, true);
     if (!next) return false;

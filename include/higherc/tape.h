@@ -13,6 +13,7 @@
 #define HIGHERC_TAPE_H
 
 #include "base.h"
+#include "pool.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -98,6 +99,12 @@ HC_API bool tape_recording(const Tape *tape);
 /** While on, the first operation that makes a NaN out of inputs without one is the error
  *  HC_ERR_NAN, which names it. Returns what it was. */
 HC_API bool tape_check_nan(Tape *tape, bool on);
+
+/** Gives the tape a pool (NULL: none, as at first), on which large operations run in parts; returns
+ *  the one it had. The bits of the results are the same with and without. The pool must outlive its
+ *  use. A Program captured on the tape uses it too. Within tasks_run it is best left alone: there the
+ *  tasks themselves are what runs in parallel. */
+HC_API Pool *tape_set_pool(Tape *tape, Pool *pool);
 
 /** Writes the graph for Graphviz: all below `output`, or the whole tape when that is NULL.
  *  Errors: HC_ERR_IO when the file cannot be written in full; what is there then is incomplete. */

@@ -56,38 +56,110 @@ static bool find_steps(Tensor *y, Operand *operand, int count, const int *axis, 
     return true;
 }
 
-/* Walks the result in its order of storage. */
-static bool over_axes(Tensor *y, Operand *operand, int count, RunFn *run) {
-    int axis[HC_MAX_DIMS], ndim = hc_storage_axes(y->form, axis), from = 0;
-    size_t dim[HC_MAX_DIMS], at[HC_MAX_DIMS] = {0}, item = y->tape->item, n = 1;
-    for (int i = 0; i < ndim; i++)
-        dim[i] = y->form->dim[axis[i]];
-    if (!find_steps(y, operand, count, axis, ndim)) return false;
-    for (; from < ndim; from++) {
-        bool all = true;
-        for (int j = 0; j < count; j++)
-            all = all && run_stride(operand[j].steps, dim, from, ndim) >= 0;
-        if (all) break;
+/* The result, cut into runs: all axes but the last few, which a kernel takes at once. Cut into pieces of
+ * about CHUNK numbers where the tape has a pool and there is much to do; the numbers do not depend on the
+ * cut. */
+typedef struct Walk {
+    Tensor *y;
+    const Operand *operand;
+    int count; /* operands */
+    RunFn *run;
+    int axes; /* of the walk */
+    size_t dim[HC_MAX_DIMS];
+    size_t runs, n; /* n: the length of each */
+    size_t piece;   /* runs taken at a time */
+} Walk;
+
+enum { CHUNK = 16384 };
+
+/* Runs [first, last), in the order of storage; moves the operands' data. */
+static void walk(const Walk *w, Operand *operand, size_t first, size_t last) {
+    size_t at[HC_MAX_DIMS] = {0}, item = w->y->tape->item, rest = first;
+    for (int i = w->axes - 1; i >= 0 && rest > 0; i--) {
+        at[i] = rest % w->dim[i];
+        rest /= w->dim[i];
+        for (int j = 0; j < w->count; j++)
+            operand[j].data += at[i] * operand[j].steps[i] * item;
     }
-    for (int j = 0; j < count; j++)
-        operand[j].stride = (size_t)(run_stride(operand[j].steps, dim, from, ndim) == 1);
-    for (int i = from; i < ndim; i++)
-        n *= dim[i];
-    for (char *out = y->data;; out += n * item) {
-        run(y, out, operand, n);
-        int i = from - 1;
-        for (; i >= 0; i--) {
-            bool carry = ++at[i] == dim[i];
-            for (int j = 0; j < count; j++) {
+    char *out = (char *)w->y->data + first * w->n * item;
+    for (size_t r = first;; out += w->n * item) {
+        w->run(w->y, out, operand, w->n);
+        if (++r >= last) return;
+        for (int i = w->axes - 1; i >= 0; i--) {
+            bool carry = ++at[i] == w->dim[i];
+            for (int j = 0; j < w->count; j++) {
                 size_t step = operand[j].steps[i] * item;
                 operand[j].data += step;
-                if (carry) operand[j].data -= step * dim[i];
+                if (carry) operand[j].data -= step * w->dim[i];
             }
             if (!carry) break;
             at[i] = 0;
         }
-        if (i < 0) return true;
     }
+}
+
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static void walk_piece(size_t index, size_t worker, void *user) {
+    const Walk *w = user;
+    Operand operand[MOST_OPERANDS];
+    (void)worker;
+    for (int j = 0; j < w->count; j++)
+        operand[j] = w->operand[j];
+    walk(w, operand, index * w->piece, least(w->runs, (index + 1) * w->piece));
+}
+
+/* A part of the only run. */
+static void run_chunk(size_t index, size_t worker, void *user) {
+    const Walk *w = user;
+    size_t first = index * CHUNK, item = w->y->tape->item;
+    Operand operand[MOST_OPERANDS];
+    (void)worker;
+    for (int j = 0; j < w->count; j++) {
+        operand[j] = w->operand[j];
+        operand[j].data += first * operand[j].stride * item;
+    }
+    w->run(w->y, (char *)w->y->data + first * item, operand, least(CHUNK, w->n - first));
+}
+
+static bool splits(const Tensor *y) {
+    return y->tape->pool && y->form->count >= 2 * CHUNK;
+}
+
+static void walk_split(Walk *w) {
+    if (w->runs == 1) {
+        hc_parallel(w->y->tape, (w->n - 1) / CHUNK + 1, run_chunk, w);
+    } else {
+        w->piece = (CHUNK - 1) / w->n + 1;
+        hc_parallel(w->y->tape, (w->runs - 1) / w->piece + 1, walk_piece, w);
+    }
+}
+
+static bool over_axes(Walk *w, Operand *operand) {
+    Tensor *y = w->y;
+    int axis[HC_MAX_DIMS], ndim = hc_storage_axes(y->form, axis), from = 0;
+    for (int i = 0; i < ndim; i++)
+        w->dim[i] = y->form->dim[axis[i]];
+    if (!find_steps(y, operand, w->count, axis, ndim)) return false;
+    for (; from < ndim; from++) {
+        bool all = true;
+        for (int j = 0; j < w->count; j++)
+            all = all && run_stride(operand[j].steps, w->dim, from, ndim) >= 0;
+        if (all) break;
+    }
+    for (int j = 0; j < w->count; j++)
+        operand[j].stride = (size_t)(run_stride(operand[j].steps, w->dim, from, ndim) == 1);
+    for (int i = from; i < ndim; i++)
+        w->n *= w->dim[i];
+    w->axes = from;
+    w->runs = y->form->count / w->n;
+    if (splits(y))
+        walk_split(w);
+    else
+        walk(w, operand, 0, w->runs);
+    return true;
 }
 
 static bool over_runs(Tensor *y, int count, RunFn *run) {
@@ -99,8 +171,14 @@ static bool over_runs(Tensor *y, int count, RunFn *run) {
         operand[j].stride = 1;
         one_run = one_run && hc_inputs(y)[j]->form == y->form;
     }
-    if (!one_run) return over_axes(y, operand, count, run);
-    run(y, y->data, operand, y->form->count);
+    if (one_run && !splits(y)) {
+        run(y, y->data, operand, y->form->count);
+        return true;
+    }
+    Walk w = {.y = y, .operand = operand, .count = count, .run = run, .runs = 1, .n = 1};
+    if (!one_run) return over_axes(&w, operand);
+    w.n = y->form->count;
+    walk_split(&w);
     return true;
 }
 
@@ -117,9 +195,20 @@ static HcBinaryFn *binary_kernel(const Tensor *y) {
     return kernel;
 }
 
+static void run_unary(Tensor *y, char *out, const Operand *operand, size_t n) {
+    unary_kernel(y)(out, operand[0].data, n, y->attr.real);
+}
+
 bool hc_forward_unary(Tensor *y) {
     const void *x = hc_input_as(y, 0, y->form);
-    if (x && y->form->count) unary_kernel(y)(y->data, x, y->form->count, y->attr.real);
+    size_t n = y->form->count;
+    if (x && splits(y)) {
+        Operand operand = {.data = x, .stride = 1};
+        walk_split(
+            &(Walk){.y = y, .operand = &operand, .count = 1, .run = run_unary, .runs = 1, .n = n});
+    } else if (x && n) {
+        unary_kernel(y)(y->data, x, n, y->attr.real);
+    }
     return x != NULL;
 }
 

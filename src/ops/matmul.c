@@ -40,7 +40,6 @@ static bool operand(Tensor *y, size_t j, bool transposed, HcMatrix *matrix, cons
 }
 
 static bool product_forward(Tensor *y) {
-    const HcKernels *k = y->tape->k;
     const HcForm *fa, *fb, *fy = y->form;
     HcMatrix a, b;
     if (!operand(y, 0, y->attr.product.ta, &a, &fa) || !operand(y, 1, y->attr.product.tb, &b, &fb))
@@ -49,29 +48,16 @@ static bool product_forward(Tensor *y) {
     const void *start = NULL;
     if (hc_acc_of(y) && !(start = hc_dense_input(y, y->nin - 1))) return false;
     size_t m = fy->dim[fy->ndim - 2], n = fy->dim[fy->ndim - 1];
-    size_t inner = side(fa, y->attr.product.ta, 1);
-    size_t bytes = k->gemm_work(m, n, inner, a, b);
-    void *work = bytes ? hc_work(y, bytes) : NULL;
-    if (bytes && !work) return false;
-    size_t at[HC_MAX_DIMS] = {0}, item = y->tape->item;
-    for (char *c = y->data;; c += m * n * item) {
-        k->gemm(m, n, inner, a, b, start, n, c, n, work);
-        if (start) start = (const char *)start + m * n * item;
-        int axis = fy->ndim - 3;
-        for (; axis >= 0; axis--) {
-            bool carry = ++at[axis] == fy->dim[axis];
-            size_t back = carry ? fy->dim[axis] : 0;
-            if (fy->dim[axis] > 1) {
-                a.data =
-                    (const char *)a.data + fa->stride[axis] * item - fa->stride[axis] * back * item;
-                b.data =
-                    (const char *)b.data + fb->stride[axis] * item - fb->stride[axis] * back * item;
-            }
-            if (!carry) break;
-            at[axis] = 0;
-        }
-        if (axis < 0) return true;
-    }
+    return hc_products(y, &(HcProducts){.m = m,
+                                        .n = n,
+                                        .k = side(fa, y->attr.product.ta, 1),
+                                        .count = fy->count / (m * n),
+                                        .a = a,
+                                        .b = b,
+                                        .fa = fa,
+                                        .fb = fb,
+                                        .start = start,
+                                        .start_rows = true});
 }
 
 static void product_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -118,19 +104,18 @@ static bool linear_infer(Tensor *y) {
 
 static bool linear_forward(Tensor *y) {
     Tensor *const *x = hc_inputs(y);
-    const HcKernels *k = y->tape->k;
     const char *data = hc_dense_input(y, 0), *weight = hc_dense_input(y, 1);
     const char *bias = y->nin > 2 ? hc_dense_input(y, 2) : NULL;
     size_t out = x[1]->form->dim[0], in = x[1]->form->dim[1];
     if (!data || !weight || (y->nin > 2 && !bias)) return false;
     if (y->form->count == 0) return true;
-    size_t rows = y->form->count / out;
-    HcMatrix a = {data, in, 1}, b = {weight, 1, in};
-    size_t bytes = k->gemm_work(rows, out, in, a, b);
-    void *work = bytes ? hc_work(y, bytes) : NULL;
-    if (bytes && !work) return false;
-    k->gemm(rows, out, in, a, b, bias, 0, y->data, out, work);
-    return true;
+    return hc_products(y, &(HcProducts){.m = y->form->count / out,
+                                        .n = out,
+                                        .k = in,
+                                        .count = 1,
+                                        .a = {data, in, 1},
+                                        .b = {weight, 1, in},
+                                        .start = bias});
 }
 
 /* All but the last axis as rows. */

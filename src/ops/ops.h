@@ -41,6 +41,19 @@ bool hc_axis(const char *who, const Tensor *x, int axis, int ndim, int *out);
 bool hc_axes_mask(const char *who, const Tensor *x, const int *axes, size_t count, uint32_t *mask);
 bool hc_same_shape(const char *who, const Tensor *a, const Tensor *b);
 
+/* ---- products.c -------------------------------------------------------------------------------- */
+/* y = start + a b for `count` matrices: c [m, n], dense one after the other in y, a [m, k], b [k, n]. The
+ * leading axes of fa and fb (NULL: one matrix) say where those of a and b lie. start: as y, or with
+ * start_rows false one row for all, or NULL. */
+typedef struct HcProducts {
+    size_t m, n, k, count;
+    HcMatrix a, b;
+    const HcForm *fa, *fb;
+    const void *start;
+    bool start_rows;
+} HcProducts;
+bool hc_products(Tensor *y, const HcProducts *products);
+
 /* ---- matmul.c ------------------------------------------------------------------------------------ */
 /* op(a) op(b) + acc; equal leading axes; acc may be NULL. */
 Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc);

@@ -237,6 +237,25 @@ void hc_note_read(const Tensor *x) {
     tape->read_op = x->op->name;
 }
 
+Pool *tape_set_pool(Tape *tape, Pool *pool) {
+    if (!tape) return NULL;
+    Pool *was = tape->pool;
+    tape->pool = pool;
+    return was;
+}
+
+size_t hc_workers(const Tape *tape) {
+    return tape->pool ? pool_threads(tape->pool) : 1;
+}
+
+void hc_parallel(Tape *tape, size_t count, PoolFn *fn, void *user) {
+    if (tape->pool && count > 1)
+        pool_run(tape->pool, count, fn, user);
+    else
+        for (size_t i = 0; i < count; i++)
+            fn(i, 0, user);
+}
+
 void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who) {
     void *memory = hc_arena_alloc(&tape->data, bytes);
     if (!memory) hc_fail_nomem(tape, who);

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "higherc/param.h"
+#include "higherc/pool.h"
 #include "tape/op.h"
 
 /* An object on the tape that must hear of releases (functional modules, differentiable optimizers): save
@@ -52,7 +53,7 @@ struct Tape {
     DType dtype;
     bool recording, check_nan, never_reuse, scratching;
     bool grads_apart; /* at work for a task, whose gradients must not go to Params */
-    bool abstract; /* operations are recorded and placed, but not run */
+    bool abstract;    /* operations are recorded and placed, but not run */
     HcStatus status;
     uint64_t serial; /* of the last tensor made */
     uint64_t resets;
@@ -77,6 +78,7 @@ struct Tape {
         size_t bytes;
     } work[HC_MOST_WORK];
     size_t work_count;
+    Pool *pool; /* for large operations, or NULL */
     size_t peak;
     size_t read; /* nodes there when a computed value was first read; SIZE_MAX: none was */
     const char *read_op;
@@ -117,6 +119,11 @@ static inline bool hc_check(const char *who, const Tensor *x) {
 
 /* Notes that the program reads x's numbers: what it records from here on may depend on them. */
 void hc_note_read(const Tensor *x);
+/* Inside one operation: calls fn for each index in [0, count), on the tape's pool where it has one, as
+ * pool_run does; worker < hc_workers(tape). What fn computes must not depend on who calls it. */
+void hc_parallel(Tape *tape, size_t count, PoolFn *fn, void *user);
+size_t hc_workers(const Tape *tape);
+
 /* Memory that lives as tensors do; NULL after hc_fail. */
 void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who);
 void hc_tape_add_scope(Tape *tape, HcScope *scope);

@@ -1,0 +1,160 @@
+/* Large operations on a pool: the bits without one, with 1, 2 and 7 threads, and within tasks. */
+#include <higherc/higherc.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/check.h"
+
+enum { POOLS = 4 };
+
+typedef struct Case {
+    const char *name;
+    size_t batch, m, n, k;
+} Case;
+
+/* Beyond the sizes that are cut: square, odd, thin, one row, one column, many small ones. */
+static const Case cases[] = {
+    {"square", 1, 128, 128, 128},
+    {"odd", 1, 197, 161, 131},
+    {"one more than a block", 1, 129, 97, 100},
+    {"tall", 1, 3000, 5, 70},
+    {"wide", 1, 7, 2100, 90},
+    {"a row", 1, 1, 900, 700},
+    {"a column", 1, 900, 1, 700},
+    {"outer", 1, 800, 700, 1},
+    {"many", 50, 24, 25, 26},
+    {"few large", 3, 90, 130, 64},
+    {"deep", 1, 40, 70, 1000},
+};
+
+/* Products in all transpositions with a broadcast operand, and their gradients, which accumulate. */
+static Tensor *products(Tape *tape, const Case *c, Rng *rng) {
+    Tensor *a = tensor_leaf(tensor_uniform(tape, shape3(c->batch, c->m, c->k), -1, 1, rng));
+    Tensor *b = tensor_leaf(tensor_uniform(tape, shape2(c->k, c->n), -1, 1, rng));
+    Tensor *at = tensor_leaf(tensor_uniform(tape, shape3(c->batch, c->k, c->m), -1, 1, rng));
+    Tensor *w = tensor_leaf(tensor_uniform(tape, shape2(c->n, c->k), -1, 1, rng));
+    Tensor *bias = tensor_leaf(tensor_uniform(tape, shape1(c->n), -1, 1, rng));
+    Tensor *y = tensor_matmul(a, b);
+    y = tensor_add(y, tensor_matmul(tensor_transpose(at, 1, 2), b));
+    y = tensor_add(y, tensor_matmul(a, tensor_transpose(w, 0, 1)));
+    y = tensor_add(y, tensor_matmul(tensor_transpose(at, 1, 2), tensor_transpose(w, 0, 1)));
+    y = tensor_add(y, tensor_linear(a, w, bias));
+    Tensor *in[5] = {a, b, at, w, bias}, *grads[5];
+    CHECK(tensor_grad(tensor_sum(tensor_square(y)), in, 5, grads, 0));
+    Tensor *all = tensor_reshape(y, shape1(tensor_count(y)));
+    for (int i = 0; i < 5; i++)
+        all = tensor_concat(
+            (Tensor *[]){all, tensor_reshape(grads[i], shape1(tensor_count(grads[i])))}, 2, 0);
+    return all;
+}
+
+/* Elementwise operations over long and short runs, permuted storage and scalars. */
+static Tensor *elementwise(Tape *tape, const Case *c, Rng *rng) {
+    (void)c;
+    Shape s = shape3(41, 33, 50);
+    Tensor *x = tensor_leaf(tensor_uniform(tape, s, 0.5, 2, rng));
+    Tensor *row = tensor_uniform(tape, shape1(50), -1, 1, rng);
+    Tensor *column = tensor_uniform(tape, shape2(33, 1), -1, 1, rng);
+    Tensor *plane = tensor_uniform(tape, shape3(41, 1, 1), -1, 1, rng);
+    Tensor *turned = tensor_permute(tensor_uniform(tape, shape3(50, 41, 33), -1, 1, rng),
+                                    (const int[]){1, 2, 0}, 3);
+    Tensor *y = tensor_add(tensor_mul(tensor_exp(x), row), column);
+    y = tensor_mul(tensor_tanh(tensor_sub(y, plane)), turned);
+    y = tensor_where(tensor_gt(y, plane), y, tensor_maximum(turned, row));
+    y = tensor_mul(tensor_sin(tensor_mul_scalar(y, 3)), tensor_scalar(tape, 0.7));
+    Tensor *grad;
+    CHECK(tensor_grad(tensor_sum(tensor_square(y)), &x, 1, &grad, 0));
+    return tensor_stack(
+        (Tensor *[]){y, grad, tensor_add(tensor_permute(y, (const int[]){0, 1, 2}, 3), turned)}, 3,
+        0);
+}
+
+typedef Tensor *Compute(Tape *tape, const Case *c, Rng *rng);
+
+static void same_bits(Compute *compute, const Case *c, DType dtype, Pool *const pools[POOLS]) {
+    char *want = NULL;
+    for (int i = 0; i < POOLS; i++) {
+        Tape *tape = tape_create(dtype);
+        Rng rng = rng_seed(4);
+        CHECK(tape_set_pool(tape, pools[i]) == NULL);
+        Tensor *y = compute(tape, c, &rng);
+        size_t bytes = tensor_count(y) * (dtype == HC_F32 ? 4 : 8);
+        CHECK(y && bytes > 0);
+        if (!want && y) {
+            want = malloc(bytes);
+            memcpy(want, tensor_data(y), bytes);
+        }
+        bool same = y && memcmp(want, tensor_data(y), bytes) == 0;
+        CHECK(same);
+        if (!same) check_at(false, c->name, __FILE__, (int)pool_threads(pools[i]));
+        CHECK(tape_set_pool(tape, NULL) == pools[i]);
+        tape_destroy(tape);
+    }
+    free(want);
+}
+
+/* Within a task the pool is at work already: a tape that has it works alone. */
+typedef struct Nest {
+    Pool *pool;
+    double sums[4];
+} Nest;
+
+static bool nested_task(Task *task, void *user) {
+    Nest *nest = user;
+    Rng rng = rng_seed(4);
+    tape_set_pool(task->tape, nest->pool);
+    Tensor *a = tensor_uniform(task->tape, shape2(128, 128), -1, 1, &rng);
+    nest->sums[task->index] = tensor_item(tensor_sum(tensor_matmul(a, a)));
+    return tape_set_pool(task->tape, NULL) == nest->pool;
+}
+
+static void nested(Pool *pool) {
+    Nest nest = {.pool = pool};
+    Rng seeds = rng_seed(1), rng = rng_seed(4);
+    Tasks *tasks = tasks_create(pool, (ParamList){NULL, 0}, HC_F32);
+    CHECK(tasks_run(tasks, 4, &seeds, nested_task, &nest));
+    Tape *tape = tape_create(HC_F32);
+    Tensor *a = tensor_uniform(tape, shape2(128, 128), -1, 1, &rng);
+    double sum = tensor_item(tensor_sum(tensor_matmul(a, a)));
+    for (int i = 0; i < 4; i++)
+        CHECK(nest.sums[i] == sum);
+    tape_destroy(tape);
+    tasks_destroy(tasks);
+}
+
+/* A captured program runs on the pool of its tape, to the same bits. */
+static void program(Pool *pool) {
+    Rng rng = rng_seed(4);
+    float got[2][256 * 64];
+    for (int i = 0; i < 2; i++) {
+        Tape *tape = tape_create(HC_F32);
+        rng = rng_seed(4);
+        tape_set_pool(tape, i ? pool : NULL);
+        Tensor *x = tensor_uniform(tape, shape2(256, 100), -1, 1, &rng);
+        Tensor *w = tensor_uniform(tape, shape2(64, 100), -1, 1, &rng);
+        Tensor *y = tensor_tanh(tensor_linear(x, w, NULL));
+        Program *p = program_capture(tape, (Tensor *[]){x}, 1, &y, 1, NULL);
+        CHECK(program_run(p));
+        memcpy(got[i], program_output(p, 0), sizeof got[i]);
+        program_destroy(p);
+        tape_destroy(tape);
+    }
+    CHECK(memcmp(got[0], got[1], sizeof got[0]) == 0);
+}
+
+int main(void) {
+    Pool *pools[POOLS] = {NULL, pool_create(1), pool_create(2), pool_create(7)};
+    for (int dtype = HC_F32; dtype <= HC_F64; dtype++) {
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+            same_bits(products, &cases[i], (DType)dtype, pools);
+        same_bits(elementwise, &cases[0], (DType)dtype, pools);
+    }
+    nested(pools[2]);
+    program(pools[2]);
+    CHECK(tape_set_pool(NULL, pools[1]) == NULL);
+    for (int i = 0; i < POOLS; i++)
+        pool_destroy(pools[i]);
+    if (higherc_error()) CHECK_ERROR("no error is left");
+    return check_done();
+}

@@ -1,6 +1,6 @@
 /** @file layers.h
- *  Layers with weights or state of their own: normalisation, embedding, dropout, recurrent networks,
- *  attention. Definitions, parameter names, defaults and first values (module_init) are PyTorch's.
+ *  Layers with weights or state of their own: normalisation, convolution and pooling, embedding,
+ *  dropout, recurrent networks, attention. Definitions, parameter names, defaults and first values (module_init) are PyTorch's.
  *
  *  Like every maker of module.h these return NULL, with the thread's error set, when out of memory or
  *  handed nonsense. Options come from a function that fills in the defaults; then change fields by
@@ -46,6 +46,19 @@ HC_API NormOptions norm_options(void);
 HC_API Module *module_layer_norm(Shape normalized, NormOptions options);
 /** Group norm of [N, channels, ...]; weight and bias [channels]. */
 HC_API Module *module_group_norm(size_t groups, size_t channels, NormOptions options);
+
+/* ---- convolution and pooling (tensor_conv2d and its neighbours say how) --------------------------- */
+
+/** Parameters weight [out, in / groups, kernel_height, kernel_width] and, with options.bias, bias [out]. */
+HC_API Module *module_conv2d(size_t in, size_t out, size_t kernel_height, size_t kernel_width,
+                             Conv2dOptions options);
+/** Along one axis: weight [out, in / groups, kernel]. */
+HC_API Module *module_conv1d(size_t in, size_t out, size_t kernel, Conv1dOptions options);
+HC_API Module *module_max_pool2d(Pool2dOptions options);
+HC_API Module *module_avg_pool2d(Pool2dOptions options);
+HC_API Module *module_max_pool1d(Pool1dOptions options);
+HC_API Module *module_avg_pool1d(Pool1dOptions options);
+HC_API Module *module_adaptive_avg_pool2d(size_t height, size_t width);
 
 /* ---- embedding, dropout --------------------------------------------------------------------------- */
 

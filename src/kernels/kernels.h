@@ -30,6 +30,22 @@ typedef struct HcMatrix {
     size_t row, col;
 } HcMatrix;
 
+/* A convolution. Images are dense and stored channels last: x [n, h, w, c], y [n, p, q, o]. The weight's
+ * element (o, c, tap), c within a group and tap = i * kw + j, is at o * w_out + c * w_in + tap * w_tap. */
+typedef struct HcConv {
+    size_t n, h, w, c, p, q, o, kh, kw, groups;
+    size_t stride[2], pad[2], dilation[2]; /* along h and w; stride >= 1 */
+    size_t w_out, w_in, w_tap;
+} HcConv;
+
+/* Windows of images [n, h, w, c] averaged to [n, p, q, c]: (i, j) covers rows top[i] to bottom[i] and
+ * columns left[j] to right[j], ends not included. */
+typedef struct HcWindows {
+    size_t n, h, w, c, p, q;
+    const size_t *top, *bottom, *left, *right;
+    size_t count; /* divisor of every window; 0: the pixels it covers */
+} HcWindows;
+
 typedef struct HcKernels {
     size_t size; /* of one number */
 
@@ -95,6 +111,28 @@ typedef struct HcKernels {
      * (base/philox.h) at counter + i / 4. y may equal x. */
     void (*dropout)(void *y, const void *x, size_t n, uint64_t key, uint64_t counter, uint64_t drop,
                     double scale);
+
+    /* y = start + the convolution of x with the weight (cross-correlation, zeros around the images).
+     * start, `start_step` numbers from pixel to pixel, may be y itself (accumulate), a row with step 0
+     * (a bias) or NULL (zeros). work: conv_work bytes. */
+    void (*conv)(const HcConv *g, void *y, const void *x, const void *weight, const void *start,
+                 size_t start_step, void *work);
+    /* gx = start + its adjoint to x, from y's cotangent. */
+    void (*conv_input)(const HcConv *g, void *gx, const void *gy, const void *weight,
+                       const void *start, size_t start_step, void *work);
+    /* gw = its adjoint to the weight, or added to gw; w_out must be 1. */
+    void (*conv_weight)(const HcConv *g, void *gw, const void *gy, const void *x, bool add,
+                        void *work);
+    size_t (*conv_work)(const HcConv *g);
+
+    /* Windows as a convolution's; o, groups and the weight's strides do not count. The largest number of
+     * each window, the first of equals, a NaN before all, and the tap (i * kw + j) it stands under. */
+    void (*max_pool)(const HcConv *g, void *y, void *tap, const void *x);
+    /* y = x at those taps; gx = gy added up there, its adjoint. */
+    void (*pool_pick)(const HcConv *g, void *y, const void *x, const void *tap);
+    void (*pool_spread)(const HcConv *g, void *gx, const void *gy, const void *tap);
+    void (*avg_pool)(const HcWindows *w, void *y, const void *x);
+    void (*avg_spread)(const HcWindows *w, void *gx, const void *gy); /* its adjoint */
 
     /* c = start + a b, with a [m, k], b [k, n] and c [m, n], whose rows lie `ldc` apart. start, whose
      * rows lie `lds` apart, may be c itself (accumulate), a row with lds 0 (a bias) or NULL (zeros).

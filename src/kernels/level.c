@@ -1,4 +1,4 @@
-/* One level's table for one type: all kernels but the product, compiled together without contraction,
+/* One level's table for one type: all kernels but the products, compiled together without contraction,
  * so that every level gives the same bits. */
 #include "kernels/real.h"
 
@@ -6,6 +6,7 @@
 #include "kernels/move.inl"
 #include "kernels/reduce.inl"
 #include "kernels/index.inl"
+#include "kernels/pool.inl"
 #include "kernels/random.inl"
 
 const HcKernels HC_NAMED(kernels) = {
@@ -41,6 +42,16 @@ const HcKernels HC_NAMED(kernels) = {
     .add_rows = add_rows_kernel,
     .one_hot = one_hot_kernel,
     .dropout = dropout_kernel,
+
+    .max_pool = max_pool_kernel,
+    .pool_pick = pool_pick_kernel,
+    .pool_spread = pool_spread_kernel,
+    .avg_pool = avg_pool_kernel,
+    .avg_spread = avg_spread_kernel,
+    .conv = HC_NAMED(conv),
+    .conv_input = HC_NAMED(conv_input),
+    .conv_weight = HC_NAMED(conv_weight),
+    .conv_work = HC_NAMED(conv_work),
     .gemm = HC_NAMED(gemm),
     .gemm_work = HC_NAMED(gemm_work),
 };

@@ -29,6 +29,12 @@ typedef union HcAttr {
         double p;
         bool of_tape; /* from the tape's own stream */
     } random;
+    struct {
+        uint16_t stride[2], pad[2], dilation[2], kernel[2]; /* along H and W */
+        uint32_t groups;
+        bool counts_padding;
+        const HcForm *form; /* of the result, where the inputs do not say */
+    } window;
     int axes[HC_MAX_DIMS]; /* a permutation */
     uint64_t version;      /* a borrowing leaf: that of its cell when it was made */
 } HcAttr;

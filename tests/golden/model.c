@@ -84,6 +84,29 @@ static Module *make_linear(const Layer *layer) {
     return layer_flag(layer, "nobias") ? module_linear_no_bias(in, out) : module_linear(in, out);
 }
 
+/* A setting that is a whole number. */
+static size_t setting_or(const Layer *layer, const char *key, size_t otherwise) {
+    const char *word = layer_setting(layer, key);
+    return word ? (size_t)strtoull(word, NULL, 10) : otherwise;
+}
+
+static Module *make_conv2d(const Layer *layer) {
+    Conv2dOptions options = conv2d_options();
+    size_t kernel = layer_size(layer, 2);
+    options.stride[0] = options.stride[1] = setting_or(layer, "stride", 1);
+    options.padding[0] = options.padding[1] = setting_or(layer, "pad", 0);
+    options.bias = !layer_flag(layer, "nobias");
+    return module_conv2d(layer_size(layer, 0), layer_size(layer, 1), kernel, kernel, options);
+}
+
+static Module *make_maxpool2d(const Layer *layer) {
+    return module_max_pool2d(pool2d_options(layer_size(layer, 0)));
+}
+
+static Module *make_avgpool2d(const Layer *layer) {
+    return module_avg_pool2d(pool2d_options(layer_size(layer, 0)));
+}
+
 static Module *make_relu(const Layer *layer) {
     return (void)layer, module_relu();
 }
@@ -166,7 +189,7 @@ static const struct LayerKind {
     LayerMaker *make;     /* NULL: not in the library yet */
 } kinds[] = {
     {"linear",      2,   " nobias", " tie",                 make_linear},
-    {"conv2d",      3,   " nobias", " stride pad",          NULL},
+    {"conv2d",      3,   " nobias", " stride pad",          make_conv2d},
     {"relu",        0,   "",        "",                     make_relu},
     {"sigmoid",     0,   "",        "",                     make_sigmoid},
     {"tanh",        0,   "",        "",                     make_tanh},
@@ -174,8 +197,8 @@ static const struct LayerKind {
     {"batchnorm1d", 1,   "",        " momentum eps",        make_batchnorm1d},
     {"batchnorm2d", 1,   "",        " momentum eps",        make_batchnorm2d},
     {"layernorm",   1,   "",        " eps",                 make_layernorm},
-    {"maxpool2d",   1,   "",        "",                     NULL},
-    {"avgpool2d",   1,   "",        "",                     NULL},
+    {"maxpool2d",   1,   "",        "",                     make_maxpool2d},
+    {"avgpool2d",   1,   "",        "",                     make_avgpool2d},
     {"flatten",     0,   "",        "",                     make_flatten},
     {"embedding",   2,   "",        "",                     make_embedding},
     {"rnn",         2,   " nobias", " layers nonlinearity", make_rnn},

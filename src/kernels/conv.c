@@ -1,0 +1,456 @@
+/* Convolution and its two gradients over images stored channels last.
+ *
+ * Forward and gradient to the input are one implicit product: a tile of ROWS pixels times some vectors of
+ * channels is held in registers while taps and source channels run, each row reading its source pixel
+ * through a pointer (to zeros outside the image), so no image is unfolded or padded. The gradient to
+ * the weight is for each tap a product over the pixels. Source images with very few channels are
+ * unfolded a tile at a time, so that the inner loop stays long.
+ *
+ * However it is cut, an element is one chain of multiply-adds: from `start`, in ascending tap and, within
+ * that, channel; of a weight in ascending pixels. It does not depend on how the weight is stored. */
+#include "kernels/turn.h"
+#include "kernels/vector.h"
+
+#if defined(__GNUC__) && !defined(__clang__)
+#define UNROLL _Pragma("GCC unroll 16")
+#else
+#define UNROLL
+#endif
+
+enum {
+    ROWS = HC_VECTOR_REGISTERS == 32 ? 12
+           : HC_VECTOR_BYTES == 32   ? 6
+                                     : 4,
+    WIDE = 2,         /* vectors of a tile */
+    FEW_CHANNELS = 8, /* fewer are unfolded */
+    PIXELS = 128      /* of one pass over a weight's gradient */
+};
+
+/* Channels of a tile of the weight's gradient. */
+#if HC_VECTOR_REGISTERS == 32
+#define SUM_ROWS 8
+#else
+#define SUM_ROWS 4
+#endif
+
+#define NOWHERE SIZE_MAX
+
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* ---- geometry -------------------------------------------------------------------------------- */
+
+/* One direction: pixels of the target image are written, those of the source read. */
+typedef struct Walk {
+    size_t images, height, width; /* of the target */
+    size_t source_height, source_width;
+    size_t channels, results; /* of a group: read and written */
+    size_t source_step, step; /* from pixel to pixel: the channels of all groups */
+    size_t groups, kh, kw, taps;
+    bool gaps;                     /* a tap may miss every pixel of a tile */
+    const size_t *row_at, *col_at; /* [height, kh], [width, kw]: offset of the source, or NOWHERE */
+} Walk;
+
+/* The source of target i under tap k along one axis. Back: the target was the source. */
+static size_t source_of(bool back, size_t i, size_t k, size_t stride, size_t pad, size_t dilation,
+                        size_t size) {
+    size_t at = back ? i + pad : i * stride + k * dilation, less = back ? k * dilation : pad;
+    if (at < less || (back && (at - less) % stride != 0)) return NOWHERE;
+    at = back ? (at - less) / stride : at - less;
+    return at < size ? at : NOWHERE;
+}
+
+static size_t *fill_axis(size_t *to, bool back, const HcConv *g, int axis, size_t targets,
+                         size_t taps, size_t size, size_t step) {
+    for (size_t i = 0; i < targets; i++)
+        for (size_t k = 0; k < taps; k++) {
+            size_t at =
+                source_of(back, i, k, g->stride[axis], g->pad[axis], g->dilation[axis], size);
+            *to++ = at == NOWHERE ? NOWHERE : at * step;
+        }
+    return to;
+}
+
+/* Writes the tables to `work`, behind which *rest is free. */
+static Walk walk_of(const HcConv *g, bool back, void *work, void **rest) {
+    size_t c = g->c / g->groups, o = g->o / g->groups;
+    Walk w = {.images = g->n,
+              .height = back ? g->h : g->p,
+              .width = back ? g->w : g->q,
+              .source_height = back ? g->p : g->h,
+              .source_width = back ? g->q : g->w,
+              .channels = back ? o : c,
+              .results = back ? c : o,
+              .source_step = back ? g->o : g->c,
+              .step = back ? g->c : g->o,
+              .groups = g->groups,
+              .kh = g->kh,
+              .kw = g->kw,
+              .taps = g->kh * g->kw,
+              .gaps = back && (g->stride[0] > 1 || g->stride[1] > 1),
+              .row_at = work};
+    size_t *end = fill_axis(work, back, g, 0, w.height, g->kh, w.source_height,
+                            w.source_width * w.source_step);
+    w.col_at = end;
+    *rest = fill_axis(end, back, g, 1, w.width, g->kw, w.source_width, w.source_step);
+    return w;
+}
+
+/* A place among the target's pixels, in order. */
+typedef struct Pixel {
+    size_t image, row, col;
+} Pixel;
+
+static void next_pixel(const Walk *w, Pixel *at) {
+    if (++at->col < w->width) return;
+    at->col = 0;
+    if (++at->row < w->height) return;
+    at->row = 0;
+    at->image++;
+}
+
+/* The sources of one pixel for all taps, `apart` pointers from each other. */
+static void find_sources(const Walk *w, Pixel at, const HC_REAL *source, const HC_REAL *zeros,
+                         const HC_REAL **to, size_t apart) {
+    const HC_REAL *image = source + at.image * w->source_height * w->source_width * w->source_step;
+    for (size_t i = 0; i < w->kh; i++) {
+        size_t row = w->row_at[at.row * w->kh + i];
+        for (size_t j = 0; j < w->kw; j++, to += apart) {
+            size_t col = w->col_at[at.col * w->kw + j];
+            *to = row == NOWHERE || col == NOWHERE ? zeros : image + row + col;
+        }
+    }
+}
+
+static bool unfolds(const Walk *w) {
+    return w->channels < FEW_CHANNELS && w->taps > 1;
+}
+
+/* to[tap][channel] of one pixel, from its sources. */
+static void unfold(const Walk *w, const HC_REAL *const *sources, size_t apart, HC_REAL *to) {
+    for (size_t t = 0; t < w->taps; t++)
+        for (size_t c = 0; c < w->channels; c++)
+            *to++ = sources[t * apart][c];
+}
+
+/* ---- the weight ------------------------------------------------------------------------------- */
+
+/* As the tiles read it: the results of (tap, channel) are contiguous. */
+typedef struct Filter {
+    const HC_REAL *data;
+    size_t tap, channel; /* strides */
+} Filter;
+
+/* Brings a group's weight, whose element (result, channel, tap) has the strides given, into that order:
+ * in place if it is so already, else copied to `to`. */
+static Filter filter_of(const Walk *w, const HC_REAL *from, size_t result, size_t channel,
+                        size_t tap, HC_REAL *to) {
+    size_t n = w->results, k = w->channels, taps = w->taps;
+    if (result == 1 && !unfolds(w)) return (Filter){from, tap, channel};
+    if (tap == 1 && !unfolds(w)) {
+        if (channel == taps)
+            turn(to, n, from, result, n, k * taps);
+        else
+            for (size_t c = 0; c < k; c++)
+                turn(to + c * taps * n, n, from + c * channel, result, n, taps);
+        return (Filter){to, n, taps * n};
+    }
+    for (size_t t = 0; t < taps; t++)
+        if (channel == 1)
+            turn(to + t * k * n, n, from + t * tap, result, n, k);
+        else
+            for (size_t c = 0; c < k; c++)
+                for (size_t j = 0; j < n; j++)
+                    to[(t * k + c) * n + j] = from[j * result + c * channel + t * tap];
+    return (Filter){to, k * n, n};
+}
+
+/* ---- tiles of the target ---------------------------------------------------------------------- */
+
+typedef struct Tile {
+    size_t taps, channels;
+    const HC_REAL *const *rows; /* [tap][ROWS]; the first NULL: all zeros */
+    const HC_REAL *weight;
+    size_t tap, channel;  /* its strides */
+    const HC_REAL *start; /* NULL: zeros */
+    size_t start_step;
+    HC_REAL *to;
+    size_t step;
+    size_t live; /* rows to be written */
+    Part part;
+} Tile;
+
+typedef void TileFn(const Tile *t);
+
+HC_INLINE Vec end_load(const HC_REAL *from, bool whole, Part part) {
+    return whole ? vec_load(from) : vec_load_part(from, part);
+}
+
+/* C vectors wide, the last one whole or not. */
+HC_INLINE void tile(const size_t C, const bool whole, const Tile *t) {
+    const size_t channels = t->channels, step = t->channel;
+    const Part part = t->part;
+    Vec sum[ROWS][WIDE] = {0};
+    if (t->start) {
+        UNROLL for (size_t i = 0; i < ROWS; i++) {
+            const HC_REAL *from = t->start + (i < t->live ? i : 0) * t->start_step;
+            UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
+                end_load(from + j * V, whole || j + 1 < C, part);
+        }
+    }
+    for (size_t tap = 0; tap < t->taps; tap++) {
+        const HC_REAL *const *rows = t->rows + tap * ROWS;
+        const HC_REAL *weight = t->weight + tap * t->tap;
+        if (!rows[0]) continue;
+        for (size_t c = 0; c < channels; c++, weight += step) {
+            Vec wv[WIDE];
+            UNROLL for (size_t j = 0; j < C; j++) wv[j] =
+                end_load(weight + j * V, whole || j + 1 < C, part);
+            UNROLL for (size_t i = 0; i < ROWS; i++) {
+                const Vec s = vec_splat(rows[i] + c);
+                UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
+                    vec_add_product(sum[i][j], s, wv[j]);
+            }
+        }
+    }
+    UNROLL for (size_t i = 0; i < ROWS; i++) {
+        HC_REAL *to = t->to + i * t->step;
+        if (i >= t->live) break;
+        UNROLL for (size_t j = 0; j < C; j++) {
+            if (whole || j + 1 < C)
+                vec_store(to + j * V, sum[i][j]);
+            else
+                vec_store_part(to + j * V, sum[i][j], part);
+        }
+    }
+}
+
+static void tile_1(const Tile *t) {
+    tile(1, true, t);
+}
+
+static void tile_2(const Tile *t) {
+    tile(2, true, t);
+}
+
+static void tile_1_part(const Tile *t) {
+    tile(1, false, t);
+}
+
+static void tile_2_part(const Tile *t) {
+    tile(2, false, t);
+}
+
+/* All results of one tile of pixels. */
+static void across(Tile t, size_t results) {
+    static TileFn *const fn[WIDE][2] = {{tile_1_part, tile_1}, {tile_2_part, tile_2}};
+    for (size_t left = results; left > 0;) {
+        size_t width = least(left, WIDE * V), vectors = (width + V - 1) / V;
+        bool whole = width % V == 0;
+        t.part = vec_part(whole ? V - 1 : width % V);
+        fn[vectors - 1][whole](&t);
+        t.weight += width;
+        t.to += width;
+        if (t.start) t.start += width;
+        left -= width;
+    }
+}
+
+/* A tap that finds nothing for any row is left out. */
+static void mark_gaps(const Walk *w, const HC_REAL **rows, const HC_REAL *zeros) {
+    for (size_t t = 0; t < w->taps; t++, rows += ROWS) {
+        bool any = false;
+        for (size_t i = 0; i < ROWS; i++)
+            any = any || rows[i] != zeros;
+        if (!any) rows[0] = NULL;
+    }
+}
+
+/* Working memory: what walk_of writes, the rows' sources, zeros, unfolded rows, the weight. */
+static void run(const HcConv *g, bool back, HC_REAL *to, const HC_REAL *from, const HC_REAL *weight,
+                const HC_REAL *start, size_t start_step, void *work) {
+    void *rest;
+    const Walk w = walk_of(g, back, work, &rest);
+    const HC_REAL **rows = rest;
+    HC_REAL *zeros = (HC_REAL *)(rows + w.taps * ROWS), *unfolded = zeros + w.channels;
+    HC_REAL *packed = unfolded + (unfolds(&w) ? ROWS * w.taps * w.channels : 0);
+    const HC_REAL *unfolded_rows[ROWS];
+    for (size_t c = 0; c < w.channels; c++)
+        zeros[c] = 0;
+    for (size_t i = 0; i < ROWS; i++)
+        unfolded_rows[i] = unfolded + i * w.taps * w.channels;
+    size_t pixels = w.images * w.height * w.width;
+    for (size_t group = 0; group < w.groups; group++) {
+        const Filter f =
+            filter_of(&w, weight + group * (g->o / g->groups) * g->w_out, back ? g->w_in : g->w_out,
+                      back ? g->w_out : g->w_in, g->w_tap, packed);
+        Tile t = {w.taps, w.channels, rows, f.data, f.tap, f.channel, .step = w.step};
+        if (unfolds(&w)) {
+            t.taps = 1;
+            t.channels = w.taps * w.channels;
+            t.rows = unfolded_rows;
+        }
+        Pixel at = {0, 0, 0};
+        for (size_t first = 0; first < pixels; first += ROWS) {
+            t.live = least(ROWS, pixels - first);
+            for (size_t i = 0; i < ROWS; i++) {
+                if (i < t.live) {
+                    find_sources(&w, at, from + group * w.channels, zeros, rows + i, ROWS);
+                    next_pixel(&w, &at);
+                } else {
+                    for (size_t tap = 0; tap < w.taps; tap++)
+                        rows[tap * ROWS + i] = zeros;
+                }
+                if (unfolds(&w)) unfold(&w, rows + i, ROWS, unfolded + i * w.taps * w.channels);
+            }
+            if (w.gaps && !unfolds(&w)) mark_gaps(&w, rows, zeros);
+            t.to = to + first * w.step + group * w.results;
+            t.start = start ? start + first * start_step + group * w.results : NULL;
+            t.start_step = start_step;
+            across(t, w.results);
+        }
+    }
+}
+
+void HC_NAMED(conv)(const HcConv *g, void *y, const void *x, const void *weight, const void *start,
+                    size_t start_step, void *work) {
+    run(g, false, y, x, weight, start, start_step, work);
+}
+
+void HC_NAMED(conv_input)(const HcConv *g, void *gx, const void *gy, const void *weight,
+                          const void *start, size_t start_step, void *work) {
+    run(g, true, gx, gy, weight, start, start_step, work);
+}
+
+/* ---- gradient to the weight ----------------------------------------------------------------------- */
+
+/* A source pixel and the cotangent of the result it went to. */
+typedef struct Pair {
+    const HC_REAL *x, *gy;
+} Pair;
+
+typedef struct Sum {
+    const Pair *pair;
+    size_t count;
+    size_t channel, result; /* the first of the tile */
+    HC_REAL *const *to;     /* of each channel */
+    bool fresh;             /* starts from zeros, else from what is there */
+    Part part;
+} Sum;
+
+typedef void SumFn(const Sum *s);
+
+HC_INLINE void sum_tile(const size_t R, const size_t C, const bool whole, const Sum *s) {
+    const Part part = s->part;
+    const size_t channel = s->channel, result = s->result;
+    Vec sum[SUM_ROWS][WIDE] = {0};
+    if (!s->fresh) {
+        UNROLL for (size_t i = 0; i < R; i++) UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
+            end_load(s->to[channel + i] + result + j * V, whole || j + 1 < C, part);
+    }
+    const Pair *end = s->pair + s->count;
+    for (const Pair *p = s->pair; p < end; p++) {
+        const HC_REAL *x = p->x + channel, *gy = p->gy + result;
+        Vec g[WIDE];
+        UNROLL for (size_t j = 0; j < C; j++) g[j] = end_load(gy + j * V, whole || j + 1 < C, part);
+        UNROLL for (size_t i = 0; i < R; i++) {
+            const Vec value = vec_splat(x + i);
+            UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
+                vec_add_product(sum[i][j], value, g[j]);
+        }
+    }
+    UNROLL for (size_t i = 0; i < R; i++) UNROLL for (size_t j = 0; j < C; j++) {
+        HC_REAL *to = s->to[channel + i] + result + j * V;
+        if (whole || j + 1 < C)
+            vec_store(to, sum[i][j]);
+        else
+            vec_store_part(to, sum[i][j], part);
+    }
+}
+
+#define SUM_TILE(name, R, C, whole)                                                                \
+    static void name(const Sum *s) {                                                               \
+        sum_tile(R, C, whole, s);                                                                  \
+    }
+SUM_TILE(sum_row_1_part, 1, 1, false)
+SUM_TILE(sum_row_1, 1, 1, true)
+SUM_TILE(sum_row_2_part, 1, 2, false)
+SUM_TILE(sum_row_2, 1, 2, true)
+SUM_TILE(sum_rows_1_part, SUM_ROWS, 1, false)
+SUM_TILE(sum_rows_1, SUM_ROWS, 1, true)
+SUM_TILE(sum_rows_2_part, SUM_ROWS, 2, false)
+SUM_TILE(sum_rows_2, SUM_ROWS, 2, true)
+
+/* All channels and results from one list of pairs. */
+static void sum_pairs(Sum s, size_t channels, size_t results) {
+    static SumFn *const fn[2][WIDE][2] = {
+        {{sum_row_1_part, sum_row_1}, {sum_row_2_part, sum_row_2}},
+        {{sum_rows_1_part, sum_rows_1}, {sum_rows_2_part, sum_rows_2}}};
+    for (s.result = 0; s.result < results;) {
+        size_t width = least(results - s.result, WIDE * V), vectors = (width + V - 1) / V;
+        bool whole = width % V == 0;
+        s.part = vec_part(whole ? V - 1 : width % V);
+        for (s.channel = 0; s.channel < channels;) {
+            bool many = s.channel + SUM_ROWS <= channels;
+            fn[many][vectors - 1][whole](&s);
+            s.channel += many ? SUM_ROWS : 1;
+        }
+        s.result += width;
+    }
+}
+
+/* Working memory: what walk_of writes, the sources of a pass, pairs, places of the sums, unfolded rows. */
+void HC_NAMED(conv_weight)(const HcConv *g, void *gw_, const void *gy_, const void *x_, bool add,
+                           void *work) {
+    HC_REAL *gw = gw_;
+    const HC_REAL *gy = gy_, *x = x_;
+    void *rest;
+    const Walk w = walk_of(g, false, work, &rest);
+    const bool flat = unfolds(&w);
+    const size_t pixels = w.images * w.height * w.width;
+    const HC_REAL **sources = rest;
+    Pair *pair = (Pair *)(sources + PIXELS * w.taps);
+    HC_REAL **to = (HC_REAL **)(pair + PIXELS);
+    HC_REAL *zeros = (HC_REAL *)(to + w.taps * w.channels), *unfolded = zeros + w.channels;
+    for (size_t c = 0; c < w.channels; c++)
+        zeros[c] = 0;
+    for (size_t group = 0; group < w.groups; group++) {
+        for (size_t t = 0; t < w.taps; t++)
+            for (size_t c = 0; c < w.channels; c++)
+                to[t * w.channels + c] =
+                    gw + group * w.results * g->w_out + t * g->w_tap + c * g->w_in;
+        Pixel at = {0, 0, 0};
+        size_t first = 0;
+        do { /* once at least: without a pixel the gradient is zero */
+            size_t count = least(PIXELS, pixels - first);
+            const HC_REAL *cotangent = gy + first * w.step + group * w.results;
+            for (size_t i = 0; i < count; i++, next_pixel(&w, &at)) {
+                find_sources(&w, at, x + group * w.channels, zeros, sources + i, PIXELS);
+                if (flat) unfold(&w, sources + i, PIXELS, unfolded + i * w.taps * w.channels);
+            }
+            Sum s = {.pair = pair, .fresh = first == 0 && !add};
+            for (size_t t = 0; t < (flat ? 1 : w.taps); t++) {
+                s.count = 0;
+                for (size_t i = 0; i < count; i++) {
+                    const HC_REAL *source =
+                        flat ? unfolded + i * w.taps * w.channels : sources[t * PIXELS + i];
+                    if (source != zeros) pair[s.count++] = (Pair){source, cotangent + i * w.step};
+                }
+                s.to = to + t * w.channels;
+                sum_pairs(s, flat ? w.taps * w.channels : w.channels, w.results);
+            }
+            first += count;
+        } while (first < pixels);
+    }
+}
+
+size_t HC_NAMED(conv_work)(const HcConv *g) {
+    size_t taps = g->kh * g->kw, c = g->c / g->groups, o = g->o / g->groups;
+    size_t most = c > o ? c : o;
+    size_t tables = (g->h + g->p) * g->kh + (g->w + g->q) * g->kw;
+    size_t pointers = (ROWS + PIXELS) * taps + taps * most;
+    size_t unfolded = (size_t)PIXELS * taps * FEW_CHANNELS;
+    return tables * sizeof(size_t) + pointers * sizeof(void *) + PIXELS * sizeof(Pair) +
+           (2 * most + unfolded + taps * c * o) * sizeof(HC_REAL);
+}

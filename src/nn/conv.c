@@ -1,0 +1,121 @@
+/* Convolution and pooling layers. First values are the default ones (init.c), which are PyTorch's for
+ * these: uniform in +-1/sqrt(fan in). */
+#include "higherc/layers.h"
+#include "nn/module.h"
+
+/* A layer whose state is one struct of options: its clone function, forward and class. */
+#define OPTION_LAYER(id, Options, formula)                                                         \
+    static void *id##_clone(const void *state) {                                                   \
+        return hc_copy_bytes(state, sizeof(Options));                                              \
+    }                                                                                              \
+    static bool id##_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,            \
+                             size_t nout) {                                                        \
+        if (!hc_one_to_one(frame, nin, nout)) return false;                                        \
+        const Options *o = frame_state(frame);                                                     \
+        Tensor *x = in[0];                                                                         \
+        out[0] = formula;                                                                          \
+        return out[0] != NULL;                                                                     \
+    }                                                                                              \
+    static const ModuleClass id##_class = {.name = #id,                                            \
+                                           .forward = id##_forward,                                \
+                                           .clone_state = id##_clone,                              \
+                                           .destroy_state = hc_free};
+
+/* ---- convolution --------------------------------------------------------------------------------- */
+
+static Tensor *weight_of(Frame *frame) {
+    return hc_frame_param(frame, 0);
+}
+
+static Tensor *bias_of(Frame *frame) {
+    return frame->module->param_count > 1 ? hc_frame_param(frame, 1) : NULL;
+}
+
+OPTION_LAYER(conv1d, Conv1dOptions, tensor_conv1d(x, weight_of(frame), bias_of(frame), *o))
+OPTION_LAYER(conv2d, Conv2dOptions, tensor_conv2d(x, weight_of(frame), bias_of(frame), *o))
+
+static bool good_channels(const char *who, size_t in, size_t out, size_t groups) {
+    return (groups >= 1 && in % groups == 0 && out % groups == 0) ||
+           hc_fail_thread(HC_ERR_ARG, "%s: %zu and %zu channels are not divisible into %zu groups",
+                          who, in, out, groups);
+}
+
+static bool good_axis(const char *who, size_t kernel, size_t stride, size_t dilation) {
+    return (kernel >= 1 && stride >= 1 && dilation >= 1) ||
+           hc_fail_thread(HC_ERR_ARG,
+                          "%s: kernel %zu, stride %zu, dilation %zu: each is at least 1", who,
+                          kernel, stride, dilation);
+}
+
+static Module *with_weight(Module *module, Shape shape, bool bias) {
+    if (module && module_add_param(module, "weight", shape) &&
+        (!bias || module_add_param(module, "bias", shape1(shape.dim[0]))))
+        return module;
+    module_destroy(module);
+    return NULL;
+}
+
+Module *module_conv1d(size_t in, size_t out, size_t kernel, Conv1dOptions options) {
+    const char *who = "module_conv1d";
+    if (!good_channels(who, in, out, options.groups) ||
+        !good_axis(who, kernel, options.stride, options.dilation))
+        return NULL;
+    return with_weight(hc_module_with(&conv1d_class, &options, sizeof options),
+                       shape3(out, in / options.groups, kernel), options.bias);
+}
+
+Module *module_conv2d(size_t in, size_t out, size_t kernel_height, size_t kernel_width,
+                      Conv2dOptions options) {
+    const char *who = "module_conv2d";
+    if (!good_channels(who, in, out, options.groups) ||
+        !good_axis(who, kernel_height, options.stride[0], options.dilation[0]) ||
+        !good_axis(who, kernel_width, options.stride[1], options.dilation[1]))
+        return NULL;
+    return with_weight(hc_module_with(&conv2d_class, &options, sizeof options),
+                       shape4(out, in / options.groups, kernel_height, kernel_width), options.bias);
+}
+
+/* ---- pooling --------------------------------------------------------------------------------------- */
+
+typedef struct PooledSize {
+    size_t height, width;
+} PooledSize;
+
+OPTION_LAYER(max_pool1d, Pool1dOptions, tensor_max_pool1d(x, *o))
+OPTION_LAYER(max_pool2d, Pool2dOptions, tensor_max_pool2d(x, *o))
+OPTION_LAYER(avg_pool1d, Pool1dOptions, tensor_avg_pool1d(x, *o))
+OPTION_LAYER(avg_pool2d, Pool2dOptions, tensor_avg_pool2d(x, *o))
+OPTION_LAYER(adaptive_avg_pool2d, PooledSize, tensor_adaptive_avg_pool2d(x, o->height, o->width))
+
+static Module *pool1d(const ModuleClass *cls, const Pool1dOptions *o) {
+    return good_axis(cls->name, o->kernel, o->stride, o->dilation)
+               ? hc_module_with(cls, o, sizeof *o)
+               : NULL;
+}
+
+static Module *pool2d(const ModuleClass *cls, const Pool2dOptions *o) {
+    for (int i = 0; i < 2; i++)
+        if (!good_axis(cls->name, o->kernel[i], o->stride[i], o->dilation[i])) return NULL;
+    return hc_module_with(cls, o, sizeof *o);
+}
+
+Module *module_max_pool1d(Pool1dOptions options) {
+    return pool1d(&max_pool1d_class, &options);
+}
+
+Module *module_max_pool2d(Pool2dOptions options) {
+    return pool2d(&max_pool2d_class, &options);
+}
+
+Module *module_avg_pool1d(Pool1dOptions options) {
+    return pool1d(&avg_pool1d_class, &options);
+}
+
+Module *module_avg_pool2d(Pool2dOptions options) {
+    return pool2d(&avg_pool2d_class, &options);
+}
+
+Module *module_adaptive_avg_pool2d(size_t height, size_t width) {
+    PooledSize size = {height, width};
+    return hc_module_with(&adaptive_avg_pool2d_class, &size, sizeof size);
+}

@@ -1,0 +1,322 @@
+/* Pooling. The largest of each window is found together with its tap; all that follows is linear and goes
+ * by those taps: the gradient spreads to them, and the gradient of that picks at them. */
+#include "ops/windows.h"
+
+/* ---- geometry ------------------------------------------------------------------------------------ */
+
+static HcConv geometry(const HcAttr *attr, const HcForm *x, const HcForm *y) {
+    HcConv g = {.n = x->dim[0],
+                .c = x->dim[1],
+                .h = x->dim[2],
+                .w = x->dim[3],
+                .p = y->dim[y->ndim - 2],
+                .q = y->dim[y->ndim - 1],
+                .kh = attr->window.kernel[0],
+                .kw = attr->window.kernel[1]};
+    for (int i = 0; i < 2; i++) {
+        g.stride[i] = attr->window.stride[i];
+        g.pad[i] = attr->window.pad[i];
+        g.dilation[i] = attr->window.dilation[i];
+    }
+    return g;
+}
+
+/* Checks x and options, and makes attributes of them. */
+static bool read_options(const char *who, const Tensor *x, const Pool2dOptions *o, HcAttr *attr) {
+    char text[HC_SHAPE_TEXT];
+    *attr = (HcAttr){.window = {.counts_padding = o->count_include_pad}};
+    if (x->form->ndim != 4)
+        return hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s; it takes [N, C, H, W]", who,
+                       hc_shape_text(hc_form_shape(x->form), text));
+    for (int i = 0; i < 2; i++) {
+        size_t setting[3] = {o->stride[i], o->padding[i], o->dilation[i]};
+        if (o->kernel[i] > UINT16_MAX || o->padding[i] > o->kernel[i] / 2)
+            return hc_fail(x->tape, HC_ERR_ARG,
+                           "%s: kernel %zu, padding %zu: the padding is at most half the kernel",
+                           who, o->kernel[i], o->padding[i]);
+        if (!hc_window_fits(who, x, i, setting, o->kernel[i])) return false;
+        attr->window.kernel[i] = (uint16_t)o->kernel[i];
+        attr->window.stride[i] = (uint16_t)o->stride[i];
+        attr->window.pad[i] = (uint16_t)o->padding[i];
+        attr->window.dilation[i] = (uint16_t)o->dilation[i];
+    }
+    return true;
+}
+
+Pool2dOptions pool2d_options(size_t kernel) {
+    return (Pool2dOptions){.kernel = {kernel, kernel},
+                           .stride = {kernel, kernel},
+                           .padding = {0, 0},
+                           .dilation = {1, 1},
+                           .count_include_pad = true};
+}
+
+Pool1dOptions pool1d_options(size_t kernel) {
+    return (Pool1dOptions){
+        .kernel = kernel, .stride = kernel, .padding = 0, .dilation = 1, .count_include_pad = true};
+}
+
+/* The same pool of [N, C, L] as [N, C, 1, L]. */
+static Tensor *along_last(const char *who, Tensor *x, const Pool1dOptions *o,
+                          Tensor *(*pool)(Tensor *, Pool2dOptions)) {
+    char text[HC_SHAPE_TEXT];
+    if (!hc_check(who, x)) return NULL;
+    if (x->form->ndim != 3) {
+        hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s; it takes [N, C, L]", who,
+                hc_shape_text(hc_form_shape(x->form), text));
+        return NULL;
+    }
+    Pool2dOptions wide = {.kernel = {1, o->kernel},
+                          .stride = {1, o->stride},
+                          .padding = {0, o->padding},
+                          .dilation = {1, o->dilation},
+                          .count_include_pad = o->count_include_pad};
+    Tensor *y = pool(tensor_unsqueeze(x, 2), wide);
+    return y ? tensor_squeeze(y, 2) : NULL;
+}
+
+/* The form of y where that of x was given as an attribute, and the other way round. */
+static bool form_given(Tensor *y) {
+    const size_t *d = y->attr.window.form->dim;
+    y->form = hc_channels_last(y, d[0], d[1], d[2], d[3]);
+    return y->form != NULL;
+}
+
+static Tensor *emit_with(const HcOp *op, const HcAttr *attr, const HcForm *form, Tensor *a,
+                         Tensor *b) {
+    HcAttr own = *attr;
+    own.window.form = form->plain;
+    return b ? hc_emit2(op, &own, a, b) : hc_emit1(op, &own, a);
+}
+
+/* ---- the largest and their taps: [2, N, C, P, Q], both as numbers; no derivative ------------------ */
+
+static bool winners_infer(Tensor *y) {
+    const size_t *d = hc_inputs(y)[0]->form->dim;
+    const HcForm *f = hc_channels_last(
+        y, d[0], d[1], hc_window_count(&y->attr, 0, d[2], y->attr.window.kernel[0]),
+        hc_window_count(&y->attr, 1, d[3], y->attr.window.kernel[1]));
+    if (!f) return false;
+    size_t dim[5] = {2, f->dim[0], f->dim[1], f->dim[2], f->dim[3]};
+    size_t stride[5] = {f->count, f->stride[0], f->stride[1], f->stride[2], f->stride[3]}, count;
+    if (!hc_shape_valid(shape_of(dim, 5), y->tape->item, &count))
+        return hc_fail(y->tape, HC_ERR_SHAPE, "%s: the result does not fit memory", y->op->name);
+    y->form = hc_form(&y->tape->forms, 5, dim, stride);
+    return y->form || hc_fail_nomem(y->tape, y->op->name);
+}
+
+static char *taps_of(const Tensor *winners) {
+    return (char *)winners->data + winners->form->count / 2 * winners->tape->item;
+}
+
+static bool winners_forward(Tensor *y) {
+    HcConv g = geometry(&y->attr, hc_inputs(y)[0]->form, y->form);
+    const void *x = hc_channels_last_input(y, 0);
+    if (x && y->form->count) y->tape->k->max_pool(&g, y->data, taps_of(y), x);
+    return x != NULL;
+}
+
+static const HcOp op_winners = {.name = "tensor_max_pool2d",
+                                .flags = HC_OP_NODIFF,
+                                .arity = 1,
+                                .infer = winners_infer,
+                                .forward = winners_forward};
+
+/* ---- spread(g, winners): g at the winning taps of x's windows, added up; pick(x, winners): x there.
+ * Linear, and each the other's adjoint --------------------------------------------------------------- */
+
+static const HcOp op_spread, op_pick;
+
+static bool spread_forward(Tensor *y) {
+    const Tensor *winners = hc_inputs(y)[1];
+    HcConv g = geometry(&y->attr, y->form, winners->form);
+    const void *gy = hc_channels_last_input(y, 0);
+    if (gy && y->form->count) y->tape->k->pool_spread(&g, y->data, gy, taps_of(winners));
+    return gy != NULL;
+}
+
+static void spread_vjp(HcSweep *s, Tensor *y, Tensor *c) {
+    if (!hc_needs(s, 0)) return;
+    Tensor *const *in = hc_inputs(y);
+    hc_give(s, 0, emit_with(&op_pick, &y->attr, in[0]->form, c, in[1]));
+}
+
+static const HcOp op_spread = {.name = "tensor_max_pool2d",
+                               .arity = 2,
+                               .infer = form_given,
+                               .forward = spread_forward,
+                               .vjp = spread_vjp,
+                               .reads = {2}};
+
+static bool pick_forward(Tensor *y) {
+    const Tensor *winners = hc_inputs(y)[1];
+    HcConv g = geometry(&y->attr, hc_inputs(y)[0]->form, y->form);
+    const void *x = hc_channels_last_input(y, 0);
+    if (x && y->form->count) y->tape->k->pool_pick(&g, y->data, x, taps_of(winners));
+    return x != NULL;
+}
+
+static void pick_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
+    if (!hc_needs(s, 0)) return;
+    Tensor *const *in = hc_inputs(y);
+    hc_give(s, 0, emit_with(&op_spread, &y->attr, in[0]->form, gy, in[1]));
+}
+
+static const HcOp op_pick = {.name = "tensor_max_pool2d",
+                             .arity = 2,
+                             .infer = form_given,
+                             .forward = pick_forward,
+                             .vjp = pick_vjp,
+                             .reads = {2}};
+
+/* ---- max_pool2d: pick(x, winners), known already: a view of the winners. To x: spread(g, winners) - */
+
+static bool max_pool_infer(Tensor *y) {
+    const Tensor *winners = hc_inputs(y)[0];
+    const size_t *d = winners->form->dim;
+    y->form = hc_channels_last(y, d[1], d[2], d[3], d[4]);
+    y->data = winners->data;
+    return y->form != NULL;
+}
+
+static void max_pool_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
+    Tensor *const *in = hc_inputs(y);
+    if (hc_needs(s, 1)) hc_give(s, 1, emit_with(&op_spread, &y->attr, in[1]->form, gy, in[0]));
+}
+
+static const HcOp op_max_pool = {.name = "tensor_max_pool2d",
+                                 .flags = HC_OP_ALIAS,
+                                 .arity = 2,
+                                 .infer = max_pool_infer,
+                                 .vjp = max_pool_vjp,
+                                 .reads = {0, 1}};
+
+Tensor *tensor_max_pool2d(Tensor *x, Pool2dOptions options) {
+    HcAttr attr;
+    if (!hc_check(op_max_pool.name, x) || !read_options(op_max_pool.name, x, &options, &attr))
+        return NULL;
+    return hc_emit2(&op_max_pool, &attr, hc_emit1(&op_winners, &attr, x), x);
+}
+
+Tensor *tensor_max_pool1d(Tensor *x, Pool1dOptions options) {
+    return along_last("tensor_max_pool1d", x, &options, tensor_max_pool2d);
+}
+
+/* ---- avg_pool2d ↔ its adjoint, which spreads g / count over each window ---------------------------
+ * Without a kernel the windows are the adaptive ones: from floor(i H / P) to ceil((i + 1) H / P). */
+
+/* The bounds of the windows along one axis, clipped to the image. */
+static void fill_bounds(const HcAttr *attr, int axis, size_t size, size_t count, size_t *from,
+                        size_t *to) {
+    size_t kernel = attr->window.kernel[axis], pad = attr->window.pad[axis];
+    for (size_t i = 0; i < count; i++) {
+        size_t start = i * attr->window.stride[axis], end = start + kernel;
+        from[i] = kernel == 0 ? i * size / count : start > pad ? start - pad : 0;
+        to[i] = kernel == 0 ? ((i + 1) * size + count - 1) / count : end > pad ? end - pad : 0;
+        if (to[i] > size) to[i] = size;
+    }
+}
+
+static bool windows_of(Tensor *y, const HcForm *x, const HcForm *pooled, HcWindows *w) {
+    const size_t *dx = x->dim, p = pooled->dim[2], q = pooled->dim[3];
+    size_t *bounds = hc_work(y, 2 * (p + q) * sizeof *bounds);
+    if (!bounds) return false;
+    fill_bounds(&y->attr, 0, dx[2], p, bounds, bounds + p);
+    fill_bounds(&y->attr, 1, dx[3], q, bounds + 2 * p, bounds + 2 * p + q);
+    const uint16_t *kernel = y->attr.window.kernel;
+    *w = (HcWindows){.n = dx[0],
+                     .h = dx[2],
+                     .w = dx[3],
+                     .c = dx[1],
+                     .p = p,
+                     .q = q,
+                     .top = bounds,
+                     .bottom = bounds + p,
+                     .left = bounds + 2 * p,
+                     .right = bounds + 2 * p + q,
+                     .count = y->attr.window.counts_padding ? (size_t)kernel[0] * kernel[1] : 0};
+    return true;
+}
+
+static const HcOp op_avg_pool, op_avg_spread;
+
+static bool avg_pool_forward(Tensor *y) {
+    HcWindows w;
+    const void *x = hc_channels_last_input(y, 0);
+    if (!x || !windows_of(y, hc_inputs(y)[0]->form, y->form, &w)) return false;
+    if (y->form->count) y->tape->k->avg_pool(&w, y->data, x);
+    return true;
+}
+
+static void avg_pool_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
+    hc_give(s, 0, emit_with(&op_avg_spread, &y->attr, hc_inputs(y)[0]->form, gy, NULL));
+}
+
+static const HcOp op_avg_pool = {.name = "tensor_avg_pool2d",
+                                 .arity = 1,
+                                 .infer = form_given,
+                                 .forward = avg_pool_forward,
+                                 .vjp = avg_pool_vjp};
+
+static bool avg_spread_forward(Tensor *y) {
+    HcWindows w;
+    const void *gy = hc_channels_last_input(y, 0);
+    if (!gy || !windows_of(y, y->form, hc_inputs(y)[0]->form, &w)) return false;
+    if (y->form->count) y->tape->k->avg_spread(&w, y->data, gy);
+    return true;
+}
+
+static void avg_spread_vjp(HcSweep *s, Tensor *y, Tensor *c) {
+    hc_give(s, 0, emit_with(&op_avg_pool, &y->attr, hc_inputs(y)[0]->form, c, NULL));
+}
+
+static const HcOp op_avg_spread = {.name = "tensor_avg_pool2d",
+                                   .arity = 1,
+                                   .infer = form_given,
+                                   .forward = avg_spread_forward,
+                                   .vjp = avg_spread_vjp};
+
+/* The pool of x to p by q. */
+static Tensor *average(const char *who, Tensor *x, const HcAttr *attr, size_t p, size_t q) {
+    Shape shape = shape4(x->form->dim[0], x->form->dim[1], p, q);
+    size_t count;
+    if (!hc_shape_valid(shape, x->tape->item, &count)) {
+        hc_fail(x->tape, HC_ERR_SHAPE, "%s: the result does not fit memory", who);
+        return NULL;
+    }
+    const HcForm *form = hc_form(&x->tape->forms, 4, shape.dim, NULL);
+    if (form) return emit_with(&op_avg_pool, attr, form, x, NULL);
+    hc_fail_nomem(x->tape, who);
+    return NULL;
+}
+
+Tensor *tensor_avg_pool2d(Tensor *x, Pool2dOptions options) {
+    const char *who = op_avg_pool.name;
+    HcAttr attr;
+    if (!hc_check(who, x) || !read_options(who, x, &options, &attr)) return NULL;
+    if (options.dilation[0] != 1 || options.dilation[1] != 1) {
+        hc_fail(x->tape, HC_ERR_ARG, "%s: the dilation of an average is 1", who);
+        return NULL;
+    }
+    const size_t *d = x->form->dim, *kernel = options.kernel;
+    return average(who, x, &attr, hc_window_count(&attr, 0, d[2], kernel[0]),
+                   hc_window_count(&attr, 1, d[3], kernel[1]));
+}
+
+Tensor *tensor_avg_pool1d(Tensor *x, Pool1dOptions options) {
+    return along_last("tensor_avg_pool1d", x, &options, tensor_avg_pool2d);
+}
+
+Tensor *tensor_adaptive_avg_pool2d(Tensor *x, size_t height, size_t width) {
+    const char *who = "tensor_adaptive_avg_pool2d";
+    char text[HC_SHAPE_TEXT];
+    if (!hc_check(who, x)) return NULL;
+    const HcForm *f = x->form;
+    if (f->ndim != 4 || f->dim[2] == 0 || f->dim[3] == 0 || height == 0 || width == 0) {
+        hc_fail(x->tape, HC_ERR_SHAPE,
+                "%s: %s to %zu by %zu; it takes [N, C, H, W] and sizes from 1", who,
+                hc_shape_text(hc_form_shape(f), text), height, width);
+        return NULL;
+    }
+    return average(who, x, &(HcAttr){.window = {.groups = 0}}, height, width);
+}

@@ -1,0 +1,17 @@
+/* What convolution and pooling share: windows that slide over images [N, C, H, W]. */
+#ifndef HC_OPS_WINDOWS_H
+#define HC_OPS_WINDOWS_H
+
+#include "ops/ops.h"
+
+/* The form [n, c, h, w] stored with the channels last, or NULL after hc_fail. */
+const HcForm *hc_channels_last(Tensor *y, size_t n, size_t c, size_t h, size_t w);
+/* For forwards: images as stored so. */
+const void *hc_channels_last_input(Tensor *y, size_t j);
+/* How many places a window with so many taps takes along an axis of H (0) or W (1). */
+size_t hc_window_count(const HcAttr *attr, int axis, size_t size, size_t taps);
+/* Checks {stride, padding, dilation} along an axis, and that the window fits x; false after hc_fail. */
+bool hc_window_fits(const char *who, const Tensor *x, int axis, const size_t setting[3],
+                    size_t taps);
+
+#endif

@@ -18,8 +18,8 @@ enum { WORKLOADS = sizeof workloads / sizeof workloads[0] };
 typedef struct Arguments {
     const char *name, *record;
     const Workload *workload;
-    size_t number, repeat, threads;
-    bool replay;
+    Settings settings;
+    size_t repeat;
 } Arguments;
 
 static bool read_number(const char *text, size_t low, size_t high, size_t *number) {
@@ -33,8 +33,9 @@ static bool find_workload(Arguments *args) {
         const char *stem = workloads[i]->stem;
         size_t length = strlen(stem);
         if (strncmp(args->name, stem, length) != 0) continue;
-        if (workloads[i]->numbered ? !read_number(args->name + length, 1, 100000, &args->number)
-                                   : args->name[length] != '\0')
+        if (workloads[i]->numbered
+                ? !read_number(args->name + length, 1, 100000, &args->settings.number)
+                : args->name[length] != '\0')
             continue;
         args->workload = workloads[i];
         return true;
@@ -52,21 +53,21 @@ static int usage(void) {
 }
 
 static bool read_arguments(Arguments *args, int argc, char **argv) {
-    *args = (Arguments){.repeat = 9, .threads = 1, .replay = true};
+    *args = (Arguments){.repeat = 9, .settings = {.threads = 1, .replay = true}};
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--repeat") == 0) {
             if (!read_number(value, 1, TIMING_MAX_REPEAT, &args->repeat)) return false;
             i++;
         } else if (strcmp(argv[i], "--threads") == 0) {
-            if (!read_number(value, 1, 1024, &args->threads)) return false;
+            if (!read_number(value, 1, 1024, &args->settings.threads)) return false;
             i++;
         } else if (strcmp(argv[i], "--record") == 0) {
             if (!*value) return false;
             args->record = value;
             i++;
         } else if (strcmp(argv[i], "--no-replay") == 0) {
-            args->replay = false;
+            args->settings.replay = false;
         } else if (argv[i][0] != '-' && !args->name) {
             args->name = argv[i];
         } else {
@@ -77,15 +78,18 @@ static bool read_arguments(Arguments *args, int argc, char **argv) {
 }
 
 static bool measure(const Arguments *args, void *state) {
-    return time_and_print(args->name, "higherc", args->workload->tasks, args->repeat,
-                          args->workload->iterate, state);
+    return time_and_print(args->name, args->settings.replay ? "higherc-replay" : "higherc",
+                          args->workload->tasks, args->repeat, args->workload->iterate, state);
 }
 
 int main(int argc, char **argv) {
     Arguments args;
     if (!read_arguments(&args, argc, argv)) return usage();
-    if (args.threads > 1) fprintf(stderr, "bench: this workload runs on one thread\n");
-    void *state = args.workload->create(args.number);
+    if (args.settings.threads > 1 && !args.workload->threaded) {
+        fprintf(stderr, "bench: %s runs on one thread\n", args.name);
+        return 2;
+    }
+    void *state = args.workload->create(args.settings);
     bool done =
         state && (args.record ? args.workload->record(state, args.record) : measure(&args, state));
     if (state) args.workload->destroy(state);

@@ -6,11 +6,18 @@
 
 #include <higherc/higherc.h>
 
+typedef struct Settings {
+    size_t number; /**< at the end of the name */
+    size_t threads;
+    bool replay; /**< run a captured Program; otherwise record each iteration afresh */
+} Settings;
+
 typedef struct Workload {
     const char *stem; /**< the name up to its number */
     bool numbered;
-    size_t tasks; /**< of one iteration; its time is told per this many. 0: the whole iteration */
-    void *(*create)(size_t number);
+    bool threaded; /**< can use more than one thread */
+    size_t tasks;  /**< of one iteration; its time is told per this many. 0: the whole iteration */
+    void *(*create)(Settings settings);
     /** One outer iteration, the step of the outer optimizer included. */
     bool (*iterate)(void *state);
     /** Writes data, weights and the meta-gradient of the first iteration, for the peers to compare

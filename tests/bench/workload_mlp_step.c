@@ -12,10 +12,12 @@ typedef struct MlpStep {
     Optim *sgd;
     size_t next; /* batch of the pool */
     float *x, *y;
+    Program *program; /* NULL: recorded afresh */
 } MlpStep;
 
 static void destroy(void *state) {
     MlpStep *mlp = state;
+    program_destroy(mlp->program);
     optim_destroy(mlp->sgd);
     module_destroy(mlp->net);
     tape_destroy(mlp->tape);
@@ -24,8 +26,20 @@ static void destroy(void *state) {
     free(mlp);
 }
 
-static void *create(size_t number) {
-    (void)number;
+/* The loss of the next batch; x and y in in[0] and in[1]. */
+static Tensor *record_loss(const MlpStep *mlp, Tensor *in[2]) {
+    in[0] = tensor_borrow(mlp->tape, shape2(BATCH, INPUTS), mlp->x + mlp->next * BATCH * INPUTS);
+    in[1] = tensor_borrow(mlp->tape, shape1(BATCH), mlp->y + mlp->next * BATCH);
+    return tensor_cross_entropy_loss(module_forward(mlp->net, in[0]), in[1]);
+}
+
+static bool capture(MlpStep *mlp) {
+    Tensor *in[2], *loss = record_loss(mlp, in);
+    mlp->program = program_capture(mlp->tape, in, 2, NULL, 0, loss);
+    return mlp->program != NULL;
+}
+
+static void *create(Settings settings) {
     MlpStep *mlp = calloc(1, sizeof *mlp);
     if (!mlp) return NULL;
     Rng rng = rng_seed(1);
@@ -38,21 +52,29 @@ static void *create(size_t number) {
     mlp->sgd = optim_sgd(module_params(mlp->net), sgd_options(0.01));
     mlp->x = random_normals((size_t)POOL * BATCH * INPUTS, &rng);
     mlp->y = random_classes((size_t)POOL * BATCH, CLASSES, &rng);
-    if (mlp->x && mlp->y) return mlp;
+    if (mlp->x && mlp->y && (!settings.replay || capture(mlp))) return mlp;
     destroy(mlp);
     return NULL;
 }
 
+static bool replay(MlpStep *mlp) {
+    return program_set_f32(mlp->program, 0, shape2(BATCH, INPUTS),
+                           mlp->x + mlp->next * BATCH * INPUTS) &&
+           program_set_f32(mlp->program, 1, shape1(BATCH), mlp->y + mlp->next * BATCH) &&
+           program_run(mlp->program);
+}
+
+static bool record_afresh(MlpStep *mlp) {
+    Tensor *in[2];
+    tape_reset(mlp->tape);
+    return tensor_backward(record_loss(mlp, in));
+}
+
 static bool gradient(MlpStep *mlp) {
-    Tape *tape = mlp->tape;
-    const float *inputs = mlp->x + mlp->next * BATCH * INPUTS,
-                *classes = mlp->y + mlp->next * BATCH;
-    mlp->next = (mlp->next + 1) % POOL;
-    tape_reset(tape);
-    Tensor *x = tensor_borrow(tape, shape2(BATCH, INPUTS), inputs);
-    Tensor *y = tensor_borrow(tape, shape1(BATCH), classes);
     optim_zero_grad(mlp->sgd);
-    return tensor_backward(tensor_cross_entropy_loss(module_forward(mlp->net, x), y));
+    bool done = mlp->program ? replay(mlp) : record_afresh(mlp);
+    mlp->next = (mlp->next + 1) % POOL;
+    return done;
 }
 
 static bool iterate(void *state) {

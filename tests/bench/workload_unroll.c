@@ -14,11 +14,13 @@ typedef struct Unroll {
     Param *lr;
     Optim *inner, *outer;
     size_t steps;
-    float *x, *y; /* steps + 1 batches; the last is judged by */
+    float *x, *y;     /* steps + 1 batches; the last is judged by */
+    Program *program; /* reads x and y where they are; NULL: recorded afresh */
 } Unroll;
 
 static void destroy(void *state) {
     Unroll *unroll = state;
+    program_destroy(unroll->program);
     optim_destroy(unroll->outer);
     optim_destroy(unroll->inner);
     param_unref(unroll->lr);
@@ -29,7 +31,31 @@ static void destroy(void *state) {
     free(unroll);
 }
 
-static void *create(size_t steps) {
+static Tensor *loss_at(const Unroll *unroll, FModule *net, size_t batch) {
+    Tape *tape = unroll->tape;
+    Tensor *x = tensor_borrow(tape, shape2(BATCH, INPUTS), unroll->x + batch * BATCH * INPUTS);
+    Tensor *y = tensor_borrow(tape, shape1(BATCH), unroll->y + batch * BATCH);
+    return tensor_cross_entropy_loss(fmodule_forward(net, x), y);
+}
+
+static Tensor *record_loss(const Unroll *unroll) {
+    FModule *net = fmodule_create(unroll->tape, unroll->net, false);
+    DiffOpt *opt = diffopt_create(unroll->inner, net);
+    diffopt_override(opt, "lr", HC_ALL_GROUPS, param_tensor(unroll->tape, unroll->lr));
+    for (size_t t = 0; t < unroll->steps; t++)
+        diffopt_step(opt, loss_at(unroll, net, t));
+    return loss_at(unroll, net, unroll->steps);
+}
+
+static bool capture(Unroll *unroll) {
+    unroll->program = program_capture(unroll->tape, NULL, 0, NULL, 0, record_loss(unroll));
+    tape_reset(unroll->tape);
+    tape_trim(unroll->tape);
+    return unroll->program != NULL;
+}
+
+static void *create(Settings settings) {
+    const size_t steps = settings.number;
     Unroll *unroll = calloc(1, sizeof *unroll);
     if (!unroll) return NULL;
     Rng rng = rng_seed(1);
@@ -51,27 +77,16 @@ static void *create(size_t steps) {
 
     unroll->x = random_normals((steps + 1) * BATCH * INPUTS, &rng);
     unroll->y = random_classes((steps + 1) * BATCH, CLASSES, &rng);
-    if (unroll->x && unroll->y) return unroll;
+    if (unroll->x && unroll->y && (!settings.replay || capture(unroll))) return unroll;
     destroy(unroll);
     return NULL;
 }
 
-static Tensor *loss_at(const Unroll *unroll, FModule *net, size_t batch) {
-    Tape *tape = unroll->tape;
-    Tensor *x = tensor_borrow(tape, shape2(BATCH, INPUTS), unroll->x + batch * BATCH * INPUTS);
-    Tensor *y = tensor_borrow(tape, shape1(BATCH), unroll->y + batch * BATCH);
-    return tensor_cross_entropy_loss(fmodule_forward(net, x), y);
-}
-
 static bool meta_gradient(Unroll *unroll) {
     optim_zero_grad(unroll->outer);
+    if (unroll->program) return program_run(unroll->program);
     tape_reset(unroll->tape);
-    FModule *net = fmodule_create(unroll->tape, unroll->net, false);
-    DiffOpt *opt = diffopt_create(unroll->inner, net);
-    diffopt_override(opt, "lr", HC_ALL_GROUPS, param_tensor(unroll->tape, unroll->lr));
-    for (size_t t = 0; t < unroll->steps; t++)
-        diffopt_step(opt, loss_at(unroll, net, t));
-    return tensor_backward(loss_at(unroll, net, unroll->steps));
+    return tensor_backward(record_loss(unroll));
 }
 
 static bool iterate(void *state) {

@@ -210,12 +210,27 @@ bool tensor_backward_into(Tensor *loss, Grads *grads) {
 
 /* ---- products with second and first derivatives ---------------------------------------------------- */
 
+/* One direction for each input, of its shape. */
+static bool check_directions(const char *who, Tensor *const *inputs, size_t count,
+                             Tensor *const *directions) {
+    for (size_t i = 0; i < count; i++) {
+        char a[HC_SHAPE_TEXT], b[HC_SHAPE_TEXT];
+        if (!hc_check_all(who, (Tensor *[]){inputs[i], directions[i]}, 2)) return false;
+        if (directions[i]->form->plain != inputs[i]->form->plain)
+            return hc_fail(inputs[i]->tape, HC_ERR_SHAPE, "%s: input %zu is %s, its direction %s",
+                           who, i, hc_shape_text(hc_form_shape(inputs[i]->form), a),
+                           hc_shape_text(hc_form_shape(directions[i]->form), b));
+    }
+    return true;
+}
+
 bool tensor_hvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *const *vectors,
                 Tensor **products, unsigned flags) {
     const char *who = "tensor_hvp";
     if (!check_lists(who, output, inputs, count, products) || !check_scalar(who, output))
         return false;
     if (count > 0 && !vectors) return hc_fail(output->tape, HC_ERR_ARG, "%s: vectors is NULL", who);
+    if (!check_directions(who, inputs, count, vectors)) return false;
     Tensor **grads = hc_scratch_alloc(&output->tape->scratch, count * sizeof *grads);
     if (!grads) return hc_fail_nomem(output->tape, who);
     Tensor *sum = NULL;
@@ -237,7 +252,9 @@ bool tensor_hvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *con
 Tensor *tensor_jvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *const *tangents,
                    unsigned flags) {
     const char *who = "tensor_jvp";
-    if (!check_lists(who, output, inputs, count, tangents)) return NULL;
+    if (!check_lists(who, output, inputs, count, tangents) ||
+        !check_directions(who, inputs, count, tangents))
+        return NULL;
     Tape *tape = output->tape;
     Tensor **pulled = hc_scratch_alloc(&tape->scratch, count * sizeof *pulled);
     if (!pulled) {

@@ -17,6 +17,9 @@ bool hc_axis(const char *who, const Tensor *x, int axis, int ndim, int *out) {
 bool hc_axes_mask(const char *who, const Tensor *x, const int *axes, size_t count, uint32_t *mask) {
     *mask = 0;
     if (!axes && count > 0) return hc_fail(x->tape, HC_ERR_ARG, "%s: axes is NULL", who);
+    if (count > (size_t)x->form->ndim)
+        return hc_fail(x->tape, HC_ERR_SHAPE, "%s: %zu axes for %d dimensions", who, count,
+                       x->form->ndim);
     for (size_t i = 0; i < count; i++) {
         int axis;
         if (!hc_axis(who, x, axes[i], x->form->ndim, &axis)) return false;

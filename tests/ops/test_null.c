@@ -1,4 +1,5 @@
 /* Every tensor function takes NULL for every handle: an error in words where a value was needed. */
+#include "ops/tables.h"
 #include "support/refuse.h"
 
 static void tensors(void) {
@@ -24,36 +25,9 @@ static void tensors(void) {
     REFUSED(tensor_copy_to_f32(NULL, f32, 1));
     REFUSED(tensor_copy_to_f64(NULL, f64, 1));
     CHECK(tensor_shape(NULL).ndim == -1 && tensor_count(NULL) == 0 && tensor_tape(NULL) == NULL);
-    Tensor *(*const unary[])(Tensor *) = {
-        tensor_leaf,  tensor_clone,     tensor_detach, tensor_neg,   tensor_square, tensor_sqrt,
-        tensor_rsqrt, tensor_exp,       tensor_log,    tensor_log1p, tensor_sin,    tensor_cos,
-        tensor_tanh,  tensor_sigmoid,   tensor_relu,   tensor_gelu,  tensor_silu,   tensor_softplus,
-        tensor_erf,   tensor_abs,       tensor_sign,   tensor_sum,   tensor_mean,   tensor_max,
-        tensor_min,   tensor_logsumexp, tensor_argmax, tensor_norm};
-    for (size_t i = 0; i < sizeof unary / sizeof *unary; i++)
+    for (size_t i = 0; i < COUNT_OF(unary); i++)
         REFUSED(unary[i](NULL));
-    Tensor *(*const binary[])(Tensor *, Tensor *) = {tensor_add,
-                                                     tensor_sub,
-                                                     tensor_mul,
-                                                     tensor_div,
-                                                     tensor_pow,
-                                                     tensor_maximum,
-                                                     tensor_minimum,
-                                                     tensor_gt,
-                                                     tensor_ge,
-                                                     tensor_lt,
-                                                     tensor_le,
-                                                     tensor_eq,
-                                                     tensor_ne,
-                                                     tensor_matmul,
-                                                     tensor_dot,
-                                                     tensor_mse_loss,
-                                                     tensor_mse_loss_per_example,
-                                                     tensor_l1_loss,
-                                                     tensor_cross_entropy_loss,
-                                                     tensor_nll_loss,
-                                                     tensor_bce_with_logits_loss};
-    for (size_t i = 0; i < sizeof binary / sizeof *binary; i++)
+    for (size_t i = 0; i < COUNT_OF(binary); i++)
         REFUSED(binary[i](NULL, NULL));
     REFUSED(tensor_where(NULL, NULL, NULL));
     REFUSED(tensor_linear(NULL, NULL, NULL));
@@ -61,8 +35,8 @@ static void tensors(void) {
     REFUSED(tensor_reshape(NULL, s));
     REFUSED(tensor_transpose(NULL, 0, 1));
     REFUSED(tensor_permute(NULL, &axis, 1));
-    REFUSED(tensor_squeeze(NULL, 0));
-    REFUSED(tensor_unsqueeze(NULL, 0));
+    for (size_t i = 0; i < COUNT_OF(with_axis); i++)
+        REFUSED(with_axis[i](NULL, 0));
     REFUSED(tensor_expand(NULL, s));
     REFUSED(tensor_slice(NULL, 0, 0, 1, 1));
     REFUSED(tensor_concat(none, 2, 0));
@@ -71,7 +45,6 @@ static void tensors(void) {
     REFUSED(tensor_pad(NULL, &one, &one, 1));
     REFUSED(tensor_gather(NULL, 0, NULL));
     REFUSED(tensor_scatter_add(NULL, 0, NULL, NULL));
-    REFUSED(tensor_softmax(NULL, 0));
     REFUSED(tensor_grad(NULL, none, 1, out, 0));
     REFUSED(tensor_vjp(NULL, NULL, none, 1, out, 0));
     REFUSED(tensor_backward(NULL));
@@ -89,25 +62,13 @@ static void forms(void) {
     Shape s = shape1(1);
     REFUSED(tensor_full(NULL, s, 1));
     REFUSED(tensor_ones(NULL, s));
-    Tensor *(*const numbered[])(Tensor *, double) = {
-        tensor_add_scalar, tensor_sub_scalar, tensor_mul_scalar, tensor_div_scalar,
-        tensor_pow_scalar, tensor_leaky_relu, tensor_elu,        tensor_var};
-    for (size_t i = 0; i < sizeof numbered / sizeof *numbered; i++)
-        REFUSED(numbered[i](NULL, 1));
-    Tensor *(*const reduced[])(Tensor *, const int *, size_t,
-                               bool) = {tensor_sum_axes, tensor_mean_axes,      tensor_max_axes,
-                                        tensor_min_axes, tensor_logsumexp_axes, tensor_norm_axes};
-    for (size_t i = 0; i < sizeof reduced / sizeof *reduced; i++)
-        REFUSED(reduced[i](NULL, &axis, 1, true));
+    for (size_t i = 0; i < COUNT_OF(with_number); i++)
+        REFUSED(with_number[i](NULL, 1));
+    for (size_t i = 0; i < COUNT_OF(over_axes); i++)
+        REFUSED(over_axes[i](NULL, &axis, 1, true));
     REFUSED(tensor_var_axes(NULL, &axis, 1, 1, true));
     REFUSED(tensor_argmax_axis(NULL, 0, true));
-    REFUSED(tensor_log_softmax(NULL, 0));
     REFUSED(tensor_clamp(NULL, 0, 1));
-    Tensor *(*const losses[])(Tensor *, Tensor *) = {
-        tensor_l1_loss_per_example, tensor_cross_entropy_loss_per_example,
-        tensor_nll_loss_per_example, tensor_bce_with_logits_loss_per_example};
-    for (size_t i = 0; i < sizeof losses / sizeof *losses; i++)
-        REFUSED(losses[i](NULL, NULL));
     Tensor *(*const bounded[])(Tensor *, Tensor *,
                                double) = {tensor_huber_loss, tensor_huber_loss_per_example,
                                           tensor_smooth_l1_loss, tensor_smooth_l1_loss_per_example};

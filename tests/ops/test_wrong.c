@@ -1,4 +1,8 @@
 /* Shapes, axes, types, indices and tapes that do not fit are refused, with their status. */
+#include <float.h>
+#include <limits.h>
+
+#include "ops/tables.h"
 #include "support/refuse.h"
 
 static void wrong_tensors(void) {
@@ -97,7 +101,229 @@ static void wrong_tensors(void) {
     tape_destroy(tape);
 }
 
+/* Numbers at the ends of their types: refused or clipped, never overflowing. */
+static void extremes(void) {
+    Tape *tape = tape_create(HC_F64);
+    Tensor *a = tensor_leaf(tensor_ones(tape, shape2(2, 3))), *s = tensor_scalar(tape, 1);
+    const int axes[] = {INT_MIN, INT_MAX, INT_MIN + 1, 2, -3, 8, 31, 32, 64, -64};
+    for (size_t i = 0; i < COUNT_OF(axes); i++) {
+        for (size_t k = 0; k < COUNT_OF(over_axes); k++)
+            ANY(over_axes[k](a, &axes[i], 1, true));
+        for (size_t k = 0; k < 3; k++) /* unsqueeze takes one more */
+            ANY(with_axis[k](a, axes[i]));
+        ANY(tensor_var_axes(a, &axes[i], 1, 1, false));
+        ANY(tensor_argmax_axis(a, axes[i], false));
+        ANY(tensor_transpose(a, axes[i], 0));
+        ANY(tensor_transpose(a, 0, axes[i]));
+        ANY(tensor_permute(a, (int[]){0, axes[i]}, 2));
+        ANY(tensor_slice(a, axes[i], 0, 1, 1));
+        ANY(tensor_concat(&a, 1, axes[i]));
+        ANY(tensor_gather(a, axes[i], a));
+        ANY(tensor_scatter_add(a, axes[i], a, a));
+        CHECK(tensor_dim(a, axes[i]) == 0);
+    }
+    ANY(tensor_unsqueeze(a, INT_MIN));
+    ANY(tensor_unsqueeze(a, INT_MAX));
+    ANY(tensor_unsqueeze(a, 3));
+    ANY(tensor_stack(&a, 1, INT_MIN));
+    ANY(tensor_stack(&a, 1, INT_MAX));
+    ANY(tensor_softmax(s, 1));
+    ANY(tensor_sum_axes(a, (int[9]){0}, 9, false));
+    ANY(tensor_permute(a, (int[]){0}, SIZE_MAX));
+    Tensor *eight = tensor_ones(tape, shape_of((size_t[]){1, 1, 1, 1, 1, 1, 1, 1}, 8));
+    ANY(tensor_unsqueeze(eight, 0));
+    ANY(tensor_stack(&eight, 1, 0));
+    ANY(tensor_one_hot(eight, 2));
+
+    const int64_t ends[] = {INT64_MIN, INT64_MAX, INT64_MIN + 1, -4, 0, 1, 3};
+    for (size_t i = 0; i < COUNT_OF(ends); i++)
+        for (size_t j = 0; j < COUNT_OF(ends); j++) {
+            Tensor *part = tensor_slice(a, 1, ends[i], ends[j], INT64_MAX);
+            CHECK(part && tensor_dim(part, 1) <= 1);
+            part = tensor_slice(a, 1, ends[i], ends[j], 1);
+            CHECK(part && tensor_dim(part, 1) <= 3);
+            CHECK(tensor_backward(tensor_sum(part)) || higherc_status() == HC_ERR_GRAD);
+            higherc_clear_error();
+            tape_clear_error(tape);
+        }
+    ANY(tensor_slice(a, 0, 0, 1, INT64_MIN));
+    ANY(tensor_slice(a, 0, 0, 1, -1));
+
+    /* shapes that no memory holds */
+    const size_t most = SIZE_MAX;
+    Shape bad[] = {shape_of(NULL, 1),    {.ndim = 9},        {.ndim = INT_MAX},
+                   {.ndim = INT_MIN},    shape2(most, most), shape2(most / 8 + 1, 8),
+                   shape1(most / 8 + 1), shape1(most)};
+    double one = 1;
+    int64_t whole = 1;
+    float single = 1;
+    Rng rng = rng_seed(1);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        ANY(tensor_zeros(tape, bad[i]));
+        ANY(tensor_ones(tape, bad[i]));
+        ANY(tensor_full(tape, bad[i], 2));
+        ANY(tensor_from_f64(tape, bad[i], &one));
+        ANY(tensor_from_f32(tape, bad[i], &single));
+        ANY(tensor_from_i64(tape, bad[i], &whole));
+        ANY(tensor_borrow(tape, bad[i], &one));
+        ANY(tensor_uniform(tape, bad[i], 0, 1, &rng));
+        ANY(tensor_normal(tape, bad[i], 0, 1, &rng));
+        ANY(tensor_reshape(a, bad[i]));
+        ANY(tensor_expand(s, bad[i]));
+        CHECK(param_create("p", bad[i], HC_F64) == NULL && higherc_status() == HC_ERR_SHAPE);
+        higherc_clear_error();
+        CHECK(!shape_equal(bad[i], shape2(2, 3)));
+        CHECK(shape_count(bad[i]) == most || shape_count(bad[i]) > most / 9);
+    }
+    CHECK(rng.counter == 0);
+    ANY(tensor_one_hot(tensor_zeros(tape, shape1(2)), most));
+    ANY(tensor_one_hot(tensor_zeros(tape, shape1(2)), most / 2 + 1));
+    ANY(tensor_pad(a, (size_t[]){most, 0}, (size_t[]){0, 0}, 2));
+    ANY(tensor_pad(a, (size_t[]){most - 1, 0}, (size_t[]){0, 0}, 2));
+    ANY(tensor_pad(a, (size_t[]){most / 2, 0}, (size_t[]){most / 2, 0}, 2));
+    ANY(tensor_pad(a, (size_t[]){most / 64, 0}, (size_t[]){0, 64}, 2));
+    ANY(tensor_arange(tape, 0, INFINITY, 1));
+    ANY(tensor_arange(tape, 0, 1e300, 1e-300));
+    ANY(tensor_arange(tape, NAN, 1, 1));
+    ANY(tensor_arange(tape, 0, 1, NAN));
+    CHECK(tensor_count(tensor_arange(tape, 3, 1, 1)) == 0 && higherc_error() == NULL);
+    CHECK(tensor_count(tensor_arange(tape, 3, 1, -1)) == 2);
+    const double number[] = {NAN, INFINITY, -INFINITY, DBL_MAX, -0.0};
+    for (size_t i = 0; i < COUNT_OF(number); i++) /* values, not errors */
+        for (size_t k = 0; k < COUNT_OF(with_number); k++)
+            CHECK(with_number[k](a, number[i]) != NULL);
+    tape_destroy(tape);
+}
+
+/* A tensor that was freed, by release and by reset, is refused by all. */
+static void expired(void) {
+    Tape *tape = tape_create(HC_F64);
+    for (int way = 0; way < 2; way++) {
+        Tensor *live = way ? NULL : tensor_ones(tape, shape1(1)), *g = NULL;
+        TapeMark mark = tape_mark(tape);
+        Tensor *x = tensor_leaf(tensor_ones(tape, shape1(1))), *y = tensor_square(x);
+        if (way)
+            tape_reset(tape);
+        else
+            CHECK(tape_release(tape, mark));
+        if (way) live = tensor_ones(tape, shape1(1));
+        if (way) x = y; /* the first place is taken again */
+        for (size_t k = 0; k < COUNT_OF(unary); k++)
+            WRONG(HC_ERR_EXPIRED, unary[k](x));
+        for (size_t k = 0; k < COUNT_OF(binary); k++) {
+            WRONG(HC_ERR_EXPIRED, binary[k](x, live));
+            WRONG(HC_ERR_EXPIRED, binary[k](live, x));
+        }
+        for (size_t k = 0; k < COUNT_OF(with_number); k++)
+            WRONG(HC_ERR_EXPIRED, with_number[k](x, 1));
+        for (size_t k = 0; k < COUNT_OF(over_axes); k++)
+            WRONG(HC_ERR_EXPIRED, over_axes[k](x, NULL, 0, true));
+        for (size_t k = 0; k < COUNT_OF(with_axis); k++)
+            WRONG(HC_ERR_EXPIRED, with_axis[k](x, 0));
+        WRONG(HC_ERR_EXPIRED, tensor_reshape(x, shape2(1, 1)));
+        WRONG(HC_ERR_EXPIRED, tensor_expand(x, shape2(2, 1)));
+        WRONG(HC_ERR_EXPIRED, tensor_where(live, live, x));
+        WRONG(HC_ERR_EXPIRED, tensor_linear(live, live, x));
+        WRONG(HC_ERR_EXPIRED, tensor_concat((Tensor *[]){live, x}, 2, 0));
+        WRONG(HC_ERR_EXPIRED, tensor_gather(live, 0, x));
+        WRONG(HC_ERR_EXPIRED, tensor_data(x));
+        WRONG(HC_ERR_EXPIRED, !isnan(tensor_item(x)));
+        WRONG(HC_ERR_EXPIRED, tensor_copy_to_f64(x, (double[1]){0}, 1));
+        WRONG(HC_ERR_EXPIRED, tensor_copy_to_f32(x, (float[1]){0}, 1));
+        WRONG(HC_ERR_EXPIRED, tensor_grad(x, &live, 1, &g, HC_ZEROS));
+        WRONG(HC_ERR_EXPIRED, tensor_grad(live, &x, 1, &g, HC_ZEROS));
+        WRONG(HC_ERR_EXPIRED, tensor_vjp(live, x, &live, 1, &g, HC_ZEROS));
+        WRONG(HC_ERR_EXPIRED, tensor_hvp(live, &live, 1, &x, &g, HC_ZEROS));
+        WRONG(HC_ERR_EXPIRED, tensor_jvp(live, &live, 1, &x, 0));
+        WRONG(HC_ERR_EXPIRED, tensor_backward(x));
+        WRONG(HC_ERR_EXPIRED, tensor_depends_on(x, live));
+        WRONG(HC_ERR_EXPIRED, tape_write_dot(tape, x, "unused.dot"));
+        CHECK(g == NULL && tensor_item(live) == 1);
+    }
+    tape_destroy(tape);
+}
+
+static Tensor *product(Tensor *const *x, size_t n, void *user) {
+    (void)n;
+    (void)user;
+    return tensor_mul(x[0], x[1]);
+}
+
+/* Tensors of two tapes, of one type and of two, never meet; the error is on the first one's tape. */
+static void foreign(void) {
+    Tape *tape = tape_create(HC_F64), *others[] = {tape_create(HC_F64), tape_create(HC_F32)};
+    Tensor *a = tensor_leaf(tensor_ones(tape, shape1(1))), *g = NULL;
+    for (int i = 0; i < 2; i++) {
+        Tensor *b = tensor_leaf(tensor_ones(others[i], shape1(1)));
+        for (size_t k = 0; k < COUNT_OF(binary); k++) {
+            WRONG(HC_ERR_TAPE, binary[k](a, b));
+            CHECK(tape_status(others[i]) == HC_OK);
+            CHECK(!binary[k](b, a) && tape_status(others[i]) == HC_ERR_TAPE);
+            CHECK(tape_status(tape) == HC_OK);
+            higherc_clear_error();
+            tape_clear_error(others[i]);
+        }
+        WRONG(HC_ERR_TAPE, tensor_where(a, a, b));
+        WRONG(HC_ERR_TAPE, tensor_linear(a, a, b));
+        WRONG(HC_ERR_TAPE, tensor_stack((Tensor *[]){a, b}, 2, 0));
+        WRONG(HC_ERR_TAPE, tensor_gather(a, 0, b));
+        WRONG(HC_ERR_TAPE, tensor_scatter_add(a, 0, a, b));
+        WRONG(HC_ERR_TAPE, tensor_grad(a, &b, 1, &g, HC_ZEROS));
+        WRONG(HC_ERR_TAPE, tensor_vjp(a, b, &a, 1, &g, 0));
+        WRONG(HC_ERR_TAPE, tensor_hvp(a, &a, 1, &b, &g, 0));
+        WRONG(HC_ERR_TAPE, tensor_jvp(a, &a, 1, &b, 0));
+        WRONG(HC_ERR_TAPE, tensor_depends_on(a, b));
+        WRONG(HC_ERR_TAPE,
+              gradcheck(product, (Tensor *[]){a, b}, 2, gradcheck_options(HC_F64), NULL));
+    }
+    tape_destroy(others[0]);
+    tape_destroy(others[1]);
+    tape_destroy(tape);
+}
+
+/* Sizes of 0 are values: each operation and its gradient work on nothing. */
+static void empty(void) {
+    Tape *tape = tape_create(HC_F64);
+    const Shape shapes[] = {shape1(0), shape2(0, 3), shape3(2, 0, 3)};
+    for (size_t i = 0; i < COUNT_OF(shapes); i++) {
+        Tensor *x = tensor_leaf(tensor_zeros(tape, shapes[i])), *g = NULL;
+        for (size_t k = 0; k < COUNT_OF(unary); k++) {
+            bool none = unary[k] == tensor_max || unary[k] == tensor_min ||
+                        unary[k] == tensor_argmax || unary[k] == tensor_logsumexp;
+            Tensor *y = unary[k](x);
+            if (!y) CHECK(none && higherc_status() == HC_ERR_SHAPE);
+            higherc_clear_error();
+            tape_clear_error(tape);
+            if (!y || unary[k] == tensor_leaf) continue;
+            CHECK(tensor_grad(tensor_sum(y), &x, 1, &g, HC_ZEROS) && tensor_count(g) == 0);
+        }
+        for (size_t k = 0; k < COUNT_OF(binary); k++) {
+            Tensor *y = binary[k](x, x);
+            if (y) CHECK(tensor_grad(tensor_sum(y), &x, 1, &g, HC_ZEROS) && tensor_count(g) == 0);
+            higherc_clear_error();
+            tape_clear_error(tape);
+        }
+        CHECK(tensor_item(tensor_sum(x)) == 0 && isnan(tensor_item(tensor_mean(x))));
+        CHECK(tensor_item(tensor_norm(x)) == 0 && tensor_copy_to_f64(x, NULL, 0));
+    }
+    Tensor *none = tensor_zeros(tape, shape2(0, 4)), *two = tensor_zeros(tape, shape2(3, 0));
+    Tensor *y = tensor_matmul(two, none);
+    CHECK(shape_equal(tensor_shape(y), shape2(3, 4)) &&
+          tensor_item(tensor_sum(tensor_abs(y))) == 0);
+    CHECK(tensor_count(tensor_matmul(none, tensor_ones(tape, shape2(4, 5)))) == 0);
+    CHECK(tensor_dim(tensor_concat((Tensor *[]){none, tensor_ones(tape, shape2(2, 4))}, 2, 0), 0) ==
+          2);
+    CHECK(tensor_dim(tensor_pad(none, (size_t[]){2, 0}, (size_t[]){1, 0}, 2), 0) == 3);
+    CHECK(higherc_error() == NULL);
+    tape_destroy(tape);
+}
+
 int main(void) {
     wrong_tensors();
+    extremes();
+    expired();
+    foreign();
+    empty();
+    if (higherc_error()) CHECK_ERROR("none");
     return check_done();
 }

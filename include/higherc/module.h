@@ -103,6 +103,16 @@ HC_API bool module_init(Module *module, Rng *rng);
 HC_API bool module_init_truncated_normal(Module *module, double deviation, Rng *rng);
 /** Converts Params and buffers in place; values are rounded, gradients become absent. */
 HC_API bool module_to(Module *module, DType dtype);
+/** Writes the values of all Params and buffers to a file, with names and shapes, the same on every
+ *  platform, with a checksum. Modes and frozen flags are not saved.
+ *  Errors: HC_ERR_STATE (a Param not initialised), HC_ERR_IO when not all of it reached the file (a full
+ *          disk), which then is of no use. */
+HC_API bool module_save(const Module *module, const char *path);
+/** Reads it into a module of the same type, names and shapes, in the same order. All or nothing, whatever
+ *  the file holds.
+ *  Errors: HC_ERR_IO (cut off, damaged, of another kind or version), HC_ERR_NAME, HC_ERR_SHAPE,
+ *          HC_ERR_DTYPE, HC_ERR_NOMEM. */
+HC_API bool module_load(Module *module, const char *path);
 /** Training mode (the start) or evaluation mode, for the whole tree. */
 HC_API void module_train(Module *module, bool training);
 HC_API bool module_training(const Module *module);

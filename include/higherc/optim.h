@@ -87,6 +87,17 @@ HC_API size_t optim_param_steps(const Optim *optim, const Param *param);
  *  and count, or NULL while it has none yet. */
 HC_API const void *optim_param_state(const Optim *optim, const Param *param, const char *name);
 
+/** Writes the optimizer's state to a file: moments, step counts, hyperparameters of all groups, and what is
+ *  learned; not the Params themselves (module_save), nor schedules. The same on every platform, with a
+ *  checksum.
+ *  Errors: HC_ERR_IO when not all of it reached the file (a full disk), which then is of no use. */
+HC_API bool optim_save(const Optim *optim, const char *path);
+/** Reads it into an optimizer of the same rule, type, groups, Params (names and shapes) and optim_learn.
+ *  All or nothing, whatever the file holds.
+ *  Errors: HC_ERR_IO (cut off, damaged, of another kind or version), HC_ERR_NAME, HC_ERR_SHAPE,
+ *          HC_ERR_DTYPE, HC_ERR_STATE, HC_ERR_RANGE, HC_ERR_NOMEM. */
+HC_API bool optim_load(Optim *optim, const char *path);
+
 /* ---- rules of your own -------------------------------------------------------------------------- */
 
 /** A hyperparameter as a rule sees it: a number known beforehand, or a tensor through which a

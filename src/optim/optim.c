@@ -47,11 +47,15 @@ Optim *optim_create(const OptimClass *cls, ParamList params, void *user) {
     return optim;
 }
 
-static void free_group(HcGroup *group) {
-    for (size_t i = 0; group->moments && i < group->params.count; i++)
+void hc_moments_free(HcMoments *moments, size_t count) {
+    for (size_t i = 0; moments && i < count; i++)
         for (size_t s = 0; s < HC_MAX_STATES; s++)
-            hc_free(group->moments[i].state[s]);
-    hc_free(group->moments);
+            hc_free(moments[i].state[s]);
+    hc_free(moments);
+}
+
+static void free_group(HcGroup *group) {
+    hc_moments_free(group->moments, group->params.count);
     hc_params_free(&group->params);
 }
 

@@ -55,6 +55,8 @@ struct Optim {
 /* Keeps an error on the optimizer and in the thread. Returns false. */
 bool hc_optim_fail(Optim *optim, HcStatus status, const char *format, ...) HC_PRINTF(3, 4);
 
+void hc_moments_free(HcMoments *moments, size_t count);
+
 /* The number of a hyperparameter; false, with the thread's error, when there is none. */
 bool hc_hyper_index(const OptimClass *cls, const char *who, const char *name, size_t *index);
 

@@ -1,0 +1,213 @@
+/* Files: a writer with a running checksum, a reader with bounds. */
+#include "base/file.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+static const char magic[8] = "higherc\n";
+enum { KIND = 8, PIECE = 512 };
+
+uint32_t hc_crc32(uint32_t crc, const void *bytes, size_t size) {
+    /* The reversed polynomial 0xEDB88320, four bits at a time. */
+    static const uint32_t table[16] = {0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC,
+                                       0x76DC4190, 0x6B6B51F4, 0x4DB26158, 0x5005713C,
+                                       0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
+                                       0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C};
+    crc = ~crc;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= ((const unsigned char *)bytes)[i];
+        crc = crc >> 4 ^ table[crc & 15];
+        crc = crc >> 4 ^ table[crc & 15];
+    }
+    return ~crc;
+}
+
+static void put(unsigned char *to, uint64_t value, size_t size) {
+    for (size_t i = 0; i < size; i++)
+        to[i] = (unsigned char)(value >> 8 * i);
+}
+
+static uint64_t get(const unsigned char *from, size_t size) {
+    uint64_t value = 0;
+    for (size_t i = size; i-- > 0;)
+        value = value << 8 | from[i];
+    return value;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------- */
+
+static void write_bytes(HcWriter *w, const void *bytes, size_t size) {
+    w->good = w->good && fwrite(bytes, 1, size, w->file) == size;
+    w->crc = hc_crc32(w->crc, bytes, size);
+}
+
+void hc_write_begin(HcWriter *w, const char *path, const char *kind, uint32_t version) {
+    char padded[KIND] = {0};
+    memcpy(padded, kind, strlen(kind));
+    *w = (HcWriter){.file = fopen(path, "wb")};
+    w->good = w->file != NULL;
+    write_bytes(w, magic, sizeof magic);
+    write_bytes(w, padded, sizeof padded);
+    hc_write_u32(w, version);
+}
+
+void hc_write_u32(HcWriter *w, uint32_t value) {
+    unsigned char bytes[4];
+    put(bytes, value, sizeof bytes);
+    write_bytes(w, bytes, sizeof bytes);
+}
+
+void hc_write_u64(HcWriter *w, uint64_t value) {
+    unsigned char bytes[8];
+    put(bytes, value, sizeof bytes);
+    write_bytes(w, bytes, sizeof bytes);
+}
+
+void hc_write_f64(HcWriter *w, double value) {
+    hc_write_reals(w, &value, 1, sizeof value);
+}
+
+void hc_write_text(HcWriter *w, const char *text) {
+    hc_write_u32(w, (uint32_t)strlen(text));
+    write_bytes(w, text, strlen(text));
+}
+
+/* The bits of a real of 4 or 8 bytes. */
+static uint64_t bits_of(const char *real, size_t item) {
+    uint32_t narrow;
+    uint64_t wide;
+    if (item == sizeof narrow) {
+        memcpy(&narrow, real, sizeof narrow);
+        return narrow;
+    }
+    memcpy(&wide, real, sizeof wide);
+    return wide;
+}
+
+static void set_bits(char *real, uint64_t bits, size_t item) {
+    uint32_t narrow = (uint32_t)bits;
+    if (item == sizeof narrow)
+        memcpy(real, &narrow, sizeof narrow);
+    else
+        memcpy(real, &bits, sizeof bits);
+}
+
+void hc_write_reals(HcWriter *w, const void *reals, size_t count, size_t item) {
+    unsigned char piece[PIECE * 8];
+    for (size_t i = 0; i < count && w->good; i += PIECE) {
+        size_t n = count - i < PIECE ? count - i : PIECE;
+        for (size_t j = 0; j < n; j++)
+            put(piece + j * item, bits_of((const char *)reals + (i + j) * item, item), item);
+        write_bytes(w, piece, n * item);
+    }
+}
+
+bool hc_write_end(HcWriter *w, const char *who, const char *path) {
+    uint32_t crc = w->crc;
+    hc_write_u32(w, crc);
+    if (w->file && fclose(w->file) != 0) w->good = false;
+    return w->good || hc_fail_thread(HC_ERR_IO, "%s: '%s' could not be %s", who, path,
+                                     w->file ? "written in full" : "opened for writing");
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------- */
+
+void *hc_read_file(const char *who, const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        hc_fail_thread(HC_ERR_IO, "%s: '%s' could not be opened", who, path);
+        return NULL;
+    }
+    void *bytes = NULL;
+    size_t capacity = 0, used = 0, more = 1;
+    bool room = true;
+    while (more > 0) {
+        room = hc_grow(&bytes, &capacity, used, used ? 2 * used : 4096, 1);
+        if (!room) break;
+        more = fread((char *)bytes + used, 1, capacity - used, file);
+        used += more;
+        if (used >= sizeof magic && memcmp(bytes, magic, sizeof magic) != 0) break;
+    }
+    bool good = room && !ferror(file);
+    fclose(file);
+    if (good) {
+        *size = used;
+        return bytes;
+    }
+    hc_free(bytes);
+    hc_fail_thread(room ? HC_ERR_IO : HC_ERR_NOMEM, "%s: '%s': %s", who, path,
+                   room ? "could not be read" : "out of memory");
+    return NULL;
+}
+
+bool hc_read_begin(HcReader *r, const char *who, const char *name, const void *bytes, size_t size,
+                   const char *kind, uint32_t version) {
+    char padded[KIND] = {0};
+    memcpy(padded, kind, strlen(kind));
+    *r = (HcReader){.bytes = bytes, .size = size, .good = true};
+    if (size < sizeof magic || memcmp(bytes, magic, sizeof magic) != 0)
+        return hc_fail_thread(HC_ERR_IO, "%s: '%s' is no file of this library", who, name);
+    if (size < HC_FILE_HEAD + HC_FILE_TAIL)
+        return hc_fail_thread(HC_ERR_IO, "%s: '%s' is cut off", who, name);
+    if (memcmp(r->bytes + sizeof magic, padded, KIND) != 0)
+        return hc_fail_thread(HC_ERR_IO, "%s: '%s' holds something else than '%s'", who, name,
+                              kind);
+    r->at = sizeof magic + KIND;
+    uint32_t found = hc_read_u32(r);
+    if (found != version)
+        return hc_fail_thread(HC_ERR_IO, "%s: '%s' has version %lu of its format, not %lu", who,
+                              name, (unsigned long)found, (unsigned long)version);
+    r->size = size - HC_FILE_TAIL;
+    if (get(r->bytes + r->size, HC_FILE_TAIL) != hc_crc32(0, bytes, r->size))
+        return hc_fail_thread(HC_ERR_IO, "%s: '%s' is cut off or damaged (its checksum is wrong)",
+                              who, name);
+    return true;
+}
+
+/* The next bytes, or NULL. */
+static const unsigned char *take(HcReader *r, uint64_t size) {
+    if (!r->good || size > r->size - r->at) {
+        r->good = false;
+        return NULL;
+    }
+    const unsigned char *bytes = r->bytes + r->at;
+    r->at += (size_t)size;
+    return bytes;
+}
+
+uint32_t hc_read_u32(HcReader *r) {
+    const unsigned char *bytes = take(r, 4);
+    return bytes ? (uint32_t)get(bytes, 4) : 0;
+}
+
+uint64_t hc_read_u64(HcReader *r) {
+    const unsigned char *bytes = take(r, 8);
+    return bytes ? get(bytes, 8) : 0;
+}
+
+double hc_read_f64(HcReader *r) {
+    double value = 0;
+    hc_read_reals(r, &value, 1, sizeof value);
+    return value;
+}
+
+bool hc_read_text(HcReader *r, const char *text, const char **found, int *length) {
+    uint32_t size = hc_read_u32(r);
+    const unsigned char *bytes = take(r, size);
+    if (found) *found = bytes ? (const char *)bytes : "";
+    if (length) *length = bytes ? (int)(size < 64 ? size : 64) : 0;
+    return bytes && size == strlen(text) && memcmp(bytes, text, size) == 0;
+}
+
+void hc_read_reals(HcReader *r, void *to, uint64_t count, size_t item) {
+    const unsigned char *bytes = take(r, count > UINT64_MAX / item ? UINT64_MAX : count * item);
+    for (uint64_t i = 0; bytes && to && i < count; i++)
+        set_bits((char *)to + i * item, get(bytes + i * item, item), item);
+}
+
+bool hc_read_end(HcReader *r, const char *who, const char *name) {
+    return (r->good && r->at == r->size) ||
+           hc_fail_thread(HC_ERR_IO, "%s: '%s' is damaged: %s", who, name,
+                          r->good ? "more than it should hold" : "less than it should hold");
+}

@@ -1,0 +1,100 @@
+/* Saving and loading modules. The body of a file: the type (u32), then for parameters and then for buffers
+ * the count (u64) and of each the name, the shape (u32 dimensions, u64 sizes) and the numbers. */
+#include "nn/save.h"
+
+static const char kind[] = "module";
+enum { VERSION = 1 };
+
+void hc_write_param_head(HcWriter *w, const Param *param) {
+    hc_write_text(w, param->cell.name);
+    hc_write_u32(w, (uint32_t)param->shape.ndim);
+    for (int i = 0; i < param->shape.ndim; i++)
+        hc_write_u64(w, param->shape.dim[i]);
+}
+
+bool hc_read_param_head(HcReader *r, const char *who, const char *name, const Param *param) {
+    const char *found;
+    int length;
+    char text[HC_SHAPE_TEXT];
+    if (!hc_read_text(r, param->cell.name, &found, &length))
+        return hc_fail_thread(HC_ERR_NAME, "%s: '%s' has '%.*s' in the place of '%s'", who, name,
+                              length, found, param->cell.name);
+    bool same = hc_read_u32(r) == (uint32_t)param->shape.ndim;
+    for (int i = 0; same && i < param->shape.ndim; i++)
+        same = hc_read_u64(r) == param->shape.dim[i];
+    return same || hc_fail_thread(HC_ERR_SHAPE, "%s: in '%s', '%s' has another shape than %s", who,
+                                  name, param->cell.name, hc_shape_text(param->shape, text));
+}
+
+bool hc_read_dtype(HcReader *r, const char *who, const char *name, DType dtype) {
+    uint32_t found = hc_read_u32(r);
+    return (r->good && found == (uint32_t)dtype) ||
+           hc_fail_thread(HC_ERR_DTYPE, "%s: '%s' was saved as %s (module_to converts)", who, name,
+                          dtype == HC_F32 ? "f64" : "f32");
+}
+
+/* ---- modules ------------------------------------------------------------------------------------------ */
+
+static void write_list(HcWriter *w, ParamList list) {
+    hc_write_u64(w, list.count);
+    for (size_t i = 0; i < list.count; i++) {
+        hc_write_param_head(w, list.items[i]);
+        hc_write_reals(w, list.items[i]->data, list.items[i]->count, list.items[i]->item);
+    }
+}
+
+bool module_save(const Module *module, const char *path) {
+    const char *who = "module_save";
+    if (!module || !path)
+        return hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, module ? "path" : "module");
+    ParamList params = module_params(module);
+    for (size_t i = 0; i < params.count; i++)
+        if (!params.items[i]->ready)
+            return hc_fail_thread(HC_ERR_STATE, "%s: '%s' is not initialised", who,
+                                  params.items[i]->cell.name);
+    HcWriter w;
+    hc_write_begin(&w, path, kind, VERSION);
+    hc_write_u32(&w, (uint32_t)module->dtype);
+    write_list(&w, params);
+    write_list(&w, module_buffers(module));
+    return hc_write_end(&w, who, path);
+}
+
+/* Checks the list, or (write) takes its numbers. */
+static bool read_list(HcReader *r, const char *who, const char *name, ParamList list, bool write) {
+    uint64_t count = hc_read_u64(r);
+    if (count != list.count)
+        return hc_fail_thread(HC_ERR_SHAPE, "%s: '%s' holds %llu tensors for %zu of the module",
+                              who, name, (unsigned long long)count, list.count);
+    for (size_t i = 0; i < list.count; i++) {
+        Param *p = list.items[i];
+        if (!hc_read_param_head(r, who, name, p)) return false;
+        hc_read_reals(r, write ? p->data : NULL, p->count, p->item);
+        if (write) hc_param_written(p);
+    }
+    return true;
+}
+
+bool hc_module_load(Module *module, const char *name, const void *bytes, size_t size) {
+    const char *who = "module_load";
+    for (int write = 0; write <= 1; write++) { /* all is checked before anything is written */
+        HcReader r;
+        if (!hc_read_begin(&r, who, name, bytes, size, kind, VERSION) ||
+            !hc_read_dtype(&r, who, name, module->dtype) ||
+            !read_list(&r, who, name, module_params(module), write) ||
+            !read_list(&r, who, name, module_buffers(module), write) || !hc_read_end(&r, who, name))
+            return false;
+    }
+    return true;
+}
+
+bool module_load(Module *module, const char *path) {
+    const char *who = "module_load";
+    if (!module || !path)
+        return hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, module ? "path" : "module");
+    size_t size;
+    void *bytes = hc_read_file(who, path, &size);
+    bool done = bytes && hc_module_load(module, path, bytes, size);
+    hc_free(bytes);
+    return done;
+}

@@ -70,7 +70,7 @@ typedef struct Walk {
     size_t piece;   /* runs taken at a time */
 } Walk;
 
-enum { CHUNK = 16384 };
+enum { CHUNK = 16384, LEAST_TO_SPLIT = 4 * CHUNK };
 
 /* Runs [first, last), in the order of storage; moves the operands' data. */
 static void walk(const Walk *w, Operand *operand, size_t first, size_t last) {
@@ -125,7 +125,7 @@ static void run_chunk(size_t index, size_t worker, void *user) {
 }
 
 static bool splits(const Tensor *y) {
-    return y->tape->pool && y->form->count >= 2 * CHUNK;
+    return y->tape->pool && y->form->count >= LEAST_TO_SPLIT;
 }
 
 static void walk_split(Walk *w) {

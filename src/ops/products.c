@@ -56,16 +56,16 @@ static void run_piece(size_t index, size_t worker, void *user) {
         run_block(w, matrix, i, j, room);
 }
 
-/* One large matrix is halved along its longer side, but never below 64, where packing what a block reads
- * would cost more than half of its work; of many small ones, several make a piece. */
+/* One large matrix is halved along its longer side, but a side below 64 is left as it is, since packing what
+ * a block reads would cost as much as its work; of many small ones, several make a piece. */
 static void cut(Work *w) {
     const HcProducts *p = w->p;
     size_t work = p->m * p->n * p->k, pieces = p->count;
     w->matrices = (LEAST_WORK - 1) / (work + 1) + 1;
     for (; pieces < MOST_PIECES && work >= LEAST_WORK; pieces *= 2, work /= 2) {
         size_t *side = w->cols >= w->rows ? &w->cols : &w->rows;
-        if (*side < 128) break;
-        *side = (*side / 2 + 31) / 32 * 32;
+        if (*side < 64) break;
+        *side = (*side / 2 + 15) / 16 * 16;
     }
     w->row_blocks = (p->m + w->rows / 2) / w->rows;
     w->col_blocks = (p->n + w->cols / 2) / w->cols;

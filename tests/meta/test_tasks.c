@@ -259,6 +259,70 @@ static void states(void) {
     pool_destroy(pool);
 }
 
+/* ---- a captured program for each worker ------------------------------------------------------------ */
+
+typedef struct Replay {
+    Module *net;
+    bool captures;
+} Replay;
+
+static void *replay_create(size_t worker, Tape *tape, void *user) {
+    (void)worker;
+    (void)tape;
+    (void)user;
+    return calloc(1, sizeof(Program *));
+}
+
+static void replay_destroy(void *state, void *user) {
+    (void)user;
+    program_destroy(*(Program **)state);
+    free(state);
+}
+
+/* A worker's first task records and captures; the others run the program. */
+static bool replay(Task *task, void *user) {
+    const Replay *r = user;
+    Program **program = task->state;
+    double values[N];
+    for (int i = 0; i < N; i++)
+        values[i] = rng_normal(&task->rng);
+    if (!*program || !r->captures) {
+        Tensor *x = tensor_from_f64(task->tape, shape2(N, 1), values);
+        FModule *f = fmodule_create(task->tape, r->net, false);
+        TensorList w = fmodule_params(f);
+        Tensor *loss = tensor_mean(tensor_square(fmodule_forward(f, x))), *g;
+        if (!tensor_grad(loss, &w.items[0], 1, &g, HC_CREATE_GRAPH)) return false;
+        loss = tensor_add(loss, tensor_sum(tensor_square(g)));
+        if (!r->captures) return tensor_backward_into(loss, task->grads);
+        *program = program_capture(task->tape, &x, 1, NULL, 0, loss);
+    }
+    return program_set_f64(*program, 0, shape2(N, 1), values) &&
+           program_run_into(*program, task->grads);
+}
+
+static void replayed(void) {
+    Problem p;
+    problem_create(&p, HC_F32);
+    double want[MOST_WEIGHTS], got[MOST_WEIGHTS];
+    for (int i = 0; i < 4; i++) {
+        Replay r = {p.net, i > 0};
+        Rng seeds = rng_seed(6);
+        Pool *pool = pool_create(i < 2 ? 1 : i == 2 ? 2 : 7);
+        TasksOptions options = tasks_options(HC_F32);
+        options.create = replay_create;
+        options.destroy = replay_destroy;
+        Tasks *tasks = tasks_create_with(pool, module_params(p.net), options);
+        zero_grads(&p);
+        CHECK(tasks_run(tasks, TASKS, &seeds, replay, &r));
+        CHECK(tasks_run(tasks, TASKS, &seeds, replay, &r));
+        size_t count = read_grads(&p, i ? got : want);
+        CHECK(i == 0 || memcmp(want, got, count * sizeof *got) == 0);
+        tasks_destroy(tasks);
+        pool_destroy(pool);
+    }
+    problem_destroy(&p);
+}
+
 /* ---- memory --------------------------------------------------------------------------------------- */
 
 static atomic_size_t allowed, calls;
@@ -371,6 +435,7 @@ int main(void) {
     for (size_t threads = 1; threads <= 3; threads++)
         failures(threads);
     states();
+    replayed();
     memory();
     refusals();
     if (higherc_error()) CHECK_ERROR("no error is left");

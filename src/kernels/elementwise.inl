@@ -1,21 +1,57 @@
 /* Elementwise kernels, made from the rows of elementwise.def. Loops are plain so that the compiler
  * vectorises them; strides of 0 and 1 have loops of their own. */
 
+/* y is an operand, or apart from it: no pass of a loop reads what another wrote. */
+#if defined(__clang__)
+#define HC_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define HC_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define HC_INDEPENDENT
+#endif
+
 /* A row that takes no constant leaves these unused. */
+#define HC_UNARY_HEAD                                                                              \
+    HC_REAL *y = y_;                                                                               \
+    const HC_REAL *in = x_;                                                                        \
+    const HC_REAL c0 = c ? (HC_REAL)c[0] : 0, c1 = c ? (HC_REAL)c[1] : 0;                          \
+    (void)c0;                                                                                      \
+    (void)c1;
+
+#define HC_UNARY_LOOP(formula)                                                                     \
+    HC_INDEPENDENT                                                                                 \
+    for (size_t i = 0; i < n; i++) {                                                               \
+        const HC_REAL x = in[i];                                                                   \
+        y[i] = (HC_REAL)(formula);                                                                 \
+    }
+
 #define HC_UNARY(name, formula)                                                                    \
     static void name##_kernel(void *y_, const void *x_, size_t n, const double *c) {               \
-        HC_REAL *y = y_;                                                                           \
-        const HC_REAL *in = x_;                                                                    \
-        const HC_REAL c0 = c ? (HC_REAL)c[0] : 0, c1 = c ? (HC_REAL)c[1] : 0;                      \
-        (void)c0;                                                                                  \
-        (void)c1;                                                                                  \
+        HC_UNARY_HEAD                                                                              \
+        HC_UNARY_LOOP(formula)                                                                     \
+    }
+
+/* With a number that is far, one after the other: the same formula, so the others' bits stay. */
+#define HC_UNARY_NEAR(name, formula, far, formula_far)                                             \
+    static void name##_kernel(void *y_, const void *x_, size_t n, const double *c) {               \
+        HC_UNARY_HEAD                                                                              \
+        size_t distant = 0;                                                                        \
         for (size_t i = 0; i < n; i++) {                                                           \
             const HC_REAL x = in[i];                                                               \
-            y[i] = (HC_REAL)(formula);                                                             \
+            distant += far;                                                                        \
         }                                                                                          \
+        if (distant) {                                                                             \
+            for (size_t i = 0; i < n; i++) {                                                       \
+                const HC_REAL x = in[i];                                                           \
+                y[i] = far ? formula_far : formula;                                                \
+            }                                                                                      \
+            return;                                                                                \
+        }                                                                                          \
+        HC_UNARY_LOOP(formula)                                                                     \
     }
 
 #define HC_BINARY_LOOP(A, B, formula)                                                              \
+    HC_INDEPENDENT                                                                                 \
     for (size_t i = 0; i < n; i++) {                                                               \
         const HC_REAL a = A, b = B;                                                                \
         y[i] = (HC_REAL)(formula);                                                                 \
@@ -42,6 +78,7 @@
 
 #include "kernels/elementwise.def"
 #undef HC_UNARY
+#undef HC_UNARY_NEAR
 #undef HC_BINARY
 
 static void select_kernel(void *y_, const void *p_, size_t sp, const void *a_, size_t sa,

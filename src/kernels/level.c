@@ -2,6 +2,8 @@
  * so that every level gives the same bits. */
 #include "kernels/real.h"
 
+#include "kernels/math.inl"
+
 #include "kernels/elementwise.inl"
 #include "kernels/move.inl"
 #include "kernels/reduce.inl"
@@ -12,9 +14,11 @@
 const HcKernels HC_NAMED(kernels) = {
     .size = sizeof(HC_REAL),
 #define HC_UNARY(name, formula) .name = name##_kernel,
+#define HC_UNARY_NEAR(name, formula, far, formula_far) .name = name##_kernel,
 #define HC_BINARY(name, formula) .name = name##_kernel,
 #include "kernels/elementwise.def"
 #undef HC_UNARY
+#undef HC_UNARY_NEAR
 #undef HC_BINARY
     .select = select_kernel,
     .fill = fill_kernel,

@@ -25,6 +25,12 @@
 #define HC_NAMED(what) HC_PASTE(what, HC_LEVEL, f64)
 #endif
 
+#ifdef __GNUC__
+#define HC_INLINE static inline __attribute__((always_inline))
+#else
+#define HC_INLINE static inline
+#endif
+
 /* Products are apart: they alone are compiled with contraction (fused multiply-add). */
 extern const HcKernels HC_NAMED(kernels);
 void HC_NAMED(gemm)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, const void *start,

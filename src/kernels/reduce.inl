@@ -65,25 +65,36 @@ static void sum_cols_kernel(void *y_, const void *x_, size_t stride, size_t m, s
             y[j] += x[i * stride + j];
 }
 
-/* The comparison holds for a NaN on the right and not for one on the left, so NaN stays. */
+/* `keeps` holds for a NaN on neither side; a NaN that is old stays, and one that is new comes in. */
 #define HC_EXTREME(name, keeps)                                                                    \
+    static inline HC_REAL name##_of(HC_REAL old, HC_REAL now) {                                    \
+        return keeps || old != old ? old : now;                                                    \
+    }                                                                                              \
     static void name##_rows_kernel(void *y_, const void *x_, size_t stride, size_t m, size_t n) {  \
         HC_REAL *y = y_;                                                                           \
         const HC_REAL *x = x_;                                                                     \
-        for (size_t i = 0; i < m; i++)                                                             \
-            for (size_t j = 0; j < n; j++) {                                                       \
-                HC_REAL old = y[i], now = x[i * stride + j];                                       \
-                y[i] = keeps || old != old ? old : now;                                            \
+        for (size_t i = 0; i < m; i++, x += stride) {                                              \
+            size_t j = 0;                                                                          \
+            if (n >= LANES) {                                                                      \
+                HC_REAL lane[LANES];                                                               \
+                for (size_t l = 0; l < LANES; l++)                                                 \
+                    lane[l] = x[l];                                                                \
+                for (j = LANES; j + LANES <= n; j += LANES)                                        \
+                    for (size_t l = 0; l < LANES; l++)                                             \
+                        lane[l] = name##_of(lane[l], x[j + l]);                                    \
+                for (size_t l = 0; l < LANES; l++)                                                 \
+                    y[i] = name##_of(y[i], lane[l]);                                               \
             }                                                                                      \
+            for (; j < n; j++)                                                                     \
+                y[i] = name##_of(y[i], x[j]);                                                      \
+        }                                                                                          \
     }                                                                                              \
     static void name##_cols_kernel(void *y_, const void *x_, size_t stride, size_t m, size_t n) {  \
         HC_REAL *y = y_;                                                                           \
         const HC_REAL *x = x_;                                                                     \
         for (size_t i = 0; i < m; i++)                                                             \
-            for (size_t j = 0; j < n; j++) {                                                       \
-                HC_REAL old = y[j], now = x[i * stride + j];                                       \
-                y[j] = keeps || old != old ? old : now;                                            \
-            }                                                                                      \
+            for (size_t j = 0; j < n; j++)                                                         \
+                y[j] = name##_of(y[j], x[i * stride + j]);                                         \
     }
 HC_EXTREME(max, old >= now)
 HC_EXTREME(min, old <= now)
@@ -100,33 +111,57 @@ static void argmax_rows_kernel(void *y_, const void *x_, size_t m, size_t n) {
 }
 
 static HC_REAL row_max(const HC_REAL *x, size_t n) {
+    HC_REAL lane[LANES];
+    for (size_t l = 0; l < LANES; l++)
+        lane[l] = x[0];
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t l = 0; l < LANES; l++)
+            lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
     HC_REAL most = x[0];
-    for (size_t j = 1; j < n; j++)
-        if (x[j] > most) most = x[j];
+    for (; i < n; i++)
+        most = x[i] > most ? x[i] : most;
+    for (size_t l = 0; l < LANES; l++)
+        most = lane[l] > most ? lane[l] : most;
     return most;
+}
+
+/* y[j] = e^(x[j] - most). */
+static void exp_row(HC_REAL *y, const HC_REAL *x, HC_REAL most, size_t n) {
+    HC_INDEPENDENT
+    for (size_t j = 0; j < n; j++)
+        y[j] = real_exp(x[j] - most);
 }
 
 static void softmax_rows_kernel(void *y_, const void *x_, size_t m, size_t n) {
     HC_REAL *y = y_;
     const HC_REAL *x = x_;
     for (size_t i = 0; i < m; i++, x += n, y += n) {
-        HC_REAL most = row_max(x, n);
-        for (size_t j = 0; j < n; j++)
-            y[j] = M(exp)(x[j] - most);
-        HC_REAL sum = sum_row(y, n);
+        exp_row(y, x, row_max(x, n), n);
+        const HC_REAL sum = sum_row(y, n);
         for (size_t j = 0; j < n; j++)
             y[j] /= sum;
     }
+}
+
+/* ln of the sum of e^(x[j] - most), a stretch of the row at a time. */
+static HC_REAL log_sum_exp(const HC_REAL *x, HC_REAL most, size_t n) {
+    enum { STRETCH = 8 * LANES };
+    HC_REAL room[STRETCH], sum = 0;
+    for (size_t j = 0; j < n; j += STRETCH) {
+        const size_t count = n - j < STRETCH ? n - j : STRETCH;
+        exp_row(room, x + j, most, count);
+        sum += sum_row(room, count);
+    }
+    return real_log(sum);
 }
 
 static void log_softmax_rows_kernel(void *y_, const void *x_, size_t m, size_t n) {
     HC_REAL *y = y_;
     const HC_REAL *x = x_;
     for (size_t i = 0; i < m; i++, x += n, y += n) {
-        HC_REAL most = row_max(x, n), sum = 0;
-        for (size_t j = 0; j < n; j++)
-            sum += M(exp)(x[j] - most);
-        HC_REAL shift = M(log)(sum);
+        const HC_REAL most = row_max(x, n), shift = log_sum_exp(x, most, n);
+        HC_INDEPENDENT
         for (size_t j = 0; j < n; j++)
             y[j] = (x[j] - most) - shift;
     }

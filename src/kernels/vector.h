@@ -26,12 +26,10 @@
 enum { V = HC_VECTOR_BYTES / sizeof(HC_REAL) }; /* numbers in a vector */
 
 #ifdef __GNUC__
-#define HC_INLINE static inline __attribute__((always_inline))
 typedef HC_REAL Vec __attribute__((vector_size(HC_VECTOR_BYTES)));
 typedef HC_REAL VecAt
     __attribute__((vector_size(HC_VECTOR_BYTES), aligned(sizeof(HC_REAL)), may_alias));
 #else
-#define HC_INLINE static inline
 typedef struct Vec {
     HC_REAL lane[V];
 } Vec;

@@ -116,9 +116,11 @@ static void elementwise(void) {
     for (size_t i = 0; i < ROOM; i += 7)
         put(&z, i, get(&x, i)); /* some are equal */
 #define HC_UNARY(name, formula) unary(#name, base->name, level->name);
+#define HC_UNARY_NEAR(name, formula, far, formula_far) HC_UNARY(name, formula)
 #define HC_BINARY(name, formula) binary(#name, base->name, level->name);
 #include "kernels/elementwise.def"
 #undef HC_UNARY
+#undef HC_UNARY_NEAR
 #undef HC_BINARY
     for (size_t n = 0; n <= MOST; n++)
         for (size_t mode = 0; mode < 8; mode++) {

@@ -46,6 +46,11 @@ typedef struct HcWindows {
     size_t count; /* divisor of every window; 0: the pixels it covers */
 } HcWindows;
 
+/* An array over channels, dense: [outer, channels, inner]. With inner 1 the channels are last. */
+typedef struct HcChannels {
+    size_t outer, channels, inner;
+} HcChannels;
+
 typedef struct HcKernels {
     size_t size; /* of one number */
 
@@ -111,6 +116,27 @@ typedef struct HcKernels {
                      size_t picks, size_t inner, size_t *bad);
     /* y [n, classes] = 1 at index[i], else 0. */
     bool (*one_hot)(void *y, const void *index, size_t n, size_t classes, size_t *bad);
+
+    /* Batch norm. `moments` [2, channels] is the mean and the biased variance of each channel of x; with
+     * r = 1/sqrt(var + eps), xhat = (x - mean) r and n numbers in a channel. */
+    void (*channel_moments)(void *moments, const void *x, HcChannels s);
+    /* sums [2, channels] = sum g, sum g xhat. */
+    void (*channel_sums)(void *sums, const void *x, const void *moments, const void *g, double eps,
+                         HcChannels s);
+    /* y = weight xhat + bias. */
+    void (*batch_norm)(void *y, const void *x, const void *moments, const void *weight,
+                       const void *bias, double eps, HcChannels s);
+    /* y = weight r P(g), where P(g) = g - sum(g) / n - xhat sum(g xhat) / n. */
+    void (*batch_norm_backward)(void *y, const void *x, const void *moments, const void *weight,
+                                const void *g, const void *sums, double eps, HcChannels s);
+    /* slope [channels] = r sum v P(g). */
+    void (*batch_norm_slope)(void *slope, const void *moments, const void *g, const void *v,
+                             const void *sums_g, const void *sums_v, double eps, HcChannels s);
+    /* y = the gradient of sum(weight slope) to x: -(weight r / n) (xhat slope + r (P(v) sum(g xhat) +
+     * P(g) sum(v xhat))). */
+    void (*batch_norm_second)(void *y, const void *x, const void *moments, const void *weight,
+                              const void *g, const void *v, const void *sums_g, const void *sums_v,
+                              const void *slope, double eps, HcChannels s);
 
     /* y[i] = scale x[i] where the i-th random word is at least `drop`, else 0: word i mod 4 of Philox
      * (base/philox.h) at counter + i / 4. y may equal x. */

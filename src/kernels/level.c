@@ -7,6 +7,7 @@
 #include "kernels/elementwise.inl"
 #include "kernels/move.inl"
 #include "kernels/reduce.inl"
+#include "kernels/norm.inl"
 #include "kernels/index.inl"
 #include "kernels/pool.inl"
 #include "kernels/random.inl"
@@ -46,7 +47,6 @@ const HcKernels HC_NAMED(kernels) = {
     .add_rows = add_rows_kernel,
     .one_hot = one_hot_kernel,
     .dropout = dropout_kernel,
-
     .max_pool = max_pool_kernel,
     .pool_pick = pool_pick_kernel,
     .pool_spread = pool_spread_kernel,
@@ -56,6 +56,12 @@ const HcKernels HC_NAMED(kernels) = {
     .conv_input = HC_NAMED(conv_input),
     .conv_weight = HC_NAMED(conv_weight),
     .conv_work = HC_NAMED(conv_work),
+    .channel_moments = channel_moments_kernel,
+    .channel_sums = channel_sums_kernel,
+    .batch_norm = batch_norm_kernel,
+    .batch_norm_backward = batch_norm_backward_kernel,
+    .batch_norm_slope = batch_norm_slope_kernel,
+    .batch_norm_second = batch_norm_second_kernel,
     .gemm = HC_NAMED(gemm),
     .gemm_work = HC_NAMED(gemm_work),
 };

@@ -1,6 +1,7 @@
-/* Normalisation: batch, layer and group norm, all composites of
+/* Normalisation: batch, layer and group norm, composites of
  *     xhat = (x - mean) / sqrt(var + eps),   var = mean((x - mean)^2)
- * over some axes, so every order of derivative is right by construction. Definitions are PyTorch's. */
+ * over some axes, so every order of derivative is right by construction; but batch norm with the batch's
+ * statistics is fused (batch_norm.c). Definitions are PyTorch's. */
 #include <math.h>
 
 #include "ops/ops.h"
@@ -73,20 +74,31 @@ static uint32_t around_channels(const Tensor *x) {
     return (((uint32_t)1 << x->form->ndim) - 1) & ~(uint32_t)2;
 }
 
-Tensor *hc_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps, Tensor **mean,
-                      Tensor **var) {
-    const char *who = "tensor_batch_norm";
-    if (!check_channels(who, x, weight, bias, eps)) return NULL;
+static bool check_batch(const char *who, Tensor *x, Tensor *weight, Tensor *bias, double eps) {
+    if (!check_channels(who, x, weight, bias, eps)) return false;
     size_t channels = x->form->dim[1];
     char text[HC_SHAPE_TEXT];
-    if (channels > 0 && x->form->count / channels < 2) {
-        hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s has fewer than two values per channel: no variance",
-                who, hc_shape_text(hc_form_shape(x->form), text));
-        return NULL;
-    }
+    return channels == 0 || x->form->count / channels >= 2 ||
+           hc_fail(x->tape, HC_ERR_SHAPE,
+                   "%s: %s has fewer than two values per channel: no variance", who,
+                   hc_shape_text(hc_form_shape(x->form), text));
+}
+
+Tensor *hc_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps, Tensor **mean,
+                      Tensor **var) {
+    if (!check_batch("tensor_batch_norm", x, weight, bias, eps)) return NULL;
+    Tensor *moments = hc_channel_moments(x);
+    Shape channels = shape1(x->form->dim[1]);
+    if (mean) *mean = hc_row(moments, 0);
+    if (var) *var = hc_row(moments, 1);
+    if (!weight) weight = tensor_ones(x->tape, channels);
+    if (!bias) bias = tensor_zeros(x->tape, channels);
+    return hc_batch_norm_fused(x, moments, weight, bias, eps);
+}
+
+Tensor *hc_batch_norm_composed(Tensor *x, Tensor *weight, Tensor *bias, double eps) {
+    if (!check_batch("tensor_batch_norm", x, weight, bias, eps)) return NULL;
     Tensor *m, *v, *xhat = normalised(x, around_channels(x), eps, &m, &v);
-    if (mean) *mean = tensor_detach(tensor_reshape(m, shape1(channels)));
-    if (var) *var = tensor_detach(tensor_reshape(v, shape1(channels)));
     return affine(xhat, per_channel(x, weight), per_channel(x, bias));
 }
 

@@ -62,5 +62,15 @@ Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc);
 /* tensor_batch_norm with the batch's statistics; *mean and *var get them, [C], without history. */
 Tensor *hc_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps, Tensor **mean,
                       Tensor **var);
+/* The same made of other operations, for tests. */
+Tensor *hc_batch_norm_composed(Tensor *x, Tensor *weight, Tensor *bias, double eps);
+
+/* ---- batch_norm.c ------------------------------------------------------------------------------------ */
+/* Mean and biased variance per channel of x [N, C, ...]: [2, C], without a derivative. */
+Tensor *hc_channel_moments(Tensor *x);
+/* One row of a matrix. */
+Tensor *hc_row(Tensor *matrix, int64_t row);
+/* weight xhat + bias with the moments of x; the gradient to x is the whole one, through them too. */
+Tensor *hc_batch_norm_fused(Tensor *x, Tensor *moments, Tensor *weight, Tensor *bias, double eps);
 
 #endif

@@ -162,4 +162,9 @@ void hc_give_scaled(HcSweep *sweep, unsigned j, Tensor *g, double c);
 Tensor *hc_take(HcSweep *sweep, unsigned j);
 void hc_set(HcSweep *sweep, unsigned j, Tensor *g);
 
+/* For a fused operation: the cotangents of all inputs by recording compose(y), the same value made of
+ * other operations out of y's inputs (at most HC_MOST_COMPOSED), and sweeping that. */
+#define HC_MOST_COMPOSED 8
+void hc_give_composed(HcSweep *sweep, Tensor *y, Tensor *gy, Tensor *(*compose)(Tensor *y));
+
 #endif

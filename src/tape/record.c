@@ -39,13 +39,19 @@ void hc_hold(Tensor *x) {
     if (x && (x->flags & HC_NODE_SCRATCH)) x->index++;
 }
 
+static void free_scratch_node(Tensor *x) {
+    HcScratch *scratch = &x->tape->scratch;
+    if (x->nin > HC_INLINE_INPUTS) hc_scratch_free(scratch, x->in.many, x->nin * sizeof(Tensor *));
+    hc_scratch_free(scratch, x, sizeof *x);
+}
+
 void hc_drop(Tensor *x) {
     while (x && (x->flags & HC_NODE_SCRATCH) && --x->index == 0) {
         Tape *tape = x->tape;
         Tensor *base = x->op->flags & HC_OP_ALIAS ? x->in.few[0] : NULL;
         if (x->flags & HC_NODE_OWNS) hc_scratch_free(&tape->scratch, x->data, data_bytes(x));
         x->check = 0;
-        hc_scratch_free(&tape->scratch, x, sizeof *x);
+        free_scratch_node(x);
         x = base; /* an alias holds what it reads */
     }
 }
@@ -102,9 +108,12 @@ static bool put_inputs(Tensor *y, Tensor *const *in, size_t nin) {
             y->in.few[i] = in[i];
         return true;
     }
-    y->in.many = hc_tape_alloc(y->tape, nin * sizeof *in, y->op->name);
-    if (y->in.many) memcpy(y->in.many, in, nin * sizeof *in);
-    return y->in.many != NULL;
+    bool scratch = y->flags & HC_NODE_SCRATCH;
+    y->in.many = scratch ? hc_scratch_alloc(&y->tape->scratch, nin * sizeof *in)
+                         : hc_tape_alloc(y->tape, nin * sizeof *in, y->op->name);
+    if (!y->in.many) return hc_fail_nomem(y->tape, y->op->name);
+    memcpy(y->in.many, in, nin * sizeof *in);
+    return true;
 }
 
 Tensor *hc_acc_of(const Tensor *y) {
@@ -215,7 +224,7 @@ Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t ni
             return NULL;
         }
     } else if (y->flags & HC_NODE_SCRATCH) {
-        hc_scratch_free(&tape->scratch, y, sizeof *y);
+        free_scratch_node(y);
         return NULL;
     }
     y->check = 0;

@@ -1,0 +1,153 @@
+/* The kernels of batch norm, dropout and whole rows at every instruction set of this machine: the same bits as
+ * the baseline's, and batch norm near its definition in plain loops. */
+#include <math.h>
+#include <string.h>
+
+#include "higherc/base.h"
+#include "kernels/kernels.h"
+#include "support/check.h"
+
+enum { MOST = 2400, MOST_CHANNELS = 70 };
+
+typedef union Numbers {
+    float f32[MOST];
+    double f64[MOST];
+} Numbers;
+
+/* What one level makes of one input. */
+typedef struct Results {
+    Numbers moments, sums_g, sums_v, slope, norm, backward, second, dropout;
+} Results;
+
+static Numbers x, g, v, w, b;
+static int dtype;
+
+static double get(const Numbers *n, size_t i) {
+    return dtype == 0 ? (double)n->f32[i] : n->f64[i];
+}
+
+static void draw(Numbers *n, size_t count, double mean, Rng *rng) {
+    for (size_t i = 0; i < count; i++) {
+        double value = mean + rng_normal(rng);
+        if (dtype == 0)
+            n->f32[i] = (float)value;
+        else
+            n->f64[i] = value;
+    }
+}
+
+static void run(const HcKernels *k, HcChannels s, double eps, Results *r) {
+    memset(r, 0, sizeof *r);
+    k->channel_moments(&r->moments, &x, s);
+    k->channel_sums(&r->sums_g, &x, &r->moments, &g, eps, s);
+    k->channel_sums(&r->sums_v, &x, &r->moments, &v, eps, s);
+    k->batch_norm(&r->norm, &x, &r->moments, &w, &b, eps, s);
+    k->batch_norm_backward(&r->backward, &x, &r->moments, &w, &g, &r->sums_g, eps, s);
+    k->batch_norm_slope(&r->slope, &r->moments, &g, &v, &r->sums_g, &r->sums_v, eps, s);
+    k->batch_norm_second(&r->second, &x, &r->moments, &w, &g, &v, &r->sums_g, &r->sums_v, &r->slope,
+                         eps, s);
+    k->dropout(&r->dropout, &x, s.outer * s.channels * s.inner, 7, 9, (uint64_t)1 << 31, 2);
+}
+
+/* Where number i of a channel stands. */
+static size_t place(HcChannels s, size_t c, size_t i) {
+    return (i / s.inner * s.channels + c) * s.inner + i % s.inner;
+}
+
+/* One channel by definition, in double. */
+static void check_channel(const Results *r, HcChannels s, size_t c, double eps) {
+    double n = (double)(s.outer * s.inner), mean = 0, var = 0, g0 = 0, g1 = 0, v0 = 0, v1 = 0;
+    double dot = 0, tolerance = dtype == 0 ? 2e-5 : 1e-13;
+    for (size_t i = 0; i < s.outer * s.inner; i++)
+        mean += get(&x, place(s, c, i)) / n;
+    for (size_t i = 0; i < s.outer * s.inner; i++)
+        var += pow(get(&x, place(s, c, i)) - mean, 2) / n;
+    for (size_t i = 0; i < s.outer * s.inner; i++) {
+        size_t at = place(s, c, i);
+        double xhat = (get(&x, at) - mean) / sqrt(var + eps);
+        g0 += get(&g, at);
+        g1 += get(&g, at) * xhat;
+        v0 += get(&v, at);
+        v1 += get(&v, at) * xhat;
+        dot += get(&g, at) * get(&v, at);
+    }
+    double rr = 1 / sqrt(var + eps), wc = get(&w, c);
+    double slope = rr * (dot - (g0 * v0 + g1 * v1) / n);
+    CHECK_NEAR(get(&r->moments, c), mean, tolerance, tolerance);
+    CHECK_NEAR(get(&r->moments, s.channels + c), var, tolerance, tolerance);
+    CHECK_NEAR(get(&r->sums_g, c), g0, tolerance, tolerance * n);
+    CHECK_NEAR(get(&r->sums_v, s.channels + c), v1, tolerance, tolerance * n);
+    CHECK_NEAR(get(&r->slope, c), slope, tolerance, tolerance * n);
+    for (size_t i = 0; i < s.outer * s.inner; i++) {
+        size_t at = place(s, c, i);
+        double xhat = (get(&x, at) - mean) * rr;
+        double pg = get(&g, at) - g0 / n - xhat * g1 / n;
+        double pv = get(&v, at) - v0 / n - xhat * v1 / n;
+        CHECK_NEAR(get(&r->norm, at), wc * xhat + get(&b, c), tolerance, 4 * tolerance);
+        CHECK_NEAR(get(&r->backward, at), wc * rr * pg, tolerance, 40 * tolerance);
+        CHECK_NEAR(get(&r->second, at), -wc * rr / n * (xhat * slope + rr * (pv * g1 + pg * v1)),
+                   tolerance, 40 * tolerance);
+    }
+}
+
+static void every_shape(void) {
+    static const HcChannels shapes[] = {{4, 3, 1},  {9, 32, 1}, {7, 33, 1}, {2, 70, 1},
+                                        {3, 64, 1}, {2, 3, 16}, {3, 2, 49}, {1, 5, 7},
+                                        {2, 40, 3}, {2, 1, 100}};
+    static Results baseline, other;
+    Rng rng = rng_seed(17);
+    for (dtype = 0; dtype < 2; dtype++)
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+            HcChannels s = shapes[i];
+            size_t count = s.outer * s.channels * s.inner;
+            draw(&x, count, 2, &rng);
+            draw(&g, count, 0.3, &rng);
+            draw(&v, count, -0.2, &rng);
+            draw(&w, MOST_CHANNELS, 1, &rng);
+            draw(&b, MOST_CHANNELS, 0, &rng);
+            run(hc_kernels_at(0, dtype), s, 0.1, &baseline);
+            for (size_t c = 0; c < s.channels; c++)
+                check_channel(&baseline, s, c, 0.1);
+            for (size_t l = 1; l < hc_kernel_levels(); l++) {
+                run(hc_kernels_at(l, dtype), s, 0.1, &other);
+                CHECK(memcmp(&baseline, &other, sizeof other) == 0);
+            }
+        }
+}
+
+/* Rows taken and added, [outer, axis, inner] with one index a row. */
+static void rows(void) {
+    enum { OUTER = 2, AXIS = 5, PICKS = 4, INNER = 19 };
+    static const double which[PICKS] = {4, 0, 4, 2};
+    static Numbers index, taken, added;
+    Rng rng = rng_seed(3);
+    for (dtype = 0; dtype < 2; dtype++)
+        for (size_t l = 0; l < hc_kernel_levels(); l++) {
+            const HcKernels *k = hc_kernels_at(l, dtype);
+            size_t bad = 99;
+            draw(&x, OUTER * AXIS * INNER, 0, &rng);
+            k->from_f64(&index, which, PICKS);
+            CHECK(k->pick_rows(&taken, &x, &index, OUTER, AXIS, PICKS, INNER, &bad));
+            memset(&added, 0, sizeof added);
+            CHECK(k->add_rows(&added, &taken, &index, OUTER, AXIS, PICKS, INNER, &bad));
+            for (size_t o = 0; o < OUTER; o++)
+                for (size_t i = 0; i < INNER; i++) {
+                    for (size_t p = 0; p < PICKS; p++)
+                        CHECK(get(&taken, (o * PICKS + p) * INNER + i) ==
+                              get(&x, (o * AXIS + (size_t)which[p]) * INNER + i));
+                    for (size_t a = 0; a < AXIS; a++) {
+                        size_t at = (o * AXIS + a) * INNER + i;
+                        double times = a == 4 ? 2 : a == 0 || a == 2;
+                        CHECK(get(&added, at) == times * get(&x, at));
+                    }
+                }
+            CHECK(!k->pick_rows(&taken, &x, &index, OUTER, 4, PICKS, INNER, &bad) && bad == 0);
+            CHECK(!k->add_rows(&added, &x, &index, OUTER, 4, PICKS, INNER, &bad) && bad == 0);
+        }
+}
+
+int main(void) {
+    every_shape();
+    rows();
+    return check_done();
+}

@@ -209,6 +209,11 @@ bool hc_needs(const HcSweep *s, unsigned j) {
     return j < s->node->nin && below(s, hc_inputs(s->node)[j]);
 }
 
+Tensor *hc_part_cotangent(const HcSweep *s, size_t i) {
+    size_t k = number_of(s, hc_part(s->node, i));
+    return k < s->count ? s->space->slots[k] : NULL;
+}
+
 Tensor *hc_take(HcSweep *s, unsigned j) {
     if (!hc_needs(s, j)) return NULL;
     Tensor **slot = slot_of_input(s, j), *taken = *slot;
@@ -288,6 +293,18 @@ static void leave(const HcSweep *s, Manner was) {
     s->tape->abstract = was.abstract;
 }
 
+static void drop_slot(HcSweep *s, size_t k) {
+    hc_drop(s->space->slots[k]);
+    s->space->slots[k] = NULL;
+}
+
+static void drop_parts(HcSweep *s, const Tensor *parent) {
+    for (size_t i = 0; i < parent->form->dim[0]; i++) {
+        size_t k = number_of(s, hc_part(parent, i));
+        if (k < s->count && !(s->space->state[k] & WANTED)) drop_slot(s, k);
+    }
+}
+
 bool hc_sweep_run(HcSweep *s, Tensor *gy) {
     HcSweepSpace *w = s->space;
     Tape *tape = s->tape;
@@ -302,14 +319,18 @@ bool hc_sweep_run(HcSweep *s, Tensor *gy) {
         bool ends = y->op->flags & HC_OP_LEAF;
         if ((w->state[k] & WANTED) && (s->flags & HC_SWEEP_CUT)) ends = true;
         if (!g || !(w->state[k] & BELOW) || ends) continue;
+        if (y->op->flags & HC_OP_PART) {
+            /* It waits for the parent's rule, which runs if any part has a cotangent. */
+            Tensor **parent = &w->slots[number_of(s, hc_inputs(y)[0])];
+            if (!*parent) hc_hold(*parent = g);
+            continue;
+        }
         size_t born = tape->born_count;
         turn_to(s, y);
         if (check_unchanged(s, y)) y->op->vjp(s, y, g);
         hc_drop_born(tape, born);
-        if (!(w->state[k] & WANTED)) {
-            hc_drop(g);
-            w->slots[k] = NULL;
-        }
+        if (!(w->state[k] & WANTED)) drop_slot(s, k);
+        if (y->op->flags & HC_OP_PARTS) drop_parts(s, y);
     }
     leave(s, was);
     return tape->status == HC_OK;

@@ -50,6 +50,21 @@ typedef struct HcWindows {
 typedef struct HcChannels {
     size_t outer, channels, inner;
 } HcChannels;
+/* The constants of Adam's update, in an array of numbers: beta, 1 - beta, 1 / sqrt(1 - beta2^t), eps. */
+enum {
+    HC_ADAM_K_BETA1,
+    HC_ADAM_K_REST1,
+    HC_ADAM_K_BETA2,
+    HC_ADAM_K_REST2,
+    HC_ADAM_K_SCALE,
+    HC_ADAM_K_EPS,
+    HC_ADAM_K_CONSTANTS
+};
+
+/* Cotangents of what Adam's update made; NULL: 0. */
+typedef struct HcAdamCotangents {
+    const void *p, *m, *v;
+} HcAdamCotangents;
 
 typedef struct HcKernels {
     size_t size; /* of one number */
@@ -89,6 +104,18 @@ typedef struct HcKernels {
     /* y[i] = (c s[0]) (a[i] - b[i]), or (c s[0]) a[i] where b is NULL. */
     void (*scaled_difference)(void *y, const void *s, const void *a, const void *b, size_t n,
                               double c);
+    /* Adam. y is [p', m', v'], n numbers each: m' = rest1 g + beta1 m, v' = rest2 g^2 + beta2 v (m and v
+     * NULL: 0), p' = p + rate m' / (scale sqrt(v') + eps). */
+    void (*adam)(void *y, const void *p, const void *g, const void *m, const void *v,
+                 const void *rate, const void *constants, size_t n);
+    /* y is [to g] or, with moments, [to g, to m, to v]: the gradient from the cotangents of p', m', v';
+     * m and v are those after the update. The slope of sqrt at 0 is taken as 0. */
+    void (*adam_backward)(void *y, HcAdamCotangents from, const void *g, const void *m,
+                          const void *v, const void *rate, const void *constants, size_t n,
+                          bool moments);
+    /* y[0] = sum of t m' / (scale sqrt(v') + eps). */
+    void (*adam_rate)(void *y, const void *t, const void *m, const void *v, const void *constants,
+                      size_t n);
     void (*max_rows)(void *y, const void *x, size_t stride, size_t m, size_t n);
     void (*max_cols)(void *y, const void *x, size_t stride, size_t m, size_t n);
     void (*min_rows)(void *y, const void *x, size_t stride, size_t m, size_t n);

@@ -8,6 +8,7 @@
 #include "kernels/move.inl"
 #include "kernels/reduce.inl"
 #include "kernels/norm.inl"
+#include "kernels/adam.inl"
 #include "kernels/index.inl"
 #include "kernels/pool.inl"
 #include "kernels/random.inl"
@@ -34,6 +35,9 @@ const HcKernels HC_NAMED(kernels) = {
     .sum_cols = sum_cols_kernel,
     .squared_distance = squared_distance_kernel,
     .scaled_difference = scaled_difference_kernel,
+    .adam = adam_kernel,
+    .adam_backward = adam_backward_kernel,
+    .adam_rate = adam_rate_kernel,
     .max_rows = max_rows_kernel,
     .max_cols = max_cols_kernel,
     .min_rows = min_rows_kernel,

@@ -73,4 +73,20 @@ Tensor *hc_row(Tensor *matrix, int64_t row);
 /* weight xhat + bias with the moments of x; the gradient to x is the whole one, through them too. */
 Tensor *hc_batch_norm_fused(Tensor *x, Tensor *moments, Tensor *weight, Tensor *bias, double eps);
 
+/* ---- parts.c ------------------------------------------------------------------------------------- */
+#define HC_MOST_PARTS 4
+/* For a parent's infer: `count` outputs of that form, row-major. */
+bool hc_infer_parts(Tensor *y, const HcForm *form, size_t count);
+/* Emits an operation with several outputs. False after hc_fail. */
+bool hc_emit_parts(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin,
+                   Tensor **parts, size_t count);
+/* The cotangents of all parts of the node whose rule runs, as one tensor like its result. */
+Tensor *hc_stacked_cotangent(const HcSweep *s, const Tensor *y);
+
+/* ---- adam.c -------------------------------------------------------------------------------------- */
+/* Adam's update (HC_ADAM_K_... of kernels.h are the constants); m and v NULL: 0; rate a tensor with one
+ * number. out: the new p, m and v. p, g, m and v have one shape of at most 7 dimensions. */
+bool hc_adam(Tensor *p, Tensor *g, Tensor *m, Tensor *v, Tensor *rate, const double *constants,
+             Tensor **out);
+
 #endif

@@ -2,6 +2,7 @@
  * Kumar 2018, with the maximum over v before the bias correction, as PyTorch. Weight decay enters g.
  * The root's derivative at exactly 0 is 0 (hc_root0): the second moment is 0 only where every gradient
  * was, and d v / d g is 0 there too, so nothing is lost and every order stays finite. */
+#include "ops/ops.h"
 #include "optim/rule.h"
 
 enum { M, V, U };
@@ -18,7 +19,38 @@ static const OptimHyper hypers[HC_ADAM_HYPERS] = {
 
 const char *const hc_adam_states[3] = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
 
+/* Whether the update is one that is there as one operation (ops/adam.c): all numbers but the learning rate,
+ * which may be a tensor with one number. */
+static bool is_fused(const OptimUpdate *u, const Tensor *p, const Tensor *g) {
+    const Tensor *m = u->state[M], *v = u->state[V], *lr = u->hyper[HC_ADAM_LR].tensor;
+    return !u->hyper[HC_ADAM_BETA1].tensor && !u->hyper[HC_ADAM_BETA2].tensor &&
+           !u->hyper[HC_ADAM_EPS].tensor && u->hyper[HC_ADAM_AMSGRAD].value == 0 &&
+           (!lr || lr->form->count == 1) && p->form->ndim < HC_MAX_DIMS &&
+           g->form->plain == p->form->plain && !m == !v &&
+           (!m || (m->form->plain == p->form->plain && v->form->plain == p->form->plain));
+}
+
+static Tensor *fused(OptimUpdate *u, Tensor *p, Tensor *g) {
+    double beta1 = u->hyper[HC_ADAM_BETA1].value, beta2 = u->hyper[HC_ADAM_BETA2].value;
+    const double constants[HC_ADAM_K_CONSTANTS] = {[HC_ADAM_K_BETA1] = beta1,
+                                                   [HC_ADAM_K_REST1] = 1 - beta1,
+                                                   [HC_ADAM_K_BETA2] = beta2,
+                                                   [HC_ADAM_K_REST2] = 1 - beta2,
+                                                   [HC_ADAM_K_SCALE] =
+                                                       1 / sqrt(1 - pow(beta2, (double)u->step)),
+                                                   [HC_ADAM_K_EPS] = u->hyper[HC_ADAM_EPS].value};
+    Hyper rate = hyper_div(u->hyper[HC_ADAM_LR], hc_correction(u->hyper[HC_ADAM_BETA1], u->step));
+    rate = hyper_mul(hyper_const(-1), rate);
+    if (!rate.tensor) rate.tensor = tensor_scalar(p->tape, rate.value);
+    Tensor *out[3];
+    if (!hc_adam(p, g, u->state[M], u->state[V], rate.tensor, constants, out)) return NULL;
+    u->state[M] = out[1];
+    u->state[V] = out[2];
+    return out[0];
+}
+
 Tensor *hc_adam_move(OptimUpdate *u, Tensor *p, Tensor *g) {
+    if (p && g && is_fused(u, p, g)) return fused(u, p, g);
     u->state[M] = hc_average(u->hyper[HC_ADAM_BETA1], u->state[M], g);
     u->state[V] = hc_average(u->hyper[HC_ADAM_BETA2], u->state[V], tensor_square(g));
     Tensor *second = u->state[V];

@@ -36,6 +36,7 @@ typedef union HcAttr {
         const HcForm *form; /* of the result, where the inputs do not say */
     } window;
     int axes[HC_MAX_DIMS]; /* a permutation */
+    unsigned bits;
     uint64_t version;      /* a borrowing leaf: that of its cell when it was made */
 } HcAttr;
 
@@ -102,7 +103,9 @@ enum {
     HC_OP_LEAF = 8,   /* history begins here: an input is only what the numbers were taken from */
     HC_OP_FORM = 16,  /* attr.form is in use */
     HC_OP_COPY = 32,  /* the result has input 0's numbers, in memory of its own */
-    HC_OP_RANDOM = 64 /* draws numbers: attr.random is in use */
+    HC_OP_RANDOM = 64, /* draws numbers: attr.random is in use */
+    HC_OP_PARTS = 128, /* several outputs: parts that follow it on the tape */
+    HC_OP_PART = 256   /* one of them: it has no rule and keeps its cotangent for its parent's */
 };
 
 #define HC_READS_OUTPUT 0x80
@@ -157,6 +160,8 @@ bool hc_needs(const HcSweep *sweep, unsigned j);
 /* Adds g, or c g, to the cotangent of input j. A NULL g (after an error, or a zero) adds nothing. */
 void hc_give(HcSweep *sweep, unsigned j, Tensor *g);
 void hc_give_scaled(HcSweep *sweep, unsigned j, Tensor *g, double c);
+/* In the rule of an operation with several outputs: part i's cotangent, or NULL. */
+Tensor *hc_part_cotangent(const HcSweep *sweep, size_t i);
 /* For operations that accumulate: takes what is there already (or NULL), to be handed as acc to one
  * operation whose result goes to hc_set. */
 Tensor *hc_take(HcSweep *sweep, unsigned j);

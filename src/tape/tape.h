@@ -95,6 +95,11 @@ static inline Tensor *hc_node(const Tape *tape, size_t index) {
            (index & (((size_t)1 << tape->chunk_shift) - 1));
 }
 
+/* Output i of a node on the tape that has several. */
+static inline Tensor *hc_part(const Tensor *parent, size_t i) {
+    return hc_node(parent->tape, (size_t)parent->index + 1 + i);
+}
+
 /* Whether x is still on its tape. */
 static inline bool hc_alive(const Tensor *x) {
     return x->check == HC_CHECK_WORD && ((x->flags & HC_NODE_SCRATCH) || x->index < x->tape->count);

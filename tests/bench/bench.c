@@ -11,8 +11,8 @@
 #include "timing.h"
 #include "workload.h"
 
-static const Workload *const workloads[] = {&workload_maml_sine, &workload_unroll,
-                                            &workload_mlp_step};
+static const Workload *const workloads[] = {&workload_maml_sine, &workload_omniglot,
+                                            &workload_unroll, &workload_mlp_step};
 enum { WORKLOADS = sizeof workloads / sizeof workloads[0] };
 
 typedef struct Arguments {

@@ -18,8 +18,6 @@ using torch::Tensor;
 using Tensors = std::vector<Tensor>;
 namespace nn = torch::nn::functional;
 
-constexpr int64_t tasks_per_step = 25, shots = 10;
-
 Tensor read(const PeerArguments &args, const char *name, std::vector<int64_t> shape) {
     size_t count = 1;
     for (int64_t n : shape)
@@ -80,32 +78,66 @@ bool measure(const PeerArguments &args, size_t tasks, std::function<void()> iter
     return time_and_print(args.name, "libtorch", tasks, args.repeat, call, &iterate);
 }
 
-bool maml_sine(const PeerArguments &args) {
-    constexpr int64_t pool = 16 * tasks_per_step;
-    Tensors w = read_weights(args, mlp_shapes({1, 40, 40, 1}));
-    Tensor x = read(args, "x", {pool, shots, 1}), y = read(args, "y", {pool, shots, 1});
-    Tensor xq = read(args, "xq", {pool, shots, 1}), yq = read(args, "yq", {pool, shots, 1});
+// A meta-batch after the other; data are x, y, xq, yq of all tasks.
+template <class Net, class Loss>
+bool maml(const PeerArguments &args, const Tensors &w, const Tensors &data, int64_t batch,
+          double inner_lr, size_t told_per, Net net, Loss loss) {
     torch::optim::Adam outer(w, torch::optim::AdamOptions(0.001));
     int64_t next = 0;
     auto gradient = [&] {
         outer.zero_grad();
-        for (int64_t task = 0; task < tasks_per_step; task++) {
+        for (int64_t task = 0; task < batch; task++) {
             int64_t i = next;
-            next = (i + 1) % pool;
+            next = (i + 1) % data[0].size(0);
             Tensors fast = w;
             for (size_t k = 0; k < args.number; k++) {
-                Tensors grads = gradients(torch::mse_loss(mlp(fast, x[i]), y[i]), fast);
+                Tensors grads = gradients(loss(net(fast, data[0][i]), data[1][i]), fast);
                 for (size_t j = 0; j < fast.size(); j++)
-                    fast[j] = fast[j] - 0.01 * grads[j];
+                    fast[j] = fast[j] - inner_lr * grads[j];
             }
-            (torch::mse_loss(mlp(fast, xq[i]), yq[i]) / tasks_per_step).backward();
+            (loss(net(fast, data[2][i]), data[3][i]) / batch).backward();
         }
     };
     gradient();
-    return agrees(args, "grad", w) && measure(args, 0, [&] {
+    return agrees(args, "grad", w) && measure(args, told_per, [&] {
                gradient();
                outer.step();
            });
+}
+
+bool maml_sine(const PeerArguments &args) {
+    constexpr int64_t batch = 25, pool = 16 * batch, shots = 10;
+    Tensors w = read_weights(args, mlp_shapes({1, 40, 40, 1})), data;
+    for (const char *name : {"x", "y", "xq", "yq"})
+        data.push_back(read(args, name, {pool, shots, 1}));
+    return maml(args, w, data, batch, 0.01, 0, mlp,
+                [](const Tensor &p, const Tensor &y) { return torch::mse_loss(p, y); });
+}
+
+Tensor omniglot_net(const Tensors &w, Tensor x) {
+    for (size_t i = 0; i < 12; i += 4) {
+        x = torch::conv2d(x, w[i], w[i + 1]);
+        x = torch::batch_norm(x, w[i + 2], w[i + 3], {}, {}, true, 0.1, 1e-5, false);
+        x = torch::max_pool2d(torch::relu(x), 2);
+    }
+    return nn::linear(x.flatten(1), w[12], w[13]);
+}
+
+bool omniglot(const PeerArguments &args) {
+    constexpr int64_t batch = 8;
+    std::vector<std::vector<int64_t>> shapes;
+    for (int64_t inputs : {1, 64, 64})
+        for (const auto &shape :
+             std::vector<std::vector<int64_t>>{{64, inputs, 3, 3}, {64}, {64}, {64}})
+            shapes.push_back(shape);
+    shapes.push_back({5, 64});
+    shapes.push_back({5});
+    Tensors w = read_weights(args, shapes);
+    Tensors data = {
+        read(args, "x", {batch, 5, 1, 28, 28}), read(args, "y", {batch, 5}).to(torch::kLong),
+        read(args, "xq", {batch, 75, 1, 28, 28}), read(args, "yq", {batch, 75}).to(torch::kLong)};
+    return maml(args, w, data, batch, 0.1, batch, omniglot_net,
+                [](const Tensor &p, const Tensor &y) { return torch::cross_entropy_loss(p, y); });
 }
 
 bool unroll(const PeerArguments &args) {
@@ -174,6 +206,7 @@ int main(int argc, char **argv) {
     if (!peer_arguments(&args, argc, argv)) return 2;
     torch::set_num_threads(1);
     if (peer_is(&args, "maml-sine-")) return maml_sine(args) ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (peer_is(&args, "omniglot-")) return omniglot(args) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (peer_is(&args, "unroll-")) return unroll(args) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (peer_is(&args, "mlp-step")) return mlp_step(args) ? EXIT_SUCCESS : EXIT_FAILURE;
     std::fprintf(stderr, "peer_libtorch: not written for %s\n", args.name);

@@ -26,7 +26,7 @@ typedef struct Workload {
     void (*destroy)(void *state);
 } Workload;
 
-extern const Workload workload_maml_sine, workload_unroll, workload_mlp_step;
+extern const Workload workload_maml_sine, workload_omniglot, workload_unroll, workload_mlp_step;
 
 /** Into folder/name, raw floats. */
 bool record_floats(const char *folder, const char *name, const float *values, size_t count);

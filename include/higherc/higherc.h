@@ -8,6 +8,7 @@
 #include "pool.h"
 #include "tape.h"
 #include "tensor.h"
+#include "custom.h"
 #include "param.h"
 #include "grad.h"
 #include "program.h"

@@ -35,6 +35,11 @@ typedef union HcAttr {
         bool counts_padding;
         const HcForm *form; /* of the result, where the inputs do not say */
     } window;
+    struct {
+        const void *cls; /* a CustomClass */
+        void *state;     /* the caller's */
+        void *value;     /* while the node is made: a tensor to be copied */
+    } custom;
     int axes[HC_MAX_DIMS]; /* a permutation */
     unsigned bits;
     uint64_t version;      /* a borrowing leaf: that of its cell when it was made */

@@ -21,17 +21,13 @@ enum {
     ROWS = HC_VECTOR_REGISTERS == 32 ? 12
            : HC_VECTOR_BYTES == 32   ? 6
                                      : 4,
-    WIDE = 2,         /* vectors of a tile */
+    WIDE = 2,                                     /* vectors of a tile */
+    SUM_ROWS = HC_VECTOR_REGISTERS == 32 ? 8 : 4, /* of a tile of a weight's gradient */
+    SUM_WIDE = HC_VECTOR_BYTES == 32 ? 3 : 2,
     FEW_CHANNELS = 8, /* fewer are unfolded */
-    PIXELS = 128      /* of one pass over a weight's gradient */
+    PIXELS = 128,     /* of one pass over a weight's gradient, or tap by tap */
+    PICKING = 8
 };
-
-/* Channels of a tile of the weight's gradient. */
-#if HC_VECTOR_REGISTERS == 32
-#define SUM_ROWS 8
-#else
-#define SUM_ROWS 4
-#endif
 
 #define NOWHERE SIZE_MAX
 
@@ -48,8 +44,11 @@ typedef struct Walk {
     size_t channels, results; /* of a group: read and written */
     size_t source_step, step; /* from pixel to pixel: the channels of all groups */
     size_t groups, kh, kw, taps;
-    bool gaps;                     /* a tap may miss every pixel of a tile */
     const size_t *row_at, *col_at; /* [height, kh], [width, kw]: offset of the source, or NOWHERE */
+    /* Where no tap of a row and none of a column is NOWHERE, their sources lie at fixed distances. */
+    const size_t *row_whole, *col_whole;
+    const ptrdiff_t *distance; /* [taps], from the first tap's */
+    bool sparse;               /* so many taps are NOWHERE that it pays to pick the others out */
 } Walk;
 
 /* The source of target i under tap k along one axis. Back: the target was the source. */
@@ -61,15 +60,36 @@ static size_t source_of(bool back, size_t i, size_t k, size_t stride, size_t pad
     return at < size ? at : NOWHERE;
 }
 
-static size_t *fill_axis(size_t *to, bool back, const HcConv *g, int axis, size_t targets,
-                         size_t taps, size_t size, size_t step) {
-    for (size_t i = 0; i < targets; i++)
-        for (size_t k = 0; k < taps; k++) {
-            size_t at =
-                source_of(back, i, k, g->stride[axis], g->pad[axis], g->dilation[axis], size);
-            *to++ = at == NOWHERE ? NOWHERE : at * step;
+/* Along one axis: at [targets, taps], and which targets are whole; how many are not NOWHERE. */
+static size_t fill_axis(size_t *at, size_t *whole, bool back, const HcConv *g, int axis,
+                        size_t targets, size_t taps, size_t size, size_t step) {
+    size_t found = 0;
+    for (size_t i = 0; i < targets; i++) {
+        size_t before = found;
+        for (size_t k = 0; k < taps; k++, at++) {
+            *at = source_of(back, i, k, g->stride[axis], g->pad[axis], g->dilation[axis], size);
+            if (*at == NOWHERE) continue;
+            *at *= step;
+            found++;
         }
-    return to;
+        whole[i] = found - before == taps;
+    }
+    return found;
+}
+
+/* The first whole target, or the first of all. */
+static size_t first_whole(const size_t *whole, size_t targets) {
+    for (size_t i = 0; i < targets; i++)
+        if (whole[i]) return i;
+    return 0;
+}
+
+static void fill_distances(const Walk *w, ptrdiff_t *to) {
+    const size_t *row = w->row_at + first_whole(w->row_whole, w->height) * w->kh;
+    const size_t *col = w->col_at + first_whole(w->col_whole, w->width) * w->kw;
+    for (size_t i = 0; i < w->kh; i++)
+        for (size_t j = 0; j < w->kw; j++)
+            *to++ = (ptrdiff_t)row[i] - (ptrdiff_t)row[0] + (ptrdiff_t)col[j] - (ptrdiff_t)col[0];
 }
 
 /* Writes the tables to `work`, behind which *rest is free. */
@@ -87,17 +107,29 @@ static Walk walk_of(const HcConv *g, bool back, void *work, void **rest) {
               .groups = g->groups,
               .kh = g->kh,
               .kw = g->kw,
-              .taps = g->kh * g->kw,
-              .gaps = back && (g->stride[0] > 1 || g->stride[1] > 1),
-              .row_at = work};
-    size_t *end = fill_axis(work, back, g, 0, w.height, g->kh, w.source_height,
+              .taps = g->kh * g->kw};
+    size_t *row_at = work, *col_at = row_at + w.height * w.kh;
+    size_t *row_whole = col_at + w.width * w.kw, *col_whole = row_whole + w.height;
+    ptrdiff_t *distance = (ptrdiff_t *)(col_whole + w.width);
+    size_t rows = fill_axis(row_at, row_whole, back, g, 0, w.height, w.kh, w.source_height,
                             w.source_width * w.source_step);
-    w.col_at = end;
-    *rest = fill_axis(end, back, g, 1, w.width, g->kw, w.source_width, w.source_step);
+    size_t cols =
+        fill_axis(col_at, col_whole, back, g, 1, w.width, w.kw, w.source_width, w.source_step);
+    w.row_at = row_at;
+    w.col_at = col_at;
+    w.row_whole = row_whole;
+    w.col_whole = col_whole;
+    w.distance = distance;
+    if (w.height > 0 && w.width > 0) fill_distances(&w, distance);
+    /* To pick out, sums are loaded and stored once a tap. */
+    w.sparse = (double)rows * (double)cols * (double)(w.channels + PICKING) <
+               (double)(w.height * w.width) * (double)(w.taps * w.channels);
+    *rest = distance + w.taps;
     return w;
 }
 
-/* A place among the target's pixels, in order. */
+/* A place among the target's pixels, in order. (Handed by address: by value, its three fields just stored
+ * would be loaded as one vector, which stalls.) */
 typedef struct Pixel {
     size_t image, row, col;
 } Pixel;
@@ -110,14 +142,26 @@ static void next_pixel(const Walk *w, Pixel *at) {
     at->image++;
 }
 
+static const HC_REAL *image_of(const Walk *w, const Pixel *at, const HC_REAL *source) {
+    return source + at->image * w->source_height * w->source_width * w->source_step;
+}
+
+/* The source under the first tap, if none of the taps is outside; else NULL. */
+static const HC_REAL *whole_source(const Walk *w, const Pixel *at, const HC_REAL *source) {
+    if (!w->row_whole[at->row] || !w->col_whole[at->col]) return NULL;
+    return image_of(w, at, source) + w->row_at[at->row * w->kh] + w->col_at[at->col * w->kw];
+}
+
 /* The sources of one pixel for all taps, `apart` pointers from each other. */
-static void find_sources(const Walk *w, Pixel at, const HC_REAL *source, const HC_REAL *zeros,
-                         const HC_REAL **to, size_t apart) {
-    const HC_REAL *image = source + at.image * w->source_height * w->source_width * w->source_step;
-    for (size_t i = 0; i < w->kh; i++) {
-        size_t row = w->row_at[at.row * w->kh + i];
+static void find_sources(const Walk *w, const Pixel *at, const HC_REAL *source,
+                         const HC_REAL *zeros, const HC_REAL **to, size_t apart) {
+    const HC_REAL *image = image_of(w, at, source), *whole = whole_source(w, at, source);
+    for (size_t t = 0; whole && t < w->taps; t++)
+        to[t * apart] = whole + w->distance[t];
+    for (size_t i = 0; !whole && i < w->kh; i++) {
+        size_t row = w->row_at[at->row * w->kh + i];
         for (size_t j = 0; j < w->kw; j++, to += apart) {
-            size_t col = w->col_at[at.col * w->kw + j];
+            size_t col = w->col_at[at->col * w->kw + j];
             *to = row == NOWHERE || col == NOWHERE ? zeros : image + row + col;
         }
     }
@@ -127,11 +171,21 @@ static bool unfolds(const Walk *w) {
     return w->channels < FEW_CHANNELS && w->taps > 1;
 }
 
-/* to[tap][channel] of one pixel, from its sources. */
-static void unfold(const Walk *w, const HC_REAL *const *sources, size_t apart, HC_REAL *to) {
-    for (size_t t = 0; t < w->taps; t++)
-        for (size_t c = 0; c < w->channels; c++)
-            *to++ = sources[t * apart][c];
+/* to[tap][channel] of one pixel. */
+static void unfold(const Walk *w, const Pixel *at, const HC_REAL *source, HC_REAL *to) {
+    const HC_REAL *image = image_of(w, at, source), *whole = whole_source(w, at, source);
+    if (whole && w->channels == 1) {
+        for (size_t t = 0; t < w->taps; t++)
+            to[t] = whole[w->distance[t]];
+        return;
+    }
+    for (size_t i = 0; i < w->kh; i++)
+        for (size_t j = 0; j < w->kw; j++) {
+            size_t row = w->row_at[at->row * w->kh + i], col = w->col_at[at->col * w->kw + j];
+            bool outside = row == NOWHERE || col == NOWHERE;
+            for (size_t c = 0; c < w->channels; c++)
+                *to++ = outside ? 0 : image[row + col + c];
+        }
 }
 
 /* ---- the weight ------------------------------------------------------------------------------- */
@@ -170,14 +224,13 @@ static Filter filter_of(const Walk *w, const HC_REAL *from, size_t result, size_
 
 typedef struct Tile {
     size_t taps, channels;
-    const HC_REAL *const *rows; /* [tap][ROWS]; the first NULL: all zeros */
+    const HC_REAL *const *rows; /* [tap][ROWS] */
     const HC_REAL *weight;
-    size_t tap, channel;  /* its strides */
-    const HC_REAL *start; /* NULL: zeros */
-    size_t start_step;
-    HC_REAL *to;
-    size_t step;
-    size_t live; /* rows to be written */
+    size_t tap, channel;         /* its strides */
+    const HC_REAL *const *start; /* of each row; NULL: zeros */
+    HC_REAL *const *to;
+    size_t live;  /* rows that count */
+    size_t first; /* result */
     Part part;
 } Tile;
 
@@ -194,15 +247,14 @@ HC_INLINE void tile(const size_t C, const bool whole, const Tile *t) {
     Vec sum[ROWS][WIDE] = {0};
     if (t->start) {
         UNROLL for (size_t i = 0; i < ROWS; i++) {
-            const HC_REAL *from = t->start + (i < t->live ? i : 0) * t->start_step;
+            const HC_REAL *from = t->start[i < t->live ? i : 0] + t->first;
             UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
                 end_load(from + j * V, whole || j + 1 < C, part);
         }
     }
     for (size_t tap = 0; tap < t->taps; tap++) {
         const HC_REAL *const *rows = t->rows + tap * ROWS;
-        const HC_REAL *weight = t->weight + tap * t->tap;
-        if (!rows[0]) continue;
+        const HC_REAL *weight = t->weight + tap * t->tap + t->first;
         for (size_t c = 0; c < channels; c++, weight += step) {
             Vec wv[WIDE];
             UNROLL for (size_t j = 0; j < C; j++) wv[j] =
@@ -215,8 +267,8 @@ HC_INLINE void tile(const size_t C, const bool whole, const Tile *t) {
         }
     }
     UNROLL for (size_t i = 0; i < ROWS; i++) {
-        HC_REAL *to = t->to + i * t->step;
         if (i >= t->live) break;
+        HC_REAL *to = t->to[i] + t->first;
         UNROLL for (size_t j = 0; j < C; j++) {
             if (whole || j + 1 < C)
                 vec_store(to + j * V, sum[i][j]);
@@ -245,71 +297,129 @@ static void tile_2_part(const Tile *t) {
 /* All results of one tile of pixels. */
 static void across(Tile t, size_t results) {
     static TileFn *const fn[WIDE][2] = {{tile_1_part, tile_1}, {tile_2_part, tile_2}};
-    for (size_t left = results; left > 0;) {
-        size_t width = least(left, WIDE * V), vectors = (width + V - 1) / V;
+    for (t.first = 0; t.first < results;) {
+        size_t width = least(results - t.first, WIDE * V), vectors = (width + V - 1) / V;
         bool whole = width % V == 0;
         t.part = vec_part(whole ? V - 1 : width % V);
         fn[vectors - 1][whole](&t);
-        t.weight += width;
-        t.to += width;
-        if (t.start) t.start += width;
-        left -= width;
+        t.first += width;
     }
 }
 
-/* A tap that finds nothing for any row is left out. */
-static void mark_gaps(const Walk *w, const HC_REAL **rows, const HC_REAL *zeros) {
-    for (size_t t = 0; t < w->taps; t++, rows += ROWS) {
-        bool any = false;
-        for (size_t i = 0; i < ROWS; i++)
-            any = any || rows[i] != zeros;
-        if (!any) rows[0] = NULL;
+/* What a pass over the target of one group works with. */
+typedef struct Pass {
+    const Walk *walk;
+    Filter filter;
+    const HC_REAL *from, *start, *zeros;
+    HC_REAL *to;
+    size_t start_step;
+    void *work;
+} Pass;
+
+/* The places of a pixel's results, and where their sums start. */
+static void find_target(const Pass *p, size_t pixel, HC_REAL **to, const HC_REAL **start) {
+    *to = p->to + pixel * p->walk->step;
+    *start = p->start ? p->start + pixel * p->start_step : NULL;
+}
+
+/* Tile after tile, all taps. Working memory: the rows' sources, or the rows unfolded. */
+static void by_tiles(const Pass *p) {
+    const Walk *w = p->walk;
+    const bool flat = unfolds(w);
+    const size_t pixels = w->images * w->height * w->width, length = w->taps * w->channels;
+    const HC_REAL **sources = p->work, *start[ROWS], *flat_rows[ROWS];
+    HC_REAL *to[ROWS], *unfolded = (HC_REAL *)(sources + ROWS * w->taps);
+    Tile t = {
+        flat ? 1 : w->taps, flat ? length : w->channels, flat ? flat_rows : sources, p->filter.data,
+        p->filter.tap,      p->filter.channel,           p->start ? start : NULL,    to,
+        .live = 0};
+    for (size_t i = 0; i < ROWS; i++)
+        flat_rows[i] = unfolded + i * length;
+    for (size_t i = 0; i < ROWS * w->taps; i++)
+        sources[i] = p->zeros;
+    for (size_t i = 0; flat && i < ROWS * length; i++)
+        unfolded[i] = 0;
+    Pixel at = {0, 0, 0};
+    for (size_t first = 0; first < pixels; first += ROWS) {
+        t.live = least(ROWS, pixels - first);
+        for (size_t i = 0; i < t.live; i++, next_pixel(w, &at)) {
+            if (flat)
+                unfold(w, &at, p->from, unfolded + i * length);
+            else
+                find_sources(w, &at, p->from, p->zeros, sources + i, ROWS);
+            find_target(p, first + i, &to[i], &start[i]);
+        }
+        across(t, w->results);
     }
 }
 
-/* Working memory: what walk_of writes, the rows' sources, zeros, unfolded rows, the weight. */
+static void put_start(HC_REAL *to, const HC_REAL *start, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        to[i] = start ? start[i] : 0;
+}
+
+/* Tap after tap over some pixels at a time, each with those pixels only for which it finds a source. */
+static void by_taps(const Pass *p) {
+    const Walk *w = p->walk;
+    const size_t pixels = w->images * w->height * w->width;
+    const HC_REAL **sources = p->work, *picked[PIXELS + ROWS], *picked_start[PIXELS];
+    HC_REAL *to[PIXELS], *picked_to[PIXELS];
+    Pixel at = {0, 0, 0};
+    for (size_t first = 0; first < pixels; first += PIXELS) {
+        const size_t count = least(PIXELS, pixels - first);
+        for (size_t i = 0; i < count; i++, next_pixel(w, &at)) {
+            const HC_REAL *start;
+            find_sources(w, &at, p->from, p->zeros, sources + i, PIXELS);
+            find_target(p, first + i, &to[i], &start);
+            if (start != to[i]) put_start(to[i], start, w->results);
+        }
+        for (size_t tap = 0; tap < w->taps; tap++) {
+            size_t found = 0;
+            for (size_t i = 0; i < count; i++) {
+                const HC_REAL *source = sources[tap * PIXELS + i];
+                picked[found] = source;
+                picked_start[found] = picked_to[found] = to[i];
+                found += source != p->zeros;
+            }
+            for (size_t i = 0; i < ROWS; i++)
+                picked[found + i] = p->zeros;
+            for (size_t i = 0; i < found; i += ROWS) {
+                across((Tile){1, w->channels, picked + i, p->filter.data + tap * p->filter.tap, 0,
+                              p->filter.channel, picked_start + i, picked_to + i,
+                              .live = least(ROWS, found - i)},
+                       w->results);
+            }
+        }
+    }
+}
+
+/* Working memory: what walk_of writes, zeros, the weight, and a pass's own. */
 static void run(const HcConv *g, bool back, HC_REAL *to, const HC_REAL *from, const HC_REAL *weight,
                 const HC_REAL *start, size_t start_step, void *work) {
     void *rest;
     const Walk w = walk_of(g, back, work, &rest);
-    const HC_REAL **rows = rest;
-    HC_REAL *zeros = (HC_REAL *)(rows + w.taps * ROWS), *unfolded = zeros + w.channels;
-    HC_REAL *packed = unfolded + (unfolds(&w) ? ROWS * w.taps * w.channels : 0);
-    const HC_REAL *unfolded_rows[ROWS];
+    const HC_REAL **sources = rest;
+    const size_t pointers = w.taps * (w.sparse ? PIXELS : ROWS);
+    HC_REAL *unfolded = (HC_REAL *)(sources + pointers);
+    HC_REAL *zeros = unfolded + (unfolds(&w) ? ROWS * w.taps * w.channels : 0);
+    HC_REAL *packed = zeros + w.channels;
     for (size_t c = 0; c < w.channels; c++)
         zeros[c] = 0;
-    for (size_t i = 0; i < ROWS; i++)
-        unfolded_rows[i] = unfolded + i * w.taps * w.channels;
-    size_t pixels = w.images * w.height * w.width;
     for (size_t group = 0; group < w.groups; group++) {
-        const Filter f =
-            filter_of(&w, weight + group * (g->o / g->groups) * g->w_out, back ? g->w_in : g->w_out,
-                      back ? g->w_out : g->w_in, g->w_tap, packed);
-        Tile t = {w.taps, w.channels, rows, f.data, f.tap, f.channel, .step = w.step};
-        if (unfolds(&w)) {
-            t.taps = 1;
-            t.channels = w.taps * w.channels;
-            t.rows = unfolded_rows;
-        }
-        Pixel at = {0, 0, 0};
-        for (size_t first = 0; first < pixels; first += ROWS) {
-            t.live = least(ROWS, pixels - first);
-            for (size_t i = 0; i < ROWS; i++) {
-                if (i < t.live) {
-                    find_sources(&w, at, from + group * w.channels, zeros, rows + i, ROWS);
-                    next_pixel(&w, &at);
-                } else {
-                    for (size_t tap = 0; tap < w.taps; tap++)
-                        rows[tap * ROWS + i] = zeros;
-                }
-                if (unfolds(&w)) unfold(&w, rows + i, ROWS, unfolded + i * w.taps * w.channels);
-            }
-            if (w.gaps && !unfolds(&w)) mark_gaps(&w, rows, zeros);
-            t.to = to + first * w.step + group * w.results;
-            t.start = start ? start + first * start_step + group * w.results : NULL;
-            t.start_step = start_step;
-            across(t, w.results);
-        }
+        const HC_REAL *own = weight + group * (g->o / g->groups) * g->w_out;
+        const Pass p = {.walk = &w,
+                        .filter = filter_of(&w, own, back ? g->w_in : g->w_out,
+                                            back ? g->w_out : g->w_in, g->w_tap, packed),
+                        .from = from + group * w.channels,
+                        .start = start ? start + group * w.results : NULL,
+                        .zeros = zeros,
+                        .to = to + group * w.results,
+                        .start_step = start_step,
+                        .work = sources};
+        if (w.sparse && !unfolds(&w))
+            by_taps(&p);
+        else
+            by_tiles(&p);
     }
 }
 
@@ -344,7 +454,7 @@ typedef void SumFn(const Sum *s);
 HC_INLINE void sum_tile(const size_t R, const size_t C, const bool whole, const Sum *s) {
     const Part part = s->part;
     const size_t channel = s->channel, result = s->result;
-    Vec sum[SUM_ROWS][WIDE] = {0};
+    Vec sum[SUM_ROWS][SUM_WIDE] = {0};
     if (!s->fresh) {
         UNROLL for (size_t i = 0; i < R; i++) UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
             end_load(s->to[channel + i] + result + j * V, whole || j + 1 < C, part);
@@ -352,7 +462,7 @@ HC_INLINE void sum_tile(const size_t R, const size_t C, const bool whole, const 
     const Pair *end = s->pair + s->count;
     for (const Pair *p = s->pair; p < end; p++) {
         const HC_REAL *x = p->x + channel, *gy = p->gy + result;
-        Vec g[WIDE];
+        Vec g[SUM_WIDE];
         UNROLL for (size_t j = 0; j < C; j++) g[j] = end_load(gy + j * V, whole || j + 1 < C, part);
         UNROLL for (size_t i = 0; i < R; i++) {
             const Vec value = vec_splat(x + i);
@@ -373,22 +483,33 @@ HC_INLINE void sum_tile(const size_t R, const size_t C, const bool whole, const 
     static void name(const Sum *s) {                                                               \
         sum_tile(R, C, whole, s);                                                                  \
     }
-SUM_TILE(sum_row_1_part, 1, 1, false)
-SUM_TILE(sum_row_1, 1, 1, true)
-SUM_TILE(sum_row_2_part, 1, 2, false)
-SUM_TILE(sum_row_2, 1, 2, true)
-SUM_TILE(sum_rows_1_part, SUM_ROWS, 1, false)
-SUM_TILE(sum_rows_1, SUM_ROWS, 1, true)
-SUM_TILE(sum_rows_2_part, SUM_ROWS, 2, false)
-SUM_TILE(sum_rows_2, SUM_ROWS, 2, true)
+#define SUM_TILES(C)                                                                               \
+    SUM_TILE(sum_row_##C##_part, 1, C, false)                                                      \
+    SUM_TILE(sum_row_##C, 1, C, true)                                                              \
+    SUM_TILE(sum_rows_##C##_part, SUM_ROWS, C, false)                                              \
+    SUM_TILE(sum_rows_##C, SUM_ROWS, C, true)
+SUM_TILES(1)
+SUM_TILES(2)
+#if HC_VECTOR_BYTES == 32
+SUM_TILES(3)
+#endif
 
 /* All channels and results from one list of pairs. */
 static void sum_pairs(Sum s, size_t channels, size_t results) {
-    static SumFn *const fn[2][WIDE][2] = {
-        {{sum_row_1_part, sum_row_1}, {sum_row_2_part, sum_row_2}},
-        {{sum_rows_1_part, sum_rows_1}, {sum_rows_2_part, sum_rows_2}}};
+    static SumFn *const fn[2][SUM_WIDE][2] = {{{sum_row_1_part, sum_row_1},
+                                               {sum_row_2_part, sum_row_2},
+#if HC_VECTOR_BYTES == 32
+                                               {sum_row_3_part, sum_row_3}
+#endif
+                                              },
+                                              {{sum_rows_1_part, sum_rows_1},
+                                               {sum_rows_2_part, sum_rows_2},
+#if HC_VECTOR_BYTES == 32
+                                               {sum_rows_3_part, sum_rows_3}
+#endif
+                                              }};
     for (s.result = 0; s.result < results;) {
-        size_t width = least(results - s.result, WIDE * V), vectors = (width + V - 1) / V;
+        size_t width = least(results - s.result, SUM_WIDE * V), vectors = (width + V - 1) / V;
         bool whole = width % V == 0;
         s.part = vec_part(whole ? V - 1 : width % V);
         for (s.channel = 0; s.channel < channels;) {
@@ -426,8 +547,10 @@ void HC_NAMED(conv_weight)(const HcConv *g, void *gw_, const void *gy_, const vo
             size_t count = least(PIXELS, pixels - first);
             const HC_REAL *cotangent = gy + first * w.step + group * w.results;
             for (size_t i = 0; i < count; i++, next_pixel(&w, &at)) {
-                find_sources(&w, at, x + group * w.channels, zeros, sources + i, PIXELS);
-                if (flat) unfold(&w, sources + i, PIXELS, unfolded + i * w.taps * w.channels);
+                if (flat)
+                    unfold(&w, &at, x + group * w.channels, unfolded + i * w.taps * w.channels);
+                else
+                    find_sources(&w, &at, x + group * w.channels, zeros, sources + i, PIXELS);
             }
             Sum s = {.pair = pair, .fresh = first == 0 && !add};
             for (size_t t = 0; t < (flat ? 1 : w.taps); t++) {
@@ -448,7 +571,7 @@ void HC_NAMED(conv_weight)(const HcConv *g, void *gw_, const void *gy_, const vo
 size_t HC_NAMED(conv_work)(const HcConv *g) {
     size_t taps = g->kh * g->kw, c = g->c / g->groups, o = g->o / g->groups;
     size_t most = c > o ? c : o;
-    size_t tables = (g->h + g->p) * g->kh + (g->w + g->q) * g->kw;
+    size_t tables = (g->h + g->p) * (g->kh + 1) + (g->w + g->q) * (g->kw + 1) + taps;
     size_t pointers = (ROWS + PIXELS) * taps + taps * most;
     size_t unfolded = (size_t)PIXELS * taps * FEW_CHANNELS;
     return tables * sizeof(size_t) + pointers * sizeof(void *) + PIXELS * sizeof(Pair) +

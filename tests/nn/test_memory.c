@@ -1,0 +1,114 @@
+/* Layers with weights, state and working lists of their own, with allocation failing at each call in turn: an
+ * error in words, nothing left behind, nothing half done; and a steady loop that allocates nothing. */
+#include <stdlib.h>
+
+#include "support/refuse.h"
+
+static size_t allowed, used;
+
+static void *limited_alloc(size_t size, void *user) {
+    (void)user;
+    return used++ < allowed ? malloc(size) : NULL;
+}
+
+static void limited_release(void *pointer, size_t size, void *user) {
+    (void)size;
+    (void)user;
+    free(pointer);
+}
+
+enum { T = 3, N = 4, WORDS = 5, SIZE = 4, HIDDEN = 3 };
+
+static const int64_t words[T * N] = {0, 1, 2, 3, 4, 0, 2, 1, 3, 3, 1, 0};
+
+/* Embedding, LSTM, the last step, norms, dropout. The sequence's end is a module of the test's own. */
+static bool last_step(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
+    (void)frame;
+    (void)nin;
+    (void)nout;
+    return (out[0] = tensor_squeeze(tensor_slice(in[0], 0, T - 1, T, 1), 0)) != NULL;
+}
+
+static Module *make_net(void) {
+    RnnOptions o = rnn_options();
+    o.layers = 2;
+    o.bidirectional = true;
+    o.dropout = 0.3;
+    Module *layers[] = {module_embedding(WORDS, SIZE),
+                        module_lstm(SIZE, HIDDEN, o),
+                        module_create(&(ModuleClass){.name = "last", .forward = last_step}, NULL),
+                        module_batch_norm1d(2 * HIDDEN, batch_norm_options()),
+                        module_dropout(0.2),
+                        module_layer_norm(shape1(2 * HIDDEN), norm_options()),
+                        module_group_norm(2, 2 * HIDDEN, norm_options()),
+                        module_linear(2 * HIDDEN, 1)};
+    return module_sequential(layers, sizeof layers / sizeof *layers);
+}
+
+/* Second order through an inner step and into the module; true when nothing failed. */
+static bool adapt(Tape *tape, Module *net, Optim *sgd) {
+    Tensor *x = tensor_from_i64(tape, shape2(T, N), words);
+    Tensor *y = tensor_ones(tape, shape2(N, 1));
+    FModule *f = fmodule_create(tape, net, false);
+    DiffOpt *opt = diffopt_create(sgd, f);
+    return diffopt_step(opt, tensor_mse_loss(fmodule_forward(f, x), y)) &&
+           tensor_backward(tensor_mse_loss(fmodule_forward(f, x), y));
+}
+
+static bool scenario(void) {
+    TapeOptions options = tape_options(HC_F64);
+    options.block_bytes = 4096;
+    Tape *tape = tape_create_with(options);
+    Rng rng = rng_seed(1);
+    Module *net = make_net(), *copy = NULL;
+    bool done = net && tape && module_to(net, HC_F64) && module_init(net, &rng);
+    Optim *sgd = done ? optim_sgd(module_params(net), sgd_options(0.1)) : NULL;
+    done = done && sgd && adapt(tape, net, sgd) && (copy = module_clone(net)) &&
+           module_forward(copy, tensor_from_i64(tape, shape2(T, N), words));
+    CHECK(done == (higherc_error() == NULL));
+    tape_destroy(tape);
+    optim_destroy(sgd);
+    module_destroy(copy);
+    module_destroy(net);
+    return done;
+}
+
+static void out_of_memory(void) {
+    Allocator allocator = {limited_alloc, limited_release, NULL};
+    CHECK(higherc_set_allocator(&allocator));
+    bool done = false;
+    size_t failures = 0;
+    for (allowed = 0; !done && allowed < 5000; allowed++) {
+        used = 0;
+        done = scenario();
+        if (!done) failures += higherc_status() == HC_ERR_NOMEM;
+        higherc_clear_error();
+        CHECK(higherc_live_allocations() == 0);
+    }
+    CHECK(done && failures == allowed - 1);
+    CHECK(higherc_set_allocator(NULL));
+}
+
+static void steady(void) {
+    Tape *tape = tape_create(HC_F64);
+    Rng rng = rng_seed(1);
+    Module *net = make_net();
+    CHECK(module_to(net, HC_F64) && module_init(net, &rng));
+    Optim *sgd = optim_sgd(module_params(net), sgd_options(0.1));
+    size_t mallocs = 0;
+    for (int i = 0; i < 30; i++) {
+        tape_reset(tape);
+        CHECK(adapt(tape, net, sgd));
+        if (i == 9) mallocs = tape_stats(tape).mallocs;
+    }
+    CHECK(tape_stats(tape).mallocs == mallocs);
+    tape_destroy(tape);
+    optim_destroy(sgd);
+    module_destroy(net);
+}
+
+int main(void) {
+    out_of_memory();
+    steady();
+    return check_done();
+}

@@ -10,7 +10,7 @@
 
 enum { N = 6, HIDDEN = 8, TASKS = 13, MOST_WEIGHTS = 200, MOST_WORKERS = 7 };
 
-/* A net and a learned step size for each of its weights. */
+/* A net with dropout, and a learned step size for each of its weights. */
 typedef struct Problem {
     Module *net;
     Optim *inner;
@@ -24,9 +24,10 @@ typedef struct Problem {
 
 static void problem_create(Problem *p, DType dtype) {
     Rng rng = rng_seed(5);
-    Module *layers[] = {module_linear(1, HIDDEN), module_tanh(), module_linear(HIDDEN, 1)};
+    Module *layers[] = {module_linear(1, HIDDEN), module_tanh(), module_dropout(0.3),
+                        module_linear(HIDDEN, 1)};
     *p = (Problem){.dtype = dtype, .fails = SIZE_MAX, .gives_up = SIZE_MAX, .backs_up = SIZE_MAX};
-    p->net = module_sequential(layers, 3);
+    p->net = module_sequential(layers, 4);
     module_to(p->net, dtype);
     module_init(p->net, &rng);
     ParamList weights = module_params(p->net);
@@ -303,6 +304,7 @@ static bool replay(Task *task, void *user) {
 static void replayed(void) {
     Problem p;
     problem_create(&p, HC_F32);
+    module_train(p.net, false); /* dropout cannot be captured */
     double want[MOST_WEIGHTS], got[MOST_WEIGHTS];
     for (int i = 0; i < 4; i++) {
         Replay r = {p.net, i > 0};

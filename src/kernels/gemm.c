@@ -127,8 +127,12 @@ static void pack(HC_REAL *restrict to, const HC_REAL *restrict b, size_t row, si
             for (size_t p = 0; p < k; p++)
                 for (size_t l = 0; l < block.width; l++)
                     to[p * width + l] = b[p * row + l];
+        else if (row == 1 && block.vectors == 1)
+            turn(to, V, b, col, block.width, k);
+        else if (row == 1 && block.vectors == 2)
+            turn(to, 2 * V, b, col, block.width, k);
         else if (row == 1)
-            turn(to, width, b, col, block.width, k);
+            turn(to, 3 * V, b, col, block.width, k);
         else
             for (size_t p = 0; p < k; p++)
                 for (size_t l = 0; l < block.width; l++)
@@ -200,7 +204,21 @@ static const HC_REAL *contiguous(size_t k, const HC_REAL *y, size_t step, HC_REA
 /* ---- the whole --------------------------------------------------------------------------------- */
 
 /* The ways to a product; which one depends on the sizes and strides only. */
-typedef enum Way { NOTHING_TO_ADD, COLUMN_OF_DOTS, ROW_OF_DOTS, COLUMN_AS_ROW, ROW, TILES } Way;
+typedef enum Way {
+    NOTHING_TO_ADD,
+    COLUMN_OF_DOTS,
+    ROW_OF_DOTS,
+    COLUMN_AS_ROW,
+    ROW,
+    TURNED_TILES,
+    TILES
+} Way;
+
+/* Whether vectors along the columns would be empty by a fifth or more, and along the rows not. */
+static bool too_narrow(size_t m, size_t n, size_t k) {
+    const size_t unit = HC_VECTOR_HALVES ? V / 2 : V, units = (n + unit - 1) / unit;
+    return n <= 2 * V && 5 * n < 4 * units * unit && m >= 2 * V && k >= V;
+}
 
 static Way way(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, size_t ldc) {
     if (k == 0) return NOTHING_TO_ADD;
@@ -210,11 +228,22 @@ static Way way(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, size_t ldc)
     }
     if (m == 1 && n > 1 && k > 1 && b.col != 1) return ROW_OF_DOTS;
     if (m == 1 && b.col == 1) return ROW;
-    return TILES;
+    return n > 1 && too_narrow(m, n, k) ? TURNED_TILES : TILES;
+}
+
+static HcMatrix transposed(HcMatrix a) {
+    return (HcMatrix){a.data, a.col, a.row};
+}
+
+/* Working memory of tiles, in numbers. */
+static size_t tiles_work(size_t m, size_t n, size_t k, HcMatrix b) {
+    if (!packs_b(m, n, k, b)) return 0;
+    return room_for_b(n, k) + (packs_a(m, n, k) ? MOST_ROWS * least(k, PACK_K) : 0);
 }
 
 size_t HC_NAMED(gemm_work)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b) {
     size_t numbers = 0;
+    if (m == 0 || n == 0) return 0;
     switch (way(m, n, k, a, b, 1)) {
     case COLUMN_OF_DOTS:
         numbers = b.row == 1 ? 0 : k;
@@ -222,10 +251,11 @@ size_t HC_NAMED(gemm_work)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b)
     case ROW_OF_DOTS:
         numbers = a.col == 1 ? 0 : k;
         break;
+    case TURNED_TILES:
+        numbers = m * n + tiles_work(n, m, k, transposed(a));
+        break;
     case TILES:
-        if (m == 0 || n == 0 || !packs_b(m, n, k, b)) break;
-        numbers = room_for_b(n, k);
-        if (packs_a(m, n, k)) numbers += MOST_ROWS * least(k, PACK_K);
+        numbers = tiles_work(m, n, k, b);
         break;
     default:
         break;
@@ -274,6 +304,26 @@ static void in_tiles(size_t m, size_t n, size_t k, HcMatrix ma, HcMatrix mb, Til
     }
 }
 
+/* c^T = start^T + b^T a^T in working memory: the same sums. */
+static void in_turned_tiles(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, Tile t,
+                            HC_REAL *work) {
+    HC_REAL *c = t.c;
+    const size_t ldc = t.ldc;
+    if (t.start) {
+        for (size_t j = 0; j < n; j++)
+            for (size_t i = 0; i < m; i++)
+                work[j * m + i] = t.start[i * t.lds + j];
+        t.start = work;
+        t.lds = m;
+    }
+    t.a = b.data;
+    t.b = a.data;
+    t.c = work;
+    t.ldc = m;
+    in_tiles(n, m, k, transposed(b), transposed(a), t, work + m * n);
+    turn(c, ldc, work, m, n, m);
+}
+
 void HC_NAMED(gemm)(size_t m, size_t n, size_t k, HcMatrix ma, HcMatrix mb, const void *start,
                     size_t lds, void *c, size_t ldc, void *work) {
     if (m == 0 || n == 0) return;
@@ -309,6 +359,9 @@ void HC_NAMED(gemm)(size_t m, size_t n, size_t k, HcMatrix ma, HcMatrix mb, cons
         break;
     case ROW:
         one_row(n, t);
+        break;
+    case TURNED_TILES:
+        in_turned_tiles(m, n, k, ma, mb, t, work);
         break;
     case TILES:
         in_tiles(m, n, k, ma, mb, t, work);

@@ -1,5 +1,7 @@
 /* Moving numbers: fill, copy, transpose, conversion. */
 
+#include "kernels/turn.h"
+
 static void fill_kernel(void *y_, size_t n, double value) {
     HC_REAL *y = y_, v = (HC_REAL)value;
     for (size_t i = 0; i < n; i++)
@@ -18,16 +20,7 @@ static void copy_kernel(void *y_, size_t sy, const void *x_, size_t sx, size_t n
 }
 
 static void transpose_kernel(void *y_, const void *x_, size_t m, size_t n) {
-    enum { BLOCK = 16 };
-    HC_REAL *y = y_;
-    const HC_REAL *x = x_;
-    for (size_t r0 = 0; r0 < m; r0 += BLOCK)
-        for (size_t c0 = 0; c0 < n; c0 += BLOCK) {
-            size_t r1 = r0 + BLOCK < m ? r0 + BLOCK : m, c1 = c0 + BLOCK < n ? c0 + BLOCK : n;
-            for (size_t r = r0; r < r1; r++)
-                for (size_t c = c0; c < c1; c++)
-                    y[r * n + c] = x[c * m + r];
-        }
+    turn(y_, n, x_, m, n, m);
 }
 
 static void from_f32_kernel(void *y_, const float *x, size_t n) {

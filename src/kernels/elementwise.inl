@@ -2,9 +2,7 @@
  * vectorises them; strides of 0 and 1 have loops of their own. */
 
 /* y is an operand, or apart from it: no pass of a loop reads what another wrote. */
-#if defined(__clang__)
-#define HC_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#elif defined(__GNUC__)
+#if defined(__GNUC__) && !defined(__clang__)
 #define HC_INDEPENDENT _Pragma("GCC ivdep")
 #else
 #define HC_INDEPENDENT

@@ -50,4 +50,8 @@ static Tensor *(*const over_axes[])(Tensor *, const int *, size_t, bool) = {
 static Tensor *(*const with_axis[])(Tensor *, int) = {tensor_softmax, tensor_log_softmax,
                                                       tensor_squeeze, tensor_unsqueeze};
 
+static Tensor *(*const with_bound[])(Tensor *, Tensor *, double) = {
+    tensor_huber_loss, tensor_huber_loss_per_example, tensor_smooth_l1_loss,
+    tensor_smooth_l1_loss_per_example};
+
 #endif

@@ -42,6 +42,7 @@ static void tensors(void) {
     REFUSED(tensor_concat(none, 2, 0));
     REFUSED(tensor_concat(NULL, 2, 0));
     REFUSED(tensor_stack(none, 2, 0));
+    REFUSED(tensor_stack(NULL, 2, 0));
     REFUSED(tensor_pad(NULL, &one, &one, 1));
     REFUSED(tensor_gather(NULL, 0, NULL));
     REFUSED(tensor_scatter_add(NULL, 0, NULL, NULL));
@@ -69,11 +70,8 @@ static void forms(void) {
     REFUSED(tensor_var_axes(NULL, &axis, 1, 1, true));
     REFUSED(tensor_argmax_axis(NULL, 0, true));
     REFUSED(tensor_clamp(NULL, 0, 1));
-    Tensor *(*const bounded[])(Tensor *, Tensor *,
-                               double) = {tensor_huber_loss, tensor_huber_loss_per_example,
-                                          tensor_smooth_l1_loss, tensor_smooth_l1_loss_per_example};
-    for (size_t i = 0; i < sizeof bounded / sizeof *bounded; i++)
-        REFUSED(bounded[i](NULL, NULL, 1));
+    for (size_t i = 0; i < COUNT_OF(with_bound); i++)
+        REFUSED(with_bound[i](NULL, NULL, 1));
     CHECK(tensor_dim(NULL, 0) == 0);
     SURVIVED(tensor_ndim(NULL));
     SURVIVED(tensor_dtype(NULL));

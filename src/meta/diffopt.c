@@ -69,6 +69,9 @@ bool hc_diffopt_usable(const DiffOpt *opt, const char *who) {
         if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the optimizer is NULL", who);
         return false;
     }
+    if (opt->scope.check != HC_SCOPE_WORD)
+        return hc_fail_thread(HC_ERR_EXPIRED, "%s: the optimizer was freed by a reset or release",
+                              who);
     return opt->tape->status == HC_OK;
 }
 
@@ -123,12 +126,12 @@ DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule) {
     const char *who = "diffopt_create";
     if (!optim || !fmodule) {
         if (higherc_status() == HC_OK)
-            hc_fail(fmodule ? fmodule->tape : NULL, HC_ERR_ARG, "%s: the %s is NULL", who,
+            hc_fail(fmodule_tape(fmodule), HC_ERR_ARG, "%s: the %s is NULL", who,
                     optim ? "functional module" : "optimizer");
         return NULL;
     }
+    if (!hc_fmodule_usable(fmodule, who)) return NULL;
     Tape *tape = fmodule->tape;
-    if (tape->status != HC_OK) return NULL;
     if (optim->dtype != tape->dtype) {
         hc_fail(tape, HC_ERR_DTYPE, "%s: the optimizer was made for %s, the tape is %s", who,
                 optim->dtype == HC_F32 ? "f32" : "f64", tape->dtype == HC_F32 ? "f32" : "f64");

@@ -131,12 +131,19 @@ FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options)
     return f;
 }
 
-/* Whether a handle can be used; the usual NULL rule. */
-static bool usable(const FModule *f, const char *who) {
+/* Whether it is still on its tape, as far as its memory tells. */
+static bool there(const FModule *f) {
+    return f && f->scope.check == HC_SCOPE_WORD && f->root->scope.check == HC_SCOPE_WORD;
+}
+
+bool hc_fmodule_usable(const FModule *f, const char *who) {
     if (!f) {
         if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the module is NULL", who);
         return false;
     }
+    if (!there(f))
+        return hc_fail_thread(HC_ERR_EXPIRED, "%s: the module was freed by a reset or release",
+                              who);
     return f->tape->status == HC_OK;
 }
 
@@ -202,7 +209,7 @@ static bool run(FModule *f, Tensor *const *weights, Tensor *const *in, size_t ni
 }
 
 bool fmodule_forward_n(FModule *f, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
-    if (!usable(f, "fmodule_forward")) return false;
+    if (!hc_fmodule_usable(f, "fmodule_forward")) return false;
     if (!in || nin == 0 || !out)
         return hc_fail(f->tape, HC_ERR_ARG, "fmodule_forward: no inputs or outputs");
     return run(f, f->root->now->weights, in, nin, out, nout);
@@ -235,7 +242,7 @@ static bool check_weights(const FModule *f, const char *who, Tensor *const *para
 
 Tensor *fmodule_forward_with(FModule *f, Tensor *const *params, size_t count, Tensor *x) {
     Tensor *y;
-    if (!usable(f, "fmodule_forward_with") ||
+    if (!hc_fmodule_usable(f, "fmodule_forward_with") ||
         !check_weights(f, "fmodule_forward_with", params, count))
         return NULL;
     return run(f, params, &x, 1, &y, 1) ? y : NULL;
@@ -244,12 +251,12 @@ Tensor *fmodule_forward_with(FModule *f, Tensor *const *params, size_t count, Te
 /* ---- looking ---------------------------------------------------------------------------------------------- */
 
 TensorList fmodule_params(const FModule *f) {
-    if (!f) return (TensorList){NULL, 0};
+    if (!there(f)) return (TensorList){NULL, 0};
     return (TensorList){f->root->now->weights, f->root->weight_slots.count};
 }
 
 TensorList fmodule_params_at(const FModule *f, size_t t) {
-    if (!usable(f, "fmodule_params_at")) return (TensorList){NULL, 0};
+    if (!hc_fmodule_usable(f, "fmodule_params_at")) return (TensorList){NULL, 0};
     for (const HcWeights *w = f->root->now; w && w->step >= t; w = w->prev)
         if (w->step == t) return (TensorList){w->weights, f->root->weight_slots.count};
     hc_fail(f->tape, HC_ERR_RANGE, "fmodule_params_at: W<%zu> is not there: W<%zu> is the latest%s",
@@ -260,7 +267,7 @@ TensorList fmodule_params_at(const FModule *f, size_t t) {
 
 static Tensor *by_path(const FModule *f, const char *path, bool buffer, const char *who) {
     size_t slot;
-    if (!usable(f, who)) return NULL;
+    if (!hc_fmodule_usable(f, who)) return NULL;
     if (!path || !hc_module_slot(f->module, path, buffer, &slot)) {
         hc_fail(f->tape, path ? HC_ERR_NAME : HC_ERR_ARG, "%s: there is no '%s'", who,
                 path ? path : "(NULL)");
@@ -280,24 +287,24 @@ Tensor *fmodule_buffer(const FModule *f, const char *path) {
 }
 
 size_t fmodule_steps(const FModule *f) {
-    return f ? f->root->now->step : 0;
+    return there(f) ? f->root->now->step : 0;
 }
 
 FMode fmodule_mode(const FModule *f) {
-    return f ? f->mode : HC_FULL;
+    return there(f) ? f->mode : HC_FULL;
 }
 
 Tape *fmodule_tape(const FModule *f) {
-    return f ? f->tape : NULL;
+    return there(f) ? f->tape : NULL;
 }
 
 bool fmodule_training(const FModule *f) {
-    return f && f->root->now->training;
+    return there(f) && f->root->now->training;
 }
 
 FModule *fmodule_child(FModule *f, const char *path) {
     const char *who = "fmodule_child";
-    if (!usable(f, who)) return NULL;
+    if (!hc_fmodule_usable(f, who)) return NULL;
     size_t param_base = f->param_base, buffer_base = f->buffer_base;
     Module *module =
         path ? hc_module_walk(f->module, path, strlen(path), &param_base, &buffer_base) : NULL;
@@ -308,7 +315,8 @@ FModule *fmodule_child(FModule *f, const char *path) {
     }
     FModule *child = hc_tape_alloc(f->tape, sizeof *child, who);
     if (child)
-        *child = (FModule){.root = f->root,
+        *child = (FModule){.scope = {.check = HC_SCOPE_WORD},
+                           .root = f->root,
                            .tape = f->tape,
                            .module = module,
                            .param_base = param_base,
@@ -321,7 +329,7 @@ FModule *fmodule_child(FModule *f, const char *path) {
 /* ---- changing ------------------------------------------------------------------------------------------------ */
 
 bool fmodule_train(FModule *f, bool training) {
-    if (!usable(f, "fmodule_train")) return false;
+    if (!hc_fmodule_usable(f, "fmodule_train")) return false;
     FModule *root = f->root;
     if (root->now->training == training) return true;
     if (!hc_fmodule_push(root, NULL, NULL, root->now->step, root->now->cut)) return false;
@@ -331,12 +339,12 @@ bool fmodule_train(FModule *f, bool training) {
 
 bool fmodule_set_params(FModule *f, Tensor *const *params, size_t count) {
     const char *who = "fmodule_set_params";
-    return usable(f, who) && check_weights(f, who, params, count) &&
+    return hc_fmodule_usable(f, who) && check_weights(f, who, params, count) &&
            hc_fmodule_push(f->root, params, NULL, f->root->now->step + 1, false);
 }
 
 bool fmodule_detach(FModule *f) {
-    if (!usable(f, "fmodule_detach")) return false;
+    if (!hc_fmodule_usable(f, "fmodule_detach")) return false;
     FModule *root = f->root;
     /* A snapshot first: its list is this function's to fill, and it goes back if that fails. */
     HcWeights *before = root->now;
@@ -374,7 +382,7 @@ static void commit_buffers(const FModule *root, ParamList to) {
 
 bool fmodule_commit(const FModule *f, Module *module) {
     const char *who = "fmodule_commit";
-    if (!usable(f, who)) return false;
+    if (!hc_fmodule_usable(f, who)) return false;
     if (!module) return hc_fail(f->tape, HC_ERR_ARG, "%s: the module is NULL", who);
     ParamList params = module_params(module), buffers = module_buffers(module);
     if (module->dtype != f->tape->dtype)

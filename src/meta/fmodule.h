@@ -49,6 +49,8 @@ struct FModule {
     bool stepping; /* the release is that of a first-order step: B<t> and the mode live on */
 };
 
+/* Whether a handle can be used; the usual NULL rule. */
+bool hc_fmodule_usable(const FModule *f, const char *who);
 /* Adds a snapshot of the present one, with other weights or buffers where not NULL (copied). */
 bool hc_fmodule_push(FModule *root, Tensor *const *weights, Tensor *const *buffers, size_t step,
                      bool cut);

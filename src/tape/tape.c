@@ -125,10 +125,16 @@ static void cut(Tape *tape, size_t count, HcPosition place) {
     hc_arena_rewind(&tape->data, place);
 }
 
+static void drop_scope(Tape *tape) {
+    tape->scopes->check = 0;
+    tape->scopes = tape->scopes->next;
+}
+
 void tape_reset(Tape *tape) {
     if (!tape) return;
+    while (tape->scopes)
+        drop_scope(tape);
     cut(tape, 0, (HcPosition){0, 0});
-    tape->scopes = NULL;
     tape->read = SIZE_MAX;
     tape->resets++;
     hc_leaves_reset(tape);
@@ -163,7 +169,7 @@ bool tape_release(Tape *tape, TapeMark mark) {
                        "tape_release: the mark has expired: the tape was reset, or released below "
                        "it, since");
     while (tape->scopes && hc_above(tape->scopes->place, &mark))
-        tape->scopes = tape->scopes->next;
+        drop_scope(tape);
     for (HcScope *s = tape->scopes; s; s = s->next)
         s->save(s, &mark);
     cut(tape, mark.nodes, place);
@@ -263,6 +269,7 @@ void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who) {
 }
 
 void hc_tape_add_scope(Tape *tape, HcScope *scope) {
+    scope->check = HC_SCOPE_WORD;
     scope->place = tape->data.top;
     scope->next = tape->scopes;
     tape->scopes = scope;

@@ -11,8 +11,10 @@
  * runs while all is still there, restore when the top is back at the mark. restore may emit leaves over
  * memory of its own: as many nodes were just freed, so that cannot fail for want of them. */
 typedef struct HcScope HcScope;
+#define HC_SCOPE_WORD 0x48635363u
 struct HcScope {
-    HcScope *next; /* older */
+    uint32_t check; /* HC_SCOPE_WORD while it is on the tape */
+    HcScope *next;  /* older */
     HcPosition place;
     void (*save)(HcScope *scope, const TapeMark *mark);
     void (*restore)(HcScope *scope, const TapeMark *mark);

@@ -1,5 +1,8 @@
 #include "support/unroll.h"
 
+#include <math.h>
+#include <stdio.h>
+
 const UnrollConfig unroll_configs[] = {
     {"sgd", {{"lr", 0.1}}},
     {"sgd",
@@ -99,4 +102,15 @@ bool unroll_fast(Tape *tape, FModule *f, DiffOpt *opt, size_t steps) {
 double unroll_difference(UnrollFn *f, double x, double h, void *user) {
     return (8 * (f(x + h, user) - f(x - h, user)) - (f(x + 2 * h, user) - f(x - 2 * h, user))) /
            (12 * h);
+}
+
+bool unroll_agrees(UnrollFn *f, double x, double maximum, double derivative, void *user) {
+    double scale = x != 0 ? fmin(fabs(x), maximum - x) : 0.1, difference = NAN;
+    for (double h = 1e-2; h > 1e-6; h /= 4) {
+        difference = unroll_difference(f, x, h * scale, user);
+        double largest = fmax(fabs(derivative), fabs(difference));
+        if (fabs(derivative - difference) <= 1e-6 * largest + 1e-10) return true;
+    }
+    printf("    derivative %.12g, difference %.12g\n", derivative, difference);
+    return false;
 }

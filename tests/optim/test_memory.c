@@ -1,0 +1,140 @@
+/* Memory that runs out at each call in turn: every optimizer, what it learns and schedules, saving and
+ * loading, and operations of one's own either work or say so, with nothing half done and nothing left. And
+ * optimizers' steady loops do not allocate. */
+#include <higherc/higherc.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/check.h"
+#include "support/unroll.h"
+
+static const char path[] = "optim_memory.tmp";
+static size_t allowed, used;
+
+static void *limited_alloc(size_t size, void *user) {
+    (void)user;
+    return used++ < allowed ? malloc(size) : NULL;
+}
+
+static void limited_release(void *pointer, size_t size, void *user) {
+    (void)size;
+    (void)user;
+    free(pointer);
+}
+
+static Tensor *double_forward(const CustomCall *call) {
+    return tensor_mul_scalar(call->inputs[0], 2);
+}
+
+static bool double_backward(const CustomCall *call, Tensor **grads) {
+    grads[0] = tensor_mul_scalar(call->gradient, 2);
+    return true;
+}
+
+static const CustomClass twice = {"twice", double_forward, double_backward};
+
+static double first_number(const Optim *optim) {
+    ParamList list = optim ? optim_group_params(optim, 0) : (ParamList){NULL, 0};
+    return list.count ? param_get(list.items[0], 0) : 0;
+}
+
+/* Learning, scheduling, steps on the tape and in place, saving and loading. True when nothing failed. */
+static bool scenario(const char *name) {
+    TapeOptions options = tape_options(HC_F64);
+    options.block_bytes = 4096;
+    Tape *tape = tape_create_with(options);
+    Module *net = unroll_net(HC_F64, false);
+    Optim *optim = net ? optim_new(name, module_params(net)) : NULL;
+    Schedule half = schedule_exponential(hyper_const(0.5));
+    bool done = optim && optim_learn(optim, "lr", HC_ALL_GROUPS, HC_LEARN_PARAM) &&
+                optim_schedule(optim, "lr", 0, &half);
+    FModule *f = fmodule_create(tape, net, false);
+    DiffOpt *opt = diffopt_create(optim, f);
+    for (int k = 0; k < 2; k++) {
+        Tensor *loss = unroll_loss(tape, NULL, f, (size_t)k);
+        diffopt_step(opt, tensor_custom(&twice, &loss, 1, NULL));
+    }
+    Tensor *last = unroll_loss(tape, NULL, f, 2), *own = tensor_custom(&twice, &last, 1, NULL);
+    done = done && tensor_backward(own);
+    double before = first_number(optim);
+    bool stepped = done && optim_step(optim);
+    if (done && !stepped) CHECK(first_number(optim) == before && optim_steps(optim) == 0);
+    bool committed = stepped && diffopt_commit(opt, optim);
+    if (stepped) CHECK(optim_steps(optim) == (committed ? 2 : 1));
+    bool loaded = committed && optim_save(optim, path) && optim_load(optim, path) &&
+                  module_save(net, path) && module_load(net, path);
+    if (committed) CHECK(optim_steps(optim) == 2);
+    tape_destroy(tape);
+    optim_destroy(optim);
+    module_destroy(net);
+    return loaded;
+}
+
+static void out_of_memory(const char *name) {
+    bool done = false;
+    for (allowed = 0; !done && allowed < 5000; allowed++) {
+        used = 0;
+        done = scenario(name);
+        CHECK(done == (higherc_error() == NULL));
+        if (!done)
+            check_at(higherc_status() == HC_ERR_NOMEM, higherc_error() ? higherc_error() : "",
+                     __FILE__, __LINE__);
+        higherc_clear_error();
+        CHECK(higherc_live_allocations() == 0);
+    }
+    CHECK(done);
+}
+
+/* After some iterations neither the tape nor the optimizer asks for more. */
+static size_t asked;
+
+static void *counting_alloc(size_t size, void *user) {
+    (void)user;
+    asked++;
+    return malloc(size);
+}
+
+static void steady_loop(const char *name) {
+    Tape *tape = tape_create(HC_F32);
+    Module *net = unroll_net(HC_F32, false);
+    Optim *inner = optim_new(name, module_params(net)),
+          *outer = optim_adam(module_params(net), adam_options(0.001));
+    Schedule half = schedule_exponential(hyper_const(0.9));
+    CHECK(optim_learn(inner, "lr", HC_ALL_GROUPS, HC_LEARN_WEIGHT));
+    CHECK(optim_schedule(inner, "lr", 0, &half));
+    CHECK(optim_add_group(outer, optim_learned(inner)) == 1);
+    size_t before = 0;
+    for (int it = 0; it < 20; it++) {
+        if (it == 10) before = asked;
+        optim_zero_grad(outer);
+        tape_reset(tape);
+        FModule *f = fmodule_create(tape, net, false);
+        DiffOpt *opt = diffopt_create(inner, f);
+        CHECK(unroll_fast(tape, f, opt, 2));
+        CHECK(tensor_backward(unroll_loss(tape, NULL, f, 1)) && optim_step(outer));
+    }
+    CHECK(asked == before);
+    tape_destroy(tape);
+    module_destroy(net);
+    optim_destroy(inner);
+    optim_destroy(outer);
+}
+
+int main(void) {
+    static const char *const names[] = {"sgd",  "adam",    "adamw", "adadelta", "adagrad", "adamax",
+                                        "asgd", "rmsprop", "rprop", "radam",    "nadam"};
+    Allocator limited = {limited_alloc, limited_release, NULL},
+              counting = {counting_alloc, limited_release, NULL};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        CHECK(higherc_set_allocator(&limited));
+        out_of_memory(names[i]);
+        CHECK(higherc_set_allocator(&counting));
+        steady_loop(names[i]);
+    }
+    CHECK(higherc_set_allocator(NULL));
+    remove(path);
+    CHECK(higherc_error() == NULL);
+    return check_done();
+}

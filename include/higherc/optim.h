@@ -55,7 +55,8 @@ typedef enum LearnScope { HC_LEARN_GROUP = 0, HC_LEARN_PARAM = 1, HC_LEARN_WEIGH
  *  Every diffopt_create then puts clones of them, with history, on its tape, in the place of numbers: a
  *  meta-loss after diffopt_steps reaches them, tensor_backward adds to their grads, and an outer optimizer
  *  trains them. optim_step, diffopt_steps later made and optim_get see what it made of them, so nothing
- *  has to be carried back. optim_step reads them as constants. Their values are not looked at: a momentum
+ *  has to be carried back (what higher's get_trainable_opt_params and apply_trainable_opt_params do by
+ *  hand). optim_step reads them as constants. Their values are not looked at: a momentum
  *  that starts at 0 gets its gradient, and bounds (a beta below 1) are the outer optimizer's to keep.
  *  Groups added later have the number. The Params are of the optimizer's type; converting the module
  *  (module_to) leaves the optimizer behind, which is an error when it is next used.

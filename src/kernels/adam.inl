@@ -1,38 +1,43 @@
 /* Adam's update of a weight in one pass, and its gradient in one more (kernels.h). The arithmetic of the
  * update is, in its order, that of the operations it is made of, so both give the same bits. */
 
-static inline HC_REAL adam_moved(HC_REAL p, HC_REAL m, HC_REAL v, HC_REAL rate, const HC_REAL *c) {
-    return rate * (m / (M(sqrt)(v) * c[HC_ADAM_K_SCALE] + c[HC_ADAM_K_EPS])) + p;
+/* The arrays are arguments of their own, so that the compiler knows that none overlaps another. m and v are
+ * 0 while `first`. */
+static inline void adam_loop(HC_REAL *restrict p1, HC_REAL *restrict m1, HC_REAL *restrict v1,
+                             const HC_REAL *restrict p, const HC_REAL *restrict g,
+                             const HC_REAL *restrict m, const HC_REAL *restrict v, HC_REAL rate,
+                             const HC_REAL *c, bool first, size_t n) {
+    const HC_REAL beta1 = c[HC_ADAM_K_BETA1], rest1 = c[HC_ADAM_K_REST1],
+                  beta2 = c[HC_ADAM_K_BETA2], rest2 = c[HC_ADAM_K_REST2],
+                  scale = c[HC_ADAM_K_SCALE], eps = c[HC_ADAM_K_EPS];
+    for (size_t i = 0; i < n; i++) {
+        HC_REAL moment = rest1 * g[i], second = rest2 * (g[i] * g[i]);
+        if (!first) {
+            moment = moment + beta1 * m[i];
+            second = second + beta2 * v[i];
+        }
+        m1[i] = moment;
+        v1[i] = second;
+        p1[i] = rate * (moment / (M(sqrt)(second) * scale + eps)) + p[i];
+    }
 }
 
-static void adam_kernel(void *y_, const void *p_, const void *g_, const void *m_, const void *v_,
-                        const void *rate_, const void *constants, size_t n) {
-    HC_REAL *restrict p1 = y_, *restrict m1 = p1 + n, *restrict v1 = m1 + n;
-    const HC_REAL *p = p_, *g = g_, *m = m_, *v = v_, *c = constants;
-    const HC_REAL rate = *(const HC_REAL *)rate_, beta1 = c[HC_ADAM_K_BETA1],
-                  rest1 = c[HC_ADAM_K_REST1], beta2 = c[HC_ADAM_K_BETA2],
-                  rest2 = c[HC_ADAM_K_REST2];
+static void adam_kernel(void *y_, const void *p, const void *g, const void *m, const void *v,
+                        const void *rate, const void *c, size_t n) {
+    HC_REAL *y = y_;
     if (m)
-        for (size_t i = 0; i < n; i++) {
-            m1[i] = rest1 * g[i] + beta1 * m[i];
-            v1[i] = rest2 * (g[i] * g[i]) + beta2 * v[i];
-            p1[i] = adam_moved(p[i], m1[i], v1[i], rate, c);
-        }
+        adam_loop(y, y + n, y + 2 * n, p, g, m, v, *(const HC_REAL *)rate, c, false, n);
     else
-        for (size_t i = 0; i < n; i++) {
-            m1[i] = rest1 * g[i];
-            v1[i] = rest2 * (g[i] * g[i]);
-            p1[i] = adam_moved(p[i], m1[i], v1[i], rate, c);
-        }
+        adam_loop(y, y + n, y + 2 * n, p, g, m, v, *(const HC_REAL *)rate, c, true, n);
 }
 
 /* has_...: whether that cotangent is there; constants where it matters. */
 static inline void adam_pull(HcAdamCotangents from, bool has_p, bool has_m, bool has_v,
-                             HC_REAL *restrict gg, const HC_REAL *restrict g,
-                             const HC_REAL *restrict m, const HC_REAL *restrict v, bool moments,
-                             HC_REAL rate, const HC_REAL *restrict c, size_t n) {
+                             HC_REAL *restrict gg, HC_REAL *restrict gm, HC_REAL *restrict gv,
+                             const HC_REAL *restrict g, const HC_REAL *restrict m,
+                             const HC_REAL *restrict v, bool moments, HC_REAL rate,
+                             const HC_REAL *restrict c, size_t n) {
     const HC_REAL *restrict tp = from.p, *restrict tm = from.m, *restrict tv = from.v;
-    HC_REAL *restrict gm = gg + n, *restrict gv = gm + n;
     const HC_REAL scale = c[HC_ADAM_K_SCALE], eps = c[HC_ADAM_K_EPS], beta1 = c[HC_ADAM_K_BETA1],
                   rest1 = c[HC_ADAM_K_REST1], beta2 = c[HC_ADAM_K_BETA2],
                   rest2 = 2 * c[HC_ADAM_K_REST2];
@@ -53,16 +58,17 @@ static void adam_backward_kernel(void *y_, HcAdamCotangents from, const void *g_
                                  const void *v_, const void *rate_, const void *constants, size_t n,
                                  bool moments) {
     HC_REAL *y = y_;
+    HC_REAL *gm = moments ? y + n : NULL, *gv = moments ? y + 2 * n : NULL;
     const HC_REAL *g = g_, *m = m_, *v = v_, *c = constants, rate = *(const HC_REAL *)rate_;
     if (from.p && from.m && from.v && moments)
-        adam_pull(from, true, true, true, y, g, m, v, true, rate, c, n);
+        adam_pull(from, true, true, true, y, gm, gv, g, m, v, true, rate, c, n);
     else if (from.p && from.m && from.v)
-        adam_pull(from, true, true, true, y, g, m, v, false, rate, c, n);
+        adam_pull(from, true, true, true, y, gm, gv, g, m, v, false, rate, c, n);
     else if (from.p && !from.m && !from.v && moments)
-        adam_pull(from, true, false, false, y, g, m, v, true, rate, c, n);
+        adam_pull(from, true, false, false, y, gm, gv, g, m, v, true, rate, c, n);
     else
-        adam_pull(from, from.p != NULL, from.m != NULL, from.v != NULL, y, g, m, v, moments, rate,
-                  c, n);
+        adam_pull(from, from.p != NULL, from.m != NULL, from.v != NULL, y, gm, gv, g, m, v, moments,
+                  rate, c, n);
 }
 
 static void adam_rate_kernel(void *y_, const void *t_, const void *m_, const void *v_,

@@ -240,6 +240,7 @@ static void where_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_where = {.name = "tensor_where",
+                              .flags = HC_OP_STEADY,
                               .arity = 3,
                               .infer = hc_infer_same,
                               .forward = where_forward,

@@ -75,7 +75,7 @@ static void product_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_product = {.name = "tensor_matmul",
-                                .flags = HC_OP_ACC,
+                                .flags = HC_OP_ACC | HC_OP_STEADY,
                                 .arity = 2,
                                 .infer = product_infer,
                                 .forward = product_forward,
@@ -147,6 +147,7 @@ static void linear_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_linear = {.name = "tensor_linear",
+                               .flags = HC_OP_STEADY,
                                .arity = 3,
                                .infer = linear_infer,
                                .forward = linear_forward,

@@ -59,7 +59,7 @@ static void pass_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_clone = {.name = "tensor_clone",
-                              .flags = HC_OP_COPY,
+                              .flags = HC_OP_COPY | HC_OP_STEADY,
                               .arity = 1,
                               .infer = hc_infer_same,
                               .forward = clone_forward,
@@ -100,7 +100,7 @@ Tensor *tensor_detach(Tensor *x) {
 /* ---- leaf: the same numbers, with which a history begins ------------------------------------------------- */
 
 static const HcOp op_leaf = {.name = "tensor_leaf",
-                             .flags = HC_OP_LEAF | HC_OP_COPY,
+                             .flags = HC_OP_LEAF | HC_OP_COPY | HC_OP_STEADY,
                              .arity = 1,
                              .infer = hc_infer_same,
                              .forward = clone_forward};
@@ -395,7 +395,7 @@ static void embed_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_embed = {.name = "tensor_pad",
-                              .flags = HC_OP_ACC,
+                              .flags = HC_OP_ACC | HC_OP_STEADY,
                               .arity = 1,
                               .infer = embed_infer,
                               .forward = embed_forward,

@@ -107,7 +107,7 @@ static void sum_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_sum = {.name = "tensor_sum",
-                            .flags = HC_OP_ACC,
+                            .flags = HC_OP_ACC | HC_OP_STEADY,
                             .arity = 1,
                             .infer = reduce_infer,
                             .forward = sum_forward,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ops/ops.h"
+#include "program/call.h"
 #include "program/capture.h"
 
 static const char who[] = "program_capture";
@@ -201,7 +202,8 @@ static bool capture(HcCapture *c, Tensor *const *outputs, Tensor *loss) {
     for (size_t i = 0; i < p->output_count; i++)
         if (!(c->outputs[i] = own(outputs[i]))) return false;
     if (!hc_capture_find(c)) return false;
-    if (!copy_nodes(c) || !hc_program_plan(p)) return hc_fail_nomem(c->tape, who);
+    if (!copy_nodes(c) || !hc_program_plan(p) || !hc_program_trace(p) || !hc_program_fuse(p))
+        return hc_fail_nomem(c->tape, who);
     for (size_t i = 0; i < p->output_count; i++)
         hc_copy_dense(outputs[i], p->outputs[i]->data);
     return true;
@@ -246,6 +248,7 @@ void program_destroy(Program *p) {
     hc_free(p->nodes);
     hc_free(p->links);
     hc_free(p->steps);
+    hc_free(p->calls);
     hc_free(p->inputs);
     hc_free(p->outputs);
     hc_free(p->grads);

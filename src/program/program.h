@@ -3,6 +3,8 @@
  *
  *   capture.c  what is needed, in which order, as private copies of nodes
  *   plan.c     where each result lives: memory by liveness
+ *   trace.c    which kernels, on which addresses
+ *   fuse.c     elementwise ones block by block
  *   run.c      inputs in, steps, outputs and gradients out */
 #ifndef HC_PROGRAM_PROGRAM_H
 #define HC_PROGRAM_PROGRAM_H
@@ -16,6 +18,8 @@ typedef struct HcParamUse {
     const void *data; /* as captured */
 } HcParamUse;
 
+typedef struct HcCall HcCall; /* program/call.h */
+
 struct Program {
     Tape *tape; /* kernels, forms, working memory and the error; nothing is recorded on it */
     Tensor *nodes;
@@ -23,6 +27,8 @@ struct Program {
     Tensor **links; /* inputs of nodes that have many */
     Tensor **steps; /* the nodes to be computed, in order */
     size_t step_count;
+    HcCall *calls; /* what the steps come down to */
+    size_t call_count, call_capacity;
     Tensor **inputs, **outputs, **grads;
     size_t input_count, output_count, grad_count;
     Param **grad_params; /* [grad_count] */

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "program/program.h"
+#include "program/call.h"
 
 static bool usable(const Program *p, const char *who) {
     if (p) return true;
@@ -60,8 +60,9 @@ static bool check_world(Program *p, const char *who) {
 }
 
 static bool run_steps(Program *p) {
-    for (size_t i = 0; i < p->step_count; i++)
-        if (!hc_forward(p->steps[i])) return false;
+    /* The calls of a chain follow it, and it has run them. */
+    for (size_t i = 0; i < p->call_count; i += p->calls[i].count)
+        if (!p->calls[i].run(&p->calls[i])) return false;
     return true;
 }
 

@@ -109,6 +109,7 @@ enum {
     HC_OP_FORM = 16,  /* attr.form is in use */
     HC_OP_COPY = 32,  /* the result has input 0's numbers, in memory of its own */
     HC_OP_RANDOM = 64, /* draws numbers: attr.random is in use */
+    HC_OP_STEADY = 512, /* forward is calls of a few kernels (program/trace.c), always the same ones */
     HC_OP_PARTS = 128, /* several outputs: parts that follow it on the tape */
     HC_OP_PART = 256   /* one of them: it has no rule and keeps its cotangent for its parent's */
 };

@@ -1,0 +1,64 @@
+/* Kernel calls on fixed addresses, of which a run is made. */
+#ifndef HC_PROGRAM_CALL_H
+#define HC_PROGRAM_CALL_H
+
+#include "program/program.h"
+
+/* An elementwise call: y = f(x...), n numbers; stride 0 or 1. */
+typedef struct HcElementwise {
+    union {
+        HcUnaryFn *unary;
+        HcBinaryFn *binary;
+        HcSelectFn *select;
+    } fn;
+    char *y;
+    const char *x[3];
+    size_t stride[3], n;
+    double c[2];
+    int operands; /* 1, 2, or 3: select */
+    bool has_c;
+} HcElementwise;
+
+struct HcCall {
+    bool (*run)(const HcCall *call);
+    size_t count;     /* of a chain: itself and the calls in it, which follow; else 1 */
+    bool elementwise; /* u.e is in use */
+    union {
+        Tensor *node; /* its whole forward */
+        HcElementwise e;
+        struct {
+            size_t n, block, item; /* numbers in all and of a block, bytes of one */
+        } chain;
+        struct {
+            size_t m, n, k, lds, ldc;
+            HcMatrix a, b;
+            const void *start;
+            void *c, *work;
+            const HcKernels *kernels;
+        } product;
+        struct {
+            void (*fn)(void *y, const void *x, size_t stride, size_t m, size_t n);
+            void *y;
+            const void *x;
+            size_t stride, m, n;
+        } reduce;
+        struct {
+            const HcKernels *kernels;
+            void *y;
+            const void *x, *a, *b;
+            size_t n, sx, sy, m;
+            double c;
+        } move;
+    } u;
+};
+
+/* Appends to the program's calls; false when out of memory. */
+bool hc_program_add_call(Program *program, const HcCall *call);
+/* Runs a call of three operands at most on numbers [first, first + n). */
+void hc_elementwise_part(const HcElementwise *e, size_t first, size_t n, size_t item);
+/* What each step comes down to. False after hc_fail on the program's tape. */
+bool hc_program_trace(Program *program);
+/* Gathers runs of elementwise calls into chains; false when out of memory. */
+bool hc_program_fuse(Program *program);
+
+#endif

@@ -1,0 +1,250 @@
+/* From nodes to kernel calls. A forward that is steady (HC_OP_STEADY, and all elementwise ones) comes down to calls of a few kernels
+ * whose operands have the same addresses at each run. So each is run once with a table of kernels that
+ * write down what they are called with and compute nothing. Any other node is one call of its forward. */
+#include <string.h>
+
+#include "program/call.h"
+
+/* A forward of more calls than that is not worth taking apart. */
+#define MOST_CALLS 64
+
+/* Kernels take no argument that could say who is asking, so the tracing thread keeps it here while it
+ * traces one node. */
+static _Thread_local struct {
+    Program *program;
+    const HcKernels *real;
+    bool failed;
+} tracing;
+
+static void log_call(const HcCall *call) {
+    if (!hc_program_add_call(tracing.program, call)) tracing.failed = true;
+}
+
+/* ---- elementwise --------------------------------------------------------------------------------------- */
+
+void hc_elementwise_part(const HcElementwise *e, size_t first, size_t n, size_t item) {
+    char *y = e->y + first * item;
+    const char *x[3] = {NULL};
+    const double *c = e->has_c ? e->c : NULL;
+    for (int j = 0; j < e->operands; j++)
+        x[j] = e->x[j] + first * e->stride[j] * item;
+    if (e->operands == 1)
+        e->fn.unary(y, x[0], n, c);
+    else if (e->operands == 2)
+        e->fn.binary(y, x[0], e->stride[0], x[1], e->stride[1], n, c);
+    else
+        e->fn.select(y, x[0], e->stride[0], x[1], e->stride[1], x[2], e->stride[2], n);
+}
+
+static bool run_unary(const HcCall *call) {
+    const HcElementwise *e = &call->u.e;
+    e->fn.unary(e->y, e->x[0], e->n, e->has_c ? e->c : NULL);
+    return true;
+}
+
+static bool run_binary(const HcCall *call) {
+    const HcElementwise *e = &call->u.e;
+    e->fn.binary(e->y, e->x[0], e->stride[0], e->x[1], e->stride[1], e->n, e->has_c ? e->c : NULL);
+    return true;
+}
+
+static bool run_select(const HcCall *call) {
+    hc_elementwise_part(&call->u.e, 0, call->u.e.n, 0);
+    return true;
+}
+
+static void set_constants(HcElementwise *e, const double *c) {
+    e->has_c = c != NULL;
+    if (c) memcpy(e->c, c, sizeof e->c);
+}
+
+static void log_unary(HcUnaryFn *fn, void *y, const void *x, size_t n, const double *c) {
+    HcCall call = {.run = run_unary,
+                   .elementwise = true,
+                   .u.e = {.fn.unary = fn, .y = y, .x = {x}, .stride = {1}, .n = n, .operands = 1}};
+    set_constants(&call.u.e, c);
+    log_call(&call);
+}
+
+static void log_binary(HcBinaryFn *fn, void *y, const void *a, size_t sa, const void *b, size_t sb,
+                       size_t n, const double *c) {
+    HcCall call = {
+        .run = run_binary,
+        .elementwise = true,
+        .u.e = {.fn.binary = fn, .y = y, .x = {a, b}, .stride = {sa, sb}, .n = n, .operands = 2}};
+    set_constants(&call.u.e, c);
+    log_call(&call);
+}
+
+#define HC_UNARY(name, formula)                                                                    \
+    static void trace_##name(void *y, const void *x, size_t n, const double *c) {                  \
+        log_unary(tracing.real->name, y, x, n, c);                                                 \
+    }
+#define HC_UNARY_NEAR(name, formula, far, formula_far) HC_UNARY(name, formula)
+#define HC_BINARY(name, formula)                                                                   \
+    static void trace_##name(void *y, const void *a, size_t sa, const void *b, size_t sb,          \
+                             size_t n, const double *c) {                                          \
+        log_binary(tracing.real->name, y, a, sa, b, sb, n, c);                                     \
+    }
+#include "kernels/elementwise.def"
+#undef HC_UNARY
+#undef HC_UNARY_NEAR
+#undef HC_BINARY
+
+static void trace_select(void *y, const void *p, size_t sp, const void *a, size_t sa, const void *b,
+                         size_t sb, size_t n) {
+    log_call(&(HcCall){.run = run_select,
+                       .elementwise = true,
+                       .u.e = {.fn.select = tracing.real->select,
+                               .y = y,
+                               .x = {p, a, b},
+                               .stride = {sp, sa, sb},
+                               .n = n,
+                               .operands = 3}});
+}
+
+/* ---- the others ------------------------------------------------------------------------------------------ */
+
+static bool run_fill(const HcCall *call) {
+    call->u.move.kernels->fill(call->u.move.y, call->u.move.n, call->u.move.c);
+    return true;
+}
+
+static void trace_fill(void *y, size_t n, double value) {
+    log_call(&(HcCall){.run = run_fill, .u.move = {tracing.real, y, .n = n, .c = value}});
+}
+
+static bool run_copy(const HcCall *call) {
+    call->u.move.kernels->copy(call->u.move.y, call->u.move.sy, call->u.move.x, call->u.move.sx,
+                               call->u.move.n);
+    return true;
+}
+
+static void trace_copy(void *y, size_t sy, const void *x, size_t sx, size_t n) {
+    log_call(
+        &(HcCall){.run = run_copy, .u.move = {tracing.real, y, x, .n = n, .sx = sx, .sy = sy}});
+}
+
+static bool run_transpose(const HcCall *call) {
+    call->u.move.kernels->transpose(call->u.move.y, call->u.move.x, call->u.move.m, call->u.move.n);
+    return true;
+}
+
+static void trace_transpose(void *y, const void *x, size_t m, size_t n) {
+    log_call(&(HcCall){.run = run_transpose, .u.move = {tracing.real, y, x, .m = m, .n = n}});
+}
+
+static bool run_squared_distance(const HcCall *call) {
+    call->u.move.kernels->squared_distance(call->u.move.y, call->u.move.a, call->u.move.b,
+                                           call->u.move.n, call->u.move.c);
+    return true;
+}
+
+static void trace_squared_distance(void *y, const void *a, const void *b, size_t n, double c) {
+    log_call(&(HcCall){.run = run_squared_distance,
+                       .u.move = {tracing.real, y, .a = a, .b = b, .n = n, .c = c}});
+}
+
+static bool run_scaled_difference(const HcCall *call) {
+    call->u.move.kernels->scaled_difference(call->u.move.y, call->u.move.x, call->u.move.a,
+                                            call->u.move.b, call->u.move.n, call->u.move.c);
+    return true;
+}
+
+static void trace_scaled_difference(void *y, const void *s, const void *a, const void *b, size_t n,
+                                    double c) {
+    log_call(&(HcCall){.run = run_scaled_difference,
+                       .u.move = {tracing.real, y, s, a, b, .n = n, .c = c}});
+}
+
+static bool run_reduce(const HcCall *call) {
+    call->u.reduce.fn(call->u.reduce.y, call->u.reduce.x, call->u.reduce.stride, call->u.reduce.m,
+                      call->u.reduce.n);
+    return true;
+}
+
+static void trace_sum_rows(void *y, const void *x, size_t stride, size_t m, size_t n) {
+    log_call(
+        &(HcCall){.run = run_reduce, .u.reduce = {tracing.real->sum_rows, y, x, stride, m, n}});
+}
+
+static void trace_sum_cols(void *y, const void *x, size_t stride, size_t m, size_t n) {
+    log_call(
+        &(HcCall){.run = run_reduce, .u.reduce = {tracing.real->sum_cols, y, x, stride, m, n}});
+}
+
+static bool run_gemm(const HcCall *call) {
+    call->u.product.kernels->gemm(call->u.product.m, call->u.product.n, call->u.product.k,
+                                  call->u.product.a, call->u.product.b, call->u.product.start,
+                                  call->u.product.lds, call->u.product.c, call->u.product.ldc,
+                                  call->u.product.work);
+    return true;
+}
+
+static void trace_gemm(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, const void *start,
+                       size_t lds, void *c, size_t ldc, void *work) {
+    log_call(&(HcCall){.run = run_gemm,
+                       .u.product = {m, n, k, lds, ldc, a, b, start, c, work, tracing.real}});
+}
+
+static HcKernels traced_kernels(const HcKernels *real) {
+    HcKernels k = *real;
+#define HC_UNARY(name, formula) k.name = trace_##name;
+#define HC_UNARY_NEAR(name, formula, far, formula_far) k.name = trace_##name;
+#define HC_BINARY(name, formula) k.name = trace_##name;
+#include "kernels/elementwise.def"
+#undef HC_UNARY
+#undef HC_UNARY_NEAR
+#undef HC_BINARY
+    k.select = trace_select;
+    k.fill = trace_fill;
+    k.copy = trace_copy;
+    k.transpose = trace_transpose;
+    k.squared_distance = trace_squared_distance;
+    k.scaled_difference = trace_scaled_difference;
+    k.sum_rows = trace_sum_rows;
+    k.sum_cols = trace_sum_cols;
+    k.gemm = trace_gemm;
+    return k;
+}
+
+/* ---- all nodes -------------------------------------------------------------------------------------------- */
+
+static bool run_forward(const HcCall *call) {
+    return hc_forward(call->u.node);
+}
+
+bool hc_program_add_call(Program *p, const HcCall *call) {
+    if (!hc_grow((void **)&p->calls, &p->call_capacity, p->call_count, p->call_count + 1,
+                 sizeof *p->calls))
+        return false;
+    HcCall *added = &p->calls[p->call_count++];
+    *added = *call;
+    if (added->count == 0) added->count = 1;
+    return true;
+}
+
+/* Working memory that a forward takes while it is traced is the scratch store's, which the program's tape
+ * keeps; the same addresses serve other nodes at their time, as they would in a recording. */
+static bool trace_node(Program *p, Tensor *node, const HcKernels *traced) {
+    size_t before = p->call_count;
+    if ((node->op->flags & HC_OP_STEADY) || node->op->kernel != 0) {
+        tracing.program = p;
+        tracing.real = p->tape->k;
+        tracing.failed = false;
+        p->tape->k = traced;
+        bool done = hc_forward(node);
+        p->tape->k = tracing.real;
+        if (!done || tracing.failed) return false;
+        if (p->call_count - before <= MOST_CALLS) return true;
+        p->call_count = before;
+    }
+    return hc_program_add_call(p, &(HcCall){.run = run_forward, .u.node = node});
+}
+
+bool hc_program_trace(Program *p) {
+    const HcKernels traced = traced_kernels(p->tape->k);
+    for (size_t i = 0; i < p->step_count; i++)
+        if (!trace_node(p, p->steps[i], &traced)) return false;
+    return true;
+}

@@ -7,6 +7,8 @@
 
 /* A forward of more calls than that is not worth taking apart. */
 #define MOST_CALLS 64
+/* Operations of fewer numbers are never split among threads. */
+#define LEAST_SHARED 4096
 
 /* Kernels take no argument that could say who is asking, so the tracing thread keeps it here while it
  * traces one node. */
@@ -224,11 +226,21 @@ bool hc_program_add_call(Program *p, const HcCall *call) {
     return true;
 }
 
+/* Whether a forward is calls of kernels that can be traced. With a pool, one that may be large enough to be
+ * split among threads is left whole. */
+static bool is_traceable(const Tensor *node) {
+    if (!(node->op->flags & HC_OP_STEADY) && node->op->kernel == 0) return false;
+    bool small = node->form->count < LEAST_SHARED;
+    for (uint32_t j = 0; j < node->nin; j++)
+        small = small && hc_inputs(node)[j]->form->count < LEAST_SHARED;
+    return small || !node->tape->pool;
+}
+
 /* Working memory that a forward takes while it is traced is the scratch store's, which the program's tape
  * keeps; the same addresses serve other nodes at their time, as they would in a recording. */
 static bool trace_node(Program *p, Tensor *node, const HcKernels *traced) {
     size_t before = p->call_count;
-    if ((node->op->flags & HC_OP_STEADY) || node->op->kernel != 0) {
+    if (is_traceable(node)) {
         tracing.program = p;
         tracing.real = p->tape->k;
         tracing.failed = false;

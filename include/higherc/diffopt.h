@@ -70,7 +70,10 @@ HC_API bool diffopt_schedule(DiffOpt *opt, const char *name, size_t group,
                              const Schedule *schedule);
 
 /** Changes the gradients between backward and update: grads[i] belongs to the i-th fast weight and is
- *  NULL where there is none. Return false to give up the step. */
+ *  NULL where there is none. What it puts in their place must be NULL (the weight is left alone) or of the
+ *  weight's shape, on the same tape. Return false to give up the step.
+ *  Errors: HC_ERR_STATE (given up, or a gradient for a weight in no group), HC_ERR_SHAPE; the step then
+ *  leaves weights, state and counts as they were. */
 typedef bool GradCallback(Tape *tape, Tensor **grads, size_t count, void *user);
 /** Called at every later step; NULL removes it. */
 HC_API bool diffopt_grad_callback(DiffOpt *opt, GradCallback *callback, void *user);

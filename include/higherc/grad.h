@@ -45,13 +45,22 @@ HC_API bool tensor_backward(Tensor *loss);
  *  the list lacks are left out; none of the list reached is an error. */
 HC_API bool tensor_backward_into(Tensor *loss, Grads *grads);
 
-/** Hessian of a scalar output times vectors[0..count) (shaped as the inputs), into products[].
- *  Flags as tensor_grad; a zero block is zeros. */
+/** Hessian of a scalar output times vectors[0..count), into products[]: the gradient of
+ *  sum(gradient * vectors).
+ *  Shapes:    vectors[i] and products[i] as inputs[i].
+ *  Gradient:  with HC_CREATE_GRAPH, also to the vectors.
+ *  Ownership: the products are tensors on the tape. The gradient's own graph stays below them; release
+ *             to a mark after reading them where that matters.
+ *  Errors:    as tensor_grad, and HC_ERR_SHAPE for a vector of another shape. An input the output does
+ *             not depend on is one without HC_ALLOW_UNUSED or HC_ZEROS; a block of zeros is zeros. */
 HC_API bool tensor_hvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *const *vectors,
                        Tensor **products, unsigned flags);
 
-/** Jacobian of output times tangents[0..count) (shaped as the inputs): a tensor of output's shape.
- *  Flags: 0 or HC_CREATE_GRAPH. */
+/** Jacobian of output times tangents[0..count): the derivative along them, by two reverse sweeps.
+ *  Shapes:    tangents[i] as inputs[i] -> output's.
+ *  Gradient:  with HC_CREATE_GRAPH (flags: that or 0), also to the tangents.
+ *  Ownership: as tensor_hvp.
+ *  Errors:    HC_ERR_SHAPE for a tangent of another shape. No dependence gives zeros. */
 HC_API Tensor *tensor_jvp(Tensor *output, Tensor *const *inputs, size_t count,
                           Tensor *const *tangents, unsigned flags);
 

@@ -101,7 +101,10 @@ HC_API bool module_init(Module *module, Rng *rng);
 /** Weights (2 and more dimensions) normal with that deviation, redrawn beyond two deviations; all
  *  others 0: the initialisation of the MAML paper's code (Finn et al. 2017). */
 HC_API bool module_init_truncated_normal(Module *module, double deviation, Rng *rng);
-/** Converts Params and buffers in place; values are rounded, gradients become absent. */
+/** Converts Params and buffers in place, all or none; values are rounded, gradients become absent. What
+ *  was made for the old type (tapes, Optims, Grads) is refused from then on; tensors that read the old
+ *  numbers still do.
+ *  Errors: HC_ERR_STATE for a module that belongs to another: convert the whole tree. */
 HC_API bool module_to(Module *module, DType dtype);
 /** Writes the values of all Params and buffers to a file, with names and shapes, the same on every
  *  platform, with a checksum. Modes and frozen flags are not saved.
@@ -118,7 +121,7 @@ HC_API void module_train(Module *module, bool training);
 HC_API bool module_training(const Module *module);
 /** Applies the module with its base weights, on x's tape. */
 HC_API Tensor *module_forward(Module *module, Tensor *x);
-/** The same with several inputs and outputs; out[] is untouched on failure. */
+/** The same with nin inputs and up to 16 outputs; out[] is untouched on failure. */
 HC_API bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tensor **out,
                              size_t nout);
 

@@ -155,7 +155,8 @@ struct OptimClass {
     const char *name;
     const OptimHyper *hypers;
     size_t hyper_count;
-    const char *const *states; /**< names of the state tensors, each of the weight's shape */
+    const char *const *states; /**< names of the state tensors; another shape than the weight's
+                                    fails the step */
     size_t state_count;
     /** One update in tensor operations; false, or a NULL out, on failure. */
     bool (*update)(OptimUpdate *update, void *user);

@@ -29,7 +29,7 @@ param_name(const Param *param); /**< "2.weight" inside a module; else as created
 HC_API Shape param_shape(const Param *param);
 HC_API size_t param_count(const Param *param);
 HC_API DType param_dtype(const Param *param);
-HC_API const void *param_data(const Param *param);         /**< row-major, of its type */
+HC_API const void *param_data(const Param *param); /**< row-major, of its type */
 /** One number, by flat index; NaN, and HC_ERR_RANGE, for an index that is none. */
 HC_API double param_get(const Param *param, size_t index);
 
@@ -70,7 +70,8 @@ HC_API Tensor *param_tensor(Tape *tape, Param *param);
  *  gradients of the same Params, to be added in a fixed order afterwards. */
 typedef struct Grads Grads;
 
-/** Holds references to the Params; all gradients absent. All must have one dtype. */
+/** Holds references to the Params; all gradients absent. All must have one dtype: collecting for or
+ *  adding to Params that were converted since (module_to) is HC_ERR_DTYPE. */
 HC_API Grads *grads_create(ParamList params);
 HC_API void grads_destroy(Grads *grads);
 /** Makes all gradients absent. */

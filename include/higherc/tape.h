@@ -60,14 +60,16 @@ typedef struct TapeMark {
     size_t offset;
 } TapeMark;
 
-/** The present end of the tape. */
+/** The present end of the tape. It serves any number of releases, until the tape is reset or released
+ *  below it. Marking allocates nothing and needs no counterpart. */
 HC_API TapeMark tape_mark(Tape *tape);
 
 /** Frees everything made since the mark. Functional modules and differentiable optimizers made
  *  before it go back to where they stood at the mark; those in HC_EVAL, and those just truncated by
  *  diffopt_detach, keep their present weights, buffers and state.
  *  Errors: HC_ERR_TAPE (a mark of another tape), HC_ERR_EXPIRED (the tape was reset, or released
- *  below the mark, since); nothing is freed then. */
+ *  below the mark, since); nothing is freed then. HC_ERR_NOMEM when what is to be kept could not
+ *  be: it is then as it was at the mark. */
 HC_API bool tape_release(Tape *tape, TapeMark mark);
 
 /** Gives back to the allocator what the tape holds but does not use. */

@@ -1,5 +1,4 @@
-/* Adapting at test time, in HC_EVAL: no history is kept, and diffopt_step_release makes the memory
- * of a thousand steps that of one. */
+/* Adapting at test time, in HC_EVAL: no history is kept. */
 #include "evaluate.h"
 
 #include <math.h>
@@ -9,23 +8,15 @@
 
 #include "task.h"
 
-/* Query MSE before the first and after each step, into mse[0], mse[stride], ... */
-static void adapt(const Learner *learner, Tape *tape, const Points *support, size_t shots,
-                  const Points *query, size_t steps, double *mse, size_t stride) {
+/* Query MSE before the first and after each step, in mse[0] to mse[steps]. */
+static void adapt(const Learner *learner, Tape *tape, TaskTensors t, size_t steps, Tensor **mse) {
     FModuleOptions options = fmodule_options(true);
     options.mode = HC_EVAL;
-
-    tape_reset(tape);
-    Tensor *x = tensor_from_f32(tape, shape2(shots, 1), support->x);
-    Tensor *y = tensor_from_f32(tape, shape2(shots, 1), support->y);
-    Tensor *xq = tensor_from_f32(tape, shape2(EVAL_QUERY, 1), query->x);
-    Tensor *yq = tensor_from_f32(tape, shape2(EVAL_QUERY, 1), query->y);
     FModule *fnet = fmodule_create_with(tape, learner->net, options);
     DiffOpt *opt = learner_optimizer(learner, fnet);
-
     for (size_t k = 0; k <= steps; k++) {
-        if (k > 0) diffopt_step_release(opt, tensor_mse_loss(fmodule_forward(fnet, x), y));
-        mse[k * stride] = tensor_item(tensor_mse_loss(fmodule_forward(fnet, xq), yq));
+        if (k > 0) diffopt_step(opt, tensor_mse_loss(fmodule_forward(fnet, t.x), t.y));
+        mse[k] = tensor_mse_loss(fmodule_forward(fnet, t.xq), t.yq);
     }
 }
 
@@ -76,32 +67,58 @@ static StepStats summarize(const double *values, const bool *diverged, size_t co
     return stats;
 }
 
+/* Draws tasks, and writes their query MSE after step k to mse[k * tasks + task]. */
+static void adapt_to_all(const Learner *learner, size_t shots, EvaluateOptions options, Tape *tape,
+                         Rng rng, Tensor **recorded, double *mse, Progress *progress,
+                         size_t *done) {
+    TaskPoints points = {.shots = shots, .queries = EVAL_QUERY};
+    Program *program = NULL;
+    for (size_t t = 0; t < options.tasks && !higherc_error(); t++) {
+        SineTask task = task_draw(&rng);
+        task_sample(&task, &points.query, EVAL_QUERY, &rng);
+        task_sample(&task, &points.support, options.max_shots, &rng);
+        if (!program) {
+            tape_reset(tape);
+            TaskTensors tensors = task_tensors(tape, &points);
+            adapt(learner, tape, tensors, options.steps, recorded);
+            if (!options.no_replay)
+                program = task_capture(tape, tensors, recorded, options.steps + 1, NULL);
+        } else if (task_set(program, &points)) {
+            program_run(program);
+        }
+        for (size_t k = 0; k <= options.steps; k++)
+            mse[k * options.tasks + t] =
+                program ? program_item(program, k) : tensor_item(recorded[k]);
+        progress_update(progress, ++*done, (double)NAN);
+    }
+    program_destroy(program);
+}
+
 bool evaluate(Evaluation *result, const Learner *learner, const char *name, size_t shots,
               EvaluateOptions options, Tape *tape, Rng rng, Progress *progress, size_t *done) {
     size_t tasks = options.tasks, rows = options.steps + 1;
     *result = (Evaluation){.name = name, .shots = shots, .tasks = tasks, .steps = options.steps};
     result->blocks = tasks / EVAL_BLOCK;
     result->step = calloc(rows, sizeof *result->step);
-    double *mse = calloc(rows * tasks, sizeof *mse); /* [step][task] */
+    Tensor **recorded = calloc(rows, sizeof *recorded);
+    double *mse = calloc(rows * tasks, sizeof *mse);
     double *scratch = calloc(tasks, sizeof *scratch);
     bool *diverged = calloc(tasks, sizeof *diverged);
-    bool ok = result->step && mse && scratch && diverged;
-    if (!ok) fprintf(stderr, "maml_sine: out of memory for the results of %zu tasks\n", tasks);
+    bool ok = result->step && recorded && mse && scratch && diverged;
+    if (ok)
+        adapt_to_all(learner, shots, options, tape, rng, recorded, mse, progress, done);
+    else
+        fprintf(stderr, "maml_sine: out of memory for the results of %zu tasks\n", tasks);
 
-    for (size_t t = 0; ok && t < tasks && !higherc_error(); t++) {
-        Points support, query;
-        SineTask task = task_draw(&rng);
-        task_sample(&task, &query, EVAL_QUERY, &rng);
-        task_sample(&task, &support, options.max_shots, &rng);
-        adapt(learner, tape, &support, shots, &query, options.steps, mse + t, tasks);
+    for (size_t t = 0; ok && t < tasks; t++) {
         for (size_t k = 0; k < rows; k++)
             if (!(mse[k * tasks + t] <= DIVERGED_MSE)) diverged[t] = true; /* NaN too */
         result->diverged += diverged[t];
-        progress_update(progress, ++*done, (double)NAN);
     }
     for (size_t k = 0; ok && k < rows; k++)
         result->step[k] = summarize(mse + k * tasks, diverged, tasks, scratch);
 
+    free(recorded);
     free(mse);
     free(scratch);
     free(diverged);

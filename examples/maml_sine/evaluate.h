@@ -36,6 +36,7 @@ typedef struct EvaluateOptions {
     size_t tasks;
     size_t steps;
     size_t max_shots; /**< points drawn per task, of which an evaluation uses its first K */
+    bool no_replay;   /**< record every task afresh */
 } EvaluateOptions;
 
 /** Adapts the learner to each task with `shots` points. `rng` is a copy: evaluations that start

@@ -1,7 +1,7 @@
 /* Model-agnostic meta-learning on sine curves (Finn, Abbeel, Levine 2017, "Model-agnostic
  * meta-learning for fast adaptation of deep networks", section 5.1).
  *
- * learn_task and meta_train below are MAML, whole. Everything around it is: flags (options.c), the tasks (task.c),
+ * meta_loss, learn_task and meta_train below are MAML, whole. Everything around it is: flags (options.c), the tasks (task.c),
  * the net and the SGD that adapts it (learner.c), a baseline (baseline.c), the test (evaluate.c),
  * and how the results are shown (report.c, plot.c). */
 #include <math.h>
@@ -13,6 +13,7 @@
 #include "evaluate.h"
 #include "interrupt.h"
 #include "learner.h"
+#include "memory.h"
 #include "options.h"
 #include "output.h"
 #include "plot.h"
@@ -41,106 +42,123 @@ typedef struct MetaBatch {
     double *losses;
 } MetaBatch;
 
+/* What MAML minimises: adapts to the support points, and is judged by the query points. */
+static Tensor *meta_loss(const MetaBatch *batch, Tape *tape, TaskTensors t) {
+    FModule *fnet = fmodule_create_with(tape, batch->maml->net, batch->functional);
+    DiffOpt *opt = learner_optimizer(batch->maml, fnet);
+    for (size_t k = 0; k < batch->opts->inner_steps; k++)
+        diffopt_step(opt, tensor_mse_loss(fmodule_forward(fnet, t.x), t.y));
+
+    Tensor *loss = tensor_mse_loss(fmodule_forward(fnet, t.xq), t.yq);
+    return tensor_div_scalar(loss, (double)batch->opts->tasks); /* the mean over the tasks */
+}
+
+/* Every task takes the same steps on other numbers: each worker records them once, and has them as a
+ * Program. */
+static void *capture(size_t worker, Tape *tape, void *user) {
+    (void)worker;
+    const MetaBatch *batch = user;
+    TaskPoints any = {.shots = batch->opts->shots, .queries = batch->opts->shots};
+    TaskTensors tensors = task_tensors(tape, &any);
+    Tensor *loss = meta_loss(batch, tape, tensors);
+    return task_capture(tape, tensors, &loss, 1, loss);
+}
+
+static void end_capture(void *program, void *user) {
+    (void)user;
+    program_destroy(program);
+}
+
 /* One task: draws a curve, adapts to K of its points, and takes the gradient, with respect to what the
  * adaptation started from, of the error on K others. */
 static bool learn_task(Task *task, void *user) {
     const MetaBatch *batch = user;
-    const Options *opts = batch->opts;
-    Tape *tape = task->tape;
+    TaskPoints points = {.shots = batch->opts->shots, .queries = batch->opts->shots};
     SineTask sine = task_draw(&task->rng);
-    Points support, query;
-    task_sample(&sine, &support, opts->shots, &task->rng);
-    task_sample(&sine, &query, opts->shots, &task->rng);
+    task_sample(&sine, &points.support, points.shots, &task->rng);
+    task_sample(&sine, &points.query, points.queries, &task->rng);
 
-    Shape column = shape2(opts->shots, 1);
-    Tensor *x = tensor_from_f32(tape, column, support.x);
-    Tensor *y = tensor_from_f32(tape, column, support.y);
-    Tensor *xq = tensor_from_f32(tape, column, query.x);
-    Tensor *yq = tensor_from_f32(tape, column, query.y);
-
-    FModule *fnet = fmodule_create_with(tape, batch->maml->net, batch->functional);
-    DiffOpt *opt = learner_optimizer(batch->maml, fnet);
-    for (size_t k = 0; k < opts->inner_steps; k++)
-        diffopt_step(opt, tensor_mse_loss(fmodule_forward(fnet, x), y));
-
-    Tensor *loss = tensor_mse_loss(fmodule_forward(fnet, xq), yq);
-    loss = tensor_div_scalar(loss, (double)opts->tasks); /* the mean over the tasks */
+    Program *program = task->state;
+    if (program) {
+        bool ok = task_set(program, &points) && program_run_into(program, task->grads);
+        batch->losses[task->index] = program_item(program, 0);
+        return ok;
+    }
+    Tensor *loss = meta_loss(batch, task->tape, task_tensors(task->tape, &points));
     batch->losses[task->index] = tensor_item(loss);
     return tensor_backward_into(loss, task->grads); /* through the inner steps, to W */
-}
-
-static size_t count_mallocs(const Tasks *tasks) {
-    size_t count = 0, i = 0;
-    for (Tape *tape; (tape = tasks_tape(tasks, i)); i++)
-        count += tape_stats(tape).mallocs;
-    return count;
 }
 
 /* Trains the initial weights W of the net, and its learned step sizes if it has some, so that
  * inner_steps of SGD on `shots` points of any task lead to weights that predict other points of it.
  * False when that went wrong. */
-static bool meta_train(Learner *maml, Tasks *tasks, double *losses, const Options *opts, Rng *rng,
-                       Training *training) {
-    Optim *outer = optim_adam(module_params(maml->net), adam_options(opts->outer_lr));
+static bool meta_train(MetaBatch *batch, Tasks *tasks, Rng *rng, Training *training) {
+    const Options *opts = batch->opts;
+    Optim *outer = optim_adam(module_params(batch->maml->net), adam_options(opts->outer_lr));
     if (opts->learn_lr) {
-        optim_add_group(outer, maml->rates);
-        tasks_add_params(tasks, maml->rates);
+        optim_add_group(outer, batch->maml->rates);
+        tasks_add_params(tasks, batch->maml->rates);
     }
-    MetaBatch batch = {maml, opts, fmodule_options(false), losses}; /* W<0> comes from W */
-    batch.functional.mode = opts->first_order ? HC_FIRST_ORDER : HC_FULL;
 
-    double meta_loss = 0;
+    double loss = 0;
     bool interrupted = false;
     double start = clock_seconds();
     Progress progress = progress_begin("training", opts->iterations, opts->quiet);
 
-    while (training->iterations < opts->iterations && isfinite(meta_loss) && !interrupted &&
+    while (training->iterations < opts->iterations && isfinite(loss) && !interrupted &&
            !higherc_error()) {
         optim_zero_grad(outer);
-        tasks_run(tasks, opts->tasks, rng, learn_task, &batch);
+        tasks_run(tasks, opts->tasks, rng, learn_task, batch);
         optim_step(outer); /* W changes in place */
 
-        meta_loss = 0;
+        loss = 0;
         for (size_t i = 0; i < opts->tasks; i++)
-            meta_loss += losses[i];
-        training->iterations++;
-        if (training->iterations <= SETTLED) {
+            loss += batch->losses[i];
+        if (++training->iterations <= SETTLED) {
             training->settled = training->iterations;
-            training->mallocs_settled = count_mallocs(tasks);
+            training->mallocs_settled = memory_mallocs();
         }
-        progress_update(&progress, training->iterations, meta_loss);
+        progress_update(&progress, training->iterations, loss);
         interrupted = interrupt_take();
     }
 
     progress_end(&progress, training->iterations);
     training->seconds = clock_seconds() - start;
     training->smooth_loss = progress_smooth_loss(&progress);
-    training->mallocs_end = count_mallocs(tasks);
-    training->peak_bytes = tape_stats(tasks_tape(tasks, 0)).peak_bytes;
+    training->mallocs_end = memory_mallocs();
+    training->peak_bytes = memory_peak();
     optim_destroy(outer);
     if (higherc_error()) return fail(higherc_error());
-    if (!isfinite(meta_loss)) {
+    if (!isfinite(loss)) {
         fprintf(stderr,
                 "maml_sine: training diverged: meta-loss %g in iteration %zu; smaller step sizes "
                 "may help\n",
-                meta_loss, training->iterations);
+                loss, training->iterations);
         return false;
     }
     return true;
 }
 
-/* Training on a pool of threads, each with a tape of its own. */
-static bool meta_train_on_threads(Learner *maml, const Options *opts, Rng *rng,
+/* Training on a pool of threads, each with a tape and a Program of its own. */
+static bool meta_train_on_threads(const Learner *maml, const Options *opts, Rng *rng,
                                   Training *training) {
+    MetaBatch batch = {maml, opts, fmodule_options(false), NULL}; /* W<0> comes from W */
+    batch.functional.mode = opts->first_order ? HC_FIRST_ORDER : HC_FULL;
+    batch.losses = calloc(opts->tasks, sizeof *batch.losses);
+    TasksOptions options = tasks_options(HC_F32);
+    options.user = &batch;
+    if (!opts->no_replay) {
+        options.create = capture;
+        options.destroy = end_capture;
+    }
     Pool *pool = pool_create(opts->threads);
-    Tasks *tasks = tasks_create(pool, module_params(maml->net), HC_F32);
-    double *losses = calloc(opts->tasks, sizeof *losses);
-    bool ok = tasks && losses && meta_train(maml, tasks, losses, opts, rng, training);
+    Tasks *tasks = tasks_create_with(pool, module_params(maml->net), options);
+    bool ok = tasks && batch.losses && meta_train(&batch, tasks, rng, training);
     if (!tasks) fail(higherc_error());
-    if (!losses) fail("out of memory");
-    free(losses);
+    if (!batch.losses) fail("out of memory");
     tasks_destroy(tasks);
     pool_destroy(pool);
+    free(batch.losses);
     return ok;
 }
 
@@ -182,7 +200,8 @@ static bool evaluate_all(Results *results, const Learner nets[NETS], Tape *tape,
     const char *names[NETS] = {"MAML", "pretrained", "random"};
     size_t shots[MAX_SHOT_COUNTS];
     size_t counts = choose_shots(opts->shots, shots), done = 0;
-    EvaluateOptions options = {opts->eval_tasks, opts->eval_steps, shots[counts - 1]};
+    EvaluateOptions options = {opts->eval_tasks, opts->eval_steps, shots[counts - 1],
+                               opts->no_replay};
 
     Progress progress = progress_begin("evaluating", counts * NETS * opts->eval_tasks, opts->quiet);
     bool ok = true;
@@ -254,6 +273,7 @@ int main(int argc, char **argv) {
 
     Learner nets[NETS] = {0};
     Results results = {0};
+    memory_count();
     Tape *tape = tape_create(HC_F32);
     bool ok = run(&opts, nets, tape, &results);
 

@@ -45,7 +45,7 @@ typedef struct Flag {
     const char *help;
 } Flag;
 
-enum { FLAG_TOTAL = 16 };
+enum { FLAG_TOTAL = 17 };
 
 /* The upper ends keep a slip of the finger from asking for more memory than there is. */
 static void list_flags(Flag flags[FLAG_TOTAL], Options *o) {
@@ -62,6 +62,7 @@ static void list_flags(Flag flags[FLAG_TOTAL], Options *o) {
         {"--learn-lr",    FLAG_SWITCH, &o->learn_lr,    0, 0,     "Meta-SGD: learn a step size for every weight"},
         {"--seed",        FLAG_SEED,   &o->seed,        0, 0,     "of all random numbers"},
         {"--threads",     FLAG_COUNT,  &o->threads,     1, HC_MAX_THREADS, "threads to train on; the results are the same"},
+        {"--no-replay",   FLAG_SWITCH, &o->no_replay,   0, 0,     "record every task afresh; the results are the same"},
         {"--eval-tasks",  FLAG_COUNT,  &o->eval_tasks,  1, 1e6,   "new tasks to evaluate on"},
         {"--eval-steps",  FLAG_COUNT,  &o->eval_steps,  1, EVAL_MAX_STEPS,  "gradient steps on each of them"},
         {"--out",         FLAG_TEXT,   &o->out,         0, 0,     "folder for results.csv and the pictures"},

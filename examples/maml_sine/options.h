@@ -20,6 +20,7 @@ typedef struct Options {
     bool first_order;   /**< leave the second derivatives out */
     bool learn_lr;      /**< Meta-SGD: one learned step size per weight */
     uint64_t seed;
+    bool no_replay; /**< record every task afresh; results do not depend on it */
     size_t threads; /**< at work on the tasks of a meta-iteration; results do not depend on it */
     size_t eval_tasks;
     size_t eval_steps;

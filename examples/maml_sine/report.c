@@ -23,17 +23,18 @@ void report_settings(const Options *o) {
 }
 
 void report_training(const Options *o, const Training *t) {
-    printf("\nmeta-training: %zu iterations in %.1f s, %.3f ms each (%zu tasks, %zu thread%s); "
+    printf("\nmeta-training: %zu iterations in %.1f s, %.3f ms each (%zu tasks, %zu thread%s, %s); "
            "smoothed meta-loss %.3f\n",
            t->iterations, t->seconds, 1e3 * t->seconds / (double)t->iterations, o->tasks,
-           o->threads, o->threads == 1 ? "" : "s", t->smooth_loss);
+           o->threads, o->threads == 1 ? "" : "s", o->no_replay ? "recorded afresh" : "replayed",
+           t->smooth_loss);
     if (t->iterations < o->iterations)
         printf("  ended by Ctrl-C after %zu of %zu iterations\n", t->iterations, o->iterations);
-    printf("  allocations by the tape%s: %zu up to iteration %zu, %zu after it; %.0f KiB in use at "
-           "most%s\n",
-           o->threads > 1 ? "s" : "", t->mallocs_settled, t->settled,
-           t->mallocs_end - t->mallocs_settled, (double)t->peak_bytes / 1024,
-           o->threads > 1 ? " in each" : "");
+    printf(
+        "  the library called malloc %zu times up to iteration %zu, %zu times after it; %.0f KiB "
+        "at most\n",
+        t->mallocs_settled, t->settled, t->mallocs_end - t->mallocs_settled,
+        (double)t->peak_bytes / 1024);
     printf("baselines, fine-tuned by the same SGD with step size %g:\n", o->inner_lr);
     printf("  pretrained: %zu steps of Adam on %d points of all tasks, %.1f s\n",
            t->pretraining_steps, PRETRAIN_BATCH, t->pretraining_seconds);

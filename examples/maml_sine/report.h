@@ -12,9 +12,9 @@ typedef struct Training {
     double seconds;
     double smooth_loss;
     size_t settled;           /**< the iteration after which allocations were counted first: 10 */
-    size_t mallocs_settled;   /**< the tapes' calls of the allocator up to then ... */
+    size_t mallocs_settled;   /**< the library's calls of malloc up to then ... */
     size_t mallocs_end;       /**< ... and up to the end */
-    size_t peak_bytes;        /**< the most a tape held */
+    size_t peak_bytes;        /**< the most it held */
     size_t pretraining_steps; /**< of the baseline */
     double pretraining_seconds;
 } Training;

@@ -27,3 +27,27 @@ void task_sample(const SineTask *task, Points *points, size_t count, Rng *rng) {
         points->y[i] = (float)task_value(task, x);
     }
 }
+
+TaskTensors task_tensors(Tape *tape, const TaskPoints *points) {
+    Shape support = shape2(points->shots, 1), query = shape2(points->queries, 1);
+    return (TaskTensors){
+        .x = tensor_from_f32(tape, support, points->support.x),
+        .y = tensor_from_f32(tape, support, points->support.y),
+        .xq = tensor_from_f32(tape, query, points->query.x),
+        .yq = tensor_from_f32(tape, query, points->query.y),
+    };
+}
+
+Program *task_capture(Tape *tape, TaskTensors t, Tensor *const *outputs, size_t output_count,
+                      Tensor *backward_of) {
+    Tensor *const inputs[] = {t.x, t.y, t.xq, t.yq};
+    return program_capture(tape, inputs, 4, outputs, output_count, backward_of);
+}
+
+bool task_set(Program *program, const TaskPoints *points) {
+    Shape support = shape2(points->shots, 1), query = shape2(points->queries, 1);
+    return program_set_f32(program, 0, support, points->support.x) &&
+           program_set_f32(program, 1, support, points->support.y) &&
+           program_set_f32(program, 2, query, points->query.x) &&
+           program_set_f32(program, 3, query, points->query.y);
+}

@@ -34,6 +34,7 @@ struct Program {
     Param **grad_params; /* [grad_count] */
     HcParamUse *uses;
     size_t use_count;
+    void *work[HC_MOST_WORK]; /* working memory of traced forwards */
     char *constants, *memory;
     size_t constant_bytes, memory_bytes, table_bytes;
 };

@@ -236,8 +236,6 @@ static bool is_traceable(const Tensor *node) {
     return small || !node->tape->pool;
 }
 
-/* Working memory that a forward takes while it is traced is the scratch store's, which the program's tape
- * keeps; the same addresses serve other nodes at their time, as they would in a recording. */
 static bool trace_node(Program *p, Tensor *node, const HcKernels *traced) {
     size_t before = p->call_count;
     if (is_traceable(node)) {
@@ -254,9 +252,23 @@ static bool trace_node(Program *p, Tensor *node, const HcKernels *traced) {
     return hc_program_add_call(p, &(HcCall){.run = run_forward, .u.node = node});
 }
 
+static bool trace_all(Program *p, const HcKernels *traced) {
+    p->call_count = 0;
+    for (size_t i = 0; i < p->step_count; i++)
+        if (!trace_node(p, p->steps[i], traced)) return false;
+    return true;
+}
+
+/* Twice: first to learn how much working memory forwards take, then with buffers of that size, which stay
+ * where they are and serve one forward after the other. */
 bool hc_program_trace(Program *p) {
     const HcKernels traced = traced_kernels(p->tape->k);
-    for (size_t i = 0; i < p->step_count; i++)
-        if (!trace_node(p, p->steps[i], &traced)) return false;
-    return true;
+    if (!trace_all(p, &traced)) return false;
+    for (size_t i = 0; i < HC_MOST_WORK; i++)
+        if (p->tape->work_most[i] > 0 && !(p->work[i] = hc_alloc(p->tape->work_most[i], 1)))
+            return false;
+    p->tape->fixed_work = p->work;
+    bool done = trace_all(p, &traced);
+    p->tape->fixed_work = NULL;
+    return done;
 }

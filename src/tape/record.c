@@ -148,6 +148,7 @@ static bool place(Tensor *y) {
 static void free_work(Tape *tape) {
     while (tape->work_count > 0) {
         tape->work_count--;
+        if (tape->fixed_work) continue;
         hc_scratch_free(&tape->scratch, tape->work[tape->work_count].buffer,
                         tape->work[tape->work_count].bytes);
     }
@@ -287,11 +288,16 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
 
 void *hc_work(Tensor *y, size_t bytes) {
     Tape *tape = y->tape;
-    void *buffer = tape->work_count < HC_MOST_WORK ? hc_scratch_alloc(&tape->scratch, bytes) : NULL;
+    size_t place = tape->work_count;
+    void *buffer = NULL;
+    if (place < HC_MOST_WORK)
+        buffer =
+            tape->fixed_work ? tape->fixed_work[place] : hc_scratch_alloc(&tape->scratch, bytes);
     if (!buffer) {
         hc_fail_nomem(tape, y->op->name);
         return NULL;
     }
+    if (bytes > tape->work_most[place]) tape->work_most[place] = bytes;
     tape->work[tape->work_count].buffer = buffer;
     tape->work[tape->work_count++].bytes = bytes;
     return buffer;

@@ -6,7 +6,11 @@
 
 #include "support/check.h"
 
-enum { POINTS = 7, HIDDEN = 9, STEPS = 3 };
+enum {
+    POINTS = 33,
+    HIDDEN = 70,
+    STEPS = 3
+}; /* large enough for products that need working memory */
 
 typedef Optim *MakeOptim(ParamList params);
 

@@ -19,9 +19,10 @@
  *
  *  What is read anew at each run: the inputs, and Params where they live, so an outer optimizer's
  *  in-place steps are seen. Everything else is as it was at the capture: constants that were no inputs,
- *  the settings and state of the optimizers that stepped, which layers were in training mode. Settings or
- *  state of an optimizer that changed since are refused (HC_ERR_CHANGED); make a hyperparameter that is
- *  to change an input tensor (diffopt_override), or learn it.
+ *  the settings and state of the optimizers that diffopt_create branched from, which layers were in
+ *  training mode. When settings or state of such an optimizer have changed since (optim_set, optim_step,
+ *  loading), a run is refused (HC_ERR_CHANGED); make a hyperparameter that is to change an input tensor
+ *  (diffopt_override), or learn it (optim_learn).
  *
  *  What the host does in between cannot be seen. A loop that ran five times runs five times again; an
  *  `if` on a value that was read from a tensor is refused where it can be known: capture fails when it

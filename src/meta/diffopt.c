@@ -162,7 +162,8 @@ DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule) {
     for (size_t s = 0; s < states; s++)
         if (!hc_slots_create(tape, &opt->slots[s], root->now->weights, count, who)) return NULL;
     *first = (HcSnapshot){.moments = moments};
-    if (!hc_diffopt_take_settings(opt, optim, first)) return NULL;
+    if (!hc_diffopt_take_settings(opt, optim, first) || !hc_tape_stamp(tape, optim->version, who))
+        return NULL;
     first->place = tape->data.top;
     opt->scope.save = save;
     opt->scope.restore = restore;
@@ -245,6 +246,7 @@ bool diffopt_commit(DiffOpt *opt, Optim *optim) {
             commit_one(&opt->now->moments[i], &optim->groups[opt->group[i]].moments[opt->place[i]],
                        states, fresh + i * states);
     if (done) optim->steps = opt->first_step + opt->now->steps;
+    if (done) hc_optim_changed(optim);
     for (size_t i = 0; i < opt->count * states; i++)
         hc_free(fresh[i]);
     hc_scratch_free(&opt->tape->scratch, fresh, bytes);

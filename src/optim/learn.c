@@ -62,6 +62,7 @@ bool optim_learn(Optim *optim, const char *name, size_t group, LearnScope per) {
         first += count;
     }
     optim->learned.count += total;
+    hc_optim_changed(optim);
     return true;
 }
 

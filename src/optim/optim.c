@@ -38,7 +38,10 @@ Optim *optim_create(const OptimClass *cls, ParamList params, void *user) {
     optim->cls = cls;
     optim->user = user;
     optim->dtype = param_dtype(params.items ? params.items[0] : NULL);
-    if (optim_add_group(optim, params) == SIZE_MAX || !(optim->work = tape_create(optim->dtype))) {
+    optim->version = hc_version_create("optimizer");
+    if (!optim->version) hc_fail_thread(HC_ERR_NOMEM, "optim_create: out of memory");
+    if (!optim->version || optim_add_group(optim, params) == SIZE_MAX ||
+        !(optim->work = tape_create(optim->dtype))) {
         optim_destroy(optim);
         return NULL;
     }
@@ -67,6 +70,7 @@ void optim_destroy(Optim *optim) {
     hc_params_free(&optim->learned);
     hc_free(optim->schedules);
     tape_destroy(optim->work);
+    hc_version_unref(optim->version);
     hc_free(optim);
 }
 
@@ -169,6 +173,7 @@ bool optim_set(Optim *optim, const char *name, size_t group, double value) {
         for (size_t i = 0; i < to->learned[index].count; i++)
             param_fill(optim->learned.items[to->learned[index].first + i], value);
     }
+    hc_optim_changed(optim);
     return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include "higherc/schedule.h"
 #include "tape/param.h"
+#include "tape/stamp.h"
 
 /* What an optimizer keeps for one Param. */
 typedef struct HcMoments {
@@ -45,12 +46,18 @@ struct Optim {
     size_t learned_capacity;
     HcScheduled *schedules; /* later ones go before */
     size_t schedule_count, schedule_capacity;
-    size_t steps; /* made in place, or committed */
+    size_t steps;       /* made in place, or committed */
+    HcVersion *version; /* of all that a differentiable optimizer takes over as numbers */
     DType dtype;
     Tape *work; /* on which steps are computed */
     char message[HC_MESSAGE_SIZE];
     bool failed;
 };
+
+/* To be called after settings or state changed. */
+static inline void hc_optim_changed(Optim *optim) {
+    optim->version->changes++;
+}
 
 /* Keeps an error on the optimizer and in the thread. Returns false. */
 bool hc_optim_fail(Optim *optim, HcStatus status, const char *format, ...) HC_PRINTF(3, 4);

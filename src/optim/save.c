@@ -175,6 +175,7 @@ static bool read_all(Loading *l, const void *bytes, size_t size) {
 static void take(Loading *l) {
     Optim *optim = l->optim;
     optim->steps = l->steps;
+    hc_optim_changed(optim);
     for (size_t g = 0; g < optim->group_count; g++) {
         HcMoments *old = optim->groups[g].moments;
         optim->groups[g].moments = l->moments[g];

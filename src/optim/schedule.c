@@ -115,6 +115,7 @@ bool optim_schedule(Optim *optim, const char *name, size_t group, const Schedule
                  optim->schedule_count + 1, sizeof *optim->schedules))
         return hc_optim_fail(optim, HC_ERR_NOMEM, "%s: out of memory", who);
     forget(optim, hyper, group);
+    hc_optim_changed(optim);
     HcScheduled *last = &optim->schedules[optim->schedule_count++];
     *last = (HcScheduled){.hyper = hyper, .group = group, .removed = !schedule};
     if (schedule) last->schedule = *schedule;

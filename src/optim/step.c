@@ -140,6 +140,7 @@ bool optim_step(Optim *optim) {
     if (done) {
         optim->failed = false;
         optim->steps++;
+        hc_optim_changed(optim);
     }
     return done;
 }

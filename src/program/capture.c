@@ -192,6 +192,19 @@ static bool copy_nodes(HcCapture *c) {
     return own_leaves(p);
 }
 
+/* All that the tape has met, needed or not: which of them a node depends on is not known. */
+static bool copy_stamps(HcCapture *c) {
+    Program *p = c->p;
+    size_t count = 0;
+    for (const HcStamp *s = c->tape->stamps; s; s = s->next)
+        count++;
+    p->stamps = hc_alloc_zero(count, sizeof *p->stamps);
+    if (!p->stamps) return false;
+    for (const HcStamp *s = c->tape->stamps; s; s = s->next)
+        p->stamps[p->stamp_count++] = (HcStamped){hc_version_ref(s->version), s->changes};
+    return true;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------------------ */
 
 static bool capture(HcCapture *c, Tensor *const *outputs, Tensor *loss) {
@@ -202,7 +215,8 @@ static bool capture(HcCapture *c, Tensor *const *outputs, Tensor *loss) {
     for (size_t i = 0; i < p->output_count; i++)
         if (!(c->outputs[i] = own(outputs[i]))) return false;
     if (!hc_capture_find(c)) return false;
-    if (!copy_nodes(c) || !hc_program_plan(p) || !hc_program_trace(p) || !hc_program_fuse(p))
+    if (!copy_nodes(c) || !copy_stamps(c) || !hc_program_plan(p) || !hc_program_trace(p) ||
+        !hc_program_fuse(p))
         return hc_fail_nomem(c->tape, who);
     for (size_t i = 0; i < p->output_count; i++)
         hc_copy_dense(outputs[i], p->outputs[i]->data);
@@ -253,6 +267,9 @@ void program_destroy(Program *p) {
     hc_free(p->outputs);
     hc_free(p->grads);
     hc_free(p->grad_params);
+    for (size_t i = 0; i < p->stamp_count; i++)
+        hc_version_unref(p->stamps[i].version);
+    hc_free(p->stamps);
     hc_free(p->uses);
     hc_free(p->constants);
     hc_free(p->memory);

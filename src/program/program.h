@@ -11,6 +11,7 @@
 
 #include "higherc/program.h"
 #include "tape/param.h"
+#include "tape/stamp.h"
 
 /* A leaf that reads a Param where it lives. */
 typedef struct HcParamUse {
@@ -19,6 +20,12 @@ typedef struct HcParamUse {
 } HcParamUse;
 
 typedef struct HcCall HcCall; /* program/call.h */
+
+/* What it must still be made with. */
+typedef struct HcStamped {
+    HcVersion *version;
+    uint64_t changes;
+} HcStamped;
 
 struct Program {
     Tape *tape; /* kernels, forms, working memory and the error; nothing is recorded on it */
@@ -34,6 +41,8 @@ struct Program {
     Param **grad_params; /* [grad_count] */
     HcParamUse *uses;
     size_t use_count;
+    HcStamped *stamps;
+    size_t stamp_count;
     void *work[HC_MOST_WORK]; /* working memory of traced forwards */
     char *constants, *memory;
     size_t constant_bytes, memory_bytes, table_bytes;

@@ -56,6 +56,12 @@ static bool check_world(Program *p, const char *who) {
             return hc_fail(p->tape, HC_ERR_CHANGED,
                            "%s: '%s' was converted to another type since the capture", who,
                            p->uses[i].param->cell.name);
+    for (size_t i = 0; i < p->stamp_count; i++)
+        if (p->stamps[i].version->changes != p->stamps[i].changes)
+            return hc_fail(p->tape, HC_ERR_CHANGED,
+                           "%s: settings or state of an %s that the recording was made with have "
+                           "changed since",
+                           who, p->stamps[i].version->what);
     return true;
 }
 

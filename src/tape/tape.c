@@ -1,5 +1,5 @@
 /* The tape: its life, its error, marks and releases. */
-#include "tape/tape.h"
+#include "tape/stamp.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +72,7 @@ static size_t chunk_bytes(const Tape *tape) {
 
 void tape_destroy(Tape *tape) {
     if (!tape) return;
+    hc_tape_drop_stamps(tape, (HcPosition){0, 0});
     hc_leaves_free(tape);
     if (tape->free_sweeps) tape->free_sweeps(tape);
     for (size_t i = 0; i < tape->chunk_count; i++)
@@ -112,6 +113,7 @@ static void undo_densed(Tape *tape, HcPosition place) {
  * tensors; a new serial tells marks that ended in them that they have expired. */
 static void cut(Tape *tape, size_t count, HcPosition place) {
     note_peak(tape);
+    hc_tape_drop_stamps(tape, place);
     if (tape->never_reuse) {
         for (size_t i = count; i < tape->count; i++) {
             hc_node(tape, i)->check = 0;

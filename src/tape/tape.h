@@ -44,6 +44,8 @@ struct HcDensed {
     HcPosition place;
 };
 
+typedef struct HcStamp HcStamp; /* tape/stamp.h */
+
 /* Working memory of one sweep; nested sweeps take the next one. */
 typedef struct HcSweepSpace HcSweepSpace;
 
@@ -68,6 +70,7 @@ struct Tape {
     HcForms forms;
     HcScratch scratch;
     HcScope *scopes;
+    HcStamp *stamps;
     HcDensed *densed;
     HcParamLeaf *leaves; /* open addressing, by the Param's address */
     size_t leaf_count, leaf_capacity;

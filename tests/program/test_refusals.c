@@ -122,6 +122,53 @@ static void runs(void) {
     program_destroy(NULL);
 }
 
+/* Optimizers whose settings or state were baked in. */
+static void stamps(void) {
+    Tape *tape = tape_create(HC_F32);
+    Module *net = module_linear(2, 3);
+    Rng rng = rng_seed(1);
+    CHECK(module_init(net, &rng));
+    Optim *inner = optim_adam(module_params(net), adam_options(0.1));
+    Optim *outer = optim_sgd(module_params(net), sgd_options(0.1));
+    Tensor *x = tensor_ones(tape, shape2(4, 2)), *y = tensor_zeros(tape, shape2(4, 3));
+    FModule *fnet = fmodule_create(tape, net, false);
+    DiffOpt *opt = diffopt_create(inner, fnet);
+    CHECK(diffopt_step(opt, tensor_mse_loss(fmodule_forward(fnet, x), y)));
+    Tensor *loss = tensor_mse_loss(fmodule_forward(fnet, x), y);
+    Program *program = program_capture(tape, &x, 1, &loss, 1, loss);
+    tape_reset(tape);
+    /* Another optimizer's steps in place, and its settings, are no concern of the program. */
+    CHECK(program_run(program) && optim_step(outer) && optim_set(outer, "lr", 0, 0.2));
+    CHECK(program_run(program));
+    double before = param_grad_get(module_params(net).items[0], 0);
+    CHECK(optim_set(inner, "lr", 0, 0.2));
+    CHECK(!program_run(program));
+    CHECK_ERROR("program_run: settings or state of an optimizer");
+    CHECK(param_grad_get(module_params(net).items[0], 0) == before);
+    program_destroy(program);
+    program = NULL;
+
+    x = tensor_ones(tape, shape2(4, 2));
+    fnet = fmodule_create(tape, net, false);
+    opt = diffopt_create(inner, fnet);
+    CHECK(diffopt_step(
+        opt, tensor_mse_loss(fmodule_forward(fnet, x), tensor_zeros(tape, shape2(4, 3)))));
+    loss = tensor_sum(fmodule_forward(fnet, x));
+    program = program_capture(tape, &x, 1, &loss, 1, loss);
+    CHECK(program_run(program));
+    CHECK(optim_step(inner)); /* its moments move */
+    CHECK(!program_run(program));
+    CHECK_ERROR("have changed since");
+    /* It outlives what it was made of. */
+    tape_destroy(tape);
+    optim_destroy(inner);
+    module_destroy(net);
+    CHECK(!program_run(program));
+    higherc_clear_error();
+    program_destroy(program);
+    optim_destroy(outer);
+}
+
 /* ---- failing allocations ------------------------------------------------------------------------------- */
 
 static size_t allowed;
@@ -187,6 +234,7 @@ int main(void) {
     captures();
     released();
     runs();
+    stamps();
     failing_allocations();
     return check_done();
 }

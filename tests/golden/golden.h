@@ -7,8 +7,8 @@
  *      parse.c       configuration records      data.c       data records
  *      model.c       layers to modules          optimizer.c  settings to an Optim, and its state
  *      run.c         what a case does           grads.c      the derivatives it ends with
+ *      replay.c      the same by a Program      selftest.c   whether all this can fail
  *      compare.c     got against want           main.c       directories, options, the report
- *      selftest.c    whether all this can fail
  *
  *  Parsing gives one dictionary (what the file holds), running another (what the library computes),
  *  and comparing matches them by name. Out of memory the program ends: it is a test. */
@@ -183,6 +183,19 @@ size_t optimizer_group(const Case *c, size_t group);
 bool optimizer_record_state(const Case *c, const Module *net, const Optim *optim, Dict *results,
                             Pool *pool);
 
+/** A constant of the tape, and where its numbers are from. */
+typedef struct Input {
+    Tensor *tensor;
+    const double *values;
+    bool whole; /**< indices: any other number might be none */
+} Input;
+
+/** A result that a tensor holds. */
+typedef struct Pending {
+    Tensor *tensor;
+    Entry *entry;
+} Pending;
+
 /** What running a case works with. */
 typedef struct Run {
     const Case *c;
@@ -196,6 +209,10 @@ typedef struct Run {
     Optim *optim;
     FModule *fnet;
     DiffOpt *opt;
+    bool replay;
+    struct Input *inputs;    /**< batches and hyperparameters, as they stand on the tape */
+    struct Pending *pending; /**< tensors whose values are results, not yet read */
+    size_t input_count, pending_count;
     Tensor *query_x, *query_y;
     Tensor **x;     /**< of the inner steps */
     Tensor **hyper; /**< the learnable hyperparameters */
@@ -203,14 +220,20 @@ typedef struct Run {
 } Run;
 
 /** Runs a case in that type and puts what it computes into results, under the names of README.md
- *  without expect/. False: message says why; what was computed until then is there. */
-bool case_run(const Case *c, DType dtype, Dict *results, Pool *pool, char *message);
+ *  without expect/. replay: all of it is also captured as a Program, which has to give the same bits.
+ *  False: message says why; what was computed until then is there. */
+bool case_run(const Case *c, DType dtype, bool replay, Dict *results, Pool *pool, char *message);
+/** Captures what was recorded and runs it twice: on other numbers, then on the case's. */
+bool run_replay(Run *run);
 /** Step 6 of README.md: all derivatives of run->meta_loss. */
 bool run_gradients(Run *run);
 /** Says what went wrong, once, and what the library says about it; returns false. */
 bool run_fail(Run *run, const char *format, ...);
-/** Adds a tensor's values under a name put together; a NULL tensor adds a `none`. */
+/** Adds a tensor's values under a name put together; a NULL tensor adds a `none`. They are read when all
+ *  is recorded (run_settle): a value that changed on the way would show, and a Program may be captured. */
 bool run_record(Run *run, Tensor *value, const char *format, ...);
+/** Reads what run_record was given. */
+bool run_settle(Run *run);
 /** A new, empty result of the Param's shape, for values[0..param_count). */
 double *run_record_param(Run *run, const Param *param, const char *format, ...);
 

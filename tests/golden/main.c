@@ -1,4 +1,4 @@
-/* golden DIR... [--f32] [--verbose]: runs every case (*.golden) of the directories and compares all
+/* golden DIR... [--f32] [--replay] [--verbose]: runs every case (*.golden) of the directories and compares all
  * it records. Exit status 0 when none failed, 1 when one did, could not be read, or a directory has
  * no case; 2 for bad arguments. */
 #define _POSIX_C_SOURCE 200809L
@@ -11,15 +11,16 @@
 #include "golden.h"
 
 static const char usage[] =
-    "usage: golden DIR... [--f32] [--verbose]\n"
+    "usage: golden DIR... [--f32] [--replay] [--verbose]\n"
     "Runs every case (*.golden) of the directories (or single case files) and compares what it\n"
     "records with what the library computes, in f64 at the tolerance the case states.\n"
     "  --f32      compute in f32, to 2e-3 of the largest number of an entry (compare.c says why)\n"
+    "  --replay   also capture each case as a Program, which has to give the same bits\n"
     "  --verbose  a line for every case, with its largest deviation as a part of what is allowed\n";
 
 typedef struct Tally {
     DType dtype;
-    bool verbose;
+    bool replay, verbose;
     size_t passed, failed, skipped;
 } Tally;
 
@@ -37,7 +38,7 @@ static bool compare_case(Tally *tally, Case *c) {
     Dict results = {NULL, 0, NULL, 0};
     char message[MESSAGE_SIZE];
     double worst = 0;
-    bool good = case_run(c, tally->dtype, &results, &pool, message);
+    bool good = case_run(c, tally->dtype, tally->replay, &results, &pool, message);
     if (!good) {
         /* What was not computed is no news; what was computed before may show why. */
         printf("FAIL %s: %s\n", c->name, message);
@@ -109,11 +110,13 @@ static void run_directory(Tally *tally, const char *path) {
 }
 
 int main(int argc, char **argv) {
-    Tally tally = {HC_F64, false, 0, 0, 0};
+    Tally tally = {.dtype = HC_F64};
     int places = 0;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--f32") == 0) {
             tally.dtype = HC_F32;
+        } else if (strcmp(argv[i], "--replay") == 0) {
+            tally.replay = true;
         } else if (strcmp(argv[i], "--verbose") == 0) {
             tally.verbose = true;
         } else if (strcmp(argv[i], "--help") == 0) {

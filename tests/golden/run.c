@@ -36,11 +36,24 @@ bool run_record(Run *run, Tensor *value, const char *format, ...) {
     entry->kind = value ? ENTRY_REAL : ENTRY_NONE;
     entry->shape = shape_scalar();
     if (!value) return true;
-    double *values = pool_alloc(run->pool, tensor_count(value), sizeof *values);
     entry->shape = tensor_shape(value);
-    entry->count = tensor_count(value);
-    entry->values = values;
-    return tensor_copy_to_f64(value, values, entry->count) || run_fail(run, "%s", entry->name);
+    run->pending = pool_grow(run->pool, run->pending, run->pending_count, sizeof *run->pending);
+    run->pending[run->pending_count++] = (Pending){value, entry};
+    return true;
+}
+
+bool run_settle(Run *run) {
+    for (size_t i = 0; i < run->pending_count; i++) {
+        Tensor *value = run->pending[i].tensor;
+        Entry *entry = run->pending[i].entry;
+        double *values = pool_alloc(run->pool, tensor_count(value), sizeof *values);
+        entry->count = tensor_count(value);
+        entry->values = values;
+        if (!tensor_copy_to_f64(value, values, entry->count))
+            return run_fail(run, "%s", entry->name);
+    }
+    run->pending_count = 0;
+    return true;
 }
 
 double *run_record_param(Run *run, const Param *param, const char *format, ...) {
@@ -59,18 +72,29 @@ double *run_record_param(Run *run, const Param *param, const char *format, ...) 
 /* ---- batches and losses
  * ------------------------------------------------------------------------------ */
 
-static Tensor *batch(Run *run, const char *name, size_t index) {
+static Tensor *add_input(Run *run, Tensor *x, const double *values, bool whole) {
+    run->inputs = pool_grow(run->pool, run->inputs, run->input_count, sizeof *run->inputs);
+    run->inputs[run->input_count++] = (Input){x, values, whole};
+    return x;
+}
+
+/* leaf: one whose gradient will be asked for. */
+static Tensor *batch(Run *run, const char *name, size_t index, bool leaf) {
     const Entry *entry = index == SIZE_MAX ? dict_find(&run->c->data, name)
                                            : dict_find_format(&run->c->data, "%s/%zu", name, index);
     if (!entry || !entry->values || entry->kind == ENTRY_DIGEST) {
         run_fail(run, "the batch %s is missing", name);
         return NULL;
     }
-    if (entry->kind == ENTRY_REAL) return tensor_from_f64(run->tape, entry->shape, entry->values);
+    if (entry->kind == ENTRY_REAL) {
+        Tensor *x = tensor_from_f64(run->tape, entry->shape, entry->values);
+        add_input(run, x, entry->values, false);
+        return leaf ? tensor_leaf(x) : x;
+    }
     int64_t *whole = pool_alloc(run->pool, entry->count, sizeof *whole);
     for (size_t i = 0; i < entry->count; i++)
         whole[i] = (int64_t)entry->values[i];
-    return tensor_from_i64(run->tape, entry->shape, whole);
+    return add_input(run, tensor_from_i64(run->tape, entry->shape, whole), entry->values, true);
 }
 
 static Tensor *loss_mse(Tensor *out, Tensor *y, const double *arg) {
@@ -117,7 +141,7 @@ static const struct Loss *find_loss(Run *run) {
 
 static Tensor *target(Run *run, const char *name, size_t index) {
     const struct Loss *loss = find_loss(run);
-    return loss && loss->target ? batch(run, name, index) : NULL;
+    return loss && loss->target ? batch(run, name, index, false) : NULL;
 }
 
 static Tensor *apply_loss(Run *run, Tensor *out, Tensor *y) {
@@ -148,13 +172,15 @@ static bool any_to_update(const Run *run) {
 static bool warm_up_once(Run *run, size_t w) {
     for (size_t i = 0; i < run->params.count; i++)
         param_zero_grad(run->params.items[i]);
-    Tensor *out = module_forward(run->net, batch(run, "warmup/x", w));
+    Tensor *out = module_forward(run->net, batch(run, "warmup/x", w, false));
     Tensor *loss = apply_loss(run, out, target(run, "warmup/y", w));
     if (!loss) return run_fail(run, "warm-up step %zu", w);
     bool good = run_record(run, loss, "warmup_loss/%zu", w);
     if (good && reaches_any(run, loss))
         good = tensor_backward(loss) && (!any_to_update(run) || optim_step(run->optim));
+    good = good && run_settle(run);
     tape_reset(run->tape);
+    run->input_count = 0;
     return good || run_fail(run, "warm-up step %zu", w);
 }
 
@@ -243,15 +269,12 @@ static bool branch(Run *run) {
     run->opt = diffopt_create(run->optim, run->fnet);
     if (!run->opt || !set_callback(run)) return run_fail(run, "branching");
     for (size_t i = 0; i < c->hyper_count; i++)
-        run->hyper[i] = tensor_leaf(tensor_scalar(run->tape, c->hypers[i].value));
-    run->query_x = batch(run, "meta/x", SIZE_MAX);
+        run->hyper[i] = tensor_leaf(add_input(run, tensor_scalar(run->tape, c->hypers[i].value),
+                                              &c->hypers[i].value, false));
+    run->query_x = batch(run, "meta/x", SIZE_MAX, false);
     run->query_y = target(run, "meta/y", SIZE_MAX);
-    for (size_t t = 0; t < c->steps; t++) {
-        Tensor *x = batch(run, "inner/x", t);
-        const Entry *entry = dict_find_format(&c->data, "inner/x/%zu", t);
-        bool leaf = c->want_x_grad && entry && entry->kind == ENTRY_REAL;
-        run->x[t] = leaf ? tensor_leaf(x) : x;
-    }
+    for (size_t t = 0; t < c->steps; t++)
+        run->x[t] = batch(run, "inner/x", t, c->want_x_grad);
     return run->message[0] == '\0' && override(run, WHEN_INIT);
 }
 
@@ -285,7 +308,7 @@ static bool record_fast(Run *run, TensorList fast, size_t t) {
     return true;
 }
 
-/* Without history only the latest weights exist; with it they are read at the very end, so that a
+/* Without history only the latest weights exist; with it they are asked for at the very end, so that a
  * history that changed on the way would show. */
 static bool run_loop(Run *run) {
     const Case *c = run->c;
@@ -313,12 +336,14 @@ static bool run_all(Run *run) {
     if (!warm_up(run)) return false;
     record_base(run);
     return branch(run) && run_loop(run) && run_gradients(run) && record_history(run) &&
+           (!run->replay || run_replay(run)) && run_settle(run) &&
            check_unchanged(run, run->params, "base") &&
            check_unchanged(run, module_buffers(run->net), "base_buffer");
 }
 
-bool case_run(const Case *c, DType dtype, Dict *results, Pool *pool, char *message) {
+bool case_run(const Case *c, DType dtype, bool replay, Dict *results, Pool *pool, char *message) {
     Run run = {.c = c, .dtype = dtype, .pool = pool, .results = results, .message = message};
+    run.replay = replay;
     message[0] = '\0';
     higherc_clear_error();
     run.x = pool_alloc(pool, c->steps, sizeof *run.x);

@@ -98,11 +98,9 @@ static bool room_for_marks(HcCapture *c) {
     return (c->live && c->number) || hc_fail_nomem(c->tape, who);
 }
 
-/* Marks all that is needed, from the top down. *kept gets a kept gradient that must be taken again before
- * that can be known in full. */
-static bool mark_live(HcCapture *c, const Tensor **kept) {
+/* Marks all that is needed, from the top down. */
+static bool mark_live(HcCapture *c) {
     Program *p = c->p;
-    *kept = NULL;
     if (!room_for_marks(c)) return false;
     p->count = p->use_count = c->link_count = 0;
     memset(c->live, 0, c->tape->count);
@@ -120,7 +118,6 @@ static bool mark_live(HcCapture *c, const Tensor **kept) {
         if (!c->live[i]) continue;
         const Tensor *x = hc_node(c->tape, i);
         if (!check_node(c, x)) return false;
-        if (taken_of(x) && !hc_capture_again(c, x)) *kept = x;
         for (uint32_t j = 0; j < x->nin; j++)
             c->live[hc_inputs(x)[j]->index] = 1;
         p->count++;
@@ -130,12 +127,18 @@ static bool mark_live(HcCapture *c, const Tensor **kept) {
     return true;
 }
 
+/* A kept gradient must be taken again before what it needs is known; of an unrolled loop, all steps'
+ * are at once. */
 bool hc_capture_find(HcCapture *c) {
-    const Tensor *kept;
     for (;;) {
-        if (!mark_live(c, &kept)) return false;
-        if (!kept) return true;
-        if (!take_again(c, kept)) return false;
+        if (!mark_live(c)) return false;
+        size_t marked = c->tape->count, known = c->retaken_count;
+        for (size_t i = 0; i < marked; i++) {
+            const Tensor *x = hc_node(c->tape, i);
+            if (c->live[i] && taken_of(x) && !hc_capture_again(c, x) && !take_again(c, x))
+                return false;
+        }
+        if (c->retaken_count == known) return true;
     }
 }
 

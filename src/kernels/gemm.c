@@ -54,52 +54,53 @@ static size_t most_rows(const Block *block) {
     return block->vectors == 3 ? MOST_ROWS_OF_3 : MOST_ROWS;
 }
 
-/* The whole of c, a read where it is; b's rows are contiguous there or packed in blocks. */
-static void direct(size_t m, size_t n, Tile t, bool by_rows, bool packed) {
-    const HC_REAL *a = t.a, *start = t.start;
-    HC_REAL *c = t.c;
+/* The whole of c, a read where it is; b's rows are contiguous there or packed in blocks. Tiles are handed on
+ * by address: copying one that was just written, in wider pieces, would stall. */
+static void direct(size_t m, size_t n, Tile *t, bool by_rows, bool packed) {
+    const HC_REAL *a = t->a, *start = t->start;
+    HC_REAL *c = t->c;
     for (size_t j = 0; j < n;) {
         const Block block = next_block(n - j);
         const size_t last = block.width - (block.vectors - 1) * V;
-        t.part = vec_part(last);
-        if (packed) t.ldb = block.vectors * V;
+        t->part = vec_part(last);
+        if (packed) t->ldb = block.vectors * V;
         for (size_t i = 0; i < m;) {
             const size_t rows = share(m - i, most_rows(&block));
-            t.a = a + i * (by_rows ? t.step : 1);
-            t.start = start ? start + i * t.lds + j : NULL;
-            t.c = c + i * t.ldc + j;
-            run_tile(&t, &block, rows, by_rows);
+            t->a = a + i * (by_rows ? t->step : 1);
+            t->start = start ? start + i * t->lds + j : NULL;
+            t->c = c + i * t->ldc + j;
+            run_tile(t, &block, rows, by_rows);
             i += rows;
         }
-        t.b += packed ? block.vectors * V * t.k : block.width;
+        t->b += packed ? block.vectors * V * t->k : block.width;
         j += block.width;
     }
 }
 
 /* The same, tiles' rows of a packed one after the other into room, against packed blocks of b. */
-static void indirect(size_t m, size_t n, Tile t, bool by_rows, HC_REAL *room) {
-    const HC_REAL *a = t.a, *b = t.b, *start = t.start;
-    const size_t step = t.step;
-    HC_REAL *c = t.c;
+static void indirect(size_t m, size_t n, Tile *t, bool by_rows, HC_REAL *room) {
+    const HC_REAL *a = t->a, *b = t->b, *start = t->start;
+    const size_t step = t->step;
+    HC_REAL *c = t->c;
     for (size_t i = 0; i < m;) {
         const size_t rows = share(m - i, MOST_ROWS_OF_3);
         if (by_rows)
-            turn(room, rows, a + i * step, step, rows, t.k);
+            turn(room, rows, a + i * step, step, rows, t->k);
         else
-            for (size_t p = 0; p < t.k; p++)
+            for (size_t p = 0; p < t->k; p++)
                 for (size_t r = 0; r < rows; r++)
                     room[p * rows + r] = a[p * step + i + r];
-        t.a = room;
-        t.step = rows;
-        t.b = b;
+        t->a = room;
+        t->step = rows;
+        t->b = b;
         for (size_t j = 0; j < n;) {
             const Block block = next_block(n - j);
-            t.part = vec_part(block.width - (block.vectors - 1) * V);
-            t.ldb = block.vectors * V;
-            t.start = start ? start + i * t.lds + j : NULL;
-            t.c = c + i * t.ldc + j;
-            run_tile(&t, &block, rows, false);
-            t.b += t.ldb * t.k;
+            t->part = vec_part(block.width - (block.vectors - 1) * V);
+            t->ldb = block.vectors * V;
+            t->start = start ? start + i * t->lds + j : NULL;
+            t->c = c + i * t->ldc + j;
+            run_tile(t, &block, rows, false);
+            t->b += t->ldb * t->k;
             j += block.width;
         }
         i += rows;
@@ -183,12 +184,12 @@ static void dots(size_t n, size_t k, const HC_REAL *x, size_t step, const HC_REA
 }
 
 /* One row of c from contiguous rows of b. */
-static void one_row(size_t n, Tile t) {
+static void one_row(size_t n, Tile *t) {
     const size_t wide = ROW_VECTORS * V;
     size_t j = 0;
-    for (; n - j >= wide; j += wide, t.b += wide, t.c += wide) {
-        row_tile(&t);
-        if (t.start) t.start += wide;
+    for (; n - j >= wide; j += wide, t->b += wide, t->c += wide) {
+        row_tile(t);
+        if (t->start) t->start += wide;
     }
     if (j < n) direct(1, n - j, t, false, false);
 }
@@ -271,15 +272,16 @@ static void begin(size_t m, size_t n, const HC_REAL *start, size_t lds, HC_REAL 
             c[i * ldc + j] = start ? start[i * lds + j] : 0;
 }
 
-static void in_tiles(size_t m, size_t n, size_t k, HcMatrix ma, HcMatrix mb, Tile t,
+static void in_tiles(size_t m, size_t n, size_t k, HcMatrix ma, HcMatrix mb, Tile *t,
                      HC_REAL *work) {
-    const HC_REAL *a = t.a, *b = t.b, *start = t.start;
-    const size_t lds = t.lds;
-    HC_REAL *c = t.c;
+    const HC_REAL *a = t->a, *b = t->b, *start = t->start;
+    const size_t lds = t->lds;
+    HC_REAL *c = t->c;
     const bool by_rows = ma.col == 1 || k == 1;
-    t.step = by_rows ? ma.row : ma.col;
-    t.k = k;
-    t.ldb = mb.row;
+    const size_t step = by_rows ? ma.row : ma.col;
+    t->step = step;
+    t->k = k;
+    t->ldb = mb.row;
     if (!packs_b(m, n, k, mb)) {
         direct(m, n, t, by_rows, false);
         return;
@@ -288,14 +290,15 @@ static void in_tiles(size_t m, size_t n, size_t k, HcMatrix ma, HcMatrix mb, Til
     HC_REAL *room = work + room_for_b(n, k);
     for (size_t j = 0, nb; j < n; j += nb) {
         nb = least(n - j, PACK_N);
-        for (size_t p = 0; p < k; p += t.k) {
-            t.k = share(k - p, PACK_K);
-            pack(work, b + p * mb.row + j * mb.col, mb.row, mb.col, t.k, nb);
-            t.a = a + (by_rows ? p : p * t.step);
-            t.b = work;
-            t.c = c + j;
-            t.start = p > 0 ? t.c : start ? start + j : NULL;
-            t.lds = p > 0 ? t.ldc : lds;
+        for (size_t p = 0; p < k; p += t->k) {
+            t->k = share(k - p, PACK_K);
+            pack(work, b + p * mb.row + j * mb.col, mb.row, mb.col, t->k, nb);
+            t->a = a + (by_rows ? p : p * step);
+            t->step = step;
+            t->b = work;
+            t->c = c + j;
+            t->start = p > 0 ? t->c : start ? start + j : NULL;
+            t->lds = p > 0 ? t->ldc : lds;
             if (pack_a)
                 indirect(m, nb, t, by_rows, room);
             else
@@ -305,21 +308,21 @@ static void in_tiles(size_t m, size_t n, size_t k, HcMatrix ma, HcMatrix mb, Til
 }
 
 /* c^T = start^T + b^T a^T in working memory: the same sums. */
-static void in_turned_tiles(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, Tile t,
+static void in_turned_tiles(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, Tile *t,
                             HC_REAL *work) {
-    HC_REAL *c = t.c;
-    const size_t ldc = t.ldc;
-    if (t.start) {
+    HC_REAL *c = t->c;
+    const size_t ldc = t->ldc;
+    if (t->start) {
         for (size_t j = 0; j < n; j++)
             for (size_t i = 0; i < m; i++)
-                work[j * m + i] = t.start[i * t.lds + j];
-        t.start = work;
-        t.lds = m;
+                work[j * m + i] = t->start[i * t->lds + j];
+        t->start = work;
+        t->lds = m;
     }
-    t.a = b.data;
-    t.b = a.data;
-    t.c = work;
-    t.ldc = m;
+    t->a = b.data;
+    t->b = a.data;
+    t->c = work;
+    t->ldc = m;
     in_tiles(n, m, k, transposed(b), transposed(a), t, work + m * n);
     turn(c, ldc, work, m, n, m);
 }
@@ -355,16 +358,16 @@ void HC_NAMED(gemm)(size_t m, size_t n, size_t k, HcMatrix ma, HcMatrix mb, cons
         t.step = mb.row;
         t.b = ma.data;
         t.ldb = ma.col;
-        one_row(m, t);
+        one_row(m, &t);
         break;
     case ROW:
-        one_row(n, t);
+        one_row(n, &t);
         break;
     case TURNED_TILES:
-        in_turned_tiles(m, n, k, ma, mb, t, work);
+        in_turned_tiles(m, n, k, ma, mb, &t, work);
         break;
     case TILES:
-        in_tiles(m, n, k, ma, mb, t, work);
+        in_tiles(m, n, k, ma, mb, &t, work);
         break;
     }
 }

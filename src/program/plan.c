@@ -111,29 +111,37 @@ static bool give_back(Plan *plan, size_t offset, size_t size) {
     return true;
 }
 
-/* An accumulator that nothing reads afterwards, nor otherwise now, becomes the result. */
-static bool overwrites_acc(const Plan *plan, const Tensor *y, size_t step) {
-    const Tensor *acc = hc_acc_of(y);
-    if (!acc || !is_computed(acc) || acc->form != y->form || plan->last[acc->index] != step)
-        return false;
-    for (uint32_t j = 0; j < y->op->arity; j++)
-        if (plan->root[hc_inputs(y)[j]->index] == acc->index) return false;
+/* Whether y may be computed where its input j is: nothing reads that afterwards, nor as another input. */
+static bool may_overwrite(const Plan *plan, const Tensor *y, uint32_t j, size_t step) {
+    const Tensor *x = hc_inputs(y)[j];
+    if (!is_computed(x) || x->form != y->form || plan->last[x->index] != step) return false;
+    for (uint32_t i = 0; i < y->nin; i++)
+        if (i != j && plan->root[hc_inputs(y)[i]->index] == x->index) return false;
     return true;
+}
+
+/* The input in whose place y is computed: an accumulator, or an operand of an elementwise function; or NULL. */
+static const Tensor *overwritten(const Plan *plan, const Tensor *y, size_t step) {
+    bool has_acc = hc_acc_of(y) != NULL;
+    if (has_acc && may_overwrite(plan, y, y->nin - 1, step)) return hc_inputs(y)[y->nin - 1];
+    for (uint32_t j = 0; y->op->kernel != 0 && j < y->nin; j++)
+        if (may_overwrite(plan, y, j, step)) return hc_inputs(y)[j];
+    return NULL;
 }
 
 static bool place(Plan *plan) {
     const Program *p = plan->p;
     for (size_t step = 0; step < plan->step_count; step++) {
         const Tensor *y = plan->steps[step];
-        bool over = overwrites_acc(plan, y, step);
-        plan->offset[y->index] = over ? plan->offset[hc_acc_of(y)->index] : take(plan, bytes_of(y));
+        const Tensor *over = overwritten(plan, y, step);
+        plan->offset[y->index] = over ? plan->offset[over->index] : take(plan, bytes_of(y));
         for (uint32_t j = 0; j < y->nin; j++) {
             size_t root = plan->root[hc_inputs(y)[j]->index];
             bool again = false; /* the same buffer, read twice */
             for (uint32_t i = 0; i < j; i++)
                 again = again || plan->root[hc_inputs(y)[i]->index] == root;
             if (again || plan->last[root] != step || !is_computed(&p->nodes[root])) continue;
-            if (over && root == hc_acc_of(y)->index) continue;
+            if (over && root == over->index) continue;
             if (!give_back(plan, plan->offset[root], bytes_of(&p->nodes[root]))) return false;
         }
         /* What no one reads is there for the time of its own step. */

@@ -12,11 +12,14 @@ static bool product_infer(Tensor *y) {
     Tensor *const *x = hc_inputs(y);
     const HcForm *a = x[0]->form, *b = x[1]->form;
     size_t dim[HC_MAX_DIMS];
+    HcFormKey key = {a, b, (uint64_t)(1 + y->attr.product.ta + 2 * y->attr.product.tb)};
+    if ((y->form = hc_form_recall(&y->tape->forms, key))) return true;
     for (int i = 0; i < a->ndim - 2; i++)
         dim[i] = a->dim[i];
     dim[a->ndim - 2] = side(a, y->attr.product.ta, 0);
     dim[a->ndim - 1] = side(b, y->attr.product.tb, 1);
     y->form = hc_form(&y->tape->forms, a->ndim, dim, NULL);
+    hc_form_remember(&y->tape->forms, key, y->form);
     return y->form || hc_fail_nomem(y->tape, y->op->name);
 }
 
@@ -92,6 +95,8 @@ Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc) {
 static bool linear_infer(Tensor *y) {
     Tensor *const *x = hc_inputs(y);
     size_t dim[HC_MAX_DIMS];
+    HcFormKey key = {x[0]->form, x[1]->form, 5};
+    if ((y->form = hc_form_recall(&y->tape->forms, key))) return true;
     for (int i = 0; i < x[0]->form->ndim; i++)
         dim[i] = x[0]->form->dim[i];
     dim[x[0]->form->ndim - 1] = x[1]->form->dim[0];
@@ -99,6 +104,7 @@ static bool linear_infer(Tensor *y) {
     if (!hc_shape_valid(shape_of(dim, x[0]->form->ndim), y->tape->item, &count))
         return hc_fail(y->tape, HC_ERR_SHAPE, "tensor_linear: the result does not fit memory");
     y->form = hc_form(&y->tape->forms, x[0]->form->ndim, dim, NULL);
+    hc_form_remember(&y->tape->forms, key, y->form);
     return y->form || hc_fail_nomem(y->tape, y->op->name);
 }
 

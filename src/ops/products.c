@@ -100,6 +100,11 @@ bool hc_products(Tensor *y, const HcProducts *p) {
     if (y->tape->pool && p->count * p->m * p->n * p->k >= LEAST_WORK) return run_cut(&w);
     size_t bytes = y->tape->k->gemm_work(p->m, p->n, p->k, p->a, p->b);
     if (bytes && !(w.room = hc_work(y, bytes))) return false;
+    if (p->count == 1) {
+        y->tape->k->gemm(p->m, p->n, p->k, p->a, p->b, p->start, p->start_rows ? p->n : 0, y->data,
+                         p->n, w.room);
+        return true;
+    }
     for (size_t matrix = 0; matrix < p->count; matrix++)
         run_block(&w, matrix, 0, 0, w.room);
     return true;

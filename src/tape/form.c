@@ -45,14 +45,16 @@ bool shape_equal(Shape a, Shape b) {
 bool hc_shape_valid(Shape shape, size_t item, size_t *count) {
     if (shape.ndim < 0 || shape.ndim > HC_MAX_DIMS) return false;
     /* Sizes of 0 do not excuse others that overflow, so that strides never do. */
-    size_t product = item, zero = 1;
+    const size_t most = SIZE_MAX / 4 / item, small = (size_t)1 << (sizeof(size_t) * 4 - 5);
+    size_t product = 1, numbers = 1;
     for (int i = 0; i < shape.ndim; i++) {
-        if (shape.dim[i] == 0) zero = 0;
         size_t d = shape.dim[i] ? shape.dim[i] : 1;
-        if (product > SIZE_MAX / 4 / d) return false;
+        if ((product >= small || d >= small) && product > most / d) return false; /* no division */
         product *= d;
+        numbers *= shape.dim[i];
     }
-    *count = product / item * zero;
+    if (product > most) return false;
+    *count = numbers;
     return true;
 }
 
@@ -71,8 +73,20 @@ const char *hc_shape_text(Shape shape, char text[HC_SHAPE_TEXT]) {
     return text;
 }
 
-Shape hc_form_shape(const HcForm *form) {
-    return shape_of(form->dim, form->ndim);
+static size_t key_place(HcFormKey key) {
+    uint64_t mixed = (uint64_t)(uintptr_t)key.a ^ ((uint64_t)(uintptr_t)key.b << 1) ^ key.how;
+    return (size_t)(mixed * 0x9E3779B97F4A7C15u >> 32) % HC_FORM_MEMOS;
+}
+
+const HcForm *hc_form_recall(const HcForms *forms, HcFormKey key) {
+    const HcFormMemo *memo = &forms->memo[key_place(key)];
+    bool same =
+        memo->form && memo->key.a == key.a && memo->key.b == key.b && memo->key.how == key.how;
+    return same ? memo->form : NULL;
+}
+
+void hc_form_remember(HcForms *forms, HcFormKey key, const HcForm *form) {
+    if (form) forms->memo[key_place(key)] = (HcFormMemo){key, form};
 }
 
 void hc_forms_init(HcForms *forms, HcBudget *budget) {
@@ -90,6 +104,7 @@ void hc_forms_trim(HcForms *forms) {
     if (forms->count < MANY_FORMS) return;
     hc_arena_rewind(&forms->arena, (HcPosition){0, 0});
     memset(forms->buckets, 0, forms->bucket_count * sizeof *forms->buckets);
+    memset(forms->memo, 0, sizeof forms->memo);
     forms->count = 0;
 }
 

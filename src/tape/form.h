@@ -5,6 +5,8 @@
 #ifndef HC_TAPE_FORM_H
 #define HC_TAPE_FORM_H
 
+#include <string.h>
+
 #include "base/arena.h"
 #include "higherc/tensor.h"
 
@@ -20,10 +22,25 @@ struct HcForm {
     size_t stride[HC_MAX_DIMS]; /* in numbers; 0 along expanded axes */
 };
 
+/* What an operation made of the forms of two operands (or one), in some manner of its own; keys of
+ * different operations must differ. */
+typedef struct HcFormKey {
+    const void *a, *b;
+    uint64_t how;
+} HcFormKey;
+
+typedef struct HcFormMemo {
+    HcFormKey key;
+    const HcForm *form;
+} HcFormMemo;
+
+#define HC_FORM_MEMOS 128
+
 typedef struct HcForms {
     HcArena arena;
     HcForm **buckets;
     size_t bucket_count, count;
+    HcFormMemo memo[HC_FORM_MEMOS];
 } HcForms;
 
 void hc_forms_init(HcForms *forms, HcBudget *budget);
@@ -43,7 +60,17 @@ static inline bool hc_is_dense(const HcForm *form) {
  * their number. */
 int hc_storage_axes(const HcForm *form, int axis[HC_MAX_DIMS]);
 
-Shape hc_form_shape(const HcForm *form);
+/* The form found for the key before, or NULL; the same shapes come again and again. */
+const HcForm *hc_form_recall(const HcForms *forms, HcFormKey key);
+void hc_form_remember(HcForms *forms, HcFormKey key, const HcForm *form);
+
+static inline Shape hc_form_shape(const HcForm *form) {
+    Shape shape;
+    shape.ndim = form->ndim;
+    memcpy(shape.dim, form->dim, sizeof shape.dim);
+    return shape;
+}
+
 /* "(10, 40)" into text; returns text. */
 #define HC_SHAPE_TEXT 200
 const char *hc_shape_text(Shape shape, char text[HC_SHAPE_TEXT]);

@@ -1,5 +1,5 @@
-/* Movement: reshape, permute, expand, slice and their adjoints, which stand beside them. All but
- * concat and embed are views: they share memory and cost a node. */
+/* Movement: the same numbers in another order or shape, with or without their history. All are
+ * views, which share memory and cost a node, but for the copies of clone and leaf. */
 #include <string.h>
 
 #include "ops/ops.h"
@@ -38,8 +38,7 @@ bool hc_same_shape(const char *who, const Tensor *a, const Tensor *b) {
                    hc_shape_text(hc_form_shape(b->form), tb));
 }
 
-/* Sets an alias' form, reading input 0 from `offset` on. */
-static bool view(Tensor *y, int ndim, const size_t *dim, const size_t *stride, size_t offset) {
+bool hc_view(Tensor *y, int ndim, const size_t *dim, const size_t *stride, size_t offset) {
     const Tensor *x = hc_inputs(y)[0];
     y->form = hc_form(&y->tape->forms, ndim, dim, stride);
     y->data = (char *)x->data + (y->form && y->form->count ? offset * y->tape->item : 0);
@@ -83,7 +82,7 @@ Tensor *hc_dense(Tensor *x) {
 
 static bool detach_infer(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
-    return view(y, f->ndim, f->dim, f->stride, 0);
+    return hc_view(y, f->ndim, f->dim, f->stride, 0);
 }
 
 static const HcOp op_detach = {.name = "tensor_detach",
@@ -127,7 +126,7 @@ Tensor *tensor_leaf(Tensor *x) {
 
 static bool reshape_infer(Tensor *y) {
     const HcForm *f = y->attr.form;
-    return view(y, f->ndim, f->dim, f->stride, 0);
+    return hc_view(y, f->ndim, f->dim, f->stride, 0);
 }
 
 static void reshape_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -215,7 +214,7 @@ static bool permute_infer(Tensor *y) {
         dim[i] = f->dim[y->attr.axes[i]];
         stride[i] = f->stride[y->attr.axes[i]];
     }
-    return view(y, f->ndim, dim, stride, 0);
+    return hc_view(y, f->ndim, dim, stride, 0);
 }
 
 static void permute_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -267,7 +266,7 @@ static bool expand_infer(Tensor *y) {
     size_t stride[HC_MAX_DIMS] = {0};
     for (int i = extra; i < to->ndim; i++)
         stride[i] = f->dim[i - extra] == 1 ? 0 : f->stride[i - extra];
-    return view(y, to->ndim, to->dim, stride, 0);
+    return hc_view(y, to->ndim, to->dim, stride, 0);
 }
 
 static void expand_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -309,224 +308,4 @@ Tensor *tensor_expand(Tensor *x, Shape shape) {
     }
     if (form == f->plain) return x;
     return hc_emit1(&op_expand, &(HcAttr){.form = form}, x);
-}
-
-/* ---- slice ↔ embed ------------------------------------------------------------------------------------------- */
-
-static bool slice_infer(Tensor *y) {
-    const HcForm *f = hc_inputs(y)[0]->form;
-    int axis = y->attr.range.axis;
-    size_t dim[HC_MAX_DIMS], stride[HC_MAX_DIMS];
-    memcpy(dim, f->dim, sizeof dim);
-    memcpy(stride, f->stride, sizeof stride);
-    dim[axis] = y->attr.range.size;
-    stride[axis] *= y->attr.range.step;
-    return view(y, f->ndim, dim, stride, y->attr.range.start * f->stride[axis]);
-}
-
-static void slice_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
-    size_t size = hc_inputs(y)[0]->form->dim[y->attr.range.axis];
-    hc_set(s, 0,
-           hc_embed(gy, y->attr.range.axis, y->attr.range.start, y->attr.range.step, size,
-                    hc_take(s, 0)));
-}
-
-static const HcOp op_slice = {.name = "tensor_slice",
-                              .flags = HC_OP_ALIAS,
-                              .arity = 1,
-                              .infer = slice_infer,
-                              .vjp = slice_vjp};
-
-static Tensor *slice(Tensor *x, int axis, size_t start, size_t step, size_t size) {
-    HcAttr attr = {.range = {.axis = axis, .start = start, .step = step, .size = size}};
-    return hc_emit1(&op_slice, &attr, x);
-}
-
-Tensor *tensor_slice(Tensor *x, int axis, int64_t start, int64_t stop, int64_t step) {
-    int i;
-    if (!hc_check(op_slice.name, x) || !hc_axis(op_slice.name, x, axis, x->form->ndim, &i))
-        return NULL;
-    if (step < 1) {
-        hc_fail(x->tape, HC_ERR_ARG, "tensor_slice: step %lld is not positive", (long long)step);
-        return NULL;
-    }
-    int64_t size = (int64_t)x->form->dim[i];
-    if (start < 0) start = start < -size ? 0 : start + size;
-    if (stop < 0) stop = stop < -size ? 0 : stop + size;
-    if (stop > size) stop = size;
-    if (start > stop) start = stop;
-    int64_t picks = (stop - start) / step + ((stop - start) % step != 0);
-    return slice(x, i, (size_t)start, (size_t)step, (size_t)picks);
-}
-
-static bool embed_infer(Tensor *y) {
-    const HcForm *f = hc_inputs(y)[0]->form;
-    size_t dim[HC_MAX_DIMS];
-    memcpy(dim, f->dim, sizeof dim);
-    dim[y->attr.range.axis] = y->attr.range.size;
-    y->form = hc_form(&y->tape->forms, f->ndim, dim, NULL);
-    return y->form || hc_fail_nomem(y->tape, y->op->name);
-}
-
-static bool embed_forward(Tensor *y) {
-    const HcForm *f = hc_inputs(y)[0]->form->plain;
-    int axis = y->attr.range.axis;
-    const char *x = hc_dense_input(y, 0);
-    if (!x) return false;
-    hc_start_from_acc(y);
-    if (f->count == 0) return true;
-    size_t inner = f->stride[axis], item = y->tape->item;
-    size_t outer = f->count / (inner * f->dim[axis]);
-    for (size_t o = 0; o < outer; o++)
-        for (size_t p = 0; p < f->dim[axis]; p++) {
-            size_t to = o * y->attr.range.size + y->attr.range.start + p * y->attr.range.step;
-            char *out = (char *)y->data + to * inner * item;
-            y->tape->k->add(out, out, 1, x + (o * f->dim[axis] + p) * inner * item, 1, inner, NULL);
-        }
-    return true;
-}
-
-static void embed_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
-    size_t picks = hc_inputs(y)[0]->form->dim[y->attr.range.axis];
-    if (hc_needs(s, 0))
-        hc_give(s, 0,
-                slice(gy, y->attr.range.axis, y->attr.range.start, y->attr.range.step, picks));
-    if (hc_acc_of(y) && hc_needs(s, 1)) hc_give(s, 1, gy);
-}
-
-static const HcOp op_embed = {.name = "tensor_pad",
-                              .flags = HC_OP_ACC | HC_OP_STEADY,
-                              .arity = 1,
-                              .infer = embed_infer,
-                              .forward = embed_forward,
-                              .vjp = embed_vjp};
-
-Tensor *hc_embed(Tensor *x, int axis, size_t start, size_t step, size_t size, Tensor *acc) {
-    HcAttr attr = {.range = {.axis = axis, .start = start, .step = step, .size = size}};
-    return acc ? hc_emit2(&op_embed, &attr, x, acc) : hc_emit1(&op_embed, &attr, x);
-}
-
-Tensor *tensor_pad(Tensor *x, const size_t *before, const size_t *after, size_t count) {
-    if (!hc_check("tensor_pad", x)) return NULL;
-    if (count != (size_t)x->form->ndim || (count > 0 && (!before || !after))) {
-        hc_fail(x->tape, count != (size_t)x->form->ndim ? HC_ERR_SHAPE : HC_ERR_ARG,
-                "tensor_pad: %zu pairs of sizes for %d dimensions", before && after ? count : 0,
-                x->form->ndim);
-        return NULL;
-    }
-    Shape shape = hc_form_shape(x->form);
-    size_t total;
-    for (size_t i = 0; i < count; i++) {
-        bool fits = before[i] <= SIZE_MAX / 8 && after[i] <= SIZE_MAX / 8;
-        shape.dim[i] = fits ? before[i] + shape.dim[i] + after[i] : SIZE_MAX;
-    }
-    if (!hc_shape_valid(shape, x->tape->item, &total)) {
-        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_pad: the result does not fit memory");
-        return NULL;
-    }
-    for (size_t i = 0; x && i < count; i++)
-        if (before[i] || after[i]) x = hc_embed(x, (int)i, before[i], 1, shape.dim[i], NULL);
-    return x;
-}
-
-/* ---- concat ---------------------------------------------------------------------------------------------------- */
-
-static bool concat_infer(Tensor *y) {
-    Tensor *const *x = hc_inputs(y);
-    int axis = y->attr.range.axis;
-    size_t dim[HC_MAX_DIMS];
-    memcpy(dim, x[0]->form->dim, sizeof dim);
-    for (uint32_t i = 1; i < y->nin; i++) {
-        bool fits = x[i]->form->ndim == x[0]->form->ndim;
-        for (int a = 0; fits && a < x[0]->form->ndim; a++)
-            fits = a == axis || x[i]->form->dim[a] == dim[a];
-        if (!fits) {
-            char ta[HC_SHAPE_TEXT], tb[HC_SHAPE_TEXT];
-            return hc_fail(y->tape, HC_ERR_SHAPE, "tensor_concat: %s and %s along axis %d",
-                           hc_shape_text(hc_form_shape(x[0]->form), ta),
-                           hc_shape_text(hc_form_shape(x[i]->form), tb), axis);
-        }
-        dim[axis] += x[i]->form->dim[axis];
-    }
-    size_t count;
-    if (!hc_shape_valid(shape_of(dim, x[0]->form->ndim), y->tape->item, &count))
-        return hc_fail(y->tape, HC_ERR_SHAPE, "tensor_concat: the result does not fit memory");
-    y->form = hc_form(&y->tape->forms, x[0]->form->ndim, dim, NULL);
-    return y->form || hc_fail_nomem(y->tape, y->op->name);
-}
-
-static bool concat_forward(Tensor *y) {
-    int axis = y->attr.range.axis;
-    size_t row = y->form->dim[axis] * y->form->stride[axis], item = y->tape->item, at = 0;
-    for (uint32_t i = 0; i < y->nin; i++) {
-        const Tensor *x = hc_inputs(y)[i];
-        size_t piece = x->form->dim[axis] * y->form->stride[axis];
-        if (x->form->count == 0) continue;
-        char *copy = NULL;
-        const char *from = x->data;
-        if (!hc_is_dense(x->form)) {
-            /* One at a time: any number of inputs may be views. */
-            copy = hc_scratch_alloc(&y->tape->scratch, x->form->count * item);
-            if (!copy) return hc_fail_nomem(y->tape, y->op->name);
-            hc_copy_dense(x, copy);
-            from = copy;
-        }
-        for (size_t o = 0; o < x->form->count / piece; o++)
-            y->tape->k->copy((char *)y->data + (o * row + at) * item, 1, from + o * piece * item, 1,
-                             piece);
-        hc_scratch_free(&y->tape->scratch, copy, x->form->count * item);
-        at += piece;
-    }
-    return true;
-}
-
-static void concat_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
-    size_t at = 0;
-    for (uint32_t i = 0; i < y->nin; i++) {
-        size_t size = hc_inputs(y)[i]->form->dim[y->attr.range.axis];
-        if (hc_needs(s, i)) hc_give(s, i, slice(gy, y->attr.range.axis, at, 1, size));
-        at += size;
-    }
-}
-
-static const HcOp op_concat = {.name = "tensor_concat",
-                               .arity = 1,
-                               .infer = concat_infer,
-                               .forward = concat_forward,
-                               .vjp = concat_vjp};
-
-Tensor *tensor_concat(Tensor *const *tensors, size_t count, int axis) {
-    int i;
-    if (!tensors || count == 0) {
-        hc_fail_thread(HC_ERR_ARG, "tensor_concat: no tensors");
-        return NULL;
-    }
-    if (!hc_check_all(op_concat.name, tensors, count) ||
-        !hc_axis(op_concat.name, tensors[0], axis, tensors[0]->form->ndim, &i))
-        return NULL;
-    return hc_emit(&op_concat, &(HcAttr){.range = {.axis = i}}, tensors, count);
-}
-
-Tensor *tensor_stack(Tensor *const *tensors, size_t count, int axis) {
-    int i;
-    if (!tensors || count == 0) {
-        hc_fail_thread(HC_ERR_ARG, "tensor_stack: no tensors");
-        return NULL;
-    }
-    if (!hc_check_all("tensor_stack", tensors, count) ||
-        !hc_axis("tensor_stack", tensors[0], axis, tensors[0]->form->ndim + 1, &i))
-        return NULL;
-    Tensor **wide = hc_alloc(count, sizeof *wide);
-    if (!wide) {
-        hc_fail_nomem(tensors[0]->tape, "tensor_stack");
-        return NULL;
-    }
-    Tensor *result = NULL;
-    size_t made = 0;
-    while (made < count && hc_same_shape("tensor_stack", tensors[0], tensors[made]) &&
-           (wide[made] = tensor_unsqueeze(tensors[made], i)))
-        made++;
-    if (made == count) result = tensor_concat(wide, count, i);
-    hc_free(wide);
-    return result;
 }

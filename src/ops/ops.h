@@ -29,17 +29,21 @@ Tensor *hc_gate(Tensor *g, Tensor *x, double slope); /* x > 0 ? g : slope g */
 Tensor *hc_sqrt0(Tensor *x);                         /* sqrt whose derivative at 0 is 0 */
 Tensor *hc_rsqrt0(Tensor *x);                        /* 1/sqrt, 0 at 0; finite to any order there */
 
-/* ---- movement.c, reduce.c ---------------------------------------------------------------------- */
-/* The positions start, start + step ... of an axis of `size` zeros hold x. The adjoint of slice. */
-Tensor *hc_embed(Tensor *x, int axis, size_t start, size_t step, size_t size, Tensor *acc);
-/* Sums x over the axes in the mask (bit i: axis i), to acc where given. */
-Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc);
+/* ---- movement.c -------------------------------------------------------------------------------- */
+/* Sets an alias' form, reading input 0 from its number `offset` on. */
+bool hc_view(Tensor *y, int ndim, const size_t *dim, const size_t *stride, size_t offset);
 /* x, or where its numbers are not row-major a copy (on the tape) whose are. */
 Tensor *hc_dense(Tensor *x);
 /* Normalises an axis of an array with ndim dimensions; false after hc_fail. */
 bool hc_axis(const char *who, const Tensor *x, int axis, int ndim, int *out);
 bool hc_axes_mask(const char *who, const Tensor *x, const int *axes, size_t count, uint32_t *mask);
 bool hc_same_shape(const char *who, const Tensor *a, const Tensor *b);
+
+/* ---- pieces.c, reduce.c ------------------------------------------------------------------------ */
+/* The positions start, start + step ... of an axis of `size` zeros hold x. The adjoint of slice. */
+Tensor *hc_embed(Tensor *x, int axis, size_t start, size_t step, size_t size, Tensor *acc);
+/* Sums x over the axes in the mask (bit i: axis i), to acc where given. */
+Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc);
 
 /* ---- products.c -------------------------------------------------------------------------------- */
 /* y = start + a b for `count` matrices: c [m, n], dense one after the other in y, a [m, k], b [k, n]. The

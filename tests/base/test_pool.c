@@ -8,11 +8,11 @@
 #include <higherc/higherc.h>
 
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/pool.h"
 #include "support/check.h"
+#include "support/failing.h"
 
 enum { MOST = 200 };
 
@@ -92,37 +92,11 @@ static void refusals(void) {
     pool_destroy(pool);
 }
 
-static atomic_size_t allowed;
-
-static void *limited_alloc(size_t size, void *user) {
-    (void)user;
-    if (atomic_load(&allowed) == 0) return NULL;
-    atomic_fetch_sub(&allowed, 1);
-    return malloc(size);
-}
-
-static void limited_release(void *pointer, size_t size, void *user) {
-    (void)size;
-    (void)user;
-    free(pointer);
-}
-
-static void out_of_memory(void) {
-    Allocator allocator = {limited_alloc, limited_release, NULL};
-    CHECK(higherc_set_allocator(&allocator));
-    size_t limit = 0;
-    for (Pool *pool = NULL; !pool; limit++) {
-        atomic_store(&allowed, limit);
-        pool = pool_create(4);
-        if (pool) {
-            pool_destroy(pool);
-            break;
-        }
-        CHECK_ERROR("out of memory");
-        CHECK(higherc_live_allocations() == 0);
-    }
-    CHECK(limit >= 1 && limit < 10);
-    CHECK(higherc_set_allocator(NULL));
+static bool makes_a_pool(void) {
+    Pool *pool = pool_create(4);
+    bool made = pool != NULL;
+    pool_destroy(pool);
+    return made;
 }
 
 #if !defined(_WIN32)
@@ -196,7 +170,7 @@ int main(void) {
     each_index_once(40, 100);
     nested();
     refusals();
-    out_of_memory();
+    fail_each_allocation("pool", makes_a_pool);
 #if !defined(_WIN32)
     shared();
     idle();

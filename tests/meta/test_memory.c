@@ -2,23 +2,10 @@
  * steps, and the same bits in every mode. */
 #include <higherc/higherc.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "support/check.h"
-
-static size_t allowed, used;
-
-static void *limited_alloc(size_t size, void *user) {
-    (void)user;
-    return used++ < allowed ? malloc(size) : NULL;
-}
-
-static void limited_release(void *pointer, size_t size, void *user) {
-    (void)size;
-    (void)user;
-    free(pointer);
-}
+#include "support/failing.h"
 
 enum { N = 6 };
 
@@ -69,21 +56,6 @@ static bool scenario(void) {
     optim_destroy(outer);
     optim_destroy(inner);
     return committed;
-}
-
-static void out_of_memory(void) {
-    Allocator allocator = {limited_alloc, limited_release, NULL};
-    CHECK(higherc_set_allocator(&allocator));
-    bool done = false;
-    for (allowed = 0; !done && allowed < 5000; allowed++) {
-        used = 0;
-        done = scenario();
-        if (!done) CHECK(higherc_status() == HC_ERR_NOMEM);
-        higherc_clear_error();
-        CHECK(higherc_live_allocations() == 0);
-    }
-    CHECK(done);
-    CHECK(higherc_set_allocator(NULL));
 }
 
 static void steady_loop(void) {
@@ -181,7 +153,7 @@ static void flat_release(void) {
 }
 
 int main(void) {
-    out_of_memory();
+    fail_each_allocation("meta-iteration", scenario);
     steady_loop();
     for (int adam = 0; adam <= 1; adam++) {
         same_bits(adam, HC_F64);

@@ -2,11 +2,11 @@
  * allocation failing at each call in turn, steady runs without allocations. */
 #include <higherc/higherc.h>
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "support/check.h"
+#include "support/failing.h"
 
 enum { N = 6, HIDDEN = 8, TASKS = 13, MOST_WEIGHTS = 200, MOST_WORKERS = 7 };
 
@@ -327,34 +327,17 @@ static void replayed(void) {
 
 /* ---- memory --------------------------------------------------------------------------------------- */
 
-static atomic_size_t allowed, calls;
-
-static void *limited_alloc(size_t size, void *user) {
-    (void)user;
-    atomic_fetch_add(&calls, 1);
-    size_t left = atomic_load(&allowed);
-    while (left > 0 && !atomic_compare_exchange_weak(&allowed, &left, left - 1))
-        ;
-    return left > 0 ? malloc(size) : NULL;
-}
-
-static void limited_release(void *pointer, size_t size, void *user) {
-    (void)size;
-    (void)user;
-    free(pointer);
-}
-
 /* With the first `limit` allocations of Tasks and a run granted; whether that was enough. */
 static bool enough(size_t threads, size_t limit) {
     Problem p;
-    atomic_store(&allowed, SIZE_MAX);
+    failing_never();
     problem_create(&p, HC_F32);
     Pool *pool = pool_create(threads);
     Rng seeds = rng_seed(2);
-    atomic_store(&allowed, limit);
+    failing_after(limit);
     Tasks *tasks = make_tasks(&p, pool);
     bool done = tasks && tasks_run(tasks, 5, &seeds, learn, &p);
-    atomic_store(&allowed, SIZE_MAX);
+    failing_never();
     if (!done) {
         double grads[MOST_WEIGHTS];
         size_t count = read_grads(&p, grads);
@@ -371,8 +354,7 @@ static bool enough(size_t threads, size_t limit) {
 }
 
 static void memory(void) {
-    Allocator allocator = {limited_alloc, limited_release, NULL};
-    CHECK(higherc_set_allocator(&allocator));
+    failing_begin();
     for (size_t threads = 1; threads <= 2; threads++) {
         size_t limit = 0;
         while (!enough(threads, limit) && limit < 400)
@@ -389,16 +371,16 @@ static void memory(void) {
      * chance, so it may take some runs until both have. */
     size_t before = 1, after = 0;
     for (int round = 0; round < 100 && before != after; round++) {
-        before = atomic_load(&calls);
+        before = failing_calls();
         for (int i = 0; i < 20; i++)
             CHECK(tasks_run(tasks, TASKS, &seeds, learn, &p));
-        after = atomic_load(&calls);
+        after = failing_calls();
     }
     CHECK(before == after);
     tasks_destroy(tasks);
     pool_destroy(pool);
     problem_destroy(&p);
-    CHECK(higherc_set_allocator(NULL));
+    failing_end();
 }
 
 static void refusals(void) {

@@ -1,21 +1,7 @@
 /* Layers with weights, state and working lists of their own, with allocation failing at each call in turn: an
  * error in words, nothing left behind, nothing half done; and a steady loop that allocates nothing. */
-#include <stdlib.h>
-
+#include "support/failing.h"
 #include "support/refuse.h"
-
-static size_t allowed, used;
-
-static void *limited_alloc(size_t size, void *user) {
-    (void)user;
-    return used++ < allowed ? malloc(size) : NULL;
-}
-
-static void limited_release(void *pointer, size_t size, void *user) {
-    (void)size;
-    (void)user;
-    free(pointer);
-}
 
 enum { T = 3, N = 4, WORDS = 5, SIZE = 4, HIDDEN = 3 };
 
@@ -73,22 +59,6 @@ static bool scenario(void) {
     return done;
 }
 
-static void out_of_memory(void) {
-    Allocator allocator = {limited_alloc, limited_release, NULL};
-    CHECK(higherc_set_allocator(&allocator));
-    bool done = false;
-    size_t failures = 0;
-    for (allowed = 0; !done && allowed < 5000; allowed++) {
-        used = 0;
-        done = scenario();
-        if (!done) failures += higherc_status() == HC_ERR_NOMEM;
-        higherc_clear_error();
-        CHECK(higherc_live_allocations() == 0);
-    }
-    CHECK(done && failures == allowed - 1);
-    CHECK(higherc_set_allocator(NULL));
-}
-
 static void steady(void) {
     Tape *tape = tape_create(HC_F64);
     Rng rng = rng_seed(1);
@@ -108,7 +78,7 @@ static void steady(void) {
 }
 
 int main(void) {
-    out_of_memory();
+    fail_each_allocation("layers", scenario);
     steady();
     return check_done();
 }

@@ -4,25 +4,14 @@
 #include <higherc/higherc.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "support/check.h"
+#include "support/failing.h"
 #include "support/unroll.h"
 
 static const char path[] = "optim_memory.tmp";
-static size_t allowed, used;
-
-static void *limited_alloc(size_t size, void *user) {
-    (void)user;
-    return used++ < allowed ? malloc(size) : NULL;
-}
-
-static void limited_release(void *pointer, size_t size, void *user) {
-    (void)size;
-    (void)user;
-    free(pointer);
-}
+static const char *rule; /* the optimizer whose turn it is */
 
 static Tensor *double_forward(const CustomCall *call) {
     return tensor_mul_scalar(call->inputs[0], 2);
@@ -41,12 +30,12 @@ static double first_number(const Optim *optim) {
 }
 
 /* Learning, scheduling, steps on the tape and in place, saving and loading. True when nothing failed. */
-static bool scenario(const char *name) {
+static bool scenario(void) {
     TapeOptions options = tape_options(HC_F64);
     options.block_bytes = 4096;
     Tape *tape = tape_create_with(options);
     Module *net = unroll_net(HC_F64, false);
-    Optim *optim = net ? optim_new(name, module_params(net)) : NULL;
+    Optim *optim = net ? optim_new(rule, module_params(net)) : NULL;
     Schedule half = schedule_exponential(hyper_const(0.5));
     bool done = optim && optim_learn(optim, "lr", HC_ALL_GROUPS, HC_LEARN_PARAM) &&
                 optim_schedule(optim, "lr", 0, &half);
@@ -72,34 +61,11 @@ static bool scenario(const char *name) {
     return loaded;
 }
 
-static void out_of_memory(const char *name) {
-    bool done = false;
-    for (allowed = 0; !done && allowed < 5000; allowed++) {
-        used = 0;
-        done = scenario(name);
-        CHECK(done == (higherc_error() == NULL));
-        if (!done)
-            check_at(higherc_status() == HC_ERR_NOMEM, higherc_error() ? higherc_error() : "",
-                     __FILE__, __LINE__);
-        higherc_clear_error();
-        CHECK(higherc_live_allocations() == 0);
-    }
-    CHECK(done);
-}
-
 /* After some iterations neither the tape nor the optimizer asks for more. */
-static size_t asked;
-
-static void *counting_alloc(size_t size, void *user) {
-    (void)user;
-    asked++;
-    return malloc(size);
-}
-
-static void steady_loop(const char *name) {
+static void steady_loop(void) {
     Tape *tape = tape_create(HC_F32);
     Module *net = unroll_net(HC_F32, false);
-    Optim *inner = optim_new(name, module_params(net)),
+    Optim *inner = optim_new(rule, module_params(net)),
           *outer = optim_adam(module_params(net), adam_options(0.001));
     Schedule half = schedule_exponential(hyper_const(0.9));
     CHECK(optim_learn(inner, "lr", HC_ALL_GROUPS, HC_LEARN_WEIGHT));
@@ -107,7 +73,7 @@ static void steady_loop(const char *name) {
     CHECK(optim_add_group(outer, optim_learned(inner)) == 1);
     size_t before = 0;
     for (int it = 0; it < 20; it++) {
-        if (it == 10) before = asked;
+        if (it == 10) before = failing_calls();
         optim_zero_grad(outer);
         tape_reset(tape);
         FModule *f = fmodule_create(tape, net, false);
@@ -115,7 +81,7 @@ static void steady_loop(const char *name) {
         CHECK(unroll_fast(tape, f, opt, 2));
         CHECK(tensor_backward(unroll_loss(tape, NULL, f, 1)) && optim_step(outer));
     }
-    CHECK(asked == before);
+    CHECK(failing_calls() == before);
     tape_destroy(tape);
     module_destroy(net);
     optim_destroy(inner);
@@ -125,15 +91,13 @@ static void steady_loop(const char *name) {
 int main(void) {
     static const char *const names[] = {"sgd",  "adam",    "adamw", "adadelta", "adagrad", "adamax",
                                         "asgd", "rmsprop", "rprop", "radam",    "nadam"};
-    Allocator limited = {limited_alloc, limited_release, NULL},
-              counting = {counting_alloc, limited_release, NULL};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        CHECK(higherc_set_allocator(&limited));
-        out_of_memory(names[i]);
-        CHECK(higherc_set_allocator(&counting));
-        steady_loop(names[i]);
+        rule = names[i];
+        fail_each_allocation(rule, scenario);
+        failing_begin();
+        steady_loop();
+        failing_end();
     }
-    CHECK(higherc_set_allocator(NULL));
     remove(path);
     CHECK(higherc_error() == NULL);
     return check_done();

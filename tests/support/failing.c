@@ -1,19 +1,22 @@
 #include "support/failing.h"
 
 #include <higherc/higherc.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "support/check.h"
 
-static size_t left;
+static atomic_size_t left, calls;
 
 static void *limited_alloc(size_t size, void *user) {
     (void)user;
-    if (left == 0) return NULL;
-    if (left != SIZE_MAX) left--;
-    return malloc(size);
+    atomic_fetch_add(&calls, 1);
+    size_t n = atomic_load(&left);
+    while (n > 0 && n != SIZE_MAX && !atomic_compare_exchange_weak(&left, &n, n - 1))
+        ;
+    return n > 0 ? malloc(size) : NULL;
 }
 
 static void limited_release(void *pointer, size_t size, void *user) {
@@ -32,11 +35,15 @@ void failing_end(void) {
 }
 
 void failing_after(size_t more) {
-    left = more;
+    atomic_store(&left, more);
 }
 
 void failing_never(void) {
-    left = SIZE_MAX;
+    atomic_store(&left, SIZE_MAX);
+}
+
+size_t failing_calls(void) {
+    return atomic_load(&calls);
 }
 
 void fail_each_allocation(const char *name, bool (*scenario)(void)) {

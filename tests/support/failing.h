@@ -5,12 +5,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Puts it in the place of malloc, without a limit at first. Nothing of the library may be alive. */
+/* Puts it in the place of malloc, without a limit at first. Nothing of the library may be alive. Threads may
+ * allocate at once. */
 void failing_begin(void);
 void failing_end(void);
 /* From now on `more` allocations work and all later ones fail. */
 void failing_after(size_t more);
 void failing_never(void);
+/* How often it has been asked. */
+size_t failing_calls(void);
 
 /* Runs the scenario, which makes and destroys all it needs and says whether nothing failed, with 0, 1, 2 ...
  * allocations, until it succeeds. Each failure must be HC_ERR_NOMEM and leave no memory behind. */

@@ -4,6 +4,14 @@
 #include "grad/sweep.h"
 #include "meta/diffopt.h"
 
+/* Whether a weight outside the groups was made of others, by another optimizer say: the sweep has to end
+ * there as it does at those of the groups, whose gradients are taken with all other weights held fixed. */
+static bool made_of_others(const Tensor *w) {
+    bool start =
+        (w->op->flags & HC_OP_LEAF) || (w->nin == 1 && hc_inputs(w)[0]->flags & HC_NODE_PARAM);
+    return (w->flags & HC_NODE_NEEDS) && !start;
+}
+
 /* Gradients of the loss to the weights, NULL where there is none; at least one. */
 static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, Tensor **grads) {
     const char *who = "diffopt_step";
@@ -14,7 +22,8 @@ static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, 
     if (!hc_sweep_begin(&sweep, loss, HC_SWEEP_CUT | (record ? HC_SWEEP_RECORD : 0))) return false;
     bool done = true;
     for (size_t i = 0; i < opt->count && done; i++)
-        if (opt->group[i] != HC_NO_GROUP && (weights[i]->flags & HC_NODE_NEEDS))
+        if (opt->group[i] != HC_NO_GROUP ? weights[i]->flags & HC_NODE_NEEDS
+                                         : made_of_others(weights[i]))
             done = hc_sweep_want(&sweep, weights[i]);
     done = done && hc_sweep_find(&sweep);
     for (size_t i = 0; i < opt->count && done; i++)

@@ -1,0 +1,38 @@
+/* The operations a fuzzed graph is made of: each reads bytes for what it is free to choose. */
+#ifndef FUZZ_OPERATIONS_H
+#define FUZZ_OPERATIONS_H
+
+#include <higherc/higherc.h>
+
+#include "fuzz/naive.h"
+
+enum { MOST_NODES = 24 };
+
+typedef struct Node {
+    Naive value;
+    Tensor *tensor;
+    bool exact; /* 0 and 1 that no rounding has touched */
+} Node;
+
+typedef struct Fuzz {
+    const uint8_t *data;
+    size_t left;
+    Tape *tape;
+    Node node[MOST_NODES];
+    size_t count;
+    bool bad; /* near a kink, a pole or a tie: leave it out */
+} Fuzz;
+
+/* The next byte, 0 when there is none left; one below n; and a few digits in (-2, 2). */
+unsigned fuzz_byte(Fuzz *z);
+size_t fuzz_below(Fuzz *z, size_t n);
+double fuzz_number(Fuzz *z);
+
+/* Makes y of nodes there are: computes the naive value, says whether that can be used, and only then calls the
+ * library. */
+typedef bool Operation(Fuzz *z, Node *y);
+
+/* One of them, as the next byte says. */
+Operation *fuzz_operation(Fuzz *z);
+
+#endif

@@ -2,6 +2,7 @@
  * what they leave on the tape; and that sums of gradients are gradients of sums. */
 #include <string.h>
 
+#include "support/each.h"
 #include "support/refuse.h"
 
 static Tape *tape;
@@ -173,12 +174,6 @@ static void linear(void) {
 
 int main(void) {
     void (*const tests[])(void) = {gradients, flags, leaves_no_trace, products, linear};
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-        tape = tape_create(HC_F64);
-        tests[i]();
-        CHECK(higherc_error() == NULL && tape_error(tape) == NULL);
-        if (higherc_error()) CHECK_ERROR("none");
-        tape_destroy(tape);
-    }
+    each_on_a_tape(&tape, tests, sizeof tests / sizeof *tests);
     return check_done();
 }

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "support/check.h"
+#include "support/each.h"
 #include "support/models.h"
 
 enum { CHANNELS = 3, WIDTH = 64, CLASSES = 5, BATCH = 2, SIZE = 22, STEPS = 3, WEIGHTS = 14 };
@@ -234,13 +235,7 @@ int main(void) {
                                    mini_maml};
     net = model_convnet(CHANNELS, WIDTH, CLASSES, HC_F64, 5);
     optim = optim_sgd(module_params(net), sgd_options(lr));
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-        tape = tape_create(HC_F64);
-        tests[i]();
-        CHECK(higherc_error() == NULL && tape_error(tape) == NULL);
-        if (higherc_error()) CHECK_ERROR("none");
-        tape_destroy(tape);
-    }
+    each_on_a_tape(&tape, tests, sizeof tests / sizeof *tests);
     optim_destroy(optim);
     module_destroy(net);
     return check_done();

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "support/each.h"
 #include "support/models.h"
 #include "support/refuse.h"
 
@@ -266,13 +267,7 @@ int main(void) {
     void (*const tests[])(void) = {direct_calls,    wrong_lists, unknown_names,
                                    hyperparameters, weights,     clipping_clips};
     net = model_make(MODEL_SHARED_SEQUENTIAL, HC_F64, 7);
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-        tape = tape_create(HC_F64);
-        tests[i]();
-        CHECK(higherc_error() == NULL && tape_error(tape) == NULL);
-        if (higherc_error()) CHECK_ERROR("none");
-        tape_destroy(tape);
-    }
+    each_on_a_tape(&tape, tests, sizeof tests / sizeof *tests);
     module_destroy(net);
     return check_done();
 }

@@ -2,6 +2,7 @@
  * tensor_backward, diffopt_step. Nothing is given, added or stepped then. */
 #include <string.h>
 
+#include "support/each.h"
 #include "support/refuse.h"
 
 static Tape *tape;
@@ -189,13 +190,7 @@ int main(void) {
     CHECK(module_to(net, HC_F64) && param_fill(module_param(net, "weight"), 0.5) &&
           param_fill(module_param(net, "bias"), 0.1));
     inner = optim_sgd(module_params(net), sgd_options(0.1));
-    for (size_t i = 0; i < 2; i++) {
-        tape = tape_create(HC_F64);
-        tests[i]();
-        CHECK(higherc_error() == NULL && tape_error(tape) == NULL);
-        if (higherc_error()) CHECK_ERROR("none");
-        tape_destroy(tape);
-    }
+    each_on_a_tape(&tape, tests, sizeof tests / sizeof *tests);
     optim_destroy(inner);
     module_destroy(net);
     return check_done();

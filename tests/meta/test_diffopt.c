@@ -2,6 +2,7 @@
  * force, what a rule or a callback may not do, commit, and types. */
 #include <string.h>
 
+#include "support/each.h"
 #include "support/refuse.h"
 
 static Tape *tape;
@@ -296,13 +297,7 @@ int main(void) {
     CHECK(module_to(net, HC_F64));
     CHECK(param_set_f64(module_param(net, "weight"), (double[]){0.3, -0.2}, 2));
     CHECK(param_set_f64(module_param(net, "bias"), (double[]){0.1}, 1));
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-        tape = tape_create(HC_F64);
-        tests[i]();
-        CHECK(higherc_error() == NULL && tape_error(tape) == NULL);
-        if (higherc_error()) CHECK_ERROR("none");
-        tape_destroy(tape);
-    }
+    each_on_a_tape(&tape, tests, sizeof tests / sizeof *tests);
     module_destroy(net);
     return check_done();
 }

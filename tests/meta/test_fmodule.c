@@ -2,6 +2,7 @@
  * rollbacks by release, handles that are gone, and one program that gives the same bits twice. */
 #include <string.h>
 
+#include "support/each.h"
 #include "support/refuse.h"
 
 static Tape *tape;
@@ -177,13 +178,7 @@ int main(void) {
     CHECK(module_to(net, HC_F64) && module_init(net, &rng));
     AdamOptions options = adam_options(0.05);
     inner = optim_adam(module_params(net), options);
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-        tape = tape_create(HC_F64);
-        tests[i]();
-        CHECK(higherc_error() == NULL && tape_error(tape) == NULL);
-        if (higherc_error()) CHECK_ERROR("none");
-        tape_destroy(tape);
-    }
+    each_on_a_tape(&tape, tests, sizeof tests / sizeof *tests);
     optim_destroy(inner);
     module_destroy(net);
     return check_done();

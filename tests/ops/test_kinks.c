@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "support/check.h"
+#include "support/each.h"
 
 static Tape *tape;
 
@@ -282,13 +283,6 @@ static void test_messages(void) {
 int main(void) {
     void (*const tests[])(void) = {test_pieces, test_pairs,   test_ties,   test_nan,     test_poles,
                                    test_large,  test_nothing, test_slices, test_messages};
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-        tape = tape_create(HC_F64);
-        tests[i]();
-        CHECK(tape_error(tape) == NULL);
-        CHECK(higherc_error() == NULL);
-        higherc_clear_error();
-        tape_destroy(tape);
-    }
+    each_on_a_tape(&tape, tests, sizeof tests / sizeof *tests);
     return check_done();
 }

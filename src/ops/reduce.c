@@ -17,7 +17,8 @@ static bool reduce_infer(Tensor *y) {
     const HcForm *f = read_form(y);
     size_t dim[HC_MAX_DIMS], stride[HC_MAX_DIMS], step = 1;
     int place[HC_MAX_DIMS], axis[HC_MAX_DIMS], ndim = 0;
-    HcFormKey key = {f, NULL, 6 + ((uint64_t)y->attr.reduce.axes << 4 | y->attr.reduce.keep << 3)};
+    HcFormKey key = {f, NULL,
+                     6 + ((uint64_t)y->attr.reduce.axes << 4 | (uint64_t)y->attr.reduce.keep << 3)};
     if ((y->form = hc_form_recall(&y->tape->forms, key))) return true;
     for (int i = 0; i < f->ndim; i++) {
         bool gone = y->attr.reduce.axes >> i & 1;

@@ -4,7 +4,7 @@
  * apart, or, where inner is 1 (channels last), a block of neighbouring channels, row by row. A slab of one
  * channel is small enough to stay in the nearest cache from one pass over it to the next. */
 
-enum { BLOCK = 32 };
+enum { BLOCK = 64 };
 
 typedef struct Slab {
     size_t at, outer, step; /* its first number; rows, and how far apart they are */
@@ -63,8 +63,82 @@ static Slab slab_of(HcChannels s, size_t channel) {
 
 HC_SLAB_SUM(slab_total, a)
 HC_SLAB_SUM(slab_spread, (a - m) * (a - m))
-HC_SLAB_SUM(slab_cross, b *(a - m))
 HC_SLAB_SUM(slab_dot, a *b)
+
+/* Both sums over a channel's numbers in one pass: of g, and of g (x - m). */
+static void slab_sums_run(HC_REAL *plain, HC_REAL *cross, const HC_REAL *x, const HC_REAL *g,
+                          HC_REAL m, size_t n) {
+    HC_REAL lane[LANES] = {0}, lane_x[LANES] = {0}, tail = 0, tail_x = 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t l = 0; l < LANES; l++) {
+            lane[l] += g[i + l];
+            lane_x[l] += g[i + l] * (x[i + l] - m);
+        }
+    for (; i < n; i++) {
+        tail += g[i];
+        tail_x += g[i] * (x[i] - m);
+    }
+    *plain += fold_lanes(lane) + tail;
+    *cross += fold_lanes(lane_x) + tail_x;
+}
+
+static void slab_sums_rows(HC_REAL *plain, HC_REAL *cross, const HC_REAL *x, const HC_REAL *g,
+                           const HC_REAL *m, Slab s, size_t width) {
+    HC_REAL sum[BLOCK] = {0}, sum_x[BLOCK] = {0};
+    for (size_t o = 0; o < s.outer; o++, x += s.step, g += s.step)
+        for (size_t j = 0; j < width; j++) {
+            sum[j] += g[j];
+            sum_x[j] += g[j] * (x[j] - m[j]);
+        }
+    for (size_t j = 0; j < width; j++) {
+        plain[j] = sum[j];
+        cross[j] = sum_x[j];
+    }
+}
+
+static void slab_sums(HC_REAL *plain, HC_REAL *cross, const HC_REAL *x, const HC_REAL *g,
+                      const HC_REAL *m, Slab s) {
+    if (s.run) {
+        *plain = *cross = 0;
+        for (size_t o = 0, at = s.at; o < s.outer; o++, at += s.step)
+            slab_sums_run(plain, cross, x + at, g + at, *m, s.run);
+    } else if (s.width == BLOCK)
+        slab_sums_rows(plain, cross, x + s.at, g + s.at, m, s, BLOCK);
+    else
+        slab_sums_rows(plain, cross, x + s.at, g + s.at, m, s, s.width);
+}
+
+/* The rows of a slab that stay in the nearest cache. */
+enum { PART_BYTES = 16384 };
+
+/* Mean and sum of squared distances to it, in one pass over memory: part by part, each from the cache, and
+ * joined (Chan, Golub and LeVeque 1979). */
+static void slab_moments(HC_REAL *mean, HC_REAL *spread, const HC_REAL *x, Slab slab) {
+    static const HC_REAL none[BLOCK];
+    size_t row = slab.run ? slab.run : slab.width, rows = PART_BYTES / sizeof *x / row, seen = 0;
+    for (size_t j = 0; j < slab.width; j++)
+        mean[j] = spread[j] = 0;
+    if (rows == 0) rows = 1;
+    for (Slab part = slab; seen < slab.outer; part.at += part.outer * part.step) {
+        HC_REAL part_mean[BLOCK], part_spread[BLOCK];
+        size_t left = slab.outer - seen;
+        part.outer = left < rows ? left : rows;
+        HC_REAL count = (HC_REAL)part.outer * (HC_REAL)(slab.run ? slab.run : 1);
+        HC_REAL share = (HC_REAL)part.outer / (HC_REAL)(seen + part.outer);
+        HC_REAL before = (HC_REAL)seen * (HC_REAL)(slab.run ? slab.run : 1);
+        slab_total(part_mean, x, x, none, part);
+        for (size_t j = 0; j < slab.width; j++)
+            part_mean[j] *= 1 / count;
+        slab_spread(part_spread, x, x, part_mean, part);
+        for (size_t j = 0; j < slab.width; j++) {
+            HC_REAL apart = part_mean[j] - mean[j];
+            mean[j] += apart * share;
+            spread[j] += part_spread[j] + apart * apart * (before * share);
+        }
+        seen += part.outer;
+    }
+}
 
 /* What a blend takes of each channel: its mean and the factors of xhat, g, v and 1. */
 typedef struct Factors {
@@ -118,14 +192,10 @@ static HC_REAL per_value(HcChannels s) {
 
 static void channel_moments_kernel(void *moments, const void *x, HcChannels s) {
     HC_REAL *mean = moments, *var = mean + s.channels, share = per_value(s);
-    static const HC_REAL none[BLOCK];
     Slab slab;
     for (size_t c = 0; c < s.channels; c += slab.width) {
         slab = slab_of(s, c);
-        slab_total(mean + c, x, x, none, slab);
-        for (size_t j = c; j < c + slab.width; j++)
-            mean[j] *= share;
-        slab_spread(var + c, x, x, mean + c, slab);
+        slab_moments(mean + c, var + c, x, slab);
         for (size_t j = c; j < c + slab.width; j++)
             var[j] *= share;
     }
@@ -138,8 +208,7 @@ static void channel_sums_kernel(void *sums, const void *x, const void *moments, 
     Slab slab;
     for (size_t c = 0; c < s.channels; c += slab.width) {
         slab = slab_of(s, c);
-        slab_total(plain + c, g, g, mean + c, slab);
-        slab_cross(with_x + c, x, g, mean + c, slab);
+        slab_sums(plain + c, with_x + c, x, g, mean + c, slab);
         for (size_t j = c; j < c + slab.width; j++)
             with_x[j] *= per_deviation(moments, s, j, eps);
     }

@@ -7,7 +7,7 @@
 #include "kernels/kernels.h"
 #include "support/check.h"
 
-enum { MOST = 2400, MOST_CHANNELS = 70 };
+enum { MOST = 6000, MOST_CHANNELS = 70 };
 
 typedef union Numbers {
     float f32[MOST];
@@ -91,9 +91,9 @@ static void check_channel(const Results *r, HcChannels s, size_t c, double eps) 
 }
 
 static void every_shape(void) {
-    static const HcChannels shapes[] = {{4, 3, 1},  {9, 32, 1}, {7, 33, 1}, {2, 70, 1},
-                                        {3, 64, 1}, {2, 3, 16}, {3, 2, 49}, {1, 5, 7},
-                                        {2, 40, 3}, {2, 1, 100}};
+    static const HcChannels shapes[] = {{4, 3, 1},  {9, 32, 1},  {7, 33, 1},   {2, 70, 1},
+                                        {3, 64, 1}, {2, 3, 16},  {3, 2, 49},   {1, 5, 7},
+                                        {2, 40, 3}, {2, 1, 100}, {1500, 4, 1}, {5, 1, 1100}};
     static Results baseline, other;
     Rng rng = rng_seed(17);
     for (dtype = 0; dtype < 2; dtype++)

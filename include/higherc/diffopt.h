@@ -38,7 +38,8 @@ HC_API DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule);
 HC_API bool diffopt_step(DiffOpt *opt, Tensor *loss);
 
 /** A step that then frees all that was recorded since the step before (or since diffopt_create, or the
- *  last override, callback or clip was set, which stay in force): flat
+ *  last override, callback or clip was set, which stay in force; of whichever optimizer of this functional
+ *  module came last; in HC_FIRST_ORDER also since fmodule_set_params): flat
  *  memory over any number of steps in HC_EVAL, first-order memory (weights, no activations) in
  *  HC_FIRST_ORDER. What you made in between, `loss` too, is gone afterwards, so make batches before
  *  diffopt_create and read the loss before the step.

@@ -27,9 +27,6 @@ static void save(HcScope *scope, const TapeMark *mark) {
     opt->keeps = hc_above(now->place, mark) && (opt->module->mode == HC_EVAL || now->cut);
     while (hc_above(opt->now->place, mark))
         opt->now = opt->now->prev;
-    if (mark->nodes < opt->base.nodes ||
-        hc_above((HcPosition){opt->base.block, opt->base.offset}, mark))
-        opt->base = *mark;
     if (!opt->keeps) return;
     opt->kept = *now;
     if (opt->count) memcpy(opt->kept_moments, now->moments, opt->count * sizeof *opt->kept_moments);
@@ -61,7 +58,7 @@ static void restore(HcScope *scope, const TapeMark *mark) {
 void hc_diffopt_settle(DiffOpt *opt, HcSnapshot *next) {
     opt->now = next;
     /* A setting made now is to outlast the release steps to come. */
-    opt->base = tape_mark(opt->tape);
+    opt->module->base = tape_mark(opt->tape);
 }
 
 bool hc_diffopt_usable(const DiffOpt *opt, const char *who) {
@@ -168,7 +165,7 @@ DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule) {
     opt->scope.save = save;
     opt->scope.restore = restore;
     hc_tape_add_scope(tape, &opt->scope);
-    opt->base = tape_mark(tape);
+    root->base = tape_mark(tape);
     return opt;
 }
 

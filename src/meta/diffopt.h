@@ -57,7 +57,6 @@ struct DiffOpt {
     Tensor **learned_values;
     size_t first_step; /* of the optimizer, at creation */
     HcSnapshot *now;
-    TapeMark base;   /* what step_release goes back to */
     HcSlots *slots;  /* [state_count]: one list for each state */
     Tensor **states; /* [count]: one of those lists, while it is saved or restored */
     HcSnapshot kept;

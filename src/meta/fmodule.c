@@ -39,6 +39,8 @@ static void save(HcScope *scope, const TapeMark *mark) {
     bool above = hc_above(now->place, mark);
     f->keeps = above && (f->mode == HC_EVAL || now->cut);
     f->stepping = f->stepping && above && !f->keeps;
+    if (mark->nodes < f->base.nodes || hc_above((HcPosition){f->base.block, f->base.offset}, mark))
+        f->base = *mark;
     while (hc_above(f->now->place, mark))
         f->now = f->now->prev;
     f->kept = *now;
@@ -339,8 +341,12 @@ bool fmodule_train(FModule *f, bool training) {
 
 bool fmodule_set_params(FModule *f, Tensor *const *params, size_t count) {
     const char *who = "fmodule_set_params";
-    return hc_fmodule_usable(f, who) && check_weights(f, who, params, count) &&
-           hc_fmodule_push(f->root, params, NULL, f->root->now->step + 1, false);
+    if (!hc_fmodule_usable(f, who) || !check_weights(f, who, params, count) ||
+        !hc_fmodule_push(f->root, params, NULL, f->root->now->step + 1, false))
+        return false;
+    /* A step in HC_FIRST_ORDER that frees goes on from them. */
+    if (f->mode == HC_FIRST_ORDER) f->root->base = tape_mark(f->tape);
+    return true;
 }
 
 bool fmodule_detach(FModule *f) {

@@ -46,6 +46,7 @@ struct FModule {
     HcSlots weight_slots, buffer_slots;
     HcWeights kept; /* between save and restore */
     bool keeps;
+    TapeMark base; /* what the next step_release of any of its optimizers goes back to */
     bool stepping; /* the release is that of a first-order step: B<t> and the mode live on */
 };
 

@@ -153,7 +153,7 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     if (done && early) {
         /* The gradients stand apart, so all that led to them can go before the update is recorded. */
         root->stepping = true;
-        tape_release(tape, opt->base);
+        tape_release(tape, root->base);
         root->stepping = false;
         loss = NULL;
         params = NULL;
@@ -162,9 +162,9 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
                          grads + opt->count);
     hc_scratch_free(&tape->scratch, grads, bytes);
     if (done && release && !early)
-        tape_release(tape, opt->base);
+        tape_release(tape, root->base);
     else if (done)
-        opt->base = tape_mark(tape);
+        root->base = tape_mark(tape);
     return done;
 }
 

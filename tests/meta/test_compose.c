@@ -60,17 +60,18 @@ static void drop_pair(Pair *pair) {
     optim_destroy(pair->b);
 }
 
-static Tensor *in_turn(const Pair *pair, FModule *f) {
+static Tensor *in_turn(const Pair *pair, FModule *f, bool release) {
+    bool (*const step)(DiffOpt *, Tensor *) = release ? diffopt_step_release : diffopt_step;
     DiffOpt *a = diffopt_create(pair->a, f), *b = diffopt_create(pair->b, f);
     for (uint64_t k = 0; k < STEPS; k++)
-        CHECK(diffopt_step(a, loss(f, k)) && diffopt_step(b, loss(f, 20 + k)));
+        CHECK(step(a, loss(f, k)) && step(b, loss(f, 20 + k)));
     CHECK(fmodule_steps(f) == 2 * STEPS && diffopt_steps(a) == STEPS);
     return loss(f, 40);
 }
 
 static double run_in_turn(Module *net, void *user) {
     TapeMark mark = tape_mark(tape);
-    double value = tensor_item(in_turn(user, fmodule_create(tape, net, true)));
+    double value = tensor_item(in_turn(user, fmodule_create(tape, net, true), false));
     CHECK(tape_release(tape, mark));
     return value;
 }
@@ -95,7 +96,9 @@ static void ordinary_in_turn(Pair *pair, Module *net) {
 static void two_optimizers(void) {
     static const size_t parts[][2] = {{6, 0}, {3, 3}, {3, 2}, {4, 0}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        for (int mode = HC_FULL; mode <= HC_EVAL; mode++) {
+        for (int way = 0; way < 5; way++) {
+            int mode = (way + 1) / 2;
+            bool release = way == 2 || way == 4;
             Pair pair = {.to = parts[i][0], .from = parts[i][1]}, other = pair;
             Module *net = mlp(4), *copy = module_clone(net);
             make_pair(&pair, net);
@@ -103,7 +106,7 @@ static void two_optimizers(void) {
             options.mode = (FMode)mode;
             tape = tape_create(HC_F64);
             FModule *f = fmodule_create_with(tape, net, options);
-            Tensor *end = in_turn(&pair, f);
+            Tensor *end = in_turn(&pair, f, release);
             ordinary_in_turn(&other, copy);
             for (size_t p = 0; p < 6; p++)
                 CHECK(tensor_is_param(fmodule_params(f).items[p], module_params(copy).items[p]));
@@ -116,6 +119,37 @@ static void two_optimizers(void) {
         }
 }
 
+/* Weights set between steps are what the next step goes on from, one that frees as well. */
+static void set_between_steps(void) {
+    double want[MODEL_IN * 5], got[MODEL_IN * 5];
+    for (int way = 0; way < 5; way++) {
+        Module *net = mlp(4);
+        Optim *adam = optim("adam", module_params(net));
+        FModuleOptions options = fmodule_options(true);
+        options.mode = (FMode)((way + 1) / 2);
+        tape = tape_create(HC_F64);
+        FModule *f = fmodule_create_with(tape, net, options);
+        DiffOpt *opt = diffopt_create(adam, f);
+        for (uint64_t k = 0; k < STEPS; k++) {
+            Tensor *set[MOST];
+            TensorList now = fmodule_params(f);
+            for (size_t i = 0; i < now.count; i++)
+                set[i] = tensor_clamp(now.items[i], -0.2, 0.2);
+            CHECK(fmodule_set_params(f, set, now.count));
+            CHECK(way == 2 || way == 4 ? diffopt_step_release(opt, loss(f, k))
+                                       : diffopt_step(opt, loss(f, k)));
+        }
+        CHECK(fmodule_steps(f) == 2 * STEPS);
+        CHECK(tensor_copy_to_f64(fmodule_params(f).items[0], way ? got : want, MODEL_IN * 5));
+        CHECK(way == 0 || memcmp(want, got, sizeof want) == 0);
+        if (options.mode == HC_FIRST_ORDER) /* the path from W<0> through all that was set */
+            CHECK(tensor_depends_on(loss(f, 9), fmodule_params_at(f, 0).items[0]));
+        tape_destroy(tape);
+        optim_destroy(adam);
+        module_destroy(net);
+    }
+}
+
 /* A replayed run takes its steps in the same way. */
 static void replayed(void) {
     for (int mode = HC_FULL; mode <= HC_FIRST_ORDER; mode++) {
@@ -126,7 +160,7 @@ static void replayed(void) {
         options.mode = (FMode)mode;
         tape = tape_create(HC_F64);
         FModule *f = fmodule_create_with(tape, net, options);
-        Tensor *end = in_turn(&pair, f);
+        Tensor *end = in_turn(&pair, f, false);
         Program *program =
             program_capture(tape, NULL, 0, fmodule_params(f).items, fmodule_params(f).count, end);
         CHECK(program && program_run(program));
@@ -264,6 +298,7 @@ static void inner_loop_in_inner_loop(void) {
 
 int main(void) {
     two_optimizers();
+    set_between_steps();
     replayed();
     encoder_and_heads();
     inner_loop_in_inner_loop();

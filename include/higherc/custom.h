@@ -50,12 +50,13 @@ typedef struct CustomClass {
     bool (*backward)(const CustomCall *call, Tensor **grads);
 } CustomClass;
 
-/** Applies the operation to inputs[0..count), count >= 1.
+/** Applies the operation to inputs[0..count), count >= 1, of one tape; NULL is none of them. The result has
+ *  the shape that forward gives it.
  *  Gradient:  what backward writes; of any order that it allows.
  *  Ownership: the list is copied. `state` is handed to every call, on whichever thread has the tape, and
  *             is yours: it must stay, unchanged, until the tape is reset or released below, and as long as a
  *             Program captured from it.
- *  Errors:    HC_ERR_STATE when forward or backward fails without an error of its own; HC_ERR_SHAPE for a
+ *  Errors:    HC_ERR_ARG for no inputs, or a class without name or forward; HC_ERR_STATE when forward or backward fails without an error of its own; HC_ERR_SHAPE for a
  *             gradient of another shape than its input's; HC_ERR_TAPE, HC_ERR_EXPIRED for one that is not
  *             the tape's. A Program runs forward again each time, but cannot hold a backward pass that it
  *             would have to record itself: differentiate first (HC_CREATE_GRAPH), then capture. */

@@ -1,9 +1,12 @@
 /** @file layers.h
  *  Layers with weights or state of their own: normalisation, convolution and pooling, embedding,
- *  dropout, recurrent networks, attention. Definitions, parameter names, defaults and first values (module_init) are PyTorch's.
+ *  dropout, recurrent networks. Definitions, parameter names, defaults and first values (module_init) are
+ *  PyTorch's.
  *
  *  Like every maker of module.h these return NULL, with the thread's error set, when out of memory or
- *  handed nonsense. Options come from a function that fills in the defaults; then change fields by
+ *  handed nonsense (HC_ERR_ARG, HC_ERR_SHAPE, HC_ERR_NOMEM); an input of another shape than is said here
+ *  fails the forward, with HC_ERR_SHAPE. The result is the caller's until a parent or module_destroy takes it.
+ *  Options come from a function that fills in the defaults; then change fields by
  *  name. */
 #ifndef HIGHERC_LAYERS_H
 #define HIGHERC_LAYERS_H
@@ -18,11 +21,11 @@ extern "C" {
 
 typedef struct BatchNormOptions {
     double eps; /**< 1e-5 */
-    double
-        momentum; /**< 0.1: running <- (1 - momentum) running + momentum (the batch's), in [0, 1] */
-    bool
-        cumulative; /**< false; true: 1 / num_batches_tracked in place of momentum (PyTorch's None) */
-    bool affine;    /**< true: parameters weight and bias [channels], at first 1 and 0 */
+    /** 0.1: running <- (1 - momentum) running + momentum (the batch's), in [0, 1]. */
+    double momentum;
+    /** False; true: 1 / num_batches_tracked in place of momentum (PyTorch's None). */
+    bool cumulative;
+    bool affine;              /**< true: parameters weight and bias [channels], at first 1 and 0 */
     bool track_running_stats; /**< true; false: no buffers, and the batch's statistics always */
 } BatchNormOptions;
 HC_API BatchNormOptions batch_norm_options(void);
@@ -30,7 +33,8 @@ HC_API BatchNormOptions batch_norm_options(void);
 /** Batch norm of [N, channels] or [N, channels, L]. In training mode with the batch's statistics; then
  *  the buffers running_mean, running_var [channels] and num_batches_tracked (a scalar) get new values:
  *  the running variance takes the unbiased variance, n / (n - 1) times the batch's. In evaluation mode
- *  with the running ones, which are constants. Those of a functional module are its own (FBuffers in
+ *  with the running ones, which are constants. A batch of fewer than two values per channel has no
+ *  statistics of its own: HC_ERR_SHAPE. The buffers of a functional module are its own (FBuffers in
  *  fmodule.h). */
 HC_API Module *module_batch_norm1d(size_t channels, BatchNormOptions options);
 /** The same of [N, channels, H, W]. */
@@ -44,16 +48,19 @@ HC_API NormOptions norm_options(void);
 
 /** Layer norm over the last axes, whose sizes are `normalized`; weight and bias have that shape. */
 HC_API Module *module_layer_norm(Shape normalized, NormOptions options);
-/** Group norm of [N, channels, ...]; weight and bias [channels]. */
+/** Group norm of [N, channels, ...]; weight and bias [channels]; `groups` divides `channels`. */
 HC_API Module *module_group_norm(size_t groups, size_t channels, NormOptions options);
 
 /* ---- convolution and pooling (tensor_conv2d and its neighbours say how) --------------------------- */
 
-/** Parameters weight [out, in / groups, kernel_height, kernel_width] and, with options.bias, bias [out]. */
+/** [N, in, H, W] -> [N, out, P, Q]. Parameters weight [out, in / groups, kernel_height, kernel_width] and,
+ *  with options.bias, bias [out], at first uniform in +-1/sqrt(in / groups kernel_height kernel_width);
+ *  `groups` divides both `in` and `out`. */
 HC_API Module *module_conv2d(size_t in, size_t out, size_t kernel_height, size_t kernel_width,
                              Conv2dOptions options);
-/** Along one axis: weight [out, in / groups, kernel]. */
+/** Along one axis: [N, in, L] -> [N, out, P], weight [out, in / groups, kernel]. */
 HC_API Module *module_conv1d(size_t in, size_t out, size_t kernel, Conv1dOptions options);
+/** Pooling has no parameters: [N, C, H, W] -> [N, C, P, Q], in one dimension [N, C, L] -> [N, C, P]. */
 HC_API Module *module_max_pool2d(Pool2dOptions options);
 HC_API Module *module_avg_pool2d(Pool2dOptions options);
 HC_API Module *module_max_pool1d(Pool1dOptions options);
@@ -63,14 +70,14 @@ HC_API Module *module_adaptive_avg_pool2d(size_t height, size_t width);
 /* ---- embedding, dropout --------------------------------------------------------------------------- */
 
 /** A table of `count` rows, weight [count, size], at first standard normal: whole numbers [...] ->
- *  [..., size]. */
+ *  [..., size]. HC_ERR_RANGE for a number that is no row. */
 HC_API Module *module_embedding(size_t count, size_t size);
-/** tensor_dropout with the tape's stream in training mode; the identity in evaluation mode. */
+/** tensor_dropout with the tape's stream in training mode; the identity in evaluation mode. p in [0, 1]. */
 HC_API Module *module_dropout(double p);
 
 /* ---- recurrent networks ----------------------------------------------------------------------------- */
 /* x [T, N, in] (or [T, in]: one sequence), y [T, N, hidden], or [T, N, 2 hidden] when bidirectional.
- * All are used through module_forward, or module_forward_n with initial and final states:
+ * HC_ERR_SHAPE for a sequence of no steps. All are used through module_forward, or module_forward_n with initial and final states:
  *
  *     rnn, gru   in {x} or {x, h0}        out {y} or {y, hn}
  *     lstm       in {x} or {x, h0, c0}    out {y}, {y, hn} or {y, hn, cn}
@@ -82,12 +89,12 @@ HC_API Module *module_dropout(double p);
  * +-1/sqrt(hidden). */
 
 typedef struct RnnOptions {
-    size_t layers;      /**< 1 */
+    size_t layers;      /**< 1; at least 1 */
     bool relu;          /**< false: tanh; of module_rnn only */
     bool bias;          /**< true */
     bool bidirectional; /**< false */
     bool batch_first;   /**< false; true: x [N, T, in] and y [N, T, ..]; states as ever */
-    double dropout;     /**< 0; in training mode, on the outputs of each layer but the last */
+    double dropout;     /**< 0, in [0, 1]; in training mode, on the outputs of each layer but the last */
 } RnnOptions;
 HC_API RnnOptions rnn_options(void);
 
@@ -109,7 +116,7 @@ HC_API RnnCellOptions rnn_cell_options(void);
 /* One step: x [N, in] (or [in]), states [N, hidden] (or [hidden]), zero where not given.
  *     rnn_cell, gru_cell   in {x} or {x, h}      out {h}
  *     lstm_cell            in {x} or {x, h, c}   out {h} or {h, c}
- * Parameters weight_ih, weight_hh, bias_ih, bias_hh. */
+ * Parameters weight_ih, weight_hh, bias_ih, bias_hh, of the shapes and first values above. */
 HC_API Module *module_rnn_cell(size_t in, size_t hidden, RnnCellOptions options);
 HC_API Module *module_lstm_cell(size_t in, size_t hidden, RnnCellOptions options);
 HC_API Module *module_gru_cell(size_t in, size_t hidden, RnnCellOptions options);

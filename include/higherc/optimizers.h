@@ -6,11 +6,15 @@
  *  With maximize g <- -g first; then, except in AdamW and Rprop, g <- g + weight_decay p.
  *
  *  The derivative of a second moment's root at exactly 0 is taken as 0: it is 0 only where every gradient
- *  so far was, so nothing is lost, and meta-gradients of any order stay finite for dead units.
+ *  so far was, so nothing is lost, and meta-gradients of any order stay finite for dead units. That of a maximum (amsgrad,
+ *  Adamax) goes half to each side where both are equal, that of |g| is 0 at 0.
  *
  *  An options function gives PyTorch's defaults, named beside each field. A maker holds references to the
- *  Params. It gives NULL, with the thread's error, for a Param listed twice, mixed types, an empty list, or
- *  a hyperparameter out of its range. */
+ *  Params, copies list and options, and is ended by optim_destroy. It gives NULL, with the thread's error, for
+ *  a Param listed twice, mixed types, an empty list, or (HC_ERR_RANGE) a hyperparameter out of its range: lr,
+ *  eps, momentum and all decays from 0; beta1 and beta2 in [0, 1); rho, and RMSprop's alpha, in [0, 1];
+ *  Rprop's and other bounds are named where they differ. optim_set holds to the same; a tensor in the place of
+ *  a number is not looked at. */
 #ifndef HIGHERC_OPTIMIZERS_H
 #define HIGHERC_OPTIMIZERS_H
 
@@ -28,7 +32,7 @@ extern "C" {
 typedef struct SgdOptions {
     double lr;
     double momentum;     /**< 0; learnable also when it starts at 0 */
-    double dampening;    /**< 0 */
+    double dampening;    /**< 0; any number */
     double weight_decay; /**< 0 */
     bool nesterov;       /**< false; with momentum > 0 and dampening 0 only */
     bool maximize;       /**< false */
@@ -96,7 +100,7 @@ typedef struct AdagradOptions {
     double lr_decay;                  /**< 0 */
     double eps;                       /**< 1e-10 */
     double weight_decay;              /**< 0 */
-    double initial_accumulator_value; /**< 0: where s starts */
+    double initial_accumulator_value; /**< 0: where s starts; from 0 */
     bool maximize;                    /**< false */
 } AdagradOptions;
 HC_API AdagradOptions adagrad_options(double lr);
@@ -124,9 +128,9 @@ HC_API Optim *optim_adamax(ParamList params, AdamaxOptions options);
 
 typedef struct AsgdOptions {
     double lr;
-    double lambd;        /**< 1e-4 */
-    double alpha;        /**< 0.75 */
-    double t0;           /**< 1e6 */
+    double lambd;        /**< 1e-4; any number */
+    double alpha;        /**< 0.75; any number */
+    double t0;           /**< 1e6; any number */
     double weight_decay; /**< 0 */
     bool maximize;       /**< false */
 } AsgdOptions;
@@ -155,14 +159,15 @@ HC_API Optim *optim_rmsprop(ParamList params, RmspropOptions options);
 /*   s <- clamp(f s, step_min, step_max), with s = lr at first and f = etaplus, etaminus or 1 where g prev
  *   is above, below or equal to 0;  g <- 0 where it is below;  p <- p - sign(g) s;  prev <- g
  * States: prev, step_size.
- * No derivative flows through the signs of gradients; through s it flows to lr and the factors. */
+ * No derivative flows through the signs of gradients; through s it flows to lr and the factors, also where
+ * s is at a bound; with a tensor as the bound half of it goes there. */
 
 typedef struct RpropOptions {
     double lr;
-    double etaminus; /**< 0.5 */
-    double etaplus;  /**< 1.2 */
-    double step_min; /**< 1e-6 */
-    double step_max; /**< 50 */
+    double etaminus; /**< 0.5, in (0, 1) */
+    double etaplus;  /**< 1.2, above 1 */
+    double step_min; /**< 1e-6, from 0 */
+    double step_max; /**< 50, from 0 */
     bool maximize;   /**< false */
 } RpropOptions;
 HC_API RpropOptions rprop_options(double lr);

@@ -46,17 +46,22 @@ typedef struct Program Program;
  *  outputs:     tensors to be read after a run; may be none.
  *  backward_of: a scalar whose gradients to all Params it reaches a run adds up, as tensor_backward does;
  *               NULL for none.
- *  The tape is left as it was.
- *  Ownership:   the caller's, until program_destroy; holds references to the Params.
+ *  The tape is left as it was; the lists are copied.
+ *  Ownership:   the caller's, until program_destroy; holds references to the Params. Tape, Module and Optims may
+ *               be destroyed before it.
  *  Errors:      HC_ERR_STATE for what cannot be run again, named (a value read by the host before, a
  *               dropout without a stream of its own, a gradient whose graph was released),
- *               HC_ERR_ARG for an input that is no constant, HC_ERR_GRAD as tensor_backward. */
+ *               HC_ERR_ARG for an input that is no constant or is listed twice, and for neither an output nor
+ *               a loss; HC_ERR_SHAPE for a loss that is no scalar; HC_ERR_GRAD as tensor_backward. */
 HC_API Program *program_capture(Tape *tape, Tensor *const *inputs, size_t input_count,
                                 Tensor *const *outputs, size_t output_count, Tensor *backward_of);
+/** Frees it, and lets go of the Params. NULL is fine. */
 HC_API void program_destroy(Program *program);
 
-/** Gives an input new numbers, kept until they are set again.
- *  Errors: HC_ERR_RANGE (no input of that number), HC_ERR_SHAPE (not the shape captured). */
+/** Gives an input, by its place in the list captured, new numbers, row-major, which are copied, converted to
+ *  the tape's type and kept until they are set again.
+ *  Errors: HC_ERR_RANGE (no input of that number), HC_ERR_SHAPE (not the shape captured), HC_ERR_ARG (values
+ *          is NULL). */
 HC_API bool program_set_f32(Program *program, size_t input, Shape shape, const float *values);
 HC_API bool program_set_f64(Program *program, size_t input, Shape shape, const double *values);
 
@@ -68,8 +73,9 @@ HC_API bool program_run(Program *program);
 HC_API bool program_run_into(Program *program, Grads *grads);
 
 /** An output's numbers after the last run (before the first: as recorded), row-major, of the tape's
- *  type; valid until the next run. */
+ *  type; valid until the next run. NULL, and HC_ERR_RANGE, for an output that is none. */
 HC_API const void *program_output(const Program *program, size_t output);
+/** ndim -1, and HC_ERR_RANGE, for an output that is none. */
 HC_API Shape program_output_shape(const Program *program, size_t output);
 /** The one number of an output with one element; NaN, and an error, for another. */
 HC_API double program_item(const Program *program, size_t output);
@@ -82,6 +88,7 @@ typedef struct ProgramStats {
     size_t steps; /**< operations a run carries out */
     size_t bytes; /**< all memory it holds */
 } ProgramStats;
+/** All 0 for NULL. */
 HC_API ProgramStats program_stats(const Program *program);
 
 #ifdef __cplusplus

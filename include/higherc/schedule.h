@@ -24,10 +24,11 @@ typedef struct Schedule Schedule;
 /** A factor of your own: of `step`, from 0. It records tensors, where it makes some, on their tape. */
 typedef Hyper ScheduleFn(size_t step, void *user);
 
-/** A plain value, filled by the functions below. */
+/** A plain value, filled by the functions below, which never fail; nothing is to be freed. With `steps` 0 the
+ *  cosine, the polynomial and the warm-up are at their end from the start. */
 struct Schedule {
     Hyper (*factor)(const Schedule *schedule, size_t step);
-    Hyper coefficient;
+    Hyper coefficient; /**< gamma, last, power or start */
     size_t steps;
     const Schedule *first, *next; /**< schedule_then's; they must stay as long as it is in use */
     ScheduleFn *function;         /**< schedule_lambda's */
@@ -45,11 +46,14 @@ HC_API Schedule schedule_cosine(size_t steps, Hyper last);
 HC_API Schedule schedule_polynomial(size_t steps, Hyper power);
 /** From `start` to 1 along a line: start + (1 - start) min(t, steps) / steps. */
 HC_API Schedule schedule_warmup(size_t steps, Hyper start);
+/** A function of your own; `user` is handed to it and must stay as long as the schedule is in use. A factor
+ *  of NaN, and so a NULL function, is refused by optim_schedule. */
 HC_API Schedule schedule_lambda(ScheduleFn *function, void *user);
-/** `first` for that many steps, then `next` from its step 0: a warm-up before a cosine, say. */
+/** `first` for that many steps, then `next` from its step 0: a warm-up before a cosine, say. Both are
+ *  borrowed, not copied. */
 HC_API Schedule schedule_then(const Schedule *first, size_t steps, const Schedule *next);
 
-/** The factor at a step. NaN, and an error, for a schedule that is none. */
+/** The factor at a step, from 0. NaN, and the error HC_ERR_ARG, for a schedule that is none. */
 HC_API Hyper schedule_at(const Schedule *schedule, size_t step);
 
 /** Multiplies a hyperparameter, in a group or in all, by the schedule's factor from now on, in the place of

@@ -74,23 +74,28 @@ HC_API TasksOptions tasks_options(DType dtype);
 /** Tasks on a pool, which must outlive them, whose gradients go to `params` (may be empty).
  *  Ownership: holds references to the Params. Tapes and gradient buffers are kept between runs, so a
  *             steady loop calls the allocator no more.
+ *             The list is copied.
  *  Errors:    HC_ERR_ARG, HC_ERR_DTYPE (params are of another type than the tapes), HC_ERR_NOMEM. */
 HC_API Tasks *tasks_create(Pool *pool, ParamList params, DType dtype);
+/** The same with options. Errors: also HC_ERR_STATE when options.create gives NULL without an error of its own;
+ *  the states made before are ended. */
 HC_API Tasks *tasks_create_with(Pool *pool, ParamList params, TasksOptions options);
+/** Ends the workers' states, frees their tapes and lets go of the Params; the pool stays. NULL is fine. */
 HC_API void tasks_destroy(Tasks *tasks);
 
-/** Adds Params from another source: learned step sizes, a learned loss. */
+/** Adds Params from another source: learned step sizes, a learned loss. Those listed already are passed over.
+ *  Errors: as tasks_create, and HC_ERR_STATE while tasks run; the list then stays as it was. */
 HC_API bool tasks_add_params(Tasks *tasks, ParamList params);
 
 /** Runs `count` tasks and adds their gradients to the Params, each task's once, in task order; a Param
- *  that no task reached is left alone. `rng` advances by one rng_split a task.
+ *  that no task reached is left alone. `rng` advances by one rng_split a task; `user` is handed to every task.
  *  Errors: the first error in task order, with the task's number; then nothing is added to any Param.
- *          HC_ERR_STATE from within one of its own tasks, HC_ERR_NOMEM. */
+ *          HC_ERR_STATE from within one of its own tasks, HC_ERR_ARG for a NULL, HC_ERR_NOMEM. */
 HC_API bool tasks_run(Tasks *tasks, size_t count, Rng *rng, TaskFn *fn, void *user);
 
 /** A worker's tape, for its statistics and settings between runs; NULL for a number that is none. */
 HC_API Tape *tasks_tape(const Tasks *tasks, size_t worker);
-/** A worker's state. */
+/** A worker's state; NULL without one, and for a number that is none. */
 HC_API void *tasks_state(const Tasks *tasks, size_t worker);
 
 #ifdef __cplusplus

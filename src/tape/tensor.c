@@ -6,45 +6,41 @@
 
 const HcOp hc_op_leaf = {.name = "tensor", .flags = HC_OP_LEAF};
 
-/* The kernel that matches the host type. */
+static bool given(Tape *tape, const char *who, Shape shape, const void *values) {
+    return !tape || values || shape_count(shape) == 0 ||
+           hc_fail(tape, HC_ERR_ARG, "%s: values is NULL", who);
+}
+
 Tensor *tensor_from_f32(Tape *tape, Shape shape, const float *values) {
-    size_t count = shape_count(shape);
-    if (tape && !values && count > 0) {
-        hc_fail(tape, HC_ERR_ARG, "tensor_from_f32: values is NULL");
-        return NULL;
-    }
-    Tensor *y = hc_emit_leaf(tape, "tensor_from_f32", shape, NULL, HC_WHY_CONSTANT);
-    if (y && count) tape->k->from_f32(y->data, values, count);
+    const char *who = "tensor_from_f32";
+    if (!given(tape, who, shape, values)) return NULL;
+    Tensor *y = hc_emit_leaf(tape, who, shape, NULL, HC_WHY_CONSTANT);
+    if (y && values) tape->k->from_f32(y->data, values, y->form->count);
     return y;
 }
 
 Tensor *tensor_from_f64(Tape *tape, Shape shape, const double *values) {
-    size_t count = shape_count(shape);
-    if (tape && !values && count > 0) {
-        hc_fail(tape, HC_ERR_ARG, "tensor_from_f64: values is NULL");
-        return NULL;
-    }
-    Tensor *y = hc_emit_leaf(tape, "tensor_from_f64", shape, NULL, HC_WHY_CONSTANT);
-    if (y && count) tape->k->from_f64(y->data, values, count);
+    const char *who = "tensor_from_f64";
+    if (!given(tape, who, shape, values)) return NULL;
+    Tensor *y = hc_emit_leaf(tape, who, shape, NULL, HC_WHY_CONSTANT);
+    if (y && values) tape->k->from_f64(y->data, values, y->form->count);
     return y;
 }
 
 Tensor *tensor_from_i64(Tape *tape, Shape shape, const int64_t *values) {
-    size_t count = shape_count(shape);
-    if (tape && !values && count > 0) {
-        hc_fail(tape, HC_ERR_ARG, "tensor_from_i64: values is NULL");
-        return NULL;
-    }
+    const char *who = "tensor_from_i64";
+    size_t count = 0;
+    if (!given(tape, who, shape, values)) return NULL;
     int64_t limit = tape && tape->dtype == HC_F32 ? (int64_t)1 << 24 : (int64_t)1 << 53;
     /* A shape that no memory holds is refused below, before anything is read. */
     bool fits = tape && hc_shape_valid(shape, tape->item, &count);
     for (size_t i = 0; fits && i < count; i++)
         if (values[i] > limit || values[i] < -limit) {
-            hc_fail(tape, HC_ERR_RANGE, "tensor_from_i64: %lld at %zu is not exact in this type",
+            hc_fail(tape, HC_ERR_RANGE, "%s: %lld at %zu is not exact in this type", who,
                     (long long)values[i], i);
             return NULL;
         }
-    Tensor *y = hc_emit_leaf(tape, "tensor_from_i64", shape, NULL, HC_WHY_CONSTANT);
+    Tensor *y = hc_emit_leaf(tape, who, shape, NULL, HC_WHY_CONSTANT);
     for (size_t i = 0; y && i < count; i++) {
         double value = (double)values[i];
         tape->k->from_f64((char *)y->data + i * tape->item, &value, 1);
@@ -54,10 +50,7 @@ Tensor *tensor_from_i64(Tape *tape, Shape shape, const int64_t *values) {
 
 Tensor *tensor_borrow(Tape *tape, Shape shape, const void *values) {
     static char nothing;
-    if (tape && !values && shape_count(shape) > 0) {
-        hc_fail(tape, HC_ERR_ARG, "tensor_borrow: values is NULL");
-        return NULL;
-    }
+    if (!given(tape, "tensor_borrow", shape, values)) return NULL;
     /* No operation writes an input; the cast only lets one field hold both kinds of memory. */
     void *data = values ? (void *)(uintptr_t)values : &nothing;
     return hc_emit_leaf(tape, "tensor_borrow", shape, data, HC_WHY_CONSTANT);

@@ -18,6 +18,33 @@ static bool bad_index(const Tensor *y, const void *index, size_t at, size_t size
                    y->op->name, value, at, size ? size - 1 : 0);
 }
 
+typedef bool IndexFn(void *y, const void *x, const void *index, size_t outer, size_t axis,
+                     size_t picks, size_t inner, size_t *bad);
+
+/* y = what the kernel picks of input 0 where input 1 says. */
+static bool pick(Tensor *y, IndexFn *kernel) {
+    int axis = y->attr.range.axis;
+    size_t outer, inner, bad, size = hc_inputs(y)[0]->form->dim[axis];
+    const void *x = hc_dense_input(y, 0), *index = hc_dense_input(y, 1);
+    if (!x || !index) return false;
+    extents(y->form, axis, &outer, &inner);
+    return kernel(y->data, x, index, outer, size, y->form->dim[axis], inner, &bad) ||
+           bad_index(y, index, bad, size);
+}
+
+/* y = acc, or zeros, and input 1 added by the kernel where input 0 says. */
+static bool add(Tensor *y, IndexFn *kernel) {
+    int axis = y->attr.range.axis;
+    size_t outer, inner, bad, size = y->form->dim[axis];
+    const void *index = hc_dense_input(y, 0), *source = hc_dense_input(y, 1);
+    if (!index || !source) return false;
+    hc_start_from_acc(y);
+    extents(y->form, axis, &outer, &inner);
+    return kernel(y->data, source, index, outer, size, hc_inputs(y)[1]->form->dim[axis], inner,
+                  &bad) ||
+           bad_index(y, index, bad, size);
+}
+
 /* index has x's shape except along the axis. */
 static bool check_index(const char *who, const Tensor *x, const Tensor *index, int axis) {
     bool fits = index->form->ndim == x->form->ndim;
@@ -38,15 +65,7 @@ static bool gather_infer(Tensor *y) {
 }
 
 static bool gather_forward(Tensor *y) {
-    const HcForm *f = hc_inputs(y)[0]->form;
-    int axis = y->attr.range.axis;
-    const void *x = hc_dense_input(y, 0), *index = hc_dense_input(y, 1);
-    size_t outer, inner, bad;
-    if (!x || !index) return false;
-    extents(f, axis, &outer, &inner);
-    return y->tape->k->gather(y->data, x, index, outer, f->dim[axis], y->form->dim[axis], inner,
-                              &bad) ||
-           bad_index(y, index, bad, f->dim[axis]);
+    return pick(y, y->tape->k->gather);
 }
 
 static void gather_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -81,15 +100,7 @@ static bool scatter_infer(Tensor *y) {
 }
 
 static bool scatter_forward(Tensor *y) {
-    int axis = y->attr.range.axis;
-    const void *index = hc_dense_input(y, 0), *source = hc_dense_input(y, 1);
-    size_t outer, inner, bad;
-    if (!index || !source) return false;
-    hc_start_from_acc(y);
-    extents(y->form, axis, &outer, &inner);
-    return y->tape->k->scatter_add(y->data, source, index, outer, y->form->dim[axis],
-                                   hc_inputs(y)[0]->form->dim[axis], inner, &bad) ||
-           bad_index(y, index, bad, y->form->dim[axis]);
+    return add(y, y->tape->k->scatter_add);
 }
 
 static void scatter_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -133,15 +144,7 @@ static bool select_infer(Tensor *y) {
 }
 
 static bool select_forward(Tensor *y) {
-    const HcForm *f = hc_inputs(y)[0]->form;
-    int axis = y->attr.range.axis;
-    const void *x = hc_dense_input(y, 0), *index = hc_dense_input(y, 1);
-    size_t outer, inner, bad;
-    if (!x || !index) return false;
-    extents(f, axis, &outer, &inner);
-    return y->tape->k->pick_rows(y->data, x, index, outer, f->dim[axis], y->form->dim[axis], inner,
-                                 &bad) ||
-           bad_index(y, index, bad, f->dim[axis]);
+    return pick(y, y->tape->k->pick_rows);
 }
 
 static Tensor *index_add(Tensor *index, Tensor *source, int axis, size_t size, Tensor *acc);
@@ -182,15 +185,7 @@ static bool index_add_infer(Tensor *y) {
 }
 
 static bool index_add_forward(Tensor *y) {
-    int axis = y->attr.range.axis;
-    const void *index = hc_dense_input(y, 0), *source = hc_dense_input(y, 1);
-    size_t outer, inner, bad;
-    if (!index || !source) return false;
-    hc_start_from_acc(y);
-    extents(y->form, axis, &outer, &inner);
-    return y->tape->k->add_rows(y->data, source, index, outer, y->form->dim[axis],
-                                hc_inputs(y)[1]->form->dim[axis], inner, &bad) ||
-           bad_index(y, index, bad, y->form->dim[axis]);
+    return add(y, y->tape->k->add_rows);
 }
 
 static void index_add_vjp(HcSweep *s, Tensor *y, Tensor *gy) {

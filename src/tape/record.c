@@ -198,6 +198,18 @@ static void link(Tensor *y) {
     y->why = why;
 }
 
+/* A node that is whole is the tape's, or the sweep's, from here on. */
+static Tensor *take_up(Tensor *y) {
+    Tape *tape = y->tape;
+    y->check = HC_CHECK_WORD;
+    y->serial = ++tape->serial;
+    if (y->flags & HC_NODE_SCRATCH)
+        tape->born[tape->born_count++] = y;
+    else
+        tape->count++;
+    return y;
+}
+
 Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin) {
     if (!hc_check_all(op->name, in, nin)) return NULL;
     Tape *tape = in[0]->tape;
@@ -212,13 +224,7 @@ Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t ni
     if (put_inputs(y, in, nin) && op->infer(y) && place(y)) {
         if (tape->abstract || hc_forward(y)) {
             link(y);
-            y->check = HC_CHECK_WORD;
-            y->serial = ++tape->serial;
-            if (y->flags & HC_NODE_SCRATCH)
-                tape->born[tape->born_count++] = y;
-            else
-                tape->count++;
-            return y;
+            return take_up(y);
         }
         if (y->flags & HC_NODE_SCRATCH) {
             hc_drop(y);
@@ -275,13 +281,7 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
         hc_arena_rewind(&tape->data, before);
         return NULL;
     }
-    y->check = HC_CHECK_WORD;
-    y->serial = ++tape->serial;
-    if (y->flags & HC_NODE_SCRATCH)
-        tape->born[tape->born_count++] = y;
-    else
-        tape->count++;
-    return y;
+    return take_up(y);
 }
 
 /* ---- what forwards use --------------------------------------------------------------------------------- */

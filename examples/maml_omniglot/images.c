@@ -1,0 +1,321 @@
+/* Where pictures come from. Read ones are kept as bytes, one character after the other. */
+#define _POSIX_C_SOURCE 200809L
+#include "images.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MAX_SIDE = 4096, MAX_PATH_LENGTH = 4096, MAX_DEPTH = 16 };
+
+typedef struct Character {
+    unsigned char (*drawings)[PIXELS]; /* NULL for one that is drawn when asked for */
+    size_t count, room;
+} Character;
+
+struct Images {
+    Character *characters;
+    size_t count, room;
+};
+
+static bool complain(const char *path, const char *what) {
+    fprintf(stderr, "maml_omniglot: %s: %s\n", path, what);
+    return false;
+}
+
+/* ---- keeping ----------------------------------------------------------------------------------- */
+
+static bool add_character(Images *images) {
+    if (images->count == images->room) {
+        size_t room = images->room ? 2 * images->room : 64;
+        Character *grown = realloc(images->characters, room * sizeof *grown);
+        if (!grown) return complain("images", "out of memory");
+        images->characters = grown;
+        images->room = room;
+    }
+    images->characters[images->count++] = (Character){0};
+    return true;
+}
+
+/* Adds a picture of width x height bytes, each the mean of the pixels that fall to it. */
+static bool add_drawing(Character *character, const unsigned char *pixels, size_t width,
+                        size_t height) {
+    if (character->count == character->room) {
+        size_t room = character->room ? 2 * character->room : 16;
+        void *grown = realloc(character->drawings, room * sizeof *character->drawings);
+        if (!grown) return complain("images", "out of memory");
+        character->drawings = grown;
+        character->room = room;
+    }
+    unsigned char *to = character->drawings[character->count++];
+    size_t total = 0;
+    for (size_t i = 0; i < SIDE; i++)
+        for (size_t j = 0; j < SIDE; j++) {
+            size_t top = i * height / SIDE, end = (i + 1) * height / SIDE;
+            size_t left = j * width / SIDE, right = (j + 1) * width / SIDE, sum = 0, n = 0;
+            for (size_t y = top; y < (end > top ? end : top + 1); y++)
+                for (size_t x = left; x < (right > left ? right : left + 1); x++, n++)
+                    sum += pixels[y * width + x];
+            to[i * SIDE + j] = (unsigned char)(sum / n);
+            total += sum / n;
+        }
+    for (size_t i = 0; total > (size_t)PIXELS * 128 && i < PIXELS; i++)
+        to[i] = (unsigned char)(255 - to[i]);
+    return true;
+}
+
+/* A whole file, ended by a 0; NULL after a line on stderr. */
+static unsigned char *read_whole(const char *path, size_t *length) {
+    FILE *file = fopen(path, "rb");
+    long size = -1;
+    unsigned char *bytes = NULL;
+    if (file && fseek(file, 0, SEEK_END) == 0) size = ftell(file);
+    if (size >= 0 && fseek(file, 0, SEEK_SET) == 0) bytes = malloc((size_t)size + 1);
+    if (bytes && fread(bytes, 1, (size_t)size, file) != (size_t)size) {
+        free(bytes);
+        bytes = NULL;
+    }
+    if (file) fclose(file);
+    if (!bytes) {
+        complain(path, "cannot be read");
+        return NULL;
+    }
+    bytes[size] = 0;
+    *length = (size_t)size;
+    return bytes;
+}
+
+/* ---- a folder of .pgm files ---------------------------------------------------------------------- */
+
+/* The next number of a PGM header, past blanks and comments; 0 when there is none. */
+static size_t header_number(const unsigned char *bytes, size_t length, size_t *at) {
+    bool comment = false;
+    for (; *at < length && (comment || bytes[*at] <= ' ' || bytes[*at] == '#'); ++*at)
+        comment = bytes[*at] == '#' || (comment && bytes[*at] != '\n');
+    size_t number = 0;
+    while (*at < length && bytes[*at] >= '0' && bytes[*at] <= '9' && number < 1000000)
+        number = 10 * number + (size_t)(bytes[(*at)++] - '0');
+    return number;
+}
+
+static bool read_pgm(Character *character, const char *path) {
+    size_t length, at = 2;
+    unsigned char *bytes = read_whole(path, &length);
+    if (!bytes) return false;
+    bool done = length > 2 && bytes[0] == 'P' && (bytes[1] == '5' || bytes[1] == '2');
+    bool plain = done && bytes[1] == '2'; /* numbers in words */
+    size_t width = done ? header_number(bytes, length, &at) : 0;
+    size_t height = done ? header_number(bytes, length, &at) : 0;
+    size_t white = done ? header_number(bytes, length, &at) : 0;
+    at++; /* one blank after the header */
+    done = width >= 1 && width <= MAX_SIDE && height >= 1 && height <= MAX_SIDE && white >= 1 &&
+           white <= 255 && at <= length && (plain || length - at >= width * height);
+    unsigned char *pixels = done ? malloc(width * height) : NULL;
+    for (size_t i = 0; pixels && i < width * height; i++) {
+        size_t value = plain ? header_number(bytes, length, &at) : bytes[at + i];
+        pixels[i] = (unsigned char)((value < white ? value : white) * 255 / white);
+    }
+    free(bytes);
+    if (!pixels) return complain(path, done ? "out of memory" : "is no PGM picture of 8 bits");
+    done = add_drawing(character, pixels, width, height);
+    free(pixels);
+    return done;
+}
+
+static bool is_folder(const char *path) {
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+static bool is_picture(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return name[0] != '.' && dot && strcmp(dot, ".pgm") == 0;
+}
+
+static bool read_folder(Images *images, const char *folder, int depth);
+
+/* One entry: a picture joins the character of its folder, a folder is read in its turn. */
+static bool read_entry(Images *images, size_t *character, const char *folder, const char *name,
+                       int depth) {
+    char path[MAX_PATH_LENGTH];
+    int written = snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (written < 0 || (size_t)written >= sizeof path) return complain(folder, "too long a name");
+    if (is_picture(name)) {
+        if (*character == SIZE_MAX && !add_character(images)) return false;
+        if (*character == SIZE_MAX) *character = images->count - 1;
+        return read_pgm(&images->characters[*character], path);
+    }
+    bool enter = name[0] != '.' && depth < MAX_DEPTH && is_folder(path);
+    return !enter || read_folder(images, path, depth + 1);
+}
+
+/* Sorted, so that the same folder gives the same classes everywhere. */
+static bool read_folder(Images *images, const char *folder, int depth) {
+    struct dirent **entries;
+    int count = scandir(folder, &entries, NULL, alphasort);
+    if (count < 0) return complain(folder, strerror(errno));
+    size_t character = SIZE_MAX;
+    bool done = true;
+    for (int i = 0; i < count; i++) {
+        done = done && read_entry(images, &character, folder, entries[i]->d_name, depth);
+        free(entries[i]);
+    }
+    free(entries);
+    return done;
+}
+
+/* ---- IDX files -------------------------------------------------------------------------------------- */
+
+static size_t big_endian(const unsigned char *bytes) {
+    return (size_t)bytes[0] << 24 | (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];
+}
+
+/* The sizes of an IDX file of bytes with `axes` axes, whose data fills the rest of the file. */
+static bool idx_sizes(const unsigned char *bytes, size_t length, size_t axes, size_t *sizes) {
+    size_t start = 4 + 4 * axes, count = 1;
+    if (length < start || bytes[0] || bytes[1] || bytes[2] != 8 || bytes[3] != axes) return false;
+    for (size_t i = 0; i < axes; i++) {
+        sizes[i] = big_endian(bytes + 4 + 4 * i);
+        if (sizes[i] == 0 || sizes[i] > (length - start) / count) return false;
+        count *= sizes[i];
+    }
+    return count == length - start;
+}
+
+/* .../train-images-idx3-ubyte -> .../train-labels-idx1-ubyte */
+static bool labels_beside(const char *path, char labels[MAX_PATH_LENGTH]) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *images = strstr(name, "images"), *axes = strstr(name, "idx3");
+    if (!images || !axes || strlen(path) >= MAX_PATH_LENGTH) return false;
+    strcpy(labels, path);
+    memcpy(labels + (images - path), "labels", 6);
+    memcpy(labels + (axes - path), "idx1", 4);
+    return true;
+}
+
+static bool read_idx(Images *images, const char *path) {
+    char labels_path[MAX_PATH_LENGTH];
+    if (!labels_beside(path, labels_path))
+        return complain(path, "is no folder, and no IDX file called ...images-idx3...");
+    size_t length, labels_length = 0, size[3], labels_size;
+    unsigned char *bytes = read_whole(path, &length);
+    unsigned char *labels = bytes ? read_whole(labels_path, &labels_length) : NULL;
+    bool done = labels != NULL;
+    if (done && (!idx_sizes(bytes, length, 3, size) || size[1] > MAX_SIDE || size[2] > MAX_SIDE ||
+                 !idx_sizes(labels, labels_length, 1, &labels_size) || labels_size != size[0]))
+        done = complain(path, "and its labels are not IDX files of bytes that belong together");
+    for (size_t c = 0; done && c < 256; c++)
+        done = add_character(images);
+    for (size_t i = 0; done && i < size[0]; i++)
+        done = add_drawing(&images->characters[labels[8 + i]], bytes + 16 + i * size[1] * size[2],
+                           size[2], size[1]);
+    free(bytes);
+    free(labels);
+    return done;
+}
+
+/* ---- the interface ------------------------------------------------------------------------------------ */
+
+Images *images_drawn(size_t characters) {
+    Images *images = calloc(1, sizeof *images);
+    bool done = images != NULL;
+    for (size_t i = 0; done && i < characters; i++)
+        done = add_character(images);
+    if (done) return images;
+    images_destroy(images);
+    return NULL;
+}
+
+Images *images_read(const char *path, size_t drawings) {
+    Images *images = calloc(1, sizeof *images);
+    if (!images || !(is_folder(path) ? read_folder(images, path, 0) : read_idx(images, path))) {
+        images_destroy(images);
+        return NULL;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < images->count; i++) {
+        Character *character = &images->characters[i];
+        if (character->count >= drawings)
+            images->characters[kept++] = *character;
+        else
+            free(character->drawings);
+    }
+    images->count = kept;
+    return images;
+}
+
+void images_destroy(Images *images) {
+    if (!images) return;
+    for (size_t i = 0; i < images->count; i++)
+        free(images->characters[i].drawings);
+    free(images->characters);
+    free(images);
+}
+
+size_t images_characters(const Images *images) {
+    return images->count;
+}
+
+/* Picture `from`, turned by 90 degrees `turn` times. */
+static void turn_picture(const float *from, size_t turn, float *to) {
+    for (size_t i = 0; i < SIDE; i++)
+        for (size_t j = 0; j < SIDE; j++) {
+            size_t last = SIDE - 1;
+            size_t row = turn == 0 ? i : turn == 1 ? j : turn == 2 ? last - i : last - j;
+            size_t column = turn == 0 ? j : turn == 1 ? last - i : turn == 2 ? last - j : i;
+            to[i * SIDE + j] = from[row * SIDE + column];
+        }
+}
+
+void images_pick(const Images *images, size_t character, size_t turn, size_t count, Rng *rng,
+                 float *out) {
+    const Character *c = &images->characters[character];
+    size_t left = count;
+    /* Drawing i is taken with probability (still wanted) / (still to come): all choices are equally likely. */
+    for (size_t i = 0; left > 0; i++) {
+        float picture[PIXELS];
+        if (!c->drawings) {
+            alphabet_draw(character, rng, picture);
+        } else {
+            if (rng_below(rng, c->count - i) >= left) continue;
+            for (size_t p = 0; p < PIXELS; p++)
+                picture[p] = (float)c->drawings[i][p] / 255;
+        }
+        turn_picture(picture, turn, out + (count - left--) * PIXELS);
+    }
+}
+
+static bool make_folder(const char *path) {
+    return mkdir(path, 0777) == 0 || (errno == EEXIST && is_folder(path)) ||
+           complain(path, strerror(errno));
+}
+
+static bool write_pgm(const char *path, const float *picture) {
+    FILE *file = fopen(path, "wb");
+    if (!file) return complain(path, strerror(errno));
+    fprintf(file, "P5\n%d %d\n255\n", SIDE, SIDE);
+    for (size_t i = 0; i < PIXELS; i++)
+        fputc((int)(255 * (1 - picture[i]) + 0.5f), file);
+    bool done = !ferror(file);
+    return (fclose(file) == 0 && done) || complain(path, "could not be written");
+}
+
+bool images_write(const Images *images, const char *folder, size_t characters, size_t drawings) {
+    Rng rng = rng_seed(0);
+    bool done = make_folder(folder);
+    for (size_t c = 0; done && c < characters && c < images->count; c++) {
+        char path[MAX_PATH_LENGTH];
+        snprintf(path, sizeof path, "%s/%04zu", folder, c);
+        done = make_folder(path);
+        for (size_t d = 0; done && d < drawings; d++) {
+            float picture[PIXELS];
+            images_pick(images, c, 0, 1, &rng, picture);
+            snprintf(path, sizeof path, "%s/%04zu/%02zu.pgm", folder, c, d);
+            done = write_pgm(path, picture);
+        }
+    }
+    return done;
+}

@@ -62,7 +62,8 @@ typedef bool TaskFn(Task *task, void *user);
 typedef struct TasksOptions {
     TapeOptions tape; /**< of each worker's tape */
     /** Makes what a worker keeps from task to task (a Program, buffers); NULL: nothing. Called for
-     *  each worker by tasks_create_with, in order. NULL from it is a failure. */
+     *  each worker by tasks_create_with, in order. NULL from it is a failure. The tape is reset and trimmed
+     *  when it returns. */
     void *(*create)(size_t worker, Tape *tape, void *user);
     void (*destroy)(void *state, void *user); /**< ends it; NULL: nothing to do */
     void *user;                               /**< handed to both */

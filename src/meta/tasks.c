@@ -68,6 +68,9 @@ static bool create_workers(Tasks *tasks) {
             tape_destroy(worker->tape);
             return false;
         }
+        /* A task begins on an empty tape; what a state was made from may have been much larger than it. */
+        tape_reset(worker->tape);
+        tape_trim(worker->tape);
     }
     return true;
 }

@@ -86,6 +86,11 @@ double panel_y(const Panel *panel, double y) {
     return panel->top + panel->height * (1 - along(panel->y, y));
 }
 
+/* With a minus sign, where printf has a hyphen. */
+static void write_number(char *text, size_t size, double value) {
+    snprintf(text, size, "%s%g", value < 0 ? "−" : "", fabs(value));
+}
+
 void panel_grid(FILE *file, const Panel *panel, const double *x_ticks, size_t x_count,
                 const double *y_ticks, size_t y_count, bool y_numbers) {
     double right = panel->left + panel->width, bottom = panel->top + panel->height;
@@ -94,7 +99,7 @@ void panel_grid(FILE *file, const Panel *panel, const double *x_ticks, size_t x_
         double x = panel_x(panel, x_ticks[i]);
         svg_line(file, x, panel->top, x, bottom, "grid");
         svg_line(file, x, bottom, x, bottom + 4, "frame");
-        snprintf(number, sizeof number, "%g", x_ticks[i]);
+        write_number(number, sizeof number, x_ticks[i]);
         svg_text(file, x, bottom + 18, "tick middle", number);
     }
     for (size_t i = 0; i < y_count; i++) {
@@ -102,7 +107,7 @@ void panel_grid(FILE *file, const Panel *panel, const double *x_ticks, size_t x_
         svg_line(file, panel->left, y, right, y, "grid");
         if (!y_numbers) continue;
         svg_line(file, panel->left - 4, y, panel->left, y, "frame");
-        snprintf(number, sizeof number, "%g", y_ticks[i]);
+        write_number(number, sizeof number, y_ticks[i]);
         svg_text(file, panel->left - 8, y + 4, "tick end", number);
     }
     fprintf(file,

@@ -70,17 +70,16 @@ typedef enum FMode { HC_FULL = 0, HC_FIRST_ORDER = 1, HC_EVAL = 2 } FMode;
 /** Whose buffers (the running statistics of batch norm) a functional module reads and changes. Buffers are
  *  not differentiated: where a forward reads them they are constants. */
 typedef enum FBuffers {
-    HC_BUFFERS_COPY =
-        0, /**< its own: B<0> is a copy of the module's, forwards in training mode make
-                               B<1>, B<2> ..., and a release brings B<t> back as it does W<t> */
-    HC_BUFFERS_SHARE =
-        1, /**< the module's: read when a forward asks, and written through, in place and
-                               for good (a release does not undo it). Whoever steps needs the module
-                               alone, as with module_forward in training mode */
-    HC_BUFFERS_BATCH =
-        2 /**< none: batch norm uses the batch's statistics in training and evaluation
-                               mode alike, and nothing is kept; the module's buffers, as they were at
-                               creation, answer to fmodule_buffer and to layers of other kinds */
+    /** Its own: B<0> is a copy of the module's, forwards in training mode make B<1>, B<2> ..., and a
+     *  release brings B<t> back as it does W<t>. */
+    HC_BUFFERS_COPY = 0,
+    /** The module's: read when a forward asks, and written through, in place and for good (a release does
+     *  not undo it). Whoever steps needs the module alone, as with module_forward in training mode. */
+    HC_BUFFERS_SHARE = 1,
+    /** None: batch norm uses the batch's statistics in training and evaluation mode alike, and nothing is
+     *  kept; the module's buffers, as they were at creation, answer to fmodule_buffer and to layers of
+     *  other kinds. */
+    HC_BUFFERS_BATCH = 2
 } FBuffers;
 
 /** How a functional module is made; take it from fmodule_options() and change fields by name. */

@@ -94,7 +94,7 @@ typedef struct RnnOptions {
     bool bias;          /**< true */
     bool bidirectional; /**< false */
     bool batch_first;   /**< false; true: x [N, T, in] and y [N, T, ..]; states as ever */
-    double dropout;     /**< 0, in [0, 1]; in training mode, on the outputs of each layer but the last */
+    double dropout;     /**< 0, in [0, 1]; in training mode, after each layer but the last */
 } RnnOptions;
 HC_API RnnOptions rnn_options(void);
 

@@ -54,8 +54,8 @@ typedef struct ModuleClass {
      *  PyTorch's linear, uniform in +-1/sqrt(fan in), fan in being the product of all but the first
      *  size of the module's first Param. */
     bool (*init)(Module *module, Rng *rng);
-    void *(*clone_state)(
-        const void *state); /**< for module_clone; without it a state cannot be cloned */
+    /** For module_clone; without it a state cannot be cloned. */
+    void *(*clone_state)(const void *state);
     void (*destroy_state)(void *state); /**< called once, also when module_create fails */
 } ModuleClass;
 
@@ -84,8 +84,9 @@ HC_API Module *module_clone(const Module *module);
 HC_API ParamList module_params(const Module *module);
 /** The buffers of the whole tree, in order. */
 HC_API ParamList module_buffers(const Module *module);
-HC_API Param *module_param(const Module *module,
-                           const char *path); /**< "2.weight"; NULL, HC_ERR_NAME */
+/** By its path, "2.weight"; NULL, and HC_ERR_NAME, for none. */
+HC_API Param *module_param(const Module *module, const char *path);
+/** The same of a buffer, "1.running_mean". */
 HC_API Param *module_buffer(const Module *module, const char *path);
 HC_API Module *module_find(const Module *module, const char *path); /**< "body.2" */
 HC_API const char *module_name(const Module *module);               /**< its class's name */

@@ -24,8 +24,8 @@ HC_API Param *param_create(const char *name, Shape shape, DType dtype);
 HC_API Param *param_ref(Param *param); /**< one more holder; returns param */
 HC_API void param_unref(Param *param); /**< one fewer; the last one frees it */
 
-HC_API const char *
-param_name(const Param *param); /**< "2.weight" inside a module; else as created */
+/** "2.weight" inside a module; else as created. */
+HC_API const char *param_name(const Param *param);
 HC_API Shape param_shape(const Param *param);
 HC_API size_t param_count(const Param *param);
 HC_API DType param_dtype(const Param *param);

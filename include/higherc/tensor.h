@@ -77,7 +77,7 @@ HC_API Tensor *tensor_one_hot(Tensor *index, size_t classes);
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-HC_API Shape tensor_shape(const Tensor *x); /**< ndim -1 for NULL */
+HC_API Shape tensor_shape(const Tensor *x);          /**< ndim -1 for NULL */
 HC_API int tensor_ndim(const Tensor *x);             /**< -1 for NULL */
 HC_API size_t tensor_dim(const Tensor *x, int axis); /**< 0 for an axis that is none, or NULL */
 HC_API size_t tensor_count(const Tensor *x);         /**< 0 for NULL */

@@ -82,7 +82,7 @@ bool naive_sound(const Naive *x) {
 }
 
 bool naive_reduce(Naive *y, const Naive *x, unsigned mask, bool keep, NaiveFold *fold, bool *bad) {
-    size_t dim[NAIVE_DIMS], kept[NAIVE_DIMS], place[NAIVE_DIMS];
+    size_t dim[NAIVE_DIMS], kept[NAIVE_DIMS] = {0}, place[NAIVE_DIMS];
     int ndim = 0;
     for (int i = 0; i < x->ndim; i++) {
         bool gone = mask >> i & 1;

@@ -1,7 +1,7 @@
 /* Data distillation: a few learned points that train a network nearly as well as all the data (Wang et al.
  * 2018, "Dataset distillation").
  *
- * An inner loop trains a net, from random weights that it never saw before, by SGD on twelve points. The loss
+ * An inner loop trains a net, from random weights that it never saw before, by SGD on fifteen points. The loss
  * that net then has on all the data is differentiated, through the inner steps, with respect to where those
  * points are and to the learning rate, and both are moved to make it smaller. */
 #include <higherc/higherc.h>
@@ -9,7 +9,7 @@
 
 #include "flags.h"
 
-enum { CLASSES = 3, POINTS = 4 * CLASSES, DATA = 450, INNER_STEPS = 20 };
+enum { CLASSES = 3, POINTS = 5 * CLASSES, DATA = 450, INNER_STEPS = 20 };
 enum { ROWS = 21, COLUMNS = 61 };
 
 /* Arms of a spiral, one for each class, inside the square from -1 to 1. */
@@ -106,8 +106,10 @@ int main(int argc, char **argv) {
     Param *points = param_create("points", shape2(POINTS, 2), HC_F64);
     param_set_f64(points, train_x, 2 * POINTS); /* where real ones are, with their labels */
     optim_learn(inner, "lr", HC_ALL_GROUPS, HC_LEARN_GROUP);
-    Optim *outer = optim_adam((ParamList){&points, 1}, adam_options(0.01));
+    Optim *outer = optim_adam((ParamList){&points, 1}, adam_options(0.02));
     optim_add_group(outer, optim_learned(inner));
+    Schedule fade = schedule_cosine(steps, hyper_const(0.05));
+    optim_schedule(outer, "lr", HC_ALL_GROUPS, &fade);
 
     Batch all = batch(tape, train_x, train_label, DATA);
     Batch test = batch(tape, test_x, test_label, DATA);
@@ -122,7 +124,7 @@ int main(int argc, char **argv) {
         if (now > best_all) best_all = now;
     }
 
-    size_t every = steps / 6 > 0 ? steps / 6 : 1;
+    size_t every = steps / 5 > 0 ? steps / 5 : 1;
     double mean = 0;
     printf("outer step   loss on all data of a fresh net, trained on %d points\n", POINTS);
     for (size_t it = 1; it <= steps && !higherc_error(); it++) {

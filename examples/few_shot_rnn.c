@@ -76,7 +76,7 @@ static void show(const char *name, const double errors[INNER_STEPS + 1]) {
 }
 
 int main(int argc, char **argv) {
-    size_t iterations = 300, tests = 100, seed = 1;
+    size_t iterations = 400, tests = 100, seed = 1;
     const Flag flags[] = {{"--iterations", &iterations, 1, 1000000, "meta-iterations", NULL},
                           {"--test-tasks", &tests, 1, 100000, "filters to judge by", NULL},
                           {"--seed", &seed, 0, SIZE_MAX, "of all random numbers", NULL}};

@@ -113,6 +113,7 @@ static bool read_pgm(Character *character, const char *path) {
     at++; /* one blank after the header */
     done = width >= 1 && width <= MAX_SIDE && height >= 1 && height <= MAX_SIDE && white >= 1 &&
            white <= 255 && at <= length && (plain || length - at >= width * height);
+    done = done && (!plain || length - at >= 2 * width * height - 1); /* a digit and a blank each */
     unsigned char *pixels = done ? malloc(width * height) : NULL;
     for (size_t i = 0; pixels && i < width * height; i++) {
         size_t value = plain ? header_number(bytes, length, &at) : bytes[at + i];

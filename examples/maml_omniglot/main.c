@@ -3,8 +3,9 @@
  * of five characters it has never seen tell further drawings of them apart.
  * MAML (Finn, Abbeel, Levine 2017), exact second order.
  *
- * Without --data it draws an alphabet of its own (alphabet.c). With the settings below, on one drawing of
- * each of 5 unseen characters, the test accuracy is 72 % before training and 89 % after it, some 200 s of processor time.
+ * Without --data it draws an alphabet of its own (alphabet.c). After one drawing of each
+ * of 5 unseen characters, 72 % of others are told right before training and 89 % after the 500 iterations
+ * set below, which take some 200 seconds of processor time.
  *
  * The graph of a task is the same each time, so every thread records it once, captures it as a Program,
  * and replays that with other pictures. */
@@ -137,7 +138,11 @@ static void *worker_create(size_t number, Tape *tape, void *user) {
     (void)number;
     const Problem *problem = user;
     Worker *worker = calloc(1, sizeof *worker);
-    if (!worker || !episode_create(&worker->episode, problem->settings)) return NULL;
+    if (!worker) return NULL;
+    if (!episode_create(&worker->episode, problem->settings)) {
+        worker_destroy(worker, NULL);
+        return NULL;
+    }
     Rng rng = rng_seed(0);
     Tensor *in[INPUTS];
     episode_draw(&worker->episode, problem, &rng);

@@ -134,6 +134,17 @@ HC_API Tape *fmodule_tape(const FModule *fmodule);
 /** Makes params[0..count) the latest weights W<t+1>, as a step does; shapes must agree. */
 HC_API bool fmodule_set_params(FModule *fmodule, Tensor *const *params, size_t count);
 
+/** Puts a tensor in the place of one of the latest weights, found by its path, "2.weight"; it makes W<t+1>, in
+ *  which the others stay. A shared weight changes wherever it is used.
+ *  Errors: HC_ERR_NAME, HC_ERR_SHAPE. */
+HC_API bool fmodule_set_param(FModule *fmodule, const char *path, Tensor *value);
+
+/** The latest weights one after the other in one vector, in the order of fmodule_params; gradients flow
+ *  through it. For what treats weights as a point: a distance, a penalty, a network that makes weights. */
+HC_API Tensor *fmodule_vector(FModule *fmodule);
+/** Takes W<t+1> from such a vector. Errors: HC_ERR_SHAPE for one of another length. */
+HC_API bool fmodule_set_vector(FModule *fmodule, Tensor *vector);
+
 /** A submodule as a functional module over the same weights: a call always uses the latest ones.
  *  fmodule_params and the like of a child are those of its root. */
 HC_API FModule *fmodule_child(FModule *fmodule, const char *path);

@@ -145,6 +145,44 @@ static void expired_handles(void) {
     }
 }
 
+/* One weight assigned, and all of them as one vector: each a step, with history. */
+static void assignments(void) {
+    FModule *f = fmodule_create(tape, net, false), *last = fmodule_child(f, "2");
+    Tensor *before[4], *value = tensor_leaf(tensor_full(tape, shape2(1, 2), 0.5)), *g = NULL;
+    memcpy(before, fmodule_params(f).items, sizeof before);
+    CHECK(fmodule_set_param(last, "weight", value) && fmodule_steps(f) == 1);
+    CHECK(fmodule_param(f, "2.weight") == value && fmodule_params_at(f, 0).items[2] == before[2]);
+    for (size_t i = 0; i < 4; i++)
+        CHECK(i == 2 || fmodule_params(f).items[i] == before[i]);
+    CHECK(tensor_grad(loss_of(f), &value, 1, &g, 0) && g != NULL);
+    WRONG(HC_ERR_NAME, fmodule_set_param(f, "3.weight", value));
+    WRONG(HC_ERR_SHAPE, fmodule_set_param(f, "0.weight", value));
+    WRONG(HC_ERR_ARG, fmodule_set_param(f, "0.weight", NULL));
+    WRONG(HC_ERR_ARG, fmodule_set_param(f, NULL, value));
+    CHECK(fmodule_steps(f) == 1);
+
+    Tensor *vector = fmodule_vector(f), *old = loss_of(f);
+    CHECK(tensor_ndim(vector) == 1 && tensor_count(vector) == 9);
+    CHECK(fmodule_set_vector(f, vector) && fmodule_steps(f) == 2 && same(old, loss_of(f)));
+    CHECK(tensor_depends_on(loss_of(f), value)); /* through the vector and out of it again */
+    Tensor *twice = tensor_leaf(tensor_mul_scalar(vector, 2));
+    CHECK(fmodule_set_vector(f, twice) && same(fmodule_vector(f), twice));
+    CHECK(same(fmodule_param(f, "2.weight"), tensor_mul_scalar(value, 2)));
+    CHECK(tensor_grad(loss_of(f), &twice, 1, &g, 0) && tensor_count(g) == 9);
+    WRONG(HC_ERR_SHAPE, fmodule_set_vector(f, tensor_zeros(tape, shape1(8))));
+    WRONG(HC_ERR_SHAPE, fmodule_set_vector(f, tensor_zeros(tape, shape2(9, 1))));
+    WRONG(HC_ERR_ARG, fmodule_set_vector(f, NULL));
+    CHECK(fmodule_steps(f) == 3);
+
+    Module *empty = module_tanh(); /* no weights: a vector of none */
+    CHECK(module_to(empty, HC_F64));
+    FModule *none = fmodule_create(tape, empty, false);
+    CHECK(tensor_count(fmodule_vector(none)) == 0 &&
+          fmodule_set_vector(none, fmodule_vector(none)));
+    tape_reset(tape);
+    module_destroy(empty);
+}
+
 /* The same program twice, and after a reset of a tape with a past: the same bits. */
 static double program(Tape *where) {
     tape = where;
@@ -170,8 +208,8 @@ static void same_bits(void) {
 }
 
 int main(void) {
-    void (*const tests[])(void) = {latest_weights, histories, rollbacks, expired_handles,
-                                   same_bits};
+    void (*const tests[])(void) = {latest_weights,  histories,   rollbacks,
+                                   expired_handles, assignments, same_bits};
     Rng rng = rng_seed(6);
     Module *layers[] = {module_linear(2, 2), module_tanh(), module_linear(2, 1)};
     net = module_sequential(layers, 3);

@@ -57,6 +57,9 @@ static void holders(void) {
     REFUSED(fmodule_detach(NULL));
     REFUSED(fmodule_commit(NULL, NULL));
     REFUSED(diffopt_create(NULL, NULL));
+    REFUSED(fmodule_set_param(NULL, "w", NULL));
+    REFUSED(fmodule_vector(NULL));
+    REFUSED(fmodule_set_vector(NULL, NULL));
     REFUSED(diffopt_step(NULL, NULL));
     REFUSED(diffopt_step_release(NULL, NULL));
     REFUSED(diffopt_override(NULL, "lr", 0, NULL));

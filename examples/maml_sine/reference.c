@@ -1,5 +1,6 @@
 /* The figures of the paper (Finn, Abbeel, Levine 2017), and what correct implementations of its
- * protocol give with the default settings and 70,000 iterations. */
+ * protocol give with the default settings and 70,000 iterations when the seed is kind: from the small
+ * initial weights, seeds differ much (tests/bench/README.md has quartiles over 20 of them). */
 #include "reference.h"
 
 #include <math.h>

@@ -42,7 +42,7 @@ typedef union HcAttr {
     } custom;
     int axes[HC_MAX_DIMS]; /* a permutation */
     unsigned bits;
-    uint64_t version;      /* a borrowing leaf: that of its cell when it was made */
+    uint64_t version; /* a borrowing leaf: that of its cell when it was made */
 } HcAttr;
 
 /* Memory that a leaf borrows and someone may write; the first member of Param. */
@@ -102,16 +102,16 @@ static inline Tensor *const *hc_inputs(const Tensor *t) {
 
 /* Descriptor flags. */
 enum {
-    HC_OP_ALIAS = 1,  /* the result reads input 0's memory: infer sets data */
-    HC_OP_ACC = 2,    /* takes an optional last input, past `arity`, to which it adds */
-    HC_OP_NODIFF = 4, /* no derivative: no gradient flows through */
-    HC_OP_LEAF = 8,   /* history begins here: an input is only what the numbers were taken from */
-    HC_OP_FORM = 16,  /* attr.form is in use */
-    HC_OP_COPY = 32,  /* the result has input 0's numbers, in memory of its own */
+    HC_OP_ALIAS = 1,   /* the result reads input 0's memory: infer sets data */
+    HC_OP_ACC = 2,     /* takes an optional last input, past `arity`, to which it adds */
+    HC_OP_NODIFF = 4,  /* no derivative: no gradient flows through */
+    HC_OP_LEAF = 8,    /* history begins here: an input is only what the numbers were taken from */
+    HC_OP_FORM = 16,   /* attr.form is in use */
+    HC_OP_COPY = 32,   /* the result has input 0's numbers, in memory of its own */
     HC_OP_RANDOM = 64, /* draws numbers: attr.random is in use */
-    HC_OP_STEADY = 512, /* forward is calls of a few kernels (program/trace.c), always the same ones */
     HC_OP_PARTS = 128, /* several outputs: parts that follow it on the tape */
-    HC_OP_PART = 256   /* one of them: it has no rule and keeps its cotangent for its parent's */
+    HC_OP_PART = 256,  /* one of them: it has no rule and keeps its cotangent for its parent's */
+    HC_OP_STEADY = 512 /* forward calls a few kernels, always the same ones (program/trace.c) */
 };
 
 #define HC_READS_OUTPUT 0x80

@@ -85,7 +85,7 @@ struct Tape {
     size_t work_count;
     size_t work_most[HC_MOST_WORK]; /* the most asked of each place ... */
     void *const *fixed_work;        /* ... and buffers of that size to be handed out, or NULL */
-    Pool *pool; /* for large operations, or NULL */
+    Pool *pool;                     /* for large operations, or NULL */
     size_t peak;
     size_t read; /* nodes there when a computed value was first read; SIZE_MAX: none was */
     const char *read_op;

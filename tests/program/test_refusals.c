@@ -1,7 +1,6 @@
 /* What cannot be captured or run is refused in words, and nothing is lost. */
 #include <higherc/higherc.h>
 
-
 #include "support/check.h"
 #include "support/failing.h"
 

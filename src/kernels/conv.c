@@ -368,7 +368,7 @@ static void sum_pairs(Sum s, size_t channels, size_t results) {
 
 /* Working memory: what walk_of writes, the sources of a pass, pairs, places of the sums, unfolded rows. */
 void HC_NAMED(conv_weight)(const HcConv *g, void *gw_, const void *gy_, const void *x_, bool add,
-                           void *work) {
+                           size_t first_tap, size_t last_tap, void *work) {
     HC_REAL *gw = gw_;
     const HC_REAL *gy = gy_, *x = x_;
     void *rest;
@@ -398,15 +398,17 @@ void HC_NAMED(conv_weight)(const HcConv *g, void *gw_, const void *gy_, const vo
                     find_sources(&w, &at, x + group * w.channels, zeros, sources + i, PIXELS);
             }
             Sum s = {.pair = pair, .fresh = first == 0 && !add};
-            for (size_t t = 0; t < (flat ? 1 : w.taps); t++) {
+            /* Of unfolded rows the taps are one list of channels. */
+            const size_t length = w.taps * w.channels, lists = flat ? first_tap + 1 : last_tap;
+            for (size_t t = first_tap; t < lists; t++) {
                 s.count = 0;
                 for (size_t i = 0; i < count; i++) {
                     const HC_REAL *source =
-                        flat ? unfolded + i * w.taps * w.channels : sources[t * PIXELS + i];
+                        flat ? unfolded + i * length + t * w.channels : sources[t * PIXELS + i];
                     if (source != zeros) pair[s.count++] = (Pair){source, cotangent + i * w.step};
                 }
                 s.to = to + t * w.channels;
-                sum_pairs(s, flat ? w.taps * w.channels : w.channels, w.results);
+                sum_pairs(s, (flat ? last_tap - first_tap : 1) * w.channels, w.results);
             }
             first += count;
         } while (first < pixels);

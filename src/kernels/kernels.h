@@ -178,9 +178,9 @@ typedef struct HcKernels {
     /* gx = start + its adjoint to x, from y's cotangent. */
     void (*conv_input)(const HcConv *g, void *gx, const void *gy, const void *weight,
                        const void *start, size_t start_step, void *work);
-    /* gw = its adjoint to the weight, or added to gw; w_out must be 1. */
+    /* gw = its adjoint to the weight, or added to gw, at the taps [first, last); w_out must be 1. */
     void (*conv_weight)(const HcConv *g, void *gw, const void *gy, const void *x, bool add,
-                        void *work);
+                        size_t first, size_t last, void *work);
     size_t (*conv_work)(const HcConv *g);
 
     /* Windows as a convolution's; o, groups and the weight's strides do not count. The largest number of

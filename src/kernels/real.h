@@ -41,7 +41,7 @@ void HC_NAMED(conv)(const HcConv *g, void *y, const void *x, const void *weight,
 void HC_NAMED(conv_input)(const HcConv *g, void *gx, const void *gy, const void *weight,
                           const void *start, size_t start_step, void *work);
 void HC_NAMED(conv_weight)(const HcConv *g, void *gw, const void *gy, const void *x, bool add,
-                           void *work);
+                           size_t first, size_t last, void *work);
 size_t HC_NAMED(conv_work)(const HcConv *g);
 
 #endif

@@ -104,6 +104,76 @@ static const void *start_of(Tensor *y, size_t *step) {
     return y->data;
 }
 
+/* ---- pieces for the tape's pool: of images, of a weight's gradient of taps ------------------------- */
+
+enum { LEAST_WORK = 1 << 19, MOST_PIECES = 16 };
+
+size_t hc_window_pieces(const Tape *tape, size_t count, size_t work) {
+    size_t pieces = tape->pool ? work / LEAST_WORK : 1;
+    if (pieces > MOST_PIECES) pieces = MOST_PIECES;
+    if (pieces > count) pieces = count;
+    return pieces > 1 ? pieces : 1;
+}
+
+typedef void ImagesFn(const HcConv *g, void *to, const void *from, const void *weight,
+                      const void *start, size_t start_step, void *work);
+
+/* What threads share of one operation. */
+typedef struct Work {
+    Tensor *y;
+    HcConv g;
+    ImagesFn *fn;
+    const void *weight;
+    const char *from, *start;
+    size_t start_step;
+    size_t pieces;
+    char *room;
+    size_t room_bytes; /* of each worker */
+} Work;
+
+/* Cuts `count` images or taps, and takes room for the workers. */
+static bool cut(Work *w, size_t count) {
+    const HcConv *g = &w->g;
+    const Tape *tape = w->y->tape;
+    size_t taps = g->c / g->groups * g->kh * g->kw;
+    w->pieces = hc_window_pieces(tape, count, g->n * g->p * g->q * g->o * taps);
+    w->room_bytes = (tape->k->conv_work(g) + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
+    w->room = hc_work(w->y, w->room_bytes * (w->pieces > 1 ? hc_workers(tape) : 1));
+    return w->room != NULL;
+}
+
+static void run_images(size_t index, size_t worker, void *user) {
+    const Work *w = user;
+    size_t item = w->y->tape->item, first = index * w->g.n / w->pieces;
+    size_t read = hc_inputs(w->y)[0]->form->count / w->g.n, written = w->y->form->count / w->g.n;
+    HcConv g = w->g;
+    g.n = (index + 1) * w->g.n / w->pieces - first;
+    const char *start = w->start;
+    if (start && w->start_step) start += first * written * item;
+    w->fn(&g, (char *)w->y->data + first * written * item, w->from + first * read * item, w->weight,
+          start, w->start_step, w->room + worker * w->room_bytes);
+}
+
+/* y from the images that are input 0 and the weight that is input 1, one way or the other. */
+static bool convolve_images(Tensor *y, HcConv g, ImagesFn *fn) {
+    Work w = {.y = y, .fn = fn};
+    w.from = hc_channels_last_input(y, 0);
+    w.weight = weight_input(y, 1, &g);
+    w.g = g;
+    if (!w.from || !w.weight || !cut(&w, g.n)) return false;
+    w.start = start_of(y, &w.start_step);
+    if (y->form->count) hc_parallel(y->tape, w.pieces, run_images, &w);
+    return true;
+}
+
+static void run_taps(size_t index, size_t worker, void *user) {
+    const Work *w = user;
+    size_t taps = w->g.kh * w->g.kw;
+    w->y->tape->k->conv_weight(&w->g, w->y->data, w->from, w->weight, hc_acc_of(w->y) != NULL,
+                               index * taps / w->pieces, (index + 1) * taps / w->pieces,
+                               w->room + worker * w->room_bytes);
+}
+
 static Tensor *emit(const HcOp *op, const HcAttr *attr, const HcForm *form, Tensor *a, Tensor *b,
                     Tensor *acc) {
     HcAttr own = *attr;
@@ -125,14 +195,8 @@ static bool conv_infer(Tensor *y) {
 
 static bool conv_forward(Tensor *y) {
     Tensor *const *in = hc_inputs(y);
-    HcConv g = geometry(&y->attr, in[0]->form, in[1]->form, y->form);
-    const void *x = hc_channels_last_input(y, 0), *w = weight_input(y, 1, &g);
-    void *work = hc_work(y, y->tape->k->conv_work(&g));
-    size_t step;
-    const void *start = start_of(y, &step);
-    if (!x || !w || !work) return false;
-    if (y->form->count) y->tape->k->conv(&g, y->data, x, w, start, step, work);
-    return true;
+    return convolve_images(y, geometry(&y->attr, in[0]->form, in[1]->form, y->form),
+                           y->tape->k->conv);
 }
 
 static void conv_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -162,14 +226,8 @@ static bool conv_input_infer(Tensor *y) {
 
 static bool conv_input_forward(Tensor *y) {
     Tensor *const *in = hc_inputs(y);
-    HcConv g = geometry(&y->attr, y->form, in[1]->form, in[0]->form);
-    const void *gy = hc_channels_last_input(y, 0), *w = weight_input(y, 1, &g);
-    void *work = hc_work(y, y->tape->k->conv_work(&g));
-    size_t step;
-    const void *start = start_of(y, &step);
-    if (!gy || !w || !work) return false;
-    if (y->form->count) y->tape->k->conv_input(&g, y->data, gy, w, start, step, work);
-    return true;
+    return convolve_images(y, geometry(&y->attr, y->form, in[1]->form, in[0]->form),
+                           y->tape->k->conv_input);
 }
 
 static void conv_input_vjp(HcSweep *s, Tensor *y, Tensor *c) {
@@ -201,15 +259,15 @@ static bool conv_weight_infer(Tensor *y) {
 
 static bool conv_weight_forward(Tensor *y) {
     Tensor *const *in = hc_inputs(y);
-    HcConv g = geometry(&y->attr, in[1]->form, y->form, in[0]->form);
-    const void *gy = hc_channels_last_input(y, 0), *x = hc_channels_last_input(y, 1);
-    void *work = hc_work(y, y->tape->k->conv_work(&g));
-    if (!gy || !x || !work) return false;
-    g.w_out = 1;
-    g.w_tap = g.o;
-    g.w_in = g.kh * g.kw * g.o;
+    Work w = {.y = y, .g = geometry(&y->attr, in[1]->form, y->form, in[0]->form)};
+    w.from = hc_channels_last_input(y, 0);
+    w.weight = hc_channels_last_input(y, 1); /* x, in the weight's place */
+    w.g.w_out = 1;
+    w.g.w_tap = w.g.o;
+    w.g.w_in = w.g.kh * w.g.kw * w.g.o;
+    if (!w.from || !w.weight || !cut(&w, w.g.kh * w.g.kw)) return false;
     if (hc_acc_of(y)) hc_start_from_acc(y);
-    if (y->form->count) y->tape->k->conv_weight(&g, y->data, gy, x, hc_acc_of(y) != NULL, work);
+    if (y->form->count) hc_parallel(y->tape, w.pieces, run_taps, &w);
     return true;
 }
 

@@ -89,6 +89,40 @@ static Tensor *emit_with(const HcOp *op, const HcAttr *attr, const HcForm *form,
     return b ? hc_emit2(op, &own, a, b) : hc_emit1(op, &own, a);
 }
 
+/* ---- images, a piece at a time on the tape's pool ------------------------------------------------- */
+
+/* `images` of them, by a geometry whose own number of images does not count. */
+typedef void PieceFn(const HcKernels *k, const void *geometry, size_t images, void *to,
+                     const void *from, void *taps);
+
+typedef struct Images {
+    Tensor *y;
+    PieceFn *fn;
+    const void *geometry;
+    size_t count, pieces;
+    size_t written, read, pooled; /* numbers of an image; of its taps */
+    char *to, *taps;
+    const char *from;
+} Images;
+
+static void run_piece(size_t index, size_t worker, void *user) {
+    const Images *m = user;
+    size_t first = index * m->count / m->pieces, last = (index + 1) * m->count / m->pieces;
+    size_t skipped = first * m->y->tape->item;
+    (void)worker;
+    m->fn(m->y->tape->k, m->geometry, last - first, m->to + skipped * m->written,
+          m->from + skipped * m->read, m->taps ? m->taps + skipped * m->pooled : NULL);
+}
+
+/* What moving a number costs, in multiply-adds. */
+enum { MOVE = 8 };
+
+static void run_pieces(Images m) {
+    size_t moved = m.count * (m.written + m.read);
+    m.pieces = hc_window_pieces(m.y->tape, m.count, moved * MOVE);
+    if (moved) hc_parallel(m.y->tape, m.pieces, run_piece, &m);
+}
+
 /* ---- the largest and their taps: [2, N, C, P, Q], both as numbers; no derivative ------------------ */
 
 static bool winners_infer(Tensor *y) {
@@ -109,10 +143,27 @@ static char *taps_of(const Tensor *winners) {
     return (char *)winners->data + winners->form->count / 2 * winners->tape->item;
 }
 
+static void find_largest(const HcKernels *k, const void *geometry, size_t images, void *to,
+                         const void *from, void *taps) {
+    HcConv g = *(const HcConv *)geometry;
+    g.n = images;
+    k->max_pool(&g, to, taps, from);
+}
+
 static bool winners_forward(Tensor *y) {
     HcConv g = geometry(&y->attr, hc_inputs(y)[0]->form, y->form);
     const void *x = hc_channels_last_input(y, 0);
-    if (x && y->form->count) y->tape->k->max_pool(&g, y->data, taps_of(y), x);
+    if (x && y->form->count)
+        run_pieces((Images){.y = y,
+                            .fn = find_largest,
+                            .geometry = &g,
+                            .count = g.n,
+                            .written = g.p * g.q * g.c,
+                            .read = g.h * g.w * g.c,
+                            .pooled = g.p * g.q * g.c,
+                            .to = y->data,
+                            .taps = taps_of(y),
+                            .from = x});
     return x != NULL;
 }
 
@@ -127,11 +178,28 @@ static const HcOp op_winners = {.name = "tensor_max_pool2d",
 
 static const HcOp op_spread, op_pick;
 
+static void spread_images(const HcKernels *k, const void *geometry, size_t images, void *to,
+                          const void *from, void *taps) {
+    HcConv g = *(const HcConv *)geometry;
+    g.n = images;
+    k->pool_spread(&g, to, from, taps);
+}
+
 static bool spread_forward(Tensor *y) {
     const Tensor *winners = hc_inputs(y)[1];
     HcConv g = geometry(&y->attr, y->form, winners->form);
     const void *gy = hc_channels_last_input(y, 0);
-    if (gy && y->form->count) y->tape->k->pool_spread(&g, y->data, gy, taps_of(winners));
+    if (gy && y->form->count)
+        run_pieces((Images){.y = y,
+                            .fn = spread_images,
+                            .geometry = &g,
+                            .count = g.n,
+                            .written = g.h * g.w * g.c,
+                            .read = g.p * g.q * g.c,
+                            .pooled = g.p * g.q * g.c,
+                            .to = y->data,
+                            .taps = taps_of(winners),
+                            .from = gy});
     return gy != NULL;
 }
 
@@ -148,11 +216,28 @@ static const HcOp op_spread = {.name = "tensor_max_pool2d",
                                .vjp = spread_vjp,
                                .reads = {2}};
 
+static void pick_images(const HcKernels *k, const void *geometry, size_t images, void *to,
+                        const void *from, void *taps) {
+    HcConv g = *(const HcConv *)geometry;
+    g.n = images;
+    k->pool_pick(&g, to, from, taps);
+}
+
 static bool pick_forward(Tensor *y) {
     const Tensor *winners = hc_inputs(y)[1];
     HcConv g = geometry(&y->attr, hc_inputs(y)[0]->form, y->form);
     const void *x = hc_channels_last_input(y, 0);
-    if (x && y->form->count) y->tape->k->pool_pick(&g, y->data, x, taps_of(winners));
+    if (x && y->form->count)
+        run_pieces((Images){.y = y,
+                            .fn = pick_images,
+                            .geometry = &g,
+                            .count = g.n,
+                            .written = g.p * g.q * g.c,
+                            .read = g.h * g.w * g.c,
+                            .pooled = g.p * g.q * g.c,
+                            .to = y->data,
+                            .taps = taps_of(winners),
+                            .from = x});
     return x != NULL;
 }
 
@@ -240,11 +325,27 @@ static bool windows_of(Tensor *y, const HcForm *x, const HcForm *pooled, HcWindo
 
 static const HcOp op_avg_pool, op_avg_spread;
 
+static void average_images(const HcKernels *k, const void *geometry, size_t images, void *to,
+                           const void *from, void *taps) {
+    HcWindows w = *(const HcWindows *)geometry;
+    (void)taps;
+    w.n = images;
+    k->avg_pool(&w, to, from);
+}
+
 static bool avg_pool_forward(Tensor *y) {
     HcWindows w;
     const void *x = hc_channels_last_input(y, 0);
     if (!x || !windows_of(y, hc_inputs(y)[0]->form, y->form, &w)) return false;
-    if (y->form->count) y->tape->k->avg_pool(&w, y->data, x);
+    if (y->form->count)
+        run_pieces((Images){.y = y,
+                            .fn = average_images,
+                            .geometry = &w,
+                            .count = w.n,
+                            .written = w.p * w.q * w.c,
+                            .read = w.h * w.w * w.c,
+                            .to = y->data,
+                            .from = x});
     return true;
 }
 
@@ -258,11 +359,27 @@ static const HcOp op_avg_pool = {.name = "tensor_avg_pool2d",
                                  .forward = avg_pool_forward,
                                  .vjp = avg_pool_vjp};
 
+static void spread_average(const HcKernels *k, const void *geometry, size_t images, void *to,
+                           const void *from, void *taps) {
+    HcWindows w = *(const HcWindows *)geometry;
+    (void)taps;
+    w.n = images;
+    k->avg_spread(&w, to, from);
+}
+
 static bool avg_spread_forward(Tensor *y) {
     HcWindows w;
     const void *gy = hc_channels_last_input(y, 0);
     if (!gy || !windows_of(y, y->form, hc_inputs(y)[0]->form, &w)) return false;
-    if (y->form->count) y->tape->k->avg_spread(&w, y->data, gy);
+    if (y->form->count)
+        run_pieces((Images){.y = y,
+                            .fn = spread_average,
+                            .geometry = &w,
+                            .count = w.n,
+                            .written = w.h * w.w * w.c,
+                            .read = w.p * w.q * w.c,
+                            .to = y->data,
+                            .from = gy});
     return true;
 }
 

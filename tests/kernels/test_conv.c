@@ -93,6 +93,18 @@ static void fill(double *to, size_t count, Rng *rng) {
         to[i] = (double)(float)(2 * rng_uniform(rng) - 1);
 }
 
+/* All taps at once, and one by one to the same bits. */
+static void to_weight(const HcKernels *k, const HcConv *g, void *to, size_t count, const void *y,
+                      const void *x, bool add, void *work) {
+    void *parts = malloc(count * k->size + 1);
+    memcpy(parts, to, count * k->size);
+    k->conv_weight(g, to, y, x, add, 0, g->kh * g->kw, work);
+    for (size_t tap = 0; tap < g->kh * g->kw; tap++)
+        k->conv_weight(g, parts, y, x, add, tap, tap + 1, work);
+    CHECK(memcmp(parts, to, count * k->size) == 0);
+    free(parts);
+}
+
 /* The start: none, a row, or what is there. */
 static void check_start(const HcKernels *k, const HcConv *g, int which, int start, Data *d,
                         size_t geometry, void *result) {
@@ -113,7 +125,7 @@ static void check_start(const HcKernels *k, const HcConv *g, int which, int star
     else if (which == TO_INPUT)
         k->conv_input(g, to, y, w, from, start == 2 ? step : 0, work);
     else
-        k->conv_weight(g, to, y, x, start == 2, work);
+        to_weight(k, g, to, count, y, x, start == 2, work);
     static const char *const names[] = {"forward", "gradient to input", "gradient to weight"};
     compare(k, to, d->want, count, names[which], geometry);
     if (result) memcpy(result, to, count * k->size);

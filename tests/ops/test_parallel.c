@@ -70,6 +70,62 @@ static Tensor *elementwise(Tape *tape, const Case *c, Rng *rng) {
         0);
 }
 
+/* Flattened one behind the other; all is NULL at first. */
+static Tensor *append(Tensor *all, Tensor *x) {
+    x = tensor_reshape(x, shape1(tensor_count(x)));
+    return all ? tensor_concat((Tensor *[]){all, x}, 2, 0) : x;
+}
+
+/* y, the gradients of its square to x and w, and those of their own squares. */
+static Tensor *two_orders(Tensor *y, Tensor *x, Tensor *w) {
+    Tensor *in[2] = {x, w}, *first[2], *second[2];
+    size_t count = w ? 2 : 1;
+    CHECK(tensor_grad(tensor_sum(tensor_square(y)), in, count, first, HC_CREATE_GRAPH));
+    Tensor *all = append(NULL, y), *sum = tensor_sum(tensor_square(first[0]));
+    for (size_t i = 1; i < count; i++)
+        sum = tensor_add(sum, tensor_sum(tensor_square(first[i])));
+    CHECK(tensor_grad(sum, in, count, second, 0));
+    for (size_t i = 0; i < count; i++)
+        all = append(append(all, first[i]), second[i]);
+    return all;
+}
+
+/* Convolutions with many and few channels, with groups and strides, over images whose number is not one of
+ * pieces, and over one. */
+static Tensor *convolutions(Tape *tape, const Case *c, Rng *rng) {
+    static const struct {
+        size_t n, c, h, o, k;
+        Conv2dOptions options;
+    } nets[] = {{17, 9, 13, 20, 3, {{1, 1}, {0, 0}, {1, 1}, 1, true}},
+                {37, 1, 20, 33, 3, {{1, 1}, {1, 1}, {1, 1}, 1, true}},
+                {11, 32, 12, 32, 2, {{2, 1}, {1, 0}, {1, 2}, 2, true}},
+                {1, 24, 20, 40, 3, {{1, 1}, {1, 1}, {1, 1}, 1, true}}};
+    (void)c;
+    Tensor *all = NULL;
+    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
+        size_t n = nets[i].n, in = nets[i].c, h = nets[i].h, out = nets[i].o, k = nets[i].k;
+        size_t own = in / nets[i].options.groups;
+        Tensor *x = tensor_leaf(tensor_uniform(tape, shape4(n, in, h, h), -1, 1, rng));
+        Tensor *w = tensor_leaf(tensor_uniform(tape, shape4(out, own, k, k), -1, 1, rng));
+        Tensor *bias = tensor_uniform(tape, shape1(out), -1, 1, rng);
+        all = append(all, two_orders(tensor_conv2d(x, w, bias, nets[i].options), x, w));
+    }
+    return all;
+}
+
+/* Windows side by side, and ones that overlap. */
+static Tensor *pools_of_images(Tape *tape, const Case *c, Rng *rng) {
+    (void)c;
+    Tensor *x = tensor_leaf(tensor_uniform(tape, shape4(19, 16, 24, 24), -1, 1, rng));
+    Pool2dOptions options = pool2d_options(3);
+    options.stride[0] = options.stride[1] = 2;
+    options.padding[0] = options.padding[1] = 1;
+    Tensor *all = append(NULL, two_orders(tensor_max_pool2d(x, pool2d_options(2)), x, NULL));
+    all = append(all, two_orders(tensor_max_pool2d(x, options), x, NULL));
+    all = append(all, two_orders(tensor_avg_pool2d(x, options), x, NULL));
+    return append(all, two_orders(tensor_adaptive_avg_pool2d(x, 5, 7), x, NULL));
+}
+
 typedef Tensor *Compute(Tape *tape, const Case *c, Rng *rng);
 
 static void same_bits(Compute *compute, const Case *c, Tape *const tapes[POOLS]) {
@@ -101,6 +157,8 @@ static void all_cases(DType dtype, Pool *const pools[POOLS]) {
     for (size_t i = 0; i < (dtype == HC_F32 ? sizeof cases / sizeof *cases : 4); i++)
         same_bits(products, &cases[i], tapes);
     same_bits(elementwise, &(Case){.name = "elementwise"}, tapes);
+    same_bits(convolutions, &(Case){.name = "convolutions"}, tapes);
+    same_bits(pools_of_images, &(Case){.name = "pooling"}, tapes);
     for (int i = 0; i < POOLS; i++) {
         CHECK(tape_set_pool(tapes[i], NULL) == pools[i]);
         tape_destroy(tapes[i]);

@@ -128,9 +128,10 @@ void report_table(const Options *o, const Evaluation *evaluations, size_t count)
         bool last = i + 1 == count || evaluations[i + 1].shots != shots;
         if (last) print_references(o, shots, columns, width);
     }
-    printf("\n(paper): Finn et al. 2017. (expected): about what a lucky seed gives with the default\n"
-           "settings and 70000 iterations; after 5 steps others end at up to three times that\n"
-           "(tests/bench/README.md).\n");
+    printf(
+        "\n(paper): Finn et al. 2017. (expected): about what a lucky seed gives with the default\n"
+        "settings and 70000 iterations; after 5 steps others end at up to three times that\n"
+        "(tests/bench/README.md).\n");
     fflush(stdout);
 }
 

@@ -109,7 +109,7 @@ static const void *start_of(Tensor *y, size_t *step) {
 enum { LEAST_WORK = 1 << 19, MOST_PIECES = 16 };
 
 size_t hc_window_pieces(const Tape *tape, size_t count, size_t work) {
-    size_t pieces = tape->pool ? work / LEAST_WORK : 1;
+    size_t pieces = hc_workers(tape) > 1 ? work / LEAST_WORK : 1;
     if (pieces > MOST_PIECES) pieces = MOST_PIECES;
     if (pieces > count) pieces = count;
     return pieces > 1 ? pieces : 1;
@@ -164,6 +164,12 @@ static bool convolve_images(Tensor *y, HcConv g, ImagesFn *fn) {
     w.start = start_of(y, &w.start_step);
     if (y->form->count) hc_parallel(y->tape, w.pieces, run_images, &w);
     return true;
+}
+
+/* Each piece reads all images again, so there are no more than keep the threads busy. */
+static size_t tap_pieces(const Tensor *y, size_t taps) {
+    size_t pieces = 2 * hc_workers(y->tape);
+    return pieces < taps ? pieces : taps;
 }
 
 static void run_taps(size_t index, size_t worker, void *user) {
@@ -265,7 +271,7 @@ static bool conv_weight_forward(Tensor *y) {
     w.g.w_out = 1;
     w.g.w_tap = w.g.o;
     w.g.w_in = w.g.kh * w.g.kw * w.g.o;
-    if (!w.from || !w.weight || !cut(&w, w.g.kh * w.g.kw)) return false;
+    if (!w.from || !w.weight || !cut(&w, tap_pieces(y, w.g.kh * w.g.kw))) return false;
     if (hc_acc_of(y)) hc_start_from_acc(y);
     if (y->form->count) hc_parallel(y->tape, w.pieces, run_taps, &w);
     return true;

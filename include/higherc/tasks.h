@@ -55,7 +55,8 @@ typedef struct Task {
 
 /** One task. False, or an error on its tape or in its thread, makes it fail. Gradients that it leaves
  *  in task->grads are added to the Params when all tasks are done; tensor_backward on task->tape is
- *  refused. */
+ *  refused. A Program of the worker's is run by program_run_into(program, task->grads); program_run
+ *  would write the Params themselves, which other tasks read. */
 typedef bool TaskFn(Task *task, void *user);
 
 /** How Tasks are made; take it from tasks_options() and change fields by name. */

@@ -9,12 +9,12 @@
 #include "program/call.h"
 #include "support/check.h"
 
-enum { SIDE = 72, N = SIDE * SIDE, SMALL = 700, KEPT = 6, STEPS = 40, OUTPUTS = 4, GRAPHS = 60 };
+enum { SIDE = 72, N = SIDE * SIDE, SMALL = 700, KEPT = 6, STEPS = 40, OUTPUTS = 4, GRAPHS = 200 };
 
 /* One step: the next matrix from those that are there; small arrays come and go beside it. */
 static Tensor *next(Tensor *const *x, Tensor **small, Rng *rng) {
     Tensor *a = x[rng_below(rng, KEPT)], *b = x[rng_below(rng, KEPT)];
-    switch (rng_below(rng, 9)) {
+    switch (rng_below(rng, 12)) {
     case 0:
         return tensor_tanh(a);
     case 1:
@@ -37,7 +37,18 @@ static Tensor *next(Tensor *const *x, Tensor **small, Rng *rng) {
     case 6: /* something small moves what comes after */
         *small = tensor_cos(tensor_add(*small, tensor_mean(a)));
         return tensor_sub(a, tensor_mean(*small));
-    case 7:
+    case 7: /* the first row of what may be overwritten, against all rows */
+        a = tensor_sin(a);
+        return tensor_tanh(tensor_add(a, tensor_slice(a, 0, 0, 1, 1)));
+    case 8: /* the last number of an array, which its last block makes */
+        a = tensor_cos(a);
+        b = tensor_slice(tensor_slice(a, 0, SIDE - 1, SIDE, 1), 1, SIDE - 1, SIDE, 1);
+        return tensor_sub(tensor_mul(a, b), b);
+    case 9: /* three quarters of an array leave gaps of another size */
+        b = tensor_sin(tensor_tanh(tensor_slice(b, 0, 0, 3 * SIDE / 4, 1)));
+        b = tensor_mul(tensor_cos(b), b);
+        return tensor_sub(tensor_sin(tensor_tanh(a)), tensor_mean(b));
+    case 10:
         return tensor_where(tensor_gt(a, b), tensor_square(tensor_tanh(a)), b);
     default:
         return tensor_mul(tensor_tanh(a), tensor_mean(b));

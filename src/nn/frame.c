@@ -5,16 +5,15 @@
 
 #define MOST_OUTPUTS 16
 
-bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, size_t buffer_base,
-                   Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
-    Tape *tape = binding->tape;
+static bool run(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
+    Module *module = frame->module;
+    Tape *tape = frame->binding->tape;
     if (tape->status != HC_OK) return false;
     if (nout > MOST_OUTPUTS)
         return hc_fail(tape, HC_ERR_ARG, "%s: more than %d outputs", module->cls.name,
                        MOST_OUTPUTS);
     Tensor *made[MOST_OUTPUTS] = {NULL};
-    Frame frame = {module, binding, param_base, buffer_base};
-    if (!module->cls.forward(&frame, in, nin, made, nout)) {
+    if (!module->cls.forward(frame, in, nin, made, nout)) {
         if (tape->status == HC_OK)
             hc_fail(tape, HC_ERR_STATE, "%s: its forward failed", module->cls.name);
         return false;
@@ -30,16 +29,23 @@ bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, 
     return true;
 }
 
+bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, size_t buffer_base,
+                   Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
+    Frame frame = {module, binding, param_base, buffer_base, false};
+    return run(&frame, in, nin, out, nout);
+}
+
 Tensor *hc_frame_param(Frame *frame, size_t slot) {
     const HcBinding *b = frame->binding;
     return b->param(b->user, b->root->param_plan.index[frame->param_base + slot]);
 }
 
-bool hc_frame_call_child(Frame *frame, size_t child, Tensor *const *in, size_t nin, Tensor **out,
-                         size_t nout) {
+bool hc_frame_call_child(Frame *frame, size_t child, bool relu, Tensor *const *in, size_t nin,
+                         Tensor **out, size_t nout) {
     Module *module = frame->module->children[child].module;
-    return hc_module_run(frame->binding, module, frame->param_base + module->param_base,
-                         frame->buffer_base + module->buffer_base, in, nin, out, nout);
+    Frame inner = {module, frame->binding, frame->param_base + module->param_base,
+                   frame->buffer_base + module->buffer_base, relu};
+    return run(&inner, in, nin, out, nout);
 }
 
 /* The number of a name in a list of names; false after hc_fail. */
@@ -98,7 +104,7 @@ bool frame_call_n(Frame *frame, const char *child, Tensor *const *in, size_t nin
     if (!frame) return hc_fail_thread(HC_ERR_ARG, "frame_call: the frame is NULL");
     for (size_t i = 0; child && i < frame->module->child_count; i++)
         if (strcmp(frame->module->children[i].name, child) == 0)
-            return hc_frame_call_child(frame, i, in, nin, out, nout);
+            return hc_frame_call_child(frame, i, false, in, nin, out, nout);
     return hc_fail(frame->binding->tape, HC_ERR_NAME, "frame_call: the %s module has no child '%s'",
                    frame->module->cls.name, child ? child : "(NULL)");
 }

@@ -79,6 +79,7 @@ static Module *clone_tree(const Module *from) {
     if (!to) return NULL;
     to->dtype = from->dtype;
     to->training = from->training;
+    to->takes_relu = from->takes_relu;
     bool done = true;
     for (size_t i = 0; done && i < from->param_count; i++) {
         Param *p = module_add_param(to, from->params[i].name, from->params[i].param->shape);

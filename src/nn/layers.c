@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "nn/module.h"
+#include "ops/ops.h"
 
 bool hc_one_to_one(Frame *frame, size_t nin, size_t nout) {
     return (nin == 1 && nout == 1) ||
@@ -13,9 +14,9 @@ bool hc_one_to_one(Frame *frame, size_t nin, size_t nout) {
 
 static bool linear_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     if (!hc_one_to_one(frame, nin, nout)) return false;
-    bool biased = frame->module->param_count > 1;
-    out[0] =
-        tensor_linear(in[0], hc_frame_param(frame, 0), biased ? hc_frame_param(frame, 1) : NULL);
+    Tensor *weight = hc_frame_param(frame, 0);
+    Tensor *bias = frame->module->param_count > 1 ? hc_frame_param(frame, 1) : NULL;
+    out[0] = frame->relu ? hc_linear_relu(in[0], weight, bias) : tensor_linear(in[0], weight, bias);
     return out[0] != NULL;
 }
 
@@ -23,8 +24,10 @@ static Module *linear(size_t in, size_t out, bool biased) {
     static const ModuleClass cls = {.name = "linear", .forward = linear_forward};
     Module *module = module_create(&cls, NULL);
     if (module && module_add_param(module, "weight", shape2(out, in)) &&
-        (!biased || module_add_param(module, "bias", shape1(out))))
+        (!biased || module_add_param(module, "bias", shape1(out)))) {
+        module->takes_relu = true;
         return module;
+    }
     module_destroy(module);
     return NULL;
 }
@@ -102,14 +105,22 @@ NUMBERED(log_softmax, int, tensor_log_softmax(x, c))
 
 /* ---- sequential --------------------------------------------------------------------------------------- */
 
+/* Whether child i is followed by a ReLU that its own forward can make, without the value in between. */
+static bool relu_joins(const Module *module, size_t i) {
+    return module->children[i].module->takes_relu && i + 1 < module->child_count &&
+           module->children[i + 1].module->cls.forward == relu_forward;
+}
+
 static bool sequential_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,
                                size_t nout) {
     if (!hc_one_to_one(frame, nin, nout)) return false;
     Tensor *x = in[0];
     for (size_t i = 0; i < frame->module->child_count; i++) {
         Tensor *y;
-        if (!hc_frame_call_child(frame, i, &x, 1, &y, 1)) return false;
+        bool joined = relu_joins(frame->module, i);
+        if (!hc_frame_call_child(frame, i, joined, &x, 1, &y, 1)) return false;
         x = y;
+        i += joined;
     }
     out[0] = x;
     return true;

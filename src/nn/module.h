@@ -39,6 +39,7 @@ struct Module {
     HcPlan param_next, buffer_next; /* made, but not in force yet */
     DType dtype;
     bool training;
+    bool takes_relu; /* its forward heeds Frame.relu */
 };
 
 /* Where a forward's weights come from. tensor gives the weight with that index of the root's list, or
@@ -63,15 +64,16 @@ struct Frame {
     Module *module;
     const HcBinding *binding;
     size_t param_base, buffer_base; /* of the module's first slot in the root's */
+    bool relu;                      /* a ReLU of the result is wanted; only where takes_relu */
 };
 
 /* Runs a module on a binding; the bases are those of its slots in the root. */
 bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, size_t buffer_base,
                    Tensor *const *in, size_t nin, Tensor **out, size_t nout);
-/* The same by number, for layers that know their own. */
+/* The same by number, for layers that know their own. With relu the child's ReLU too, by its own forward. */
 Tensor *hc_frame_param(Frame *frame, size_t slot);
-bool hc_frame_call_child(Frame *frame, size_t child, Tensor *const *in, size_t nin, Tensor **out,
-                         size_t nout);
+bool hc_frame_call_child(Frame *frame, size_t child, bool relu, Tensor *const *in, size_t nin,
+                         Tensor **out, size_t nout);
 
 /* One tensor in, one out; false after hc_fail. */
 bool hc_one_to_one(Frame *frame, size_t nin, size_t nout);

@@ -108,7 +108,7 @@ static bool linear_infer(Tensor *y) {
     return y->form || hc_fail_nomem(y->tape, y->op->name);
 }
 
-static bool linear_forward(Tensor *y) {
+static bool linear(Tensor *y, bool relu) {
     Tensor *const *x = hc_inputs(y);
     const char *data = hc_dense_input(y, 0), *weight = hc_dense_input(y, 1);
     const char *bias = y->nin > 2 ? hc_dense_input(y, 2) : NULL;
@@ -121,7 +121,12 @@ static bool linear_forward(Tensor *y) {
                                         .count = 1,
                                         .a = {data, in, 1},
                                         .b = {weight, 1, in},
-                                        .start = bias});
+                                        .start = bias,
+                                        .relu = relu});
+}
+
+static bool linear_forward(Tensor *y) {
+    return linear(y, false);
 }
 
 /* All but the last axis as rows. */
@@ -152,6 +157,15 @@ static void linear_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     if (y->nin > 2 && hc_needs(s, 2)) hc_set(s, 2, hc_sum_mask(g, 1, false, hc_take(s, 2)));
 }
 
+/* max(x W^T + b, 0): the sums are cut off while they are in cache, and not kept. To all: g where y > 0 */
+static bool linear_relu_forward(Tensor *y) {
+    return linear(y, true);
+}
+
+static void linear_relu_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
+    linear_vjp(s, y, hc_gate(gy, y, 0));
+}
+
 static const HcOp op_linear = {.name = "tensor_linear",
                                .flags = HC_OP_STEADY,
                                .arity = 3,
@@ -160,10 +174,19 @@ static const HcOp op_linear = {.name = "tensor_linear",
                                .vjp = linear_vjp,
                                .reads = {2, 1, 0}};
 
-Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias) {
+static const HcOp op_linear_relu = {
+    .name = "tensor_linear",
+    .flags = HC_OP_STEADY,
+    .arity = 3,
+    .infer = linear_infer,
+    .forward = linear_relu_forward,
+    .vjp = linear_relu_vjp,
+    .reads = {2 | HC_READS_OUTPUT, 1 | HC_READS_OUTPUT, HC_READS_OUTPUT}};
+
+static Tensor *emit_linear(const HcOp *op, Tensor *x, Tensor *weight, Tensor *bias) {
     Tensor *in[3] = {x, weight, bias};
     size_t nin = bias ? 3 : 2;
-    if (!hc_check_all(op_linear.name, in, nin)) return NULL;
+    if (!hc_check_all(op->name, in, nin)) return NULL;
     const HcForm *fx = x->form, *fw = weight->form;
     bool fits = fx->ndim >= 1 && fw->ndim == 2 && fx->dim[fx->ndim - 1] == fw->dim[1] &&
                 (!bias || (bias->form->ndim == 1 && bias->form->dim[0] == fw->dim[0]));
@@ -174,7 +197,15 @@ Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias) {
                 bias ? hc_shape_text(hc_form_shape(bias->form), tb) : "none");
         return NULL;
     }
-    return hc_emit(&op_linear, NULL, in, nin);
+    return hc_emit(op, NULL, in, nin);
+}
+
+Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias) {
+    return emit_linear(&op_linear, x, weight, bias);
+}
+
+Tensor *hc_linear_relu(Tensor *x, Tensor *weight, Tensor *bias) {
+    return emit_linear(&op_linear_relu, x, weight, bias);
 }
 
 /* ---- NumPy's matmul --------------------------------------------------------------------------------- */

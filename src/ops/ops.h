@@ -48,19 +48,21 @@ Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc);
 /* ---- products.c -------------------------------------------------------------------------------- */
 /* y = start + a b for `count` matrices: c [m, n], dense one after the other in y, a [m, k], b [k, n]. The
  * leading axes of fa and fb (NULL: one matrix) say where those of a and b lie. start: as y, or with
- * start_rows false one row for all, or NULL. */
+ * start_rows false one row for all, or NULL. With relu, y is max(that, 0). */
 typedef struct HcProducts {
     size_t m, n, k, count;
     HcMatrix a, b;
     const HcForm *fa, *fb;
     const void *start;
-    bool start_rows;
+    bool start_rows, relu;
 } HcProducts;
 bool hc_products(Tensor *y, const HcProducts *products);
 
 /* ---- matmul.c ------------------------------------------------------------------------------------ */
 /* op(a) op(b) + acc; equal leading axes; acc may be NULL. */
 Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc);
+/* tensor_relu(tensor_linear(x, weight, bias)), bit for bit. */
+Tensor *hc_linear_relu(Tensor *x, Tensor *weight, Tensor *bias);
 
 /* ---- norm.c ---------------------------------------------------------------------------------------- */
 /* tensor_batch_norm with the batch's statistics; *mean and *var get them, [C], without history. */

@@ -32,6 +32,13 @@ static const char *moved(const void *data, size_t numbers, size_t item) {
     return data ? (const char *)data + numbers * item : NULL;
 }
 
+/* max(c, 0) on a block whose rows lie ldc apart. */
+static void relu(const Tensor *y, char *c, size_t rows, size_t cols, size_t ldc) {
+    size_t runs = cols == ldc ? 1 : rows, n = cols == ldc ? rows * cols : cols;
+    for (size_t i = 0; i < runs; i++, c += ldc * y->tape->item)
+        y->tape->k->relu(c, c, n, NULL);
+}
+
 /* The block of one matrix that begins at row i and column j; the last one of a side takes what is left. */
 static void run_block(const Work *w, size_t matrix, size_t i, size_t j, void *room) {
     const HcProducts *p = w->p;
@@ -42,8 +49,9 @@ static void run_block(const Work *w, size_t matrix, size_t i, size_t j, void *ro
     a.data = moved(a.data, (p->fa ? offset_of(p->fa, matrix) : 0) + i * a.row, item);
     b.data = moved(b.data, (p->fb ? offset_of(p->fb, matrix) : 0) + j * b.col, item);
     const void *start = moved(p->start, p->start_rows ? matrix * each + c : j, item);
-    w->y->tape->k->gemm(rows, cols, p->k, a, b, start, p->start_rows ? p->n : 0,
-                        (char *)w->y->data + (matrix * each + c) * item, p->n, room);
+    char *to = (char *)w->y->data + (matrix * each + c) * item;
+    w->y->tape->k->gemm(rows, cols, p->k, a, b, start, p->start_rows ? p->n : 0, to, p->n, room);
+    if (p->relu) relu(w->y, to, rows, cols, p->n);
 }
 
 static void run_piece(size_t index, size_t worker, void *user) {
@@ -103,6 +111,7 @@ bool hc_products(Tensor *y, const HcProducts *p) {
     if (p->count == 1) {
         y->tape->k->gemm(p->m, p->n, p->k, p->a, p->b, p->start, p->start_rows ? p->n : 0, y->data,
                          p->n, w.room);
+        if (p->relu) relu(y, y->data, p->m, p->n, p->n);
         return true;
     }
     for (size_t matrix = 0; matrix < p->count; matrix++)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/ops.h"
 #include "support/check.h"
 
 enum { MOST_INPUTS = 6, MOST_NUMBERS = 64 };

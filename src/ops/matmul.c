@@ -42,14 +42,21 @@ static bool operand(Tensor *y, size_t j, bool transposed, HcMatrix *matrix, cons
     return matrix->data != NULL;
 }
 
+/* Whether a form shows one dense row again and again, as an expanded bias does. */
+static bool repeats_a_row(const HcForm *f) {
+    return f->ndim == 2 && f->stride[0] == 0 && (f->stride[1] == 1 || f->dim[1] == 1);
+}
+
 static bool product_forward(Tensor *y) {
     const HcForm *fa, *fb, *fy = y->form;
     HcMatrix a, b;
     if (!operand(y, 0, y->attr.product.ta, &a, &fa) || !operand(y, 1, y->attr.product.tb, &b, &fb))
         return false;
     if (fy->count == 0) return true;
-    const void *start = NULL;
-    if (hc_acc_of(y) && !(start = hc_dense_input(y, y->nin - 1))) return false;
+    const Tensor *acc = hc_acc_of(y);
+    bool row = acc && repeats_a_row(acc->form);
+    const void *start = !acc ? NULL : row ? acc->data : hc_dense_input(y, y->nin - 1);
+    if (acc && !start) return false;
     size_t m = fy->dim[fy->ndim - 2], n = fy->dim[fy->ndim - 1];
     return hc_products(y, &(HcProducts){.m = m,
                                         .n = n,
@@ -60,7 +67,7 @@ static bool product_forward(Tensor *y) {
                                         .fa = fa,
                                         .fb = fb,
                                         .start = start,
-                                        .start_rows = true});
+                                        .start_rows = !row});
 }
 
 static void product_vjp(HcSweep *s, Tensor *y, Tensor *gy) {

@@ -74,8 +74,8 @@ bool hc_diffopt_usable(const DiffOpt *opt, const char *who);
 bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim, HcSnapshot *first);
 /* To be called before the hyperparameters of a step are asked for. */
 void hc_diffopt_begin_step(const DiffOpt *opt);
-/* The hyperparameter h as weight i sees it. */
-Hyper hc_diffopt_hyper(const DiffOpt *opt, size_t i, size_t h);
+/* The hyperparameters as weight i sees them. */
+void hc_diffopt_hypers(const DiffOpt *opt, size_t i, Hyper *hyper);
 /* Lets the callback change the gradients, and looks at what it left. */
 bool hc_diffopt_call_back(const DiffOpt *opt, Tensor *const *weights, Tensor **grads);
 

@@ -86,13 +86,20 @@ static Hyper unscheduled(const DiffOpt *opt, size_t i, size_t h) {
     return hyper_const(opt->hyper[at]);
 }
 
-Hyper hc_diffopt_hyper(const DiffOpt *opt, size_t i, size_t h) {
+static Hyper seen(const DiffOpt *opt, size_t i, size_t h) {
     Hyper value = unscheduled(opt, i, h);
     HcOverride *o = newest(opt, i, h, true, false);
     if (!o || !o->schedule) return value;
     if (!o->known) o->factor = schedule_at(o->schedule, opt->first_step + opt->now->steps);
     o->known = true;
     return hyper_mul(value, o->factor);
+}
+
+void hc_diffopt_hypers(const DiffOpt *opt, size_t i, Hyper *hyper) {
+    const double *number = opt->hyper + opt->group[i] * HC_MAX_HYPERS;
+    bool plain = !opt->learned && !opt->now->overrides;
+    for (size_t h = 0; h < opt->cls->hyper_count; h++)
+        hyper[h] = plain ? hyper_const(number[h]) : seen(opt, i, h);
 }
 
 /* ---- settings -------------------------------------------------------------------------------------------------- */

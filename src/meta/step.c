@@ -55,22 +55,23 @@ static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, 
 /* Runs the rule on every weight with a gradient, into a new snapshot and list of weights. */
 static bool update_all(DiffOpt *opt, HcSnapshot *next, Tensor **weights, Tensor *const *grads) {
     bool eval = opt->module->mode == HC_EVAL;
+    ParamList params = module_params(opt->module->module);
+    OptimUpdate u = {.param = NULL};
     hc_diffopt_begin_step(opt);
     for (size_t i = 0; i < opt->count; i++) {
         if (!grads[i]) continue;
         HcFastMoments *m = &next->moments[i];
-        OptimUpdate u = {.param = weights[i], .grad = grads[i], .step = m->steps + 1};
+        u.param = weights[i];
+        u.grad = grads[i];
+        u.step = m->steps + 1;
         memcpy(u.state, m->state, sizeof u.state);
-        for (size_t h = 0; h < opt->cls->hyper_count; h++)
-            u.hyper[h] = hc_diffopt_hyper(opt, i, h);
-        const char *name = module_params(opt->module->module).items[i]->cell.name;
+        hc_diffopt_hypers(opt, i, u.hyper);
         if (!opt->cls->update(&u, opt->user)) u.param = NULL;
         if (opt->tape->status != HC_OK) return false;
-        const char *fault =
-            hc_update_fault(opt->cls, &u, opt->tape, hc_form_shape(weights[i]->form));
+        const char *fault = hc_update_fault(opt->cls, &u, opt->tape, &params.items[i]->shape);
         if (fault)
             return hc_fail(opt->tape, u.param ? HC_ERR_SHAPE : HC_ERR_STATE,
-                           "diffopt_step: '%s': %s", name, fault);
+                           "diffopt_step: '%s': %s", params.items[i]->cell.name, fault);
         weights[i] = eval ? hc_leaf_of(u.param, true, true, HC_WHY_EVAL) : u.param;
         if (!weights[i]) return false;
         memcpy(m->state, u.state, sizeof u.state);

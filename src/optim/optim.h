@@ -78,7 +78,7 @@ const Schedule *hc_scheduled(const Optim *optim, size_t group, size_t hyper);
 
 /* What is wrong with what a rule left for a weight of this shape, in words; NULL when it is sound. */
 const char *hc_update_fault(const OptimClass *cls, const OptimUpdate *update, const Tape *tape,
-                            Shape shape);
+                            const Shape *shape);
 
 /* sqrt and its kin at 0, for rules. */
 Tensor *hc_root0(Tensor *x);

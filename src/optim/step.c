@@ -7,16 +7,16 @@ static bool has_update(const Param *param) {
     return param->has_grad && !param->frozen;
 }
 
-static const char *fault_of(const Tensor *x, const Tape *tape, Shape shape) {
+static const char *fault_of(const Tensor *x, const Tape *tape, const Shape *shape) {
     if (x->tape != tape) return "the rule left a tensor of another tape";
     if (!hc_alive(x)) return "the rule left a tensor that was freed";
-    return shape_equal(tensor_shape(x), shape)
+    return hc_form_fits(x->form, shape)
                ? NULL
                : "the rule, or a hyperparameter's shape, gives another shape than the weight's";
 }
 
 const char *hc_update_fault(const OptimClass *cls, const OptimUpdate *update, const Tape *tape,
-                            Shape shape) {
+                            const Shape *shape) {
     const char *fault = update->param ? fault_of(update->param, tape, shape) : "the rule failed";
     for (size_t s = 0; s < cls->state_count && !fault; s++)
         if (update->state[s]) fault = fault_of(update->state[s], tape, shape);
@@ -47,7 +47,7 @@ static const char *run_rule(const Optim *optim, size_t g, size_t i, OptimUpdate 
     for (size_t h = 0; h < optim->cls->hyper_count; h++)
         u->hyper[h] = hyper_of(optim, g, i, h);
     if (!optim->cls->update(u, optim->user)) u->param = NULL;
-    const char *fault = hc_update_fault(optim->cls, u, optim->work, p->shape);
+    const char *fault = hc_update_fault(optim->cls, u, optim->work, &p->shape);
     return tape_error(optim->work) ? tape_error(optim->work) : fault;
 }
 

@@ -117,9 +117,8 @@ void hc_budget_free(HcBudget *budget, void *pointer, size_t bytes) {
     budget->used -= bytes;
 }
 
-bool hc_budget_grow(HcBudget *budget, void **items, size_t *capacity, size_t used, size_t need,
-                    size_t size) {
-    if (need <= *capacity) return true;
+bool hc_budget_grow_further(HcBudget *budget, void **items, size_t *capacity, size_t used,
+                            size_t need, size_t size) {
     size_t wanted = grown(*capacity, need, size);
     void *moved = wanted ? hc_budget_alloc(budget, wanted * size) : NULL;
     if (!moved) return false;

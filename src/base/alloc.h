@@ -26,7 +26,12 @@ typedef struct HcBudget {
 
 void *hc_budget_alloc(HcBudget *budget, size_t bytes);
 void hc_budget_free(HcBudget *budget, void *pointer, size_t bytes);
-bool hc_budget_grow(HcBudget *budget, void **items, size_t *capacity, size_t used, size_t need,
-                    size_t size);
+bool hc_budget_grow_further(HcBudget *budget, void **items, size_t *capacity, size_t used,
+                            size_t need, size_t size);
+/* As hc_grow, of a budget. */
+static inline bool hc_budget_grow(HcBudget *budget, void **items, size_t *capacity, size_t used,
+                                  size_t need, size_t size) {
+    return need <= *capacity || hc_budget_grow_further(budget, items, capacity, used, need, size);
+}
 
 #endif

@@ -137,28 +137,46 @@ bool tensor_vjp(Tensor *output, Tensor *cotangent, Tensor *const *inputs, size_t
 
 /* ---- tensor_backward -------------------------------------------------------------------------------- */
 
-/* Whether a node is the leaf of a Param whose gradient is asked for, and its place in grads. */
-static bool has_place(const Grads *grads, const Tensor *node, size_t *index) {
-    return (node->flags & HC_NODE_PARAM) && (!grads || hc_grads_index(grads, node->origin, index));
+/* The next leaf of a Param whose gradient is asked for, from number *i on, and its place in grads. */
+static Tensor *next_place(const HcSweep *sweep, const Grads *grads, size_t *i, size_t *index) {
+    Tensor *leaf;
+    for (; (leaf = hc_sweep_param(sweep, i)); ++*i)
+        if (!grads || hc_grads_index(grads, leaf->origin, index)) break;
+    return leaf;
 }
 
 /* Makes sure that there is something to add to and that adding cannot fail. */
 static bool prepare_places(HcSweep *sweep, Grads *grads, const char *who) {
     size_t index = 0, reached = 0;
+    Tensor *leaf;
     if (grads && !hc_grads_fit(grads, sweep->tape, who)) return false;
-    for (size_t i = 0; i < sweep->count; i++) {
-        Tensor *node = hc_sweep_node(sweep, i);
-        if (!has_place(grads, node, &index)) continue;
+    for (size_t i = 0; (leaf = next_place(sweep, grads, &i, &index)); i++) {
+        Param *p = leaf->origin;
         reached++;
-        const Param *p = node->origin;
         if (p->dtype != sweep->tape->dtype)
             return hc_fail(sweep->tape, HC_ERR_DTYPE, "%s: '%s' was converted to the other type",
                            who, p->cell.name);
-        if (!grads && !hc_param_grad_room(node->origin)) return hc_fail_nomem(sweep->tape, who);
+        if (!grads && !hc_param_grad_room(p)) return hc_fail_nomem(sweep->tape, who);
     }
     if (reached == 0)
         return hc_fail(sweep->tape, HC_ERR_GRAD, "%s: the loss reaches no trainable Param%s: %s",
                        who, grads ? " of the list" : "", hc_why_text(hc_why(sweep->output, NULL)));
+    return true;
+}
+
+/* All gradients are made before the first is added, so that they are added all or none. */
+static bool add_gradients(HcSweep *sweep, Grads *grads) {
+    size_t index = 0;
+    Tensor *leaf;
+    for (size_t i = 0; (leaf = next_place(sweep, grads, &i, &index)); i++)
+        if (!hc_sweep_settle(sweep, leaf)) return false;
+    for (size_t i = 0; (leaf = next_place(sweep, grads, &i, &index)); i++) {
+        const Tensor *g = hc_sweep_settle(sweep, leaf);
+        if (grads)
+            hc_grads_add(grads, index, g->data);
+        else
+            hc_param_add_grad(leaf->origin, g->data);
+    }
     return true;
 }
 
@@ -167,27 +185,13 @@ static bool backward(const char *who, Tensor *loss, Grads *grads) {
     if (!hc_check(who, loss) || !check_scalar(who, loss)) return false;
     Tape *tape = loss->tape;
     if (!hc_sweep_begin(&sweep, loss, HC_SWEEP_PARAMS)) return false;
-    size_t born = tape->born_count, index = 0;
+    size_t born = tape->born_count;
     bool scratching = tape->scratching;
     tape->scratching = true;
     bool done = hc_sweep_find(&sweep) && prepare_places(&sweep, grads, who);
     Tensor *one = done ? tensor_ones(tape, hc_form_shape(loss->form)) : NULL;
     tape->scratching = scratching;
-    done = one && hc_sweep_run(&sweep, one);
-    for (size_t i = 0; done && i < sweep.count; i++)
-        if (has_place(grads, hc_sweep_node(&sweep, i), &index))
-            done = hc_sweep_settle(&sweep, hc_sweep_node(&sweep, i));
-    /* Complete: from here on nothing can fail. */
-    for (size_t i = 0; done && i < sweep.count; i++) {
-        Tensor *node = hc_sweep_node(&sweep, i);
-        if (!has_place(grads, node, &index)) continue;
-        Tensor *g = hc_sweep_result(&sweep, node);
-        if (grads)
-            hc_grads_add(grads, index, g->data);
-        else
-            hc_param_add_grad(node->origin, g->data);
-        hc_drop(g);
-    }
+    done = one && hc_sweep_run(&sweep, one) && add_gradients(&sweep, grads);
     hc_sweep_end(&sweep);
     hc_drop_born(tape, born);
     return done;

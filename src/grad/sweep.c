@@ -11,6 +11,17 @@
 #include "base/bits.h"
 #include "ops/ops.h"
 
+/* A node that was reached. */
+typedef struct Reached {
+    Tensor *node;
+    Tensor *slot; /* its cotangent */
+    uint32_t
+        needs; /* bit j: something wanted is input j, or below it; the last bit for all from there on */
+    bool wanted;
+} Reached;
+
+#define LAST_BIT 31u
+
 struct HcSweepSpace {
     HcSweepSpace *next;
     bool busy;
@@ -19,15 +30,11 @@ struct HcSweepSpace {
     size_t reached_capacity, wanted_capacity;
     uint32_t *number; /* by index */
     size_t number_capacity;
-    Tensor **nodes; /* by number, indices falling */
-    Tensor **slots; /* cotangents */
-    uint8_t *state;
-    size_t nodes_capacity, slots_capacity, state_capacity;
+    Reached *nodes; /* by number, indices falling */
+    size_t nodes_capacity;
     const Tensor **asked; /* what want was called with, to undo it */
     size_t asked_count, asked_capacity;
 };
-
-enum { WANTED = 1, BELOW = 2 /* it, or something it depends on, is wanted */ };
 
 static void free_spaces(Tape *tape) {
     HcBudget *b = &tape->budget;
@@ -37,8 +44,6 @@ static void free_spaces(Tape *tape) {
         hc_budget_free(b, w->wanted, w->wanted_capacity * sizeof *w->wanted);
         hc_budget_free(b, w->number, w->number_capacity * sizeof *w->number);
         hc_budget_free(b, w->nodes, w->nodes_capacity * sizeof *w->nodes);
-        hc_budget_free(b, w->slots, w->slots_capacity * sizeof *w->slots);
-        hc_budget_free(b, w->state, w->state_capacity * sizeof *w->state);
         hc_budget_free(b, w->asked, w->asked_capacity * sizeof *w->asked);
         hc_budget_free(b, w, sizeof *w);
     }
@@ -71,7 +76,7 @@ bool hc_sweep_begin(HcSweep *s, Tensor *output, unsigned flags) {
     HcSweepSpace *w = s->space = take_space(s->tape);
     size_t nodes = (size_t)output->index + 1, words = output->index / 64 + 1;
     if (w && GROW(reached, 0, words) && GROW(wanted, 0, words) && GROW(number, 0, nodes) &&
-        GROW(nodes, 0, nodes) && GROW(slots, 0, nodes) && GROW(state, 0, nodes))
+        GROW(nodes, 0, nodes))
         return true;
     hc_fail_nomem(s->tape, "tensor_grad");
     hc_sweep_end(s);
@@ -84,7 +89,7 @@ void hc_sweep_end(HcSweep *s) {
     for (size_t i = 0; i < w->asked_count; i++)
         w->wanted[w->asked[i]->index / 64] &= ~((uint64_t)1 << w->asked[i]->index % 64);
     for (size_t i = 0; i < s->count; i++)
-        if (w->slots[i]) hc_drop(w->slots[i]);
+        hc_drop(w->nodes[i].slot);
     w->busy = false;
     s->space = NULL;
 }
@@ -101,39 +106,42 @@ bool hc_sweep_want(HcSweep *s, const Tensor *x) {
 
 /* ---- passes one and two --------------------------------------------------------------------------- */
 
-static bool passes(const HcSweep *s, const Tensor *x) {
-    return (x->flags & HC_NODE_NEEDS) || (s->flags & HC_SWEEP_BLOCKED);
+/* What the flags say, constants to the compiler. */
+typedef struct Way {
+    bool blocked, cut, params, origins;
+} Way;
+
+HC_INLINE bool passes(Way way, const Tensor *x) {
+    return way.blocked || (x->flags & HC_NODE_NEEDS);
 }
 
-/* Whether history begins at x, as far as this sweep goes. */
-static bool begins(const HcSweep *s, const Tensor *x) {
-    return (x->op->flags & HC_OP_LEAF) && !(s->flags & HC_SWEEP_ORIGINS);
+/* Whether nothing below x is visited: history begins at x, as far as this sweep goes, or it is wanted and
+ * those are independent. */
+HC_INLINE bool ends(Way way, const Reached *x) {
+    return ((x->node->op->flags & HC_OP_LEAF) && !way.origins) || (way.cut && x->wanted);
 }
 
 /* Takes a node into the set and marks its inputs; returns how many of those are new. */
-static size_t visit(HcSweep *s, Tensor *x) {
-    HcSweepSpace *w = s->space;
-    size_t k = s->count++, found = 0;
-    bool wanted = (w->wanted[x->index / 64] >> x->index % 64 & 1) ||
-                  ((s->flags & HC_SWEEP_PARAMS) && (x->flags & HC_NODE_PARAM));
+HC_INLINE size_t visit(HcSweepSpace *w, Way way, Tensor *x, size_t k) {
+    size_t found = 0;
+    bool wanted =
+        way.params ? x->flags & HC_NODE_PARAM : w->wanted[x->index / 64] >> x->index % 64 & 1;
     w->number[x->index] = (uint32_t)k;
-    w->nodes[k] = x;
-    w->slots[k] = NULL;
-    w->state[k] = wanted ? WANTED | BELOW : 0;
-    if ((wanted && (s->flags & HC_SWEEP_CUT)) || begins(s, x)) return 0;
+    w->nodes[k] = (Reached){.node = x, .wanted = wanted};
+    if (ends(way, &w->nodes[k])) return 0;
+    Tensor *const *in = hc_inputs(x);
     for (uint32_t i = 0; i < x->nin; i++) {
-        const Tensor *in = hc_inputs(x)[i];
-        if (!passes(s, in)) continue;
-        uint64_t bit = (uint64_t)1 << in->index % 64, *word = &w->reached[in->index / 64];
+        if (!passes(way, in[i])) continue;
+        uint64_t bit = (uint64_t)1 << in[i]->index % 64, *word = &w->reached[in[i]->index / 64];
         found += !(*word & bit);
         *word |= bit;
     }
     return found;
 }
 
-static void descend(HcSweep *s) {
+HC_INLINE void descend(HcSweep *s, Way way) {
     HcSweepSpace *w = s->space;
-    size_t pending = passes(s, s->output) ? 1 : 0;
+    size_t pending = passes(way, s->output) ? 1 : 0, count = 0;
     size_t word = s->output->index / 64;
     if (pending) w->reached[word] |= (uint64_t)1 << s->output->index % 64;
     while (pending > 0) {
@@ -142,8 +150,46 @@ static void descend(HcSweep *s) {
         size_t bit = hc_highest_bit(w->reached[word]);
         w->reached[word] &= ~((uint64_t)1 << bit);
         pending--;
-        pending += visit(s, hc_node(s->tape, word * 64 + bit));
+        pending += visit(w, way, hc_node(s->tape, word * 64 + bit), count++);
     }
+    s->count = count;
+}
+
+static bool below(const Reached *x) {
+    return x->needs || x->wanted;
+}
+
+/* What passes below a node that was visited was reached, so its number holds. */
+HC_INLINE void ascend(const HcSweep *s, Way way) {
+    const HcSweepSpace *w = s->space;
+    for (Reached *x = w->nodes + s->count; x-- > w->nodes;) {
+        if (ends(way, x)) continue;
+        Tensor *const *in = hc_inputs(x->node);
+        uint32_t needs = 0;
+        for (uint32_t i = 0; i < x->node->nin; i++)
+            if (passes(way, in[i]) && below(&w->nodes[w->number[in[i]->index]]))
+                needs |= (uint32_t)1 << (i < LAST_BIT ? i : LAST_BIT);
+        x->needs = needs;
+    }
+}
+
+HC_INLINE void find(HcSweep *s, Way way) {
+    descend(s, way);
+    ascend(s, way);
+}
+
+bool hc_sweep_find(HcSweep *s) {
+    const Way way = {s->flags & HC_SWEEP_BLOCKED, s->flags & HC_SWEEP_CUT,
+                     s->flags & HC_SWEEP_PARAMS, s->flags & HC_SWEEP_ORIGINS};
+    if (s->flags & (HC_SWEEP_BLOCKED | HC_SWEEP_ORIGINS))
+        find(s, way);
+    else if (way.params)
+        find(s, (Way){.params = true});
+    else if (way.cut)
+        find(s, (Way){.cut = true});
+    else
+        find(s, (Way){.cut = false});
+    return true;
 }
 
 /* The number of a node reached; count when it was not. */
@@ -151,28 +197,7 @@ static size_t number_of(const HcSweep *s, const Tensor *x) {
     const HcSweepSpace *w = s->space;
     if (x->index > s->output->index || (x->flags & HC_NODE_SCRATCH)) return s->count;
     size_t k = w->number[x->index];
-    return k < s->count && w->nodes[k] == x ? k : s->count;
-}
-
-static bool below(const HcSweep *s, const Tensor *x) {
-    size_t k = number_of(s, x);
-    return k < s->count && (s->space->state[k] & BELOW);
-}
-
-bool hc_sweep_find(HcSweep *s) {
-    HcSweepSpace *w = s->space;
-    descend(s);
-    for (size_t k = s->count; k-- > 0;) {
-        const Tensor *x = w->nodes[k];
-        if ((w->state[k] & WANTED) && (s->flags & HC_SWEEP_CUT)) continue;
-        if (begins(s, x)) continue;
-        /* What passes below a node that was visited was reached, so its number holds. */
-        for (uint32_t i = 0; i < x->nin && !(w->state[k] & BELOW); i++) {
-            const Tensor *in = hc_inputs(x)[i];
-            if (passes(s, in)) w->state[k] |= w->state[w->number[in->index]] & BELOW;
-        }
-    }
-    return true;
+    return k < s->count && w->nodes[k].node == x ? k : s->count;
 }
 
 bool hc_sweep_reaches(const HcSweep *s, const Tensor *x) {
@@ -180,38 +205,31 @@ bool hc_sweep_reaches(const HcSweep *s, const Tensor *x) {
 }
 
 Tensor *hc_sweep_node(const HcSweep *s, size_t i) {
-    return s->space->nodes[i];
+    return s->space->nodes[i].node;
 }
 
 bool hc_sweep_wanted_below(const HcSweep *s, size_t i) {
-    return s->space->state[i] & BELOW;
+    return below(&s->space->nodes[i]);
 }
 
 /* ---- pass three --------------------------------------------------------------------------------- */
 
-/* Makes y the node whose rule runs. */
-static void turn_to(HcSweep *s, const Tensor *y) {
-    s->node = y;
-    s->needs = 0;
-    for (uint32_t j = 0; j < y->nin && j < HC_INLINE_INPUTS; j++) {
-        size_t k = s->number[j] = number_of(s, hc_inputs(y)[j]);
-        if (k < s->count && (s->space->state[k] & BELOW)) s->needs |= (uint32_t)1 << j;
-    }
-}
-
-static Tensor **slot_of_input(const HcSweep *s, unsigned j) {
-    size_t k = j < HC_INLINE_INPUTS ? s->number[j] : number_of(s, hc_inputs(s->node)[j]);
-    return &s->space->slots[k];
-}
-
 bool hc_needs(const HcSweep *s, unsigned j) {
-    if (j < HC_INLINE_INPUTS) return s->needs >> j & 1;
-    return j < s->node->nin && below(s, hc_inputs(s->node)[j]);
+    if (j < LAST_BIT) return s->needs >> j & 1;
+    if (j >= s->node->nin) return false;
+    size_t k = number_of(s, s->inputs[j]);
+    return k < s->count && below(&s->space->nodes[k]);
+}
+
+/* Of an input that needs a cotangent: its number holds. */
+static Tensor **slot_of_input(const HcSweep *s, unsigned j) {
+    const HcSweepSpace *w = s->space;
+    return &w->nodes[w->number[s->inputs[j]->index]].slot;
 }
 
 Tensor *hc_part_cotangent(const HcSweep *s, size_t i) {
     size_t k = number_of(s, hc_part(s->node, i));
-    return k < s->count ? s->space->slots[k] : NULL;
+    return k < s->count ? s->space->nodes[k].slot : NULL;
 }
 
 Tensor *hc_take(HcSweep *s, unsigned j) {
@@ -223,8 +241,7 @@ Tensor *hc_take(HcSweep *s, unsigned j) {
     }
     /* The slot's hold passes to the list of this rule's tensors, dropped when the rule returns. Held by
      * nobody else, it may be overwritten. */
-    if (!hc_budget_grow(&s->tape->budget, (void **)&s->tape->born, &s->tape->born_capacity,
-                        s->tape->born_count, s->tape->born_count + 1, sizeof *s->tape->born)) {
+    if (!hc_room_for_born(s->tape)) {
         hc_fail_nomem(s->tape, "tensor_grad");
         return NULL;
     }
@@ -252,25 +269,24 @@ void hc_give(HcSweep *s, unsigned j, Tensor *g) {
     hc_give_scaled(s, j, g, 1);
 }
 
-/* Whether memory that the rule is about to read was written since. */
-static bool check_unchanged(HcSweep *s, const Tensor *y) {
+/* Whether memory that x borrows, and y's rule is about to read, is as it was. */
+static bool unchanged(HcSweep *s, const Tensor *y, const Tensor *x) {
+    uint64_t version;
+    if (!(x->flags & HC_NODE_BORROWED)) return true;
+    const HcCell *cell = hc_cell(x, &version);
+    return cell->version == version ||
+           hc_fail(s->tape, HC_ERR_CHANGED,
+                   "the gradient of %s needs '%s' as it was, but it was changed in place since",
+                   y->op->name, cell->name);
+}
+
+static bool reads_unchanged(HcSweep *s, const Tensor *y) {
     unsigned mask = 0;
     for (unsigned j = 0; j < y->nin && j < HC_INLINE_INPUTS; j++)
         if (hc_needs(s, j)) mask |= y->op->reads[j];
-    for (unsigned i = 0; i <= HC_INLINE_INPUTS; i++) {
-        bool output = i == HC_INLINE_INPUTS;
-        if (!(mask & (output ? HC_READS_OUTPUT : 1u << i)) || (!output && i >= y->nin)) continue;
-        const Tensor *x = output ? y : hc_inputs(y)[i];
-        uint64_t version;
-        if (!(x->flags & HC_NODE_BORROWED)) continue;
-        const HcCell *cell = hc_cell(x, &version);
-        if (cell->version != version)
-            return hc_fail(
-                s->tape, HC_ERR_CHANGED,
-                "the gradient of %s needs '%s' as it was, but it was changed in place since",
-                y->op->name, cell->name);
-    }
-    return true;
+    for (unsigned i = 0; i < y->nin && i < HC_INLINE_INPUTS; i++)
+        if ((mask & 1u << i) && !unchanged(s, y, hc_inputs(y)[i])) return false;
+    return !(mask & HC_READS_OUTPUT) || unchanged(s, y, y);
 }
 
 /* How a tape records and places; saved before, restored after. */
@@ -293,45 +309,46 @@ static void leave(const HcSweep *s, Manner was) {
     s->tape->abstract = was.abstract;
 }
 
-static void drop_slot(HcSweep *s, size_t k) {
-    hc_drop(s->space->slots[k]);
-    s->space->slots[k] = NULL;
+static void drop_slot(Reached *x) {
+    hc_drop(x->slot);
+    x->slot = NULL;
 }
 
 static void drop_parts(HcSweep *s, const Tensor *parent) {
     for (size_t i = 0; i < parent->form->dim[0]; i++) {
         size_t k = number_of(s, hc_part(parent, i));
-        if (k < s->count && !(s->space->state[k] & WANTED)) drop_slot(s, k);
+        if (k < s->count && !s->space->nodes[k].wanted) drop_slot(&s->space->nodes[k]);
     }
+}
+
+static void run_rule(HcSweep *s, Reached *x) {
+    Tensor *y = x->node;
+    s->node = y;
+    s->inputs = hc_inputs(y);
+    s->needs = x->needs;
+    if (y->op->flags & HC_OP_PART) {
+        /* It waits for the parent's rule, which runs if any part has a cotangent. */
+        Tensor **parent = slot_of_input(s, 0);
+        if (!*parent) hc_hold(*parent = x->slot);
+        return;
+    }
+    size_t born = s->tape->born_count;
+    if (!(y->flags & HC_NODE_BESIDE) || reads_unchanged(s, y)) y->op->vjp(s, y, x->slot);
+    hc_drop_born(s->tape, born);
+    if (!x->wanted) drop_slot(x);
+    if (y->op->flags & HC_OP_PARTS) drop_parts(s, y);
 }
 
 bool hc_sweep_run(HcSweep *s, Tensor *gy) {
     HcSweepSpace *w = s->space;
     Tape *tape = s->tape;
     Manner was = enter(s);
-    size_t first = number_of(s, s->output);
-    if (first < s->count && (w->state[first] & BELOW)) {
+    if (s->count > 0 && below(&w->nodes[0])) {
         hc_hold(gy);
-        w->slots[first] = gy;
+        w->nodes[0].slot = gy;
     }
-    for (size_t k = 0; k < s->count && tape->status == HC_OK; k++) {
-        Tensor *y = w->nodes[k], *g = w->slots[k];
-        bool ends = y->op->flags & HC_OP_LEAF;
-        if ((w->state[k] & WANTED) && (s->flags & HC_SWEEP_CUT)) ends = true;
-        if (!g || !(w->state[k] & BELOW) || ends) continue;
-        if (y->op->flags & HC_OP_PART) {
-            /* It waits for the parent's rule, which runs if any part has a cotangent. */
-            Tensor **parent = &w->slots[number_of(s, hc_inputs(y)[0])];
-            if (!*parent) hc_hold(*parent = g);
-            continue;
-        }
-        size_t born = tape->born_count;
-        turn_to(s, y);
-        if (check_unchanged(s, y)) y->op->vjp(s, y, g);
-        hc_drop_born(tape, born);
-        if (!(w->state[k] & WANTED)) drop_slot(s, k);
-        if (y->op->flags & HC_OP_PARTS) drop_parts(s, y);
-    }
+    for (size_t k = 0; k < s->count && tape->status == HC_OK; k++)
+        if (w->nodes[k].slot && w->nodes[k].needs) run_rule(s, &w->nodes[k]);
     leave(s, was);
     return tape->status == HC_OK;
 }
@@ -340,7 +357,7 @@ Tensor *hc_sweep_result(HcSweep *s, const Tensor *x) {
     Tape *tape = s->tape;
     size_t k = number_of(s, x);
     if (k == s->count) return NULL;
-    Tensor *g = s->space->slots[k];
+    Tensor *g = s->space->nodes[k].slot;
     if (g) {
         hc_hold(g);
         return g;
@@ -354,22 +371,34 @@ Tensor *hc_sweep_result(HcSweep *s, const Tensor *x) {
     return g;
 }
 
-bool hc_sweep_settle(HcSweep *s, const Tensor *x) {
+/* Puts a dense gradient in the place of none, or of one stored otherwise. */
+static bool settle(HcSweep *s, Reached *x) {
     Tape *tape = s->tape;
     size_t born = tape->born_count;
     Manner was = enter(s);
-    Tensor *g = hc_sweep_result(s, x), *dense = g;
-    if (g && !hc_is_dense(g->form)) dense = hc_dense(g);
+    Tensor *g = hc_sweep_result(s, x->node), *dense = g ? hc_dense(g) : NULL;
     if (dense) {
-        Tensor **slot = &s->space->slots[number_of(s, x)];
         hc_hold(dense);
-        hc_drop(*slot);
-        *slot = dense;
+        hc_drop(x->slot);
+        x->slot = dense;
     }
     hc_drop(g);
     hc_drop_born(tape, born);
     leave(s, was);
     return dense != NULL;
+}
+
+Tensor *hc_sweep_param(const HcSweep *s, size_t *i) {
+    const HcSweepSpace *w = s->space;
+    for (; *i < s->count; ++*i)
+        if (w->nodes[*i].node->flags & HC_NODE_PARAM) return w->nodes[*i].node;
+    return NULL;
+}
+
+Tensor *hc_sweep_settle(HcSweep *s, const Tensor *x) {
+    Reached *found = &s->space->nodes[s->space->number[x->index]];
+    bool settled = found->slot && hc_is_dense(found->slot->form);
+    return settled || settle(s, found) ? found->slot : NULL;
 }
 
 bool hc_sweep_all(Tensor *output, Tensor *gy, Tensor *const *inputs, size_t count, unsigned flags,

@@ -25,8 +25,8 @@ struct HcSweep {
     unsigned flags;
     size_t count;       /* nodes reached */
     const Tensor *node; /* whose rule is running ... */
-    uint32_t needs;     /* ... which of its inputs want a cotangent, and their numbers */
-    size_t number[HC_INLINE_INPUTS];
+    Tensor *const *inputs;
+    uint32_t needs; /* ... and which of its inputs want a cotangent */
 };
 
 /* In this order. want may be called any number of times; all return false after hc_fail. */
@@ -39,12 +39,15 @@ bool hc_sweep_run(HcSweep *sweep, Tensor *gy);
 /* The cotangent of a wanted node: on the tape with HC_SWEEP_RECORD or _ABSTRACT, else in scratch, held for the
  * caller until hc_drop; zeros when reached by no number; NULL when not reached, or after hc_fail. */
 Tensor *hc_sweep_result(HcSweep *sweep, const Tensor *x);
-/* Makes the result of a wanted, reached node dense, so that taking it cannot fail; without RECORD. */
-bool hc_sweep_settle(HcSweep *sweep, const Tensor *x);
+/* The result of a wanted, reached node, made dense, which it stays until the end; held by the sweep.
+ * Without RECORD. */
+Tensor *hc_sweep_settle(HcSweep *sweep, const Tensor *x);
 void hc_sweep_end(HcSweep *sweep);
 
 /* The node number i, from the output down. */
 Tensor *hc_sweep_node(const HcSweep *sweep, size_t i);
+/* The first leaf of a Param whose number is at least *i, which gets its number; or NULL. */
+Tensor *hc_sweep_param(const HcSweep *sweep, size_t *i);
 bool hc_sweep_wanted_below(const HcSweep *sweep, size_t i);
 
 /* Gradients of `output` with cotangent gy to inputs, as hc_sweep_result gives them; NULL where not

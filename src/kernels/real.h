@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/inline.h"
 #include "kernels/kernels.h"
 
 #define HC_PASTE_(a, b, c) hc_##a##_##b##_##c
@@ -23,12 +24,6 @@
 #define HC_REAL_MAX DBL_MAX
 #define M(name) name
 #define HC_NAMED(what) HC_PASTE(what, HC_LEVEL, f64)
-#endif
-
-#ifdef __GNUC__
-#define HC_INLINE static inline __attribute__((always_inline))
-#else
-#define HC_INLINE static inline
 #endif
 
 /* Products are apart: they alone are compiled with contraction (fused multiply-add). */

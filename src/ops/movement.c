@@ -288,9 +288,10 @@ static const HcOp op_expand = {.name = "tensor_expand",
 
 Tensor *tensor_expand(Tensor *x, Shape shape) {
     if (!hc_check(op_expand.name, x)) return NULL;
-    const HcForm *f = x->form;
+    const HcForm *f = x->form, *form = hc_form_of(&x->tape->forms, &shape, x->tape->item);
     size_t count;
-    bool fits = hc_shape_valid(shape, x->tape->item, &count) && shape.ndim >= f->ndim;
+    bool fits = form || hc_shape_valid(shape, x->tape->item, &count);
+    fits = fits && shape.ndim >= f->ndim;
     for (int i = 0; fits && i < f->ndim; i++) {
         size_t wanted = shape.dim[shape.ndim - f->ndim + i];
         fits = f->dim[i] == wanted || f->dim[i] == 1;
@@ -301,7 +302,6 @@ Tensor *tensor_expand(Tensor *x, Shape shape) {
                 hc_shape_text(hc_form_shape(f), from), hc_shape_text(shape, to));
         return NULL;
     }
-    const HcForm *form = hc_form(&x->tape->forms, shape.ndim, shape.dim, NULL);
     if (!form) {
         hc_fail_nomem(x->tape, op_expand.name);
         return NULL;

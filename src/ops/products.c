@@ -92,29 +92,38 @@ static size_t room_for_block(const Work *w) {
     return (most + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
 }
 
-static bool run_cut(Work *w) {
-    Tape *tape = w->y->tape;
-    cut(w);
-    w->room_bytes = room_for_block(w);
-    if (w->room_bytes && !(w->room = hc_work(w->y, hc_workers(tape) * w->room_bytes))) return false;
-    size_t groups = (w->p->count - 1) / w->matrices + 1;
-    hc_parallel(tape, w->row_blocks * w->col_blocks * groups, run_piece, w);
+static Work whole(Tensor *y, const HcProducts *p) {
+    return (Work){.y = y, .p = p, .rows = p->m, .cols = p->n, .row_blocks = 1, .col_blocks = 1};
+}
+
+static bool run_cut(Tensor *y, const HcProducts *p) {
+    Work w = whole(y, p);
+    cut(&w);
+    w.room_bytes = room_for_block(&w);
+    if (w.room_bytes && !(w.room = hc_work(y, hc_workers(y->tape) * w.room_bytes))) return false;
+    size_t groups = (p->count - 1) / w.matrices + 1;
+    hc_parallel(y->tape, w.row_blocks * w.col_blocks * groups, run_piece, &w);
     return true;
+}
+
+static void run_many(Tensor *y, const HcProducts *p, void *room) {
+    Work w = whole(y, p);
+    for (size_t matrix = 0; matrix < p->count; matrix++)
+        run_block(&w, matrix, 0, 0, room);
 }
 
 bool hc_products(Tensor *y, const HcProducts *p) {
     if (p->m == 0 || p->n == 0 || p->count == 0) return true;
-    Work w = {.y = y, .p = p, .rows = p->m, .cols = p->n, .row_blocks = 1, .col_blocks = 1};
-    if (y->tape->pool && p->count * p->m * p->n * p->k >= LEAST_WORK) return run_cut(&w);
-    size_t bytes = y->tape->k->gemm_work(p->m, p->n, p->k, p->a, p->b);
-    if (bytes && !(w.room = hc_work(y, bytes))) return false;
-    if (p->count == 1) {
-        y->tape->k->gemm(p->m, p->n, p->k, p->a, p->b, p->start, p->start_rows ? p->n : 0, y->data,
-                         p->n, w.room);
-        if (p->relu) relu(y, y->data, p->m, p->n, p->n);
-        return true;
-    }
-    for (size_t matrix = 0; matrix < p->count; matrix++)
-        run_block(&w, matrix, 0, 0, w.room);
+    if (y->tape->pool && p->count * p->m * p->n * p->k >= LEAST_WORK) return run_cut(y, p);
+    const HcKernels *k = y->tape->k;
+    size_t bytes = k->gemm_work(p->m, p->n, p->k, p->a, p->b);
+    void *room = NULL;
+    if (bytes && !(room = hc_work(y, bytes))) return false;
+    if (p->count > 1)
+        run_many(y, p, room);
+    else
+        k->gemm(p->m, p->n, p->k, p->a, p->b, p->start, p->start_rows ? p->n : 0, y->data, p->n,
+                room);
+    if (p->count == 1 && p->relu) relu(y, y->data, p->m, p->n, p->n);
     return true;
 }

@@ -66,8 +66,9 @@ static Tensor *own(Tensor *x) {
 static bool sweep_params(HcCapture *c, HcSweep *sweep) {
     Program *p = c->p;
     size_t count = 0;
-    for (size_t i = 0; i < sweep->count; i++)
-        count += (hc_sweep_node(sweep, i)->flags & HC_NODE_PARAM) != 0;
+    Tensor *leaf;
+    for (size_t i = 0; hc_sweep_param(sweep, &i); i++)
+        count++;
     if (count == 0)
         return hc_fail(c->tape, HC_ERR_GRAD, "%s: the loss reaches no trainable Param: %s", who,
                        hc_why_text(hc_why(sweep->output, NULL)));
@@ -77,10 +78,8 @@ static bool sweep_params(HcCapture *c, HcSweep *sweep) {
     if (!c->grads || !p->grads || !p->grad_params) return hc_fail_nomem(c->tape, who);
     Tensor *one = tensor_ones(c->tape, hc_form_shape(sweep->output->form));
     if (!one || !hc_sweep_run(sweep, one)) return false;
-    for (size_t i = 0; i < sweep->count; i++) {
-        Tensor *leaf = hc_sweep_node(sweep, i);
-        if (!(leaf->flags & HC_NODE_PARAM)) continue;
-        Tensor *g = hc_sweep_settle(sweep, leaf) ? hc_sweep_result(sweep, leaf) : NULL;
+    for (size_t i = 0; (leaf = hc_sweep_param(sweep, &i)); i++) {
+        Tensor *g = hc_sweep_settle(sweep, leaf);
         if (!g) return false;
         p->grad_params[p->grad_count] = param_ref(leaf->origin);
         c->grads[p->grad_count++] = g;

@@ -35,10 +35,7 @@ static bool sweep_again(HcCapture *c, HcRetaken *r) {
     if (done && !gy) gy = tensor_ones(c->tape, hc_form_shape(from->output->form));
     done = done && gy && hc_sweep_find(&sweep) && hc_sweep_run(&sweep, gy);
     for (size_t i = 0; done && i < from->count; i++)
-        if (from->kept[i]) {
-            done = hc_sweep_settle(&sweep, from->inputs[i]);
-            r->grads[i] = done ? hc_sweep_result(&sweep, from->inputs[i]) : NULL;
-        }
+        if (from->kept[i]) done = (r->grads[i] = hc_sweep_settle(&sweep, from->inputs[i])) != NULL;
     hc_sweep_end(&sweep);
     return done;
 }

@@ -73,20 +73,8 @@ const char *hc_shape_text(Shape shape, char text[HC_SHAPE_TEXT]) {
     return text;
 }
 
-static size_t key_place(HcFormKey key) {
-    uint64_t mixed = (uint64_t)(uintptr_t)key.a ^ ((uint64_t)(uintptr_t)key.b << 1) ^ key.how;
-    return (size_t)(mixed * 0x9E3779B97F4A7C15u >> 32) % HC_FORM_MEMOS;
-}
-
-const HcForm *hc_form_recall(const HcForms *forms, HcFormKey key) {
-    const HcFormMemo *memo = &forms->memo[key_place(key)];
-    bool same =
-        memo->form && memo->key.a == key.a && memo->key.b == key.b && memo->key.how == key.how;
-    return same ? memo->form : NULL;
-}
-
 void hc_form_remember(HcForms *forms, HcFormKey key, const HcForm *form) {
-    if (form) forms->memo[key_place(key)] = (HcFormMemo){key, form};
+    if (form) forms->memo[hc_form_memo_place(key)] = (HcFormMemo){key, form};
 }
 
 void hc_forms_init(HcForms *forms, HcBudget *budget) {
@@ -171,14 +159,22 @@ static const HcForm *add_form(HcForms *forms, const HcForm *made) {
     return form;
 }
 
-static const HcForm *dense_form(HcForms *forms, int ndim, const size_t *dim) {
+static uint64_t hash_of(int ndim, const size_t *dim) {
     uint64_t hash = (uint64_t)ndim;
     for (int i = 0; i < ndim; i++)
         hash = mix(hash, dim[i]);
+    return hash;
+}
+
+static const HcForm *find_dense(const HcForms *forms, uint64_t hash, int ndim, const size_t *dim) {
     if (forms->bucket_count)
-        for (HcForm *f = forms->buckets[hash & (forms->bucket_count - 1)]; f; f = f->next)
+        for (const HcForm *f = forms->buckets[hash & (forms->bucket_count - 1)]; f; f = f->next)
             if (f->hash == hash && f->plain == f && f->ndim == ndim && equal(f->dim, dim, ndim))
                 return f;
+    return NULL;
+}
+
+static const HcForm *add_dense(HcForms *forms, uint64_t hash, int ndim, const size_t *dim) {
     HcForm made = {.hash = hash, .ndim = ndim, .count = 1};
     size_t step = 1;
     for (int i = ndim - 1; i >= 0; i--) {
@@ -188,6 +184,22 @@ static const HcForm *dense_form(HcForms *forms, int ndim, const size_t *dim) {
         made.count *= dim[i];
     }
     return add_form(forms, &made);
+}
+
+static const HcForm *dense_form(HcForms *forms, int ndim, const size_t *dim) {
+    uint64_t hash = hash_of(ndim, dim);
+    const HcForm *found = find_dense(forms, hash, ndim, dim);
+    return found ? found : add_dense(forms, hash, ndim, dim);
+}
+
+const HcForm *hc_form_of(HcForms *forms, const Shape *shape, size_t item) {
+    size_t count;
+    if (shape->ndim < 0 || shape->ndim > HC_MAX_DIMS) return NULL;
+    uint64_t hash = hash_of(shape->ndim, shape->dim);
+    const HcForm *found = find_dense(forms, hash, shape->ndim, shape->dim);
+    if (found) return found; /* looked at when it was added */
+    return hc_shape_valid(*shape, item, &count) ? add_dense(forms, hash, shape->ndim, shape->dim)
+                                                : NULL;
 }
 
 const HcForm *hc_form(HcForms *forms, int ndim, const size_t *dim, const size_t *stride) {

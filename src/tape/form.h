@@ -52,6 +52,9 @@ void hc_forms_trim(HcForms *forms);
  * overflow (hc_shape_bytes). Strides of axes of size 1 do not matter and are made the dense ones. */
 const HcForm *hc_form(HcForms *forms, int ndim, const size_t *dim, const size_t *stride);
 
+/* The dense form of a caller's shape; NULL when out of memory, or where hc_shape_valid says no. */
+const HcForm *hc_form_of(HcForms *forms, const Shape *shape, size_t item);
+
 static inline bool hc_is_dense(const HcForm *form) {
     return form->plain == form;
 }
@@ -60,8 +63,17 @@ static inline bool hc_is_dense(const HcForm *form) {
  * their number. */
 int hc_storage_axes(const HcForm *form, int axis[HC_MAX_DIMS]);
 
+static inline size_t hc_form_memo_place(HcFormKey key) {
+    uint64_t mixed = (uint64_t)(uintptr_t)key.a ^ ((uint64_t)(uintptr_t)key.b << 1) ^ key.how;
+    return (size_t)(mixed * 0x9E3779B97F4A7C15u >> 32) % HC_FORM_MEMOS;
+}
+
 /* The form found for the key before, or NULL; the same shapes come again and again. */
-const HcForm *hc_form_recall(const HcForms *forms, HcFormKey key);
+static inline const HcForm *hc_form_recall(const HcForms *forms, HcFormKey key) {
+    const HcFormMemo *memo = &forms->memo[hc_form_memo_place(key)];
+    bool same = memo->key.a == key.a && memo->key.b == key.b && memo->key.how == key.how;
+    return same ? memo->form : NULL;
+}
 void hc_form_remember(HcForms *forms, HcFormKey key, const HcForm *form);
 
 static inline Shape hc_form_shape(const HcForm *form) {
@@ -69,6 +81,13 @@ static inline Shape hc_form_shape(const HcForm *form) {
     shape.ndim = form->ndim;
     memcpy(shape.dim, form->dim, sizeof shape.dim);
     return shape;
+}
+
+static inline bool hc_form_fits(const HcForm *form, const Shape *shape) {
+    bool same = form->ndim == shape->ndim;
+    for (int i = 0; same && i < form->ndim; i++)
+        same = form->dim[i] == shape->dim[i];
+    return same;
 }
 
 /* "(10, 40)" into text; returns text. */

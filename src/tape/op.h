@@ -72,7 +72,8 @@ enum {
     HC_NODE_CONSUME = 8,  /* its last holder hands it over: the next acc may overwrite it */
     HC_NODE_OWNS = 16,    /* a scratch node with a buffer of its own */
     HC_NODE_PARAM = 32,   /* the leaf of a Param */
-    HC_NODE_LOST = 64     /* its numbers came from tensors by a way that was not recorded */
+    HC_NODE_LOST = 64,    /* its numbers came from tensors by a way that was not recorded */
+    HC_NODE_BESIDE = 128  /* it, or one of its inputs, reads memory of an HcCell */
 };
 
 #define HC_INLINE_INPUTS 4
@@ -146,16 +147,27 @@ Tensor *hc_leaf_of(Tensor *x, bool share, bool needs, HcWhy why);
 bool hc_forward(Tensor *y);
 /* For forwards: input j's numbers as `form` (packed, of its shape) stores them, or row-major; copied to
  * working memory if they are not so, or NULL after hc_fail. Working memory lives until the forward ends. */
-const void *hc_input_as(Tensor *y, size_t j, const HcForm *form);
-const void *hc_dense_input(Tensor *y, size_t j);
+const void *hc_copied_input(Tensor *y, size_t j, const HcForm *form);
 void *hc_work(Tensor *y, size_t bytes);
+
+static inline const void *hc_input_as(Tensor *y, size_t j, const HcForm *form) {
+    const Tensor *x = hc_inputs(y)[j];
+    return x->form == form ? x->data : hc_copied_input(y, j, form);
+}
+
+static inline const void *hc_dense_input(Tensor *y, size_t j) {
+    return hc_input_as(y, j, hc_inputs(y)[j]->form->plain);
+}
+
 /* Copies x's numbers to `to`, as `form` (packed, of x's shape) stores them, or row-major. */
 void hc_copy_as(const Tensor *x, const HcForm *form, void *to);
 void hc_copy_dense(const Tensor *x, void *to);
 /* For an ACC operation's forward: makes y->data hold the acc input, or zeros without one. */
 void hc_start_from_acc(Tensor *y);
 /* The acc input of a node, or NULL. */
-Tensor *hc_acc_of(const Tensor *y);
+static inline Tensor *hc_acc_of(const Tensor *y) {
+    return (y->op->flags & HC_OP_ACC) && y->nin > y->op->arity ? hc_inputs(y)[y->op->arity] : NULL;
+}
 
 extern const HcOp hc_op_leaf;
 

@@ -29,14 +29,10 @@ bool hc_check_slowly(const char *who, Tensor *const *x, size_t count) {
     return true;
 }
 
-/* ---- scratch nodes ---------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------------------ */
 
 static size_t data_bytes(const Tensor *x) {
-    return x->form->plain->count * x->tape->item;
-}
-
-void hc_hold(Tensor *x) {
-    if (x && (x->flags & HC_NODE_SCRATCH)) x->index++;
+    return x->form->count * x->tape->item;
 }
 
 static void free_scratch_node(Tensor *x) {
@@ -45,54 +41,45 @@ static void free_scratch_node(Tensor *x) {
     hc_scratch_free(scratch, x, sizeof *x);
 }
 
-void hc_drop(Tensor *x) {
-    while (x && (x->flags & HC_NODE_SCRATCH) && --x->index == 0) {
-        Tape *tape = x->tape;
+void hc_free_unheld(Tensor *x) {
+    do {
         Tensor *base = x->op->flags & HC_OP_ALIAS ? x->in.few[0] : NULL;
-        if (x->flags & HC_NODE_OWNS) hc_scratch_free(&tape->scratch, x->data, data_bytes(x));
+        if (x->flags & HC_NODE_OWNS) hc_scratch_free(&x->tape->scratch, x->data, data_bytes(x));
         x->check = 0;
         free_scratch_node(x);
         x = base; /* an alias holds what it reads */
-    }
+    } while (x && (x->flags & HC_NODE_SCRATCH) && --x->index == 0);
 }
 
-void hc_drop_born(Tape *tape, size_t from) {
-    while (tape->born_count > from)
-        hc_drop(tape->born[--tape->born_count]);
+static Tensor *no_memory(Tape *tape, const char *who) {
+    hc_fail_nomem(tape, who);
+    return NULL;
 }
 
-static Tensor *new_scratch_node(Tape *tape, const char *who) {
-    Tensor *y = NULL;
-    if (tape->born_count < tape->born_capacity ||
-        hc_budget_grow(&tape->budget, (void **)&tape->born, &tape->born_capacity, tape->born_count,
-                       tape->born_count + 1, sizeof *tape->born))
-        y = hc_scratch_alloc(&tape->scratch, sizeof *y);
-    if (!y) {
-        hc_fail_nomem(tape, who);
-        return NULL;
-    }
+HC_INLINE Tensor *new_scratch_node(Tape *tape, const char *who) {
+    Tensor *y = hc_room_for_born(tape) ? hc_scratch_alloc(&tape->scratch, sizeof *y) : NULL;
+    if (!y) return no_memory(tape, who);
     y->flags = HC_NODE_SCRATCH;
     y->index = 1;
     return y;
 }
 
-/* ---- nodes on the tape --------------------------------------------------------------------------- */
+static bool add_chunk(Tape *tape) {
+    size_t bytes = sizeof(Tensor) << tape->chunk_shift;
+    Tensor *chunk = NULL;
+    if (tape->count < UINT32_MAX &&
+        hc_budget_grow(&tape->budget, (void **)&tape->chunks, &tape->chunk_capacity,
+                       tape->chunk_count, tape->chunk_count + 1, sizeof *tape->chunks))
+        chunk = hc_budget_alloc(&tape->budget, bytes);
+    if (!chunk) return false;
+    memset(chunk, 0, bytes);
+    tape->chunks[tape->chunk_count++] = chunk;
+    return true;
+}
 
-static Tensor *new_tape_node(Tape *tape, const char *who) {
-    if (tape->count >> tape->chunk_shift == tape->chunk_count) {
-        size_t bytes = sizeof(Tensor) << tape->chunk_shift;
-        Tensor *chunk = NULL;
-        if (tape->count < UINT32_MAX &&
-            hc_budget_grow(&tape->budget, (void **)&tape->chunks, &tape->chunk_capacity,
-                           tape->chunk_count, tape->chunk_count + 1, sizeof *tape->chunks))
-            chunk = hc_budget_alloc(&tape->budget, bytes);
-        if (!chunk) {
-            hc_fail_nomem(tape, who);
-            return NULL;
-        }
-        memset(chunk, 0, bytes);
-        tape->chunks[tape->chunk_count++] = chunk;
-    }
+HC_INLINE Tensor *new_tape_node(Tape *tape, const char *who) {
+    if (tape->count >> tape->chunk_shift == tape->chunk_count && !add_chunk(tape))
+        return no_memory(tape, who);
     Tensor *y = hc_node(tape, tape->count);
     y->flags = 0;
     y->index = (uint32_t)tape->count;
@@ -101,13 +88,7 @@ static Tensor *new_tape_node(Tape *tape, const char *who) {
 
 /* ---- the steps ------------------------------------------------------------------------------------- */
 
-static bool put_inputs(Tensor *y, Tensor *const *in, size_t nin) {
-    y->nin = (uint32_t)nin;
-    if (nin <= HC_INLINE_INPUTS) {
-        for (size_t i = 0; i < nin; i++)
-            y->in.few[i] = in[i];
-        return true;
-    }
+static bool put_many_inputs(Tensor *y, Tensor *const *in, size_t nin) {
     bool scratch = y->flags & HC_NODE_SCRATCH;
     y->in.many = scratch ? hc_scratch_alloc(&y->tape->scratch, nin * sizeof *in)
                          : hc_tape_alloc(y->tape, nin * sizeof *in, y->op->name);
@@ -116,33 +97,42 @@ static bool put_inputs(Tensor *y, Tensor *const *in, size_t nin) {
     return true;
 }
 
-Tensor *hc_acc_of(const Tensor *y) {
-    return (y->op->flags & HC_OP_ACC) && y->nin > y->op->arity ? hc_inputs(y)[y->op->arity] : NULL;
+HC_INLINE bool put_inputs(Tensor *y, Tensor *const *in, size_t nin) {
+    y->nin = (uint32_t)nin;
+    if (nin > HC_INLINE_INPUTS) return put_many_inputs(y, in, nin);
+    for (size_t i = 0; i < nin; i++)
+        y->in.few[i] = in[i];
+    return true;
 }
 
-static bool place(Tensor *y) {
+/* Takes over the numbers of the acc input, whose last holder has handed it over. */
+static bool overwrites_acc(Tensor *y, Tensor *acc) {
+    if (!(acc->flags & HC_NODE_CONSUME) || !(acc->flags & HC_NODE_OWNS) || acc->form != y->form)
+        return false;
+    acc->flags &= (uint8_t) ~(HC_NODE_OWNS | HC_NODE_CONSUME);
+    y->data = acc->data;
+    y->flags |= HC_NODE_OWNS;
+    return true;
+}
+
+HC_INLINE bool place(Tensor *y) {
+    bool scratch = y->flags & HC_NODE_SCRATCH;
     if (y->op->flags & HC_OP_ALIAS) {
         Tensor *base = y->in.few[0];
         y->flags |= base->flags & HC_NODE_BORROWED;
-        if (y->flags & HC_NODE_SCRATCH) hc_hold(base);
+        if (scratch) hc_hold(base);
         return true;
+    }
+    if (!scratch) {
+        y->data = hc_tape_alloc(y->tape, data_bytes(y), y->op->name);
+        return y->data != NULL;
     }
     Tensor *acc = hc_acc_of(y);
-    if (acc && (acc->flags & HC_NODE_CONSUME) && (acc->flags & HC_NODE_OWNS) &&
-        (y->flags & HC_NODE_SCRATCH) && acc->form == y->form) {
-        acc->flags &= (uint8_t) ~(HC_NODE_OWNS | HC_NODE_CONSUME);
-        y->data = acc->data;
-        y->flags |= HC_NODE_OWNS;
-        return true;
-    }
-    if (y->flags & HC_NODE_SCRATCH) {
-        y->data = hc_scratch_alloc(&y->tape->scratch, data_bytes(y));
-        if (!y->data) return hc_fail_nomem(y->tape, y->op->name);
-        y->flags |= HC_NODE_OWNS;
-        return true;
-    }
-    y->data = hc_tape_alloc(y->tape, data_bytes(y), y->op->name);
-    return y->data != NULL;
+    if (acc && overwrites_acc(y, acc)) return true;
+    y->data = hc_scratch_alloc(&y->tape->scratch, data_bytes(y));
+    if (!y->data) return hc_fail_nomem(y->tape, y->op->name);
+    y->flags |= HC_NODE_OWNS;
+    return true;
 }
 
 static void free_work(Tape *tape) {
@@ -166,40 +156,46 @@ static bool has_nan(const Tensor *x) {
     return found;
 }
 
-bool hc_forward(Tensor *y) {
-    if (y->op->flags & HC_OP_ALIAS) return true;
-    bool done = y->op->forward(y);
-    free_work(y->tape);
-    if (!done || !y->tape->check_nan || !has_nan(y)) return done;
+static bool makes_no_nan(const Tensor *y) {
+    if (!has_nan(y)) return true;
     for (uint32_t i = 0; i < y->nin; i++)
         if (has_nan(hc_inputs(y)[i])) return true;
     return hc_fail(y->tape, HC_ERR_NAN, "%s: made a NaN out of inputs without one", y->op->name);
 }
 
-static void link(Tensor *y) {
-    bool needed = false;
-    uint8_t why = HC_WHY_CONSTANT;
-    if (y->op->flags & HC_OP_LEAF) return; /* its maker says */
-    for (uint32_t i = 0; i < y->nin; i++) {
-        const Tensor *x = hc_inputs(y)[i];
-        if (x->flags & HC_NODE_NEEDS)
-            needed = true;
-        else if (x->why > why)
-            why = x->why;
+HC_INLINE bool forward(Tensor *y) {
+    if (y->op->flags & HC_OP_ALIAS) return true;
+    bool done = y->op->forward(y);
+    if (y->tape->work_count > 0) free_work(y->tape);
+    return done && (!y->tape->check_nan || makes_no_nan(y));
+}
+
+bool hc_forward(Tensor *y) {
+    return forward(y);
+}
+
+/* Whether a gradient flows through y, and if not, why. */
+HC_INLINE void link(Tensor *y, Tensor *const *in, size_t nin) {
+    unsigned flags = 0, why = HC_WHY_CONSTANT, op = y->op->flags;
+    if (op & HC_OP_LEAF) return; /* its maker says */
+    for (size_t i = 0; i < nin; i++) {
+        flags |= in[i]->flags;
+        if (in[i]->why > why && !(in[i]->flags & HC_NODE_NEEDS)) why = in[i]->why;
     }
-    bool records = y->tape->recording && !(y->flags & HC_NODE_SCRATCH);
-    if (needed && !(y->op->flags & HC_OP_NODIFF) && records) {
-        y->flags |= HC_NODE_NEEDS;
-        why = HC_WHY_NOTHING;
-    } else if (needed) {
-        uint8_t cause = y->op->flags & HC_OP_NODIFF ? HC_WHY_OP : HC_WHY_RECORDING;
+    if ((flags | y->flags) & HC_NODE_BORROWED) y->flags |= HC_NODE_BESIDE;
+    if (flags & HC_NODE_NEEDS) {
+        if (!(op & HC_OP_NODIFF) && y->tape->recording && !(y->flags & HC_NODE_SCRATCH)) {
+            y->flags |= HC_NODE_NEEDS;
+            return;
+        }
+        unsigned cause = op & HC_OP_NODIFF ? HC_WHY_OP : HC_WHY_RECORDING;
         if (cause > why) why = cause;
     }
-    y->why = why;
+    y->why = (uint8_t)why;
 }
 
 /* A node that is whole is the tape's, or the sweep's, from here on. */
-static Tensor *take_up(Tensor *y) {
+HC_INLINE Tensor *take_up(Tensor *y) {
     Tape *tape = y->tape;
     y->check = HC_CHECK_WORD;
     y->serial = ++tape->serial;
@@ -210,7 +206,20 @@ static Tensor *take_up(Tensor *y) {
     return y;
 }
 
-Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin) {
+/* Takes back what the making of a node had got to when it failed. */
+static Tensor *give_up(Tensor *y, bool placed, HcPosition before) {
+    if (!(y->flags & HC_NODE_SCRATCH)) {
+        y->check = 0;
+        hc_arena_rewind(&y->tape->data, before);
+    } else if (placed) {
+        hc_drop(y);
+    } else {
+        free_scratch_node(y);
+    }
+    return NULL;
+}
+
+HC_INLINE Tensor *emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin) {
     if (!hc_check_all(op->name, in, nin)) return NULL;
     Tape *tape = in[0]->tape;
     HcPosition before = tape->data.top;
@@ -221,30 +230,30 @@ Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t ni
     y->origin = NULL;
     y->why = HC_WHY_NOTHING;
     if (attr) y->attr = *attr;
-    if (put_inputs(y, in, nin) && op->infer(y) && place(y)) {
-        if (tape->abstract || hc_forward(y)) {
-            link(y);
-            return take_up(y);
-        }
-        if (y->flags & HC_NODE_SCRATCH) {
-            hc_drop(y);
-            return NULL;
-        }
-    } else if (y->flags & HC_NODE_SCRATCH) {
-        free_scratch_node(y);
-        return NULL;
+    if (!put_inputs(y, in, nin) || !op->infer(y) || !place(y)) return give_up(y, false, before);
+    if (!tape->abstract && !forward(y)) return give_up(y, true, before);
+    link(y, in, nin);
+    return take_up(y);
+}
+
+/* The usual numbers of inputs are constants to the compiler. */
+Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin) {
+    switch (nin) {
+    case 2:
+        return emit(op, attr, in, 2);
+    case 3:
+        return emit(op, attr, in, 3);
+    default:
+        return emit(op, attr, in, nin);
     }
-    y->check = 0;
-    hc_arena_rewind(&tape->data, before);
-    return NULL;
 }
 
 Tensor *hc_emit1(const HcOp *op, const HcAttr *attr, Tensor *x) {
-    return hc_emit(op, attr, &x, 1);
+    return emit(op, attr, &x, 1);
 }
 
 Tensor *hc_emit2(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b) {
-    return hc_emit(op, attr, (Tensor *[]){a, b}, 2);
+    return emit(op, attr, (Tensor *[]){a, b}, 2);
 }
 
 Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why) {
@@ -253,16 +262,12 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
         return NULL;
     }
     if (tape->status != HC_OK) return NULL;
-    size_t count;
-    if (!hc_shape_valid(shape, tape->item, &count)) {
+    const HcForm *form = hc_form_of(&tape->forms, &shape, tape->item);
+    if (!form) {
         char text[HC_SHAPE_TEXT];
+        if (hc_shape_valid(shape, tape->item, &(size_t){0})) return no_memory(tape, who);
         hc_fail(tape, HC_ERR_SHAPE, "%s: %s is no shape of a tensor: 0 to 8 sizes that fit memory",
                 who, hc_shape_text(shape, text));
-        return NULL;
-    }
-    const HcForm *form = hc_form(&tape->forms, shape.ndim, shape.dim, NULL);
-    if (!form) {
-        hc_fail_nomem(tape, who);
         return NULL;
     }
     HcPosition before = tape->data.top;
@@ -276,11 +281,7 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
     y->data = data;
     y->why = (uint8_t)why;
     if (why == HC_WHY_NOTHING) y->flags |= HC_NODE_NEEDS;
-    if (!data && !place(y)) {
-        if (y->flags & HC_NODE_SCRATCH) hc_scratch_free(&tape->scratch, y, sizeof *y);
-        hc_arena_rewind(&tape->data, before);
-        return NULL;
-    }
+    if (!data && !place(y)) return give_up(y, false, before);
     return take_up(y);
 }
 
@@ -303,16 +304,11 @@ void *hc_work(Tensor *y, size_t bytes) {
     return buffer;
 }
 
-const void *hc_input_as(Tensor *y, size_t j, const HcForm *form) {
+const void *hc_copied_input(Tensor *y, size_t j, const HcForm *form) {
     Tensor *x = hc_inputs(y)[j];
-    if (x->form == form) return x->data;
     void *copy = hc_work(y, data_bytes(x));
     if (copy) hc_copy_as(x, form, copy);
     return copy;
-}
-
-const void *hc_dense_input(Tensor *y, size_t j) {
-    return hc_input_as(y, j, hc_inputs(y)[j]->form->plain);
 }
 
 /* Copies n >= 1 axes of numbers to `out`, densely. A transposed matrix behind leading axes goes block by

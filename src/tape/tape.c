@@ -264,12 +264,6 @@ void hc_parallel(Tape *tape, size_t count, PoolFn *fn, void *user) {
             fn(i, 0, user);
 }
 
-void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who) {
-    void *memory = hc_arena_alloc(&tape->data, bytes);
-    if (!memory) hc_fail_nomem(tape, who);
-    return memory;
-}
-
 void hc_tape_add_scope(Tape *tape, HcScope *scope) {
     scope->check = HC_SCOPE_WORD;
     scope->place = tape->data.top;

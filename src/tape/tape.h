@@ -2,6 +2,7 @@
 #ifndef HC_TAPE_TAPE_H
 #define HC_TAPE_TAPE_H
 
+#include "base/inline.h"
 #include "base/status.h"
 #include "higherc/param.h"
 #include "higherc/pool.h"
@@ -108,20 +109,21 @@ static inline Tensor *hc_part(const Tensor *parent, size_t i) {
 }
 
 /* Whether x is still on its tape. */
-static inline bool hc_alive(const Tensor *x) {
-    return x->check == HC_CHECK_WORD && ((x->flags & HC_NODE_SCRATCH) || x->index < x->tape->count);
+HC_INLINE bool hc_alive(const Tensor *x) {
+    unsigned kept = x->index < x->tape->count;
+    return x->check == HC_CHECK_WORD && ((x->flags & HC_NODE_SCRATCH) | kept);
 }
 
 /* The usual checks of an argument for a builder that looks at it before hc_emit: false for NULL
  * (reported unless an error is there), an expired tensor, or a tape in error. */
 bool hc_check_slowly(const char *who, Tensor *const *x, size_t count);
 
-static inline bool hc_check_all(const char *who, Tensor *const *x, size_t count) {
+HC_INLINE bool hc_check_all(const char *who, Tensor *const *x, size_t count) {
     const Tape *tape = count > 0 && x[0] ? x[0]->tape : NULL;
-    bool sound = tape && tape->status == HC_OK;
-    for (size_t i = 0; sound && i < count; i++)
-        sound = x[i] && x[i]->tape == tape && hc_alive(x[i]);
-    return sound || hc_check_slowly(who, x, count);
+    if (!tape || tape->status != HC_OK) return hc_check_slowly(who, x, count);
+    for (size_t i = 0; i < count; i++)
+        if (!x[i] || x[i]->tape != tape || !hc_alive(x[i])) return hc_check_slowly(who, x, count);
+    return true;
 }
 
 static inline bool hc_check(const char *who, const Tensor *x) {
@@ -137,14 +139,35 @@ void hc_parallel(Tape *tape, size_t count, PoolFn *fn, void *user);
 size_t hc_workers(const Tape *tape);
 
 /* Memory that lives as tensors do; NULL after hc_fail. */
-void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who);
+static inline void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who) {
+    void *memory = hc_arena_alloc(&tape->data, bytes);
+    if (!memory) hc_fail_nomem(tape, who);
+    return memory;
+}
 void hc_tape_add_scope(Tape *tape, HcScope *scope);
 
 /* Scratch nodes. hold and drop count holders; the last drop frees. */
-void hc_hold(Tensor *x);
-void hc_drop(Tensor *x);
+static inline void hc_hold(Tensor *x) {
+    if (x && (x->flags & HC_NODE_SCRATCH)) x->index++;
+}
+
+void hc_free_unheld(Tensor *x);
+
+static inline void hc_drop(Tensor *x) {
+    if (x && (x->flags & HC_NODE_SCRATCH) && --x->index == 0) hc_free_unheld(x);
+}
+
 /* Drops the maker's hold on all scratch nodes made since there were `from`. */
-void hc_drop_born(Tape *tape, size_t from);
+static inline void hc_drop_born(Tape *tape, size_t from) {
+    while (tape->born_count > from)
+        hc_drop(tape->born[--tape->born_count]);
+}
+
+/* Room for one more in the list of those made. */
+static inline bool hc_room_for_born(Tape *tape) {
+    return hc_budget_grow(&tape->budget, (void **)&tape->born, &tape->born_capacity,
+                          tape->born_count, tape->born_count + 1, sizeof *tape->born);
+}
 /* A scratch tensor's numbers as a constant on the tape; any other tensor as it is. */
 Tensor *hc_keep(Tensor *x, HcWhy why);
 

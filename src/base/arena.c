@@ -29,20 +29,29 @@ static bool add_block(HcArena *arena, size_t bytes) {
     char *data = hc_budget_alloc(arena->budget, size);
     if (!data && size > bytes) data = hc_budget_alloc(arena->budget, size = bytes);
     if (!data) return false;
-    size_t before =
-        arena->count ? arena->blocks[arena->count - 1].before + arena->blocks[arena->count - 1].size
-                     : 0;
-    arena->blocks[arena->count++] = (HcBlock){data, size, before};
+    arena->blocks[arena->count++] = (HcBlock){.data = data, .size = size};
     return true;
+}
+
+static size_t live_through(const HcBlock *block) {
+    return block->before + block->left;
 }
 
 void *hc_arena_alloc_further(HcArena *arena, size_t bytes) {
     if (bytes > SIZE_MAX - HC_ALIGN) return NULL;
     bytes = (bytes + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
     HcPosition top = arena->top;
-    while (top.block < arena->count && bytes > arena->blocks[top.block].size - top.offset)
-        top = (HcPosition){top.block + 1, 0};
-    if (top.block == arena->count && !add_block(arena, bytes > 0 ? bytes : HC_ALIGN)) return NULL;
+    while (top.block < arena->count && bytes > arena->blocks[top.block].size - top.offset) {
+        HcBlock *block = &arena->blocks[top.block];
+        block->left = top.offset;
+        if (++top.block < arena->count) arena->blocks[top.block].before = live_through(block);
+        top.offset = 0;
+    }
+    if (top.block == arena->count) {
+        if (!add_block(arena, bytes > 0 ? bytes : HC_ALIGN)) return NULL;
+        if (top.block > 0)
+            arena->blocks[top.block].before = live_through(&arena->blocks[top.block - 1]);
+    }
     void *result = arena->blocks[top.block].data + top.offset;
     top.offset += bytes;
     arena->top = top;
@@ -64,8 +73,7 @@ void hc_arena_trim(HcArena *arena) {
 size_t hc_arena_live(const HcArena *arena) {
     if (arena->top.block < arena->count)
         return arena->blocks[arena->top.block].before + arena->top.offset;
-    if (arena->count == 0) return 0;
-    return arena->blocks[arena->count - 1].before + arena->blocks[arena->count - 1].size;
+    return arena->count ? live_through(&arena->blocks[arena->count - 1]) : 0;
 }
 
 bool hc_position_before(HcPosition a, HcPosition b) {

@@ -9,7 +9,8 @@
 typedef struct HcBlock {
     char *data;
     size_t size;
-    size_t before; /* bytes in the blocks before this one */
+    size_t before; /* bytes in use in the blocks before this one */
+    size_t left;   /* ... and in this one, when the top went on to the next */
 } HcBlock;
 
 typedef struct HcPosition {

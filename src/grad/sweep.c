@@ -18,6 +18,7 @@ typedef struct Reached {
     uint32_t
         needs; /* bit j: something wanted is input j, or below it; the last bit for all from there on */
     bool wanted;
+    bool owned; /* what is in its slot was made for that alone */
 } Reached;
 
 #define LAST_BIT 31u
@@ -221,10 +222,10 @@ bool hc_needs(const HcSweep *s, unsigned j) {
     return k < s->count && below(&s->space->nodes[k]);
 }
 
-/* Of an input that needs a cotangent: its number holds. */
-static Tensor **slot_of_input(const HcSweep *s, unsigned j) {
+/* Of a node that was reached: its number holds. */
+static Reached *reached(const HcSweep *s, const Tensor *x) {
     const HcSweepSpace *w = s->space;
-    return &w->nodes[w->number[s->inputs[j]->index]].slot;
+    return &w->nodes[w->number[x->index]];
 }
 
 Tensor *hc_part_cotangent(const HcSweep *s, size_t i) {
@@ -234,9 +235,11 @@ Tensor *hc_part_cotangent(const HcSweep *s, size_t i) {
 
 Tensor *hc_take(HcSweep *s, unsigned j) {
     if (!hc_needs(s, j)) return NULL;
-    Tensor **slot = slot_of_input(s, j), *taken = *slot;
+    Reached *x = reached(s, s->inputs[j]);
+    Tensor *taken = x->slot;
     if (!taken || !(taken->flags & HC_NODE_SCRATCH)) {
-        *slot = NULL;
+        x->slot = NULL;
+        if (taken && x->owned) taken->flags |= HC_NODE_CONSUME;
         return taken;
     }
     /* The slot's hold passes to the list of this rule's tensors, dropped when the rule returns. Held by
@@ -245,24 +248,38 @@ Tensor *hc_take(HcSweep *s, unsigned j) {
         hc_fail_nomem(s->tape, "tensor_grad");
         return NULL;
     }
-    *slot = NULL;
+    x->slot = NULL;
     s->tape->born[s->tape->born_count++] = taken;
     if (taken->index == 1) taken->flags |= HC_NODE_CONSUME;
     return taken;
 }
 
-void hc_set(HcSweep *s, unsigned j, Tensor *g) {
-    if (!g || !hc_needs(s, j)) return;
+static void put(Reached *x, Tensor *g, bool owned) {
     hc_hold(g);
-    *slot_of_input(s, j) = g;
+    x->slot = g;
+    x->owned = owned;
+}
+
+void hc_set(HcSweep *s, unsigned j, Tensor *g) {
+    if (g && hc_needs(s, j)) put(reached(s, s->inputs[j]), g, true);
 }
 
 void hc_give_scaled(HcSweep *s, unsigned j, Tensor *g, double c) {
     if (!g || !hc_needs(s, j)) return;
-    if (*slot_of_input(s, j))
+    Reached *x = reached(s, s->inputs[j]);
+    if (x->slot)
         hc_set(s, j, hc_axpy(c, g, hc_take(s, j)));
+    else if (c == 1)
+        put(x, g, false);
     else
-        hc_set(s, j, c == 1 ? g : tensor_mul_scalar(g, c));
+        hc_set(s, j, tensor_mul_scalar(g, c));
+}
+
+Tensor *hc_hand_over(HcSweep *s, Tensor *gy) {
+    const Reached *y = reached(s, s->node);
+    bool alone = gy->flags & HC_NODE_SCRATCH ? gy->index == 1 : y->owned;
+    if (alone && !y->wanted) gy->flags |= HC_NODE_CONSUME;
+    return gy;
 }
 
 void hc_give(HcSweep *s, unsigned j, Tensor *g) {
@@ -328,8 +345,8 @@ static void run_rule(HcSweep *s, Reached *x) {
     s->needs = x->needs;
     if (y->op->flags & HC_OP_PART) {
         /* It waits for the parent's rule, which runs if any part has a cotangent. */
-        Tensor **parent = slot_of_input(s, 0);
-        if (!*parent) hc_hold(*parent = x->slot);
+        Reached *parent = reached(s, s->inputs[0]);
+        if (!parent->slot) put(parent, x->slot, false);
         return;
     }
     size_t born = s->tape->born_count;

@@ -170,7 +170,7 @@ static bool linear_relu_forward(Tensor *y) {
 }
 
 static void linear_relu_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
-    linear_vjp(s, y, hc_gate(gy, y, 0));
+    linear_vjp(s, y, hc_gate(hc_hand_over(s, gy), y, 0));
 }
 
 static const HcOp op_linear = {.name = "tensor_linear",

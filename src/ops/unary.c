@@ -116,30 +116,32 @@ static void sign_vjp(HcSweep *s, Tensor *node, Tensor *g) {
 }
 UNARY_OP(sign, 0)
 
-/* ---- gate(g, x): x > 0 ? g : c g. Linear in g; constant pieces in x -------------------------------- */
+/* ---- gate(x, g): x > 0 ? g : c g. Linear in g, which it may change in place; constant pieces in x --- */
 
 static void gate_vjp(HcSweep *s, Tensor *node, Tensor *gg) {
-    if (hc_needs(s, 0)) hc_give(s, 0, hc_gate(gg, hc_inputs(node)[1], node->attr.real[0]));
+    Tensor *x = hc_inputs(node)[0];
+    if (hc_needs(s, 1)) hc_give(s, 1, hc_gate(hc_hand_over(s, gg), x, node->attr.real[0]));
 }
 
 static const HcOp op_gate = {.name = "tensor_relu",
-                             .arity = 2,
+                             .flags = HC_OP_ACC,
+                             .arity = 1,
                              .infer = hc_infer_same,
                              .forward = hc_forward_binary,
                              .vjp = gate_vjp,
-                             .reads = {2, 0},
+                             .reads = {0, 1},
                              .kernel = HC_KERNEL(gate)};
 
 Tensor *hc_gate(Tensor *g, Tensor *x, double slope) {
-    return hc_emit2(&op_gate, &(HcAttr){.real = {slope}}, g, x);
+    return hc_emit2(&op_gate, &(HcAttr){.real = {slope}}, x, g);
 }
 
 /* max(x, 0): gate(g, y) */
-RULE(relu, y, hc_gate(g, y, 0))
+RULE(relu, y, hc_gate(hc_hand_over(s, g), y, 0))
 UNARY_OP(relu, Y)
 
 static void leaky_vjp(HcSweep *s, Tensor *node, Tensor *g) {
-    hc_give(s, 0, hc_gate(g, hc_inputs(node)[0], node->attr.real[0]));
+    hc_give(s, 0, hc_gate(hc_hand_over(s, g), hc_inputs(node)[0], node->attr.real[0]));
 }
 
 INTERNAL_OP(leaky, "tensor_leaky_relu", leaky, X);

@@ -69,7 +69,7 @@ enum {
     HC_NODE_NEEDS = 1,    /* a gradient flows through it */
     HC_NODE_SCRATCH = 2,  /* placed in the scratch store, freed by its last holder */
     HC_NODE_BORROWED = 4, /* reads memory of an HcCell: itself or through aliases */
-    HC_NODE_CONSUME = 8,  /* its last holder hands it over: the next acc may overwrite it */
+    HC_NODE_CONSUME = 8,  /* read by no one else: where it is the acc it may be overwritten */
     HC_NODE_OWNS = 16,    /* a scratch node with a buffer of its own */
     HC_NODE_PARAM = 32,   /* the leaf of a Param */
     HC_NODE_LOST = 64,    /* its numbers came from tensors by a way that was not recorded */
@@ -103,8 +103,9 @@ static inline Tensor *const *hc_inputs(const Tensor *t) {
 
 /* Descriptor flags. */
 enum {
-    HC_OP_ALIAS = 1,   /* the result reads input 0's memory: infer sets data */
-    HC_OP_ACC = 2,     /* takes an optional last input, past `arity`, to which it adds */
+    HC_OP_ALIAS = 1, /* the result reads input 0's memory: infer sets data */
+    HC_OP_ACC =
+        2, /* takes a last input past `arity`: optional, and it adds to that, or changes it */
     HC_OP_NODIFF = 4,  /* no derivative: no gradient flows through */
     HC_OP_LEAF = 8,    /* history begins here: an input is only what the numbers were taken from */
     HC_OP_FORM = 16,   /* attr.form is in use */
@@ -181,9 +182,13 @@ void hc_give_scaled(HcSweep *sweep, unsigned j, Tensor *g, double c);
 /* In the rule of an operation with several outputs: part i's cotangent, or NULL. */
 Tensor *hc_part_cotangent(const HcSweep *sweep, size_t i);
 /* For operations that accumulate: takes what is there already (or NULL), to be handed as acc to one
- * operation whose result goes to hc_set. */
+ * operation, whose result, read by nothing else and not by its own rule, goes to hc_set. Where no one can
+ * tell, that overwrites what was taken, on the tape too. */
 Tensor *hc_take(HcSweep *sweep, unsigned j);
 void hc_set(HcSweep *sweep, unsigned j, Tensor *g);
+/* For a rule whose only use of its own node's cotangent gy is as acc of one operation: marks it to be
+ * overwritten, too, where no one can tell. Returns gy. */
+Tensor *hc_hand_over(HcSweep *sweep, Tensor *gy);
 
 /* For a fused operation: the cotangents of all inputs by recording compose(y), the same value made of
  * other operations out of y's inputs (at most HC_MOST_COMPOSED), and sweeping that. */

@@ -105,13 +105,17 @@ HC_INLINE bool put_inputs(Tensor *y, Tensor *const *in, size_t nin) {
     return true;
 }
 
-/* Takes over the numbers of the acc input, whose last holder has handed it over. */
+/* Takes over the numbers of the acc input, which no one else reads: both are in scratch, or both on the tape.
+ * A check for NaN must still find the input as it was. */
 static bool overwrites_acc(Tensor *y, Tensor *acc) {
-    if (!(acc->flags & HC_NODE_CONSUME) || !(acc->flags & HC_NODE_OWNS) || acc->form != y->form)
-        return false;
-    acc->flags &= (uint8_t) ~(HC_NODE_OWNS | HC_NODE_CONSUME);
+    uint8_t scratch = y->flags & HC_NODE_SCRATCH, owns = scratch ? HC_NODE_OWNS : 0;
+    if (!(acc->flags & HC_NODE_CONSUME)) return false;
+    acc->flags &= (uint8_t)~HC_NODE_CONSUME;
+    if (acc->form != y->form || y->tape->check_nan) return false;
+    if ((acc->flags & (HC_NODE_SCRATCH | HC_NODE_OWNS)) != (scratch | owns)) return false;
+    acc->flags &= (uint8_t)~HC_NODE_OWNS;
+    y->flags |= owns;
     y->data = acc->data;
-    y->flags |= HC_NODE_OWNS;
     return true;
 }
 
@@ -123,12 +127,12 @@ HC_INLINE bool place(Tensor *y) {
         if (scratch) hc_hold(base);
         return true;
     }
+    Tensor *acc = hc_acc_of(y);
+    if (acc && overwrites_acc(y, acc)) return true;
     if (!scratch) {
         y->data = hc_tape_alloc(y->tape, data_bytes(y), y->op->name);
         return y->data != NULL;
     }
-    Tensor *acc = hc_acc_of(y);
-    if (acc && overwrites_acc(y, acc)) return true;
     y->data = hc_scratch_alloc(&y->tape->scratch, data_bytes(y));
     if (!y->data) return hc_fail_nomem(y->tape, y->op->name);
     y->flags |= HC_NODE_OWNS;

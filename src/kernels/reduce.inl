@@ -1,7 +1,7 @@
 /* Reductions. A row is summed in LANES partial sums, number i to lane i mod LANES, which are then added
  * pairwise: the order is the same at every level, and vectors of any width hold whole lanes. */
 
-enum { LANES = 16 };
+enum { LANES = 16, SUM_BLOCK = 4 * LANES };
 
 /* Adds the lanes pairwise. */
 static HC_REAL fold_lanes(HC_REAL lane[LANES]) {
@@ -57,12 +57,31 @@ static void sum_rows_kernel(void *y_, const void *x_, size_t stride, size_t m, s
             y[i] += sum_row(x + i * stride, n);
 }
 
+/* Columns [0, width) in registers, row after row. */
+HC_INLINE void sum_block(const size_t width, HC_REAL *restrict y, const HC_REAL *restrict x,
+                         size_t stride, size_t m) {
+    HC_REAL sum[SUM_BLOCK];
+    for (size_t l = 0; l < width; l++)
+        sum[l] = y[l];
+    for (size_t i = 0; i < m; i++)
+        for (size_t l = 0; l < width; l++)
+            sum[l] += x[i * stride + l];
+    for (size_t l = 0; l < width; l++)
+        y[l] = sum[l];
+}
+
 static void sum_cols_kernel(void *y_, const void *x_, size_t stride, size_t m, size_t n) {
     HC_REAL *y = y_;
     const HC_REAL *x = x_;
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < n; j++)
-            y[j] += x[i * stride + j];
+    size_t j = 0;
+    for (; j + SUM_BLOCK <= n; j += SUM_BLOCK)
+        sum_block(SUM_BLOCK, y + j, x + j, stride, m);
+    for (; j + LANES <= n; j += LANES)
+        sum_block(LANES, y + j, x + j, stride, m);
+    for (; j + LANES / 2 <= n; j += LANES / 2)
+        sum_block(LANES / 2, y + j, x + j, stride, m);
+    for (; j < n; j++)
+        sum_block(1, y + j, x + j, stride, m);
 }
 
 /* `keeps` holds for a NaN on neither side; a NaN that is old stays, and one that is new comes in. */

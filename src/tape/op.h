@@ -79,20 +79,21 @@ enum {
 #define HC_INLINE_INPUTS 4
 #define HC_CHECK_WORD 0x48634e64u
 
+/* What others read of a node, up to its first two inputs, is one line of cache. */
 struct Tensor {
     const HcOp *op;
     Tape *tape;
     const HcForm *form;
     void *data;
+    uint32_t check;
+    uint32_t index; /* on the tape; of a scratch node: its holders */
+    uint32_t nin;
+    uint8_t flags, why;
     union {
         Tensor *few[HC_INLINE_INPUTS];
         Tensor **many;
     } in;
     uint64_t serial;
-    uint32_t check;
-    uint32_t index; /* on the tape; of a scratch node: its holders */
-    uint32_t nin;
-    uint8_t flags, why;
     void *origin; /* a borrowing leaf: its HcCell */
     HcAttr attr;
 };

@@ -211,10 +211,10 @@ HC_INLINE Tensor *take_up(Tensor *y) {
 }
 
 /* Takes back what the making of a node had got to when it failed. */
-static Tensor *give_up(Tensor *y, bool placed, HcPosition before) {
+static Tensor *give_up(Tensor *y, bool placed, size_t block, size_t offset) {
     if (!(y->flags & HC_NODE_SCRATCH)) {
         y->check = 0;
-        hc_arena_rewind(&y->tape->data, before);
+        hc_arena_rewind(&y->tape->data, (HcPosition){block, offset});
     } else if (placed) {
         hc_drop(y);
     } else {
@@ -226,7 +226,7 @@ static Tensor *give_up(Tensor *y, bool placed, HcPosition before) {
 HC_INLINE Tensor *emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin) {
     if (!hc_check_all(op->name, in, nin)) return NULL;
     Tape *tape = in[0]->tape;
-    HcPosition before = tape->data.top;
+    const size_t block = tape->data.top.block, offset = tape->data.top.offset;
     Tensor *y = tape->scratching ? new_scratch_node(tape, op->name) : new_tape_node(tape, op->name);
     if (!y) return NULL;
     y->op = op;
@@ -234,8 +234,8 @@ HC_INLINE Tensor *emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, si
     y->origin = NULL;
     y->why = HC_WHY_NOTHING;
     if (attr) y->attr = *attr;
-    if (!put_inputs(y, in, nin) || !op->infer(y) || !place(y)) return give_up(y, false, before);
-    if (!tape->abstract && !forward(y)) return give_up(y, true, before);
+    if (!put_inputs(y, in, nin) || !op->infer(y) || !place(y)) return give_up(y, false, block, offset);
+    if (!tape->abstract && !forward(y)) return give_up(y, true, block, offset);
     link(y, in, nin);
     return take_up(y);
 }
@@ -274,7 +274,7 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
                 who, hc_shape_text(shape, text));
         return NULL;
     }
-    HcPosition before = tape->data.top;
+    const size_t block = tape->data.top.block, offset = tape->data.top.offset;
     Tensor *y = tape->scratching ? new_scratch_node(tape, who) : new_tape_node(tape, who);
     if (!y) return NULL;
     y->op = &hc_op_leaf;
@@ -285,7 +285,7 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
     y->data = data;
     y->why = (uint8_t)why;
     if (why == HC_WHY_NOTHING) y->flags |= HC_NODE_NEEDS;
-    if (!data && !place(y)) return give_up(y, false, before);
+    if (!data && !place(y)) return give_up(y, false, block, offset);
     return take_up(y);
 }
 

@@ -234,7 +234,8 @@ HC_INLINE Tensor *emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, si
     y->origin = NULL;
     y->why = HC_WHY_NOTHING;
     if (attr) y->attr = *attr;
-    if (!put_inputs(y, in, nin) || !op->infer(y) || !place(y)) return give_up(y, false, block, offset);
+    if (!put_inputs(y, in, nin) || !op->infer(y) || !place(y))
+        return give_up(y, false, block, offset);
     if (!tape->abstract && !forward(y)) return give_up(y, true, block, offset);
     link(y, in, nin);
     return take_up(y);

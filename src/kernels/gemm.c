@@ -109,8 +109,8 @@ static void indirect(size_t m, size_t n, Tile *t, bool by_rows, HC_REAL *room) {
 
 /* ---- packing ---------------------------------------------------------------------------------- */
 
-static bool packs_b(size_t m, size_t n, size_t k, HcMatrix b) {
-    return (b.col != 1 && n > 1) || (n * k > IN_PLACE && m > FEW_ROWS);
+static bool packs_b(size_t m, size_t n, size_t k, const HcMatrix *b) {
+    return (b->col != 1 && n > 1) || (n * k > IN_PLACE && m > FEW_ROWS);
 }
 
 static bool packs_a(size_t m, size_t n, size_t k) {
@@ -221,42 +221,53 @@ static bool too_narrow(size_t m, size_t n, size_t k) {
     return n <= 2 * V && 5 * n < 4 * units * unit && m >= 2 * V && k >= V;
 }
 
-static Way way(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, size_t ldc) {
-    if (k == 0) return NOTHING_TO_ADD;
+static Way way(const HcGemm *g) {
+    const size_t m = g->m, n = g->n, k = g->k;
+    if (m > 1 && n > 1 && k > 0) return too_narrow(m, n, k) ? TURNED_TILES : TILES;
+    if (m == 0 || n == 0 || k == 0) return NOTHING_TO_ADD;
     if (n == 1 && m > 1 && k > 1) {
-        if (a.col == 1) return COLUMN_OF_DOTS;
-        if (ldc == 1) return COLUMN_AS_ROW;
+        if (g->a.col == 1) return COLUMN_OF_DOTS;
+        if (g->ldc == 1) return COLUMN_AS_ROW;
     }
-    if (m == 1 && n > 1 && k > 1 && b.col != 1) return ROW_OF_DOTS;
-    if (m == 1 && b.col == 1) return ROW;
-    return n > 1 && too_narrow(m, n, k) ? TURNED_TILES : TILES;
+    if (m == 1 && n > 1 && k > 1 && g->b.col != 1) return ROW_OF_DOTS;
+    return m == 1 && g->b.col == 1 ? ROW : TILES;
 }
 
 static HcMatrix transposed(HcMatrix a) {
     return (HcMatrix){a.data, a.col, a.row};
 }
 
-/* Working memory of tiles, in numbers. */
-static size_t tiles_work(size_t m, size_t n, size_t k, HcMatrix b) {
-    if (!packs_b(m, n, k, b)) return 0;
-    return room_for_b(n, k) + (packs_a(m, n, k) ? MOST_ROWS * least(k, PACK_K) : 0);
+/* c^T = start^T + b^T a^T */
+static HcGemm turned(const HcGemm *g) {
+    return (HcGemm){.m = g->n, .n = g->m, .k = g->k, .a = transposed(g->b), .b = transposed(g->a)};
 }
 
-size_t HC_NAMED(gemm_work)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b) {
+/* Working memory of tiles, in numbers. */
+static size_t tiles_work(const HcGemm *g) {
+    if (!packs_b(g->m, g->n, g->k, &g->b)) return 0;
+    return room_for_b(g->n, g->k) +
+           (packs_a(g->m, g->n, g->k) ? MOST_ROWS * least(g->k, PACK_K) : 0);
+}
+
+static size_t turned_work(const HcGemm *g) {
+    const HcGemm t = turned(g);
+    return g->m * g->n + tiles_work(&t);
+}
+
+size_t HC_NAMED(gemm_work)(const HcGemm *g) {
     size_t numbers = 0;
-    if (m == 0 || n == 0) return 0;
-    switch (way(m, n, k, a, b, 1)) {
+    switch (way(g)) {
     case COLUMN_OF_DOTS:
-        numbers = b.row == 1 ? 0 : k;
+        numbers = g->b.row == 1 ? 0 : g->k;
         break;
     case ROW_OF_DOTS:
-        numbers = a.col == 1 ? 0 : k;
+        numbers = g->a.col == 1 ? 0 : g->k;
         break;
     case TURNED_TILES:
-        numbers = m * n + tiles_work(n, m, k, transposed(a));
+        numbers = turned_work(g);
         break;
     case TILES:
-        numbers = tiles_work(m, n, k, b);
+        numbers = tiles_work(g);
         break;
     default:
         break;
@@ -265,40 +276,32 @@ size_t HC_NAMED(gemm_work)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b)
 }
 
 /* c = start. */
-static void begin(size_t m, size_t n, const HC_REAL *start, size_t lds, HC_REAL *c, size_t ldc) {
-    if (start == c && lds == ldc) return;
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < n; j++)
-            c[i * ldc + j] = start ? start[i * lds + j] : 0;
+static void begin(const HcGemm *g) {
+    const HC_REAL *start = g->start;
+    HC_REAL *c = g->c;
+    if (start == c && g->lds == g->ldc) return;
+    for (size_t i = 0; i < g->m; i++)
+        for (size_t j = 0; j < g->n; j++)
+            c[i * g->ldc + j] = start ? start[i * g->lds + j] : 0;
 }
 
-static void in_tiles(size_t m, size_t n, size_t k, HcMatrix ma, HcMatrix mb, Tile *t,
-                     HC_REAL *work) {
+/* With b packed into work. */
+static void in_packed_tiles(const HcGemm *g, Tile *t, bool by_rows) {
+    const size_t m = g->m, n = g->n, k = g->k, step = t->step;
     const HC_REAL *a = t->a, *b = t->b, *start = t->start;
-    const size_t lds = t->lds;
-    HC_REAL *c = t->c;
-    const bool by_rows = ma.col == 1 || k == 1;
-    const size_t step = by_rows ? ma.row : ma.col;
-    t->step = step;
-    t->k = k;
-    t->ldb = mb.row;
-    if (!packs_b(m, n, k, mb)) {
-        direct(m, n, t, by_rows, false);
-        return;
-    }
+    HC_REAL *c = t->c, *work = g->work, *room = work + room_for_b(n, k);
     const bool pack_a = packs_a(m, n, k);
-    HC_REAL *room = work + room_for_b(n, k);
     for (size_t j = 0, nb; j < n; j += nb) {
         nb = least(n - j, PACK_N);
         for (size_t p = 0; p < k; p += t->k) {
             t->k = share(k - p, PACK_K);
-            pack(work, b + p * mb.row + j * mb.col, mb.row, mb.col, t->k, nb);
+            pack(work, b + p * g->b.row + j * g->b.col, g->b.row, g->b.col, t->k, nb);
             t->a = a + (by_rows ? p : p * step);
             t->step = step;
             t->b = work;
             t->c = c + j;
             t->start = p > 0 ? t->c : start ? start + j : NULL;
-            t->lds = p > 0 ? t->ldc : lds;
+            t->lds = p > 0 ? t->ldc : g->lds;
             if (pack_a)
                 indirect(m, nb, t, by_rows, room);
             else
@@ -307,67 +310,99 @@ static void in_tiles(size_t m, size_t n, size_t k, HcMatrix ma, HcMatrix mb, Til
     }
 }
 
-/* c^T = start^T + b^T a^T in working memory: the same sums. */
-static void in_turned_tiles(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, Tile *t,
-                            HC_REAL *work) {
-    HC_REAL *c = t->c;
-    const size_t ldc = t->ldc;
-    if (t->start) {
-        for (size_t j = 0; j < n; j++)
-            for (size_t i = 0; i < m; i++)
-                work[j * m + i] = t->start[i * t->lds + j];
-        t->start = work;
-        t->lds = m;
-    }
-    t->a = b.data;
-    t->b = a.data;
-    t->c = work;
-    t->ldc = m;
-    in_tiles(n, m, k, transposed(b), transposed(a), t, work + m * n);
-    turn(c, ldc, work, m, n, m);
+static void in_tiles(const HcGemm *g) {
+    const bool by_rows = g->a.col == 1 || g->k == 1;
+    Tile t = {.k = g->k,
+              .a = g->a.data,
+              .step = by_rows ? g->a.row : g->a.col,
+              .b = g->b.data,
+              .ldb = g->b.row,
+              .start = g->start,
+              .lds = g->lds,
+              .c = g->c,
+              .ldc = g->ldc};
+    if (packs_b(g->m, g->n, g->k, &g->b))
+        in_packed_tiles(g, &t, by_rows);
+    else
+        direct(g->m, g->n, &t, by_rows, false);
 }
 
-void HC_NAMED(gemm)(size_t m, size_t n, size_t k, HcMatrix ma, HcMatrix mb, const void *start,
-                    size_t lds, void *c, size_t ldc, void *work) {
-    if (m == 0 || n == 0) return;
-    Tile t = {.k = k,
-              .a = ma.data,
-              .step = ma.col,
-              .b = mb.data,
-              .ldb = mb.row,
-              .start = start,
-              .lds = lds,
-              .c = c,
-              .ldc = ldc};
-    switch (way(m, n, k, ma, mb, ldc)) {
+/* The transposed product in working memory: the same sums. */
+static void in_turned_tiles(const HcGemm *g) {
+    const HC_REAL *start = g->start;
+    const size_t m = g->m, n = g->n;
+    HC_REAL *work = g->work;
+    HcGemm t = turned(g);
+    if (start) {
+        for (size_t j = 0; j < n; j++)
+            for (size_t i = 0; i < m; i++)
+                work[j * m + i] = start[i * g->lds + j];
+        t.start = work;
+        t.lds = m;
+    }
+    t.c = work;
+    t.ldc = m;
+    t.work = work + m * n;
+    in_tiles(&t);
+    turn(g->c, g->ldc, work, m, n, m);
+}
+
+static void column_of_dots(const HcGemm *g) {
+    dots(g->m, g->k, g->a.data, g->a.row, contiguous(g->k, g->b.data, g->b.row, g->work), g->start,
+         g->lds, g->c, g->ldc);
+}
+
+static void row_of_dots(const HcGemm *g) {
+    dots(g->n, g->k, g->b.data, g->b.col, contiguous(g->k, g->a.data, g->a.col, g->work), g->start,
+         1, g->c, 1);
+}
+
+/* c has one row: start + a b. */
+static void in_row(const HcGemm *g) {
+    Tile t = {.k = g->k,
+              .a = g->a.data,
+              .step = g->a.col,
+              .b = g->b.data,
+              .ldb = g->b.row,
+              .start = g->start,
+              .c = g->c};
+    one_row(g->n, &t);
+}
+
+/* A dense column is the row of the transposed product. */
+static void column_as_row(const HcGemm *g) {
+    HcGemm t = turned(g);
+    t.c = g->c;
+    t.start = g->start;
+    if (g->start && g->lds != 1) {
+        begin(g);
+        t.start = g->c;
+    }
+    in_row(&t);
+}
+
+void HC_NAMED(gemm)(const HcGemm *g) {
+    switch (way(g)) {
     case NOTHING_TO_ADD:
-        begin(m, n, start, lds, c, ldc);
+        begin(g);
         break;
     case COLUMN_OF_DOTS:
-        dots(m, k, t.a, ma.row, contiguous(k, t.b, mb.row, work), start, lds, c, ldc);
+        column_of_dots(g);
         break;
     case ROW_OF_DOTS:
-        dots(n, k, t.b, mb.col, contiguous(k, t.a, ma.col, work), start, 1, c, 1);
+        row_of_dots(g);
         break;
     case COLUMN_AS_ROW:
-        if (start && lds != 1) {
-            begin(m, n, start, lds, c, ldc);
-            t.start = c;
-        }
-        t.a = mb.data;
-        t.step = mb.row;
-        t.b = ma.data;
-        t.ldb = ma.col;
-        one_row(m, &t);
+        column_as_row(g);
         break;
     case ROW:
-        one_row(n, &t);
+        in_row(g);
         break;
     case TURNED_TILES:
-        in_turned_tiles(m, n, k, ma, mb, &t, work);
+        in_turned_tiles(g);
         break;
     case TILES:
-        in_tiles(m, n, k, ma, mb, &t, work);
+        in_tiles(g);
         break;
     }
 }

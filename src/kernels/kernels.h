@@ -30,6 +30,18 @@ typedef struct HcMatrix {
     size_t row, col;
 } HcMatrix;
 
+/* A product c = start + a b, with a [m, k], b [k, n] and c [m, n], whose rows lie `ldc` apart. start, whose
+ * rows lie `lds` apart, may be c itself (accumulate), a row with lds 0 (a bias) or NULL (zeros). */
+typedef struct HcGemm {
+    size_t m, n, k;
+    HcMatrix a, b;
+    const void *start;
+    size_t lds;
+    void *c;
+    size_t ldc;
+    void *work; /* as many bytes as gemm_work says; may be NULL when that is 0 */
+} HcGemm;
+
 /* A convolution. Images are dense and stored channels last: x [n, h, w, c], y [n, p, q, o]. The weight's
  * element (o, c, tap), c within a group and tap = i * kw + j, is at o * w_out + c * w_in + tap * w_tap. */
 typedef struct HcConv {
@@ -192,13 +204,10 @@ typedef struct HcKernels {
     void (*avg_pool)(const HcWindows *w, void *y, const void *x);
     void (*avg_spread)(const HcWindows *w, void *gx, const void *gy); /* its adjoint */
 
-    /* c = start + a b, with a [m, k], b [k, n] and c [m, n], whose rows lie `ldc` apart. start, whose
-     * rows lie `lds` apart, may be c itself (accumulate), a row with lds 0 (a bias) or NULL (zeros).
-     * The order of summation depends on m, n, k and the layouts only, and begins with start.
-     * work: gemm_work(m, n, k, a, b) bytes, may be NULL when that is 0. */
-    void (*gemm)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, const void *start,
-                 size_t lds, void *c, size_t ldc, void *work);
-    size_t (*gemm_work)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b);
+    /* The order of summation depends on m, n, k and the layouts only, and begins with start. What gemm_work
+     * says depends on the same. */
+    void (*gemm)(const HcGemm *g);
+    size_t (*gemm_work)(const HcGemm *g);
 } HcKernels;
 
 /* The table for a type (0: float, 1: double) on this machine: the best instruction set present, or the

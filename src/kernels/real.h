@@ -28,9 +28,8 @@
 
 /* Products are apart: they alone are compiled with contraction (fused multiply-add). */
 extern const HcKernels HC_NAMED(kernels);
-void HC_NAMED(gemm)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, const void *start,
-                    size_t lds, void *c, size_t ldc, void *work);
-size_t HC_NAMED(gemm_work)(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b);
+void HC_NAMED(gemm)(const HcGemm *g);
+size_t HC_NAMED(gemm_work)(const HcGemm *g);
 void HC_NAMED(conv)(const HcConv *g, void *y, const void *x, const void *weight, const void *start,
                     size_t start_step, void *work);
 void HC_NAMED(conv_input)(const HcConv *g, void *gx, const void *gy, const void *weight,

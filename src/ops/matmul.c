@@ -48,26 +48,22 @@ static bool repeats_a_row(const HcForm *f) {
 }
 
 static bool product_forward(Tensor *y) {
-    const HcForm *fa, *fb, *fy = y->form;
-    HcMatrix a, b;
-    if (!operand(y, 0, y->attr.product.ta, &a, &fa) || !operand(y, 1, y->attr.product.tb, &b, &fb))
+    const HcForm *fy = y->form;
+    bool ta = y->attr.product.ta;
+    HcProducts p = {.count = 1};
+    HcGemm *g = &p.g;
+    if (!operand(y, 0, ta, &g->a, &p.fa) || !operand(y, 1, y->attr.product.tb, &g->b, &p.fb))
         return false;
     if (fy->count == 0) return true;
+    g->m = fy->dim[fy->ndim - 2];
+    g->n = fy->dim[fy->ndim - 1];
+    g->k = side(p.fa, ta, 1);
+    if (fy->ndim > 2) p.count = fy->count / (g->m * g->n);
     const Tensor *acc = hc_acc_of(y);
     bool row = acc && repeats_a_row(acc->form);
-    const void *start = !acc ? NULL : row ? acc->data : hc_dense_input(y, y->nin - 1);
-    if (acc && !start) return false;
-    size_t m = fy->dim[fy->ndim - 2], n = fy->dim[fy->ndim - 1];
-    return hc_products(y, &(HcProducts){.m = m,
-                                        .n = n,
-                                        .k = side(fa, y->attr.product.ta, 1),
-                                        .count = fy->count / (m * n),
-                                        .a = a,
-                                        .b = b,
-                                        .fa = fa,
-                                        .fb = fb,
-                                        .start = start,
-                                        .start_rows = !row});
+    if (acc) g->start = row ? acc->data : hc_dense_input(y, y->nin - 1);
+    g->lds = row ? 0 : g->n;
+    return (!acc || g->start) && hc_products(y, &p);
 }
 
 static void product_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -122,14 +118,15 @@ static bool linear(Tensor *y, bool relu) {
     size_t out = x[1]->form->dim[0], in = x[1]->form->dim[1];
     if (!data || !weight || (y->nin > 2 && !bias)) return false;
     if (y->form->count == 0) return true;
-    return hc_products(y, &(HcProducts){.m = y->form->count / out,
-                                        .n = out,
-                                        .k = in,
-                                        .count = 1,
-                                        .a = {data, in, 1},
-                                        .b = {weight, 1, in},
-                                        .start = bias,
-                                        .relu = relu});
+    HcProducts p = {.g = {.m = y->form->count / out,
+                          .n = out,
+                          .k = in,
+                          .a = {data, in, 1},
+                          .b = {weight, 1, in},
+                          .start = bias},
+                    .count = 1,
+                    .relu = relu};
+    return hc_products(y, &p);
 }
 
 static bool linear_forward(Tensor *y) {

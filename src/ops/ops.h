@@ -46,17 +46,16 @@ Tensor *hc_embed(Tensor *x, int axis, size_t start, size_t step, size_t size, Te
 Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc);
 
 /* ---- products.c -------------------------------------------------------------------------------- */
-/* y = start + a b for `count` matrices: c [m, n], dense one after the other in y, a [m, k], b [k, n]. The
- * leading axes of fa and fb (NULL: one matrix) say where those of a and b lie. start: as y, or with
- * start_rows false one row for all, or NULL. With relu, y is max(that, 0). */
+/* y = start + a b for `count` products that lie dense one after the other in y, of which g is the first;
+ * c, ldc and the working memory are filled in. The leading axes of fa and fb (NULL: one matrix) say where those
+ * of a and b lie. start: as y, or with lds 0 one row for all, or NULL. With relu, y is max(that, 0). */
 typedef struct HcProducts {
-    size_t m, n, k, count;
-    HcMatrix a, b;
+    HcGemm g;
+    size_t count;
     const HcForm *fa, *fb;
-    const void *start;
-    bool start_rows, relu;
+    bool relu;
 } HcProducts;
-bool hc_products(Tensor *y, const HcProducts *products);
+bool hc_products(Tensor *y, HcProducts *products);
 
 /* ---- matmul.c ------------------------------------------------------------------------------------ */
 /* op(a) op(b) + acc; equal leading axes; acc may be NULL. */

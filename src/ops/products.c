@@ -42,16 +42,17 @@ static void relu(const Tensor *y, char *c, size_t rows, size_t cols, size_t ldc)
 /* The block of one matrix that begins at row i and column j; the last one of a side takes what is left. */
 static void run_block(const Work *w, size_t matrix, size_t i, size_t j, void *room) {
     const HcProducts *p = w->p;
-    size_t item = w->y->tape->item, c = i * p->n + j, each = p->m * p->n;
-    size_t rows = i + w->rows == w->row_blocks * w->rows ? p->m - i : w->rows;
-    size_t cols = j + w->cols == w->col_blocks * w->cols ? p->n - j : w->cols;
-    HcMatrix a = p->a, b = p->b;
-    a.data = moved(a.data, (p->fa ? offset_of(p->fa, matrix) : 0) + i * a.row, item);
-    b.data = moved(b.data, (p->fb ? offset_of(p->fb, matrix) : 0) + j * b.col, item);
-    const void *start = moved(p->start, p->start_rows ? matrix * each + c : j, item);
-    char *to = (char *)w->y->data + (matrix * each + c) * item;
-    w->y->tape->k->gemm(rows, cols, p->k, a, b, start, p->start_rows ? p->n : 0, to, p->n, room);
-    if (p->relu) relu(w->y, to, rows, cols, p->n);
+    HcGemm g = p->g;
+    size_t item = w->y->tape->item, c = matrix * g.m * g.n + i * g.n + j;
+    g.a.data = moved(g.a.data, (p->fa ? offset_of(p->fa, matrix) : 0) + i * g.a.row, item);
+    g.b.data = moved(g.b.data, (p->fb ? offset_of(p->fb, matrix) : 0) + j * g.b.col, item);
+    g.start = moved(g.start, g.lds ? c : j, item);
+    g.c = (char *)w->y->data + c * item;
+    g.work = room;
+    g.m = i + w->rows == w->row_blocks * w->rows ? g.m - i : w->rows;
+    g.n = j + w->cols == w->col_blocks * w->cols ? g.n - j : w->cols;
+    w->y->tape->k->gemm(&g);
+    if (p->relu) relu(w->y, g.c, g.m, g.n, g.ldc);
 }
 
 static void run_piece(size_t index, size_t worker, void *user) {
@@ -67,33 +68,35 @@ static void run_piece(size_t index, size_t worker, void *user) {
 /* One large matrix is halved along its longer side, but a side below 64 is left as it is, since packing what
  * a block reads would cost as much as its work; of many small ones, several make a piece. */
 static void cut(Work *w) {
-    const HcProducts *p = w->p;
-    size_t work = p->m * p->n * p->k, pieces = p->count;
+    const HcGemm *g = &w->p->g;
+    size_t work = g->m * g->n * g->k, pieces = w->p->count;
     w->matrices = (LEAST_WORK - 1) / (work + 1) + 1;
     for (; pieces < MOST_PIECES && work >= LEAST_WORK; pieces *= 2, work /= 2) {
         size_t *side = w->cols >= w->rows ? &w->cols : &w->rows;
         if (*side < 64) break;
         *side = (*side / 2 + 15) / 16 * 16;
     }
-    w->row_blocks = (p->m + w->rows / 2) / w->rows;
-    w->col_blocks = (p->n + w->cols / 2) / w->cols;
+    w->row_blocks = (g->m + w->rows / 2) / w->rows;
+    w->col_blocks = (g->n + w->cols / 2) / w->cols;
 }
 
 /* What the kernel asks for at most, over the sizes of blocks. */
 static size_t room_for_block(const Work *w) {
-    const HcProducts *p = w->p;
-    const size_t rows[2] = {w->rows, p->m - (w->row_blocks - 1) * w->rows};
-    const size_t cols[2] = {w->cols, p->n - (w->col_blocks - 1) * w->cols};
+    HcGemm g = w->p->g;
+    const size_t rows[2] = {w->rows, g.m - (w->row_blocks - 1) * w->rows};
+    const size_t cols[2] = {w->cols, g.n - (w->col_blocks - 1) * w->cols};
     size_t most = 0;
     for (int i = 0; i < 4; i++) {
-        size_t bytes = w->y->tape->k->gemm_work(rows[i / 2], cols[i % 2], p->k, p->a, p->b);
+        g.m = rows[i / 2];
+        g.n = cols[i % 2];
+        size_t bytes = w->y->tape->k->gemm_work(&g);
         if (bytes > most) most = bytes;
     }
     return (most + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
 }
 
 static Work whole(Tensor *y, const HcProducts *p) {
-    return (Work){.y = y, .p = p, .rows = p->m, .cols = p->n, .row_blocks = 1, .col_blocks = 1};
+    return (Work){.y = y, .p = p, .rows = p->g.m, .cols = p->g.n, .row_blocks = 1, .col_blocks = 1};
 }
 
 static bool run_cut(Tensor *y, const HcProducts *p) {
@@ -106,24 +109,26 @@ static bool run_cut(Tensor *y, const HcProducts *p) {
     return true;
 }
 
-static void run_many(Tensor *y, const HcProducts *p, void *room) {
+static void run_many(Tensor *y, const HcProducts *p) {
     Work w = whole(y, p);
     for (size_t matrix = 0; matrix < p->count; matrix++)
-        run_block(&w, matrix, 0, 0, room);
+        run_block(&w, matrix, 0, 0, p->g.work);
 }
 
-bool hc_products(Tensor *y, const HcProducts *p) {
-    if (p->m == 0 || p->n == 0 || p->count == 0) return true;
-    if (y->tape->pool && p->count * p->m * p->n * p->k >= LEAST_WORK) return run_cut(y, p);
+bool hc_products(Tensor *y, HcProducts *p) {
+    HcGemm *g = &p->g;
     const HcKernels *k = y->tape->k;
-    size_t bytes = k->gemm_work(p->m, p->n, p->k, p->a, p->b);
-    void *room = NULL;
-    if (bytes && !(room = hc_work(y, bytes))) return false;
-    if (p->count > 1)
-        run_many(y, p, room);
-    else
-        k->gemm(p->m, p->n, p->k, p->a, p->b, p->start, p->start_rows ? p->n : 0, y->data, p->n,
-                room);
-    if (p->count == 1 && p->relu) relu(y, y->data, p->m, p->n, p->n);
+    if (g->m == 0 || g->n == 0 || p->count == 0) return true;
+    g->c = y->data;
+    g->ldc = g->n;
+    if (y->tape->pool && p->count * g->m * g->n * g->k >= LEAST_WORK) return run_cut(y, p);
+    size_t bytes = k->gemm_work(g);
+    if (bytes && !(g->work = hc_work(y, bytes))) return false;
+    if (p->count > 1) {
+        run_many(y, p);
+        return true;
+    }
+    k->gemm(g);
+    if (p->relu) relu(y, g->c, g->m, g->n, g->n);
     return true;
 }

@@ -30,10 +30,7 @@ struct HcCall {
             size_t n, block, item; /* numbers in all and of a block, bytes of one */
         } chain;
         struct {
-            size_t m, n, k, lds, ldc;
-            HcMatrix a, b;
-            const void *start;
-            void *c, *work;
+            HcGemm g;
             const HcKernels *kernels;
         } product;
         struct {

@@ -176,17 +176,12 @@ static void trace_sum_cols(void *y, const void *x, size_t stride, size_t m, size
 }
 
 static bool run_gemm(const HcCall *call) {
-    call->u.product.kernels->gemm(call->u.product.m, call->u.product.n, call->u.product.k,
-                                  call->u.product.a, call->u.product.b, call->u.product.start,
-                                  call->u.product.lds, call->u.product.c, call->u.product.ldc,
-                                  call->u.product.work);
+    call->u.product.kernels->gemm(&call->u.product.g);
     return true;
 }
 
-static void trace_gemm(size_t m, size_t n, size_t k, HcMatrix a, HcMatrix b, const void *start,
-                       size_t lds, void *c, size_t ldc, void *work) {
-    log_call(&(HcCall){.run = run_gemm,
-                       .u.product = {m, n, k, lds, ldc, a, b, start, c, work, tracing.real}});
+static void trace_gemm(const HcGemm *g) {
+    log_call(&(HcCall){.run = run_gemm, .u.product = {*g, tracing.real}});
 }
 
 static HcKernels traced_kernels(const HcKernels *real) {

@@ -96,10 +96,15 @@ typedef struct Data {
     int dtype;
 } Data;
 
-static void ours(const HcKernels *kernels, const Case *p, const Data *d) {
-    HcMatrix a = {d->a, p->ta ? 1 : p->k, p->ta ? p->m : 1};
-    HcMatrix b = {d->b, p->tb ? 1 : p->n, p->tb ? p->k : 1};
-    kernels->gemm(p->m, p->n, p->k, a, b, NULL, 0, d->c, p->n, d->work);
+static HcGemm product(const Case *p, const Data *d) {
+    return (HcGemm){.m = p->m,
+                    .n = p->n,
+                    .k = p->k,
+                    .a = {d->a, p->ta ? 1 : p->k, p->ta ? p->m : 1},
+                    .b = {d->b, p->tb ? 1 : p->n, p->tb ? p->k : 1},
+                    .c = d->c,
+                    .ldc = p->n,
+                    .work = d->work};
 }
 
 #ifdef HAVE_OPENBLAS
@@ -136,9 +141,10 @@ static double measure(size_t level, size_t levels, const Case *p, const Data *d)
     const double flops = 2.0 * (double)p->m * (double)p->n * (double)p->k;
     size_t calls = (size_t)(4e7 / (flops + 1e3)) + 1;
     const HcKernels *kernels = level < levels ? hc_kernels_at(level, d->dtype) : NULL;
+    const HcGemm g = product(p, d);
     double begun = now();
     for (size_t i = 0; i < calls; i++) {
-        if (kernels) ours(kernels, p, d);
+        if (kernels) kernels->gemm(&g);
 #ifdef HAVE_OPENBLAS
         else
             peer(p, d);
@@ -157,10 +163,9 @@ static void run(const Case *p, int rounds, int dtype) {
     Data d = {room(p->m * p->k * item), room(p->k * p->n * item), room(p->m * p->n * item), NULL,
               dtype};
     size_t bytes = 0;
-    HcMatrix a = {d.a, p->ta ? 1 : p->k, p->ta ? p->m : 1};
-    HcMatrix b = {d.b, p->tb ? 1 : p->n, p->tb ? p->k : 1};
+    const HcGemm g = product(p, &d);
     for (size_t level = 0; level < levels; level++) {
-        size_t wanted = hc_kernels_at(level, dtype)->gemm_work(p->m, p->n, p->k, a, b);
+        size_t wanted = hc_kernels_at(level, dtype)->gemm_work(&g);
         bytes = wanted > bytes ? wanted : bytes;
     }
     d.work = room(bytes);

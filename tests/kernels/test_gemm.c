@@ -93,11 +93,13 @@ static void try(const Case *p, Start how, size_t shift) {
     HcMatrix mb = matrix(&b, p->k, p->n, p->tb, p->pad_b);
     Block old = block(c.n, 0);
     memcpy(old.data, c.data, c.n * item);
-    const size_t bytes = kernels->gemm_work(p->m, p->n, p->k, ma, mb);
-    Block work = block(bytes / item, 0);
     const void *start = how == FROM_ZEROS ? NULL : how == FROM_C ? c.data : other.data;
     const size_t lds = how == FROM_C ? ldc : how == FROM_BIAS ? 0 : p->n + 3;
-    kernels->gemm(p->m, p->n, p->k, ma, mb, start, lds, c.data, ldc, bytes ? work.data : NULL);
+    HcGemm g = {p->m, p->n, p->k, ma, mb, start, lds, c.data, ldc, NULL};
+    const size_t bytes = kernels->gemm_work(&g);
+    Block work = block(bytes / item, 0);
+    g.work = bytes ? work.data : NULL;
+    kernels->gemm(&g);
 
     CHECK(right(p, ma, mb, how == FROM_C ? old.data : start, lds, c.data, ldc));
     bool kept = true;
@@ -111,8 +113,9 @@ static void try(const Case *p, Start how, size_t shift) {
         for (size_t j = 0; j < p->n; j++)
             put(again.data, i * ldc + j,
                 how == FROM_ZEROS ? 0 : get(how == FROM_C ? old.data : start, i * lds + j));
-    kernels->gemm(p->m, p->n, p->k, ma, mb, again.data, ldc, again.data, ldc,
-                  bytes ? work.data : NULL);
+    g.start = g.c = again.data;
+    g.lds = ldc;
+    kernels->gemm(&g);
     bool same = true;
     for (size_t i = 0; i < c.n; i++)
         if (i % ldc < p->n) same = same && get(again.data, i) == get(c.data, i);
@@ -137,7 +140,7 @@ static void test_chain(void) {
         put(a, i, random_number());
     for (size_t i = 0; i < K * N; i++)
         put(b, i, random_number());
-    kernels->gemm(M, N, K, (HcMatrix){a, K, 1}, (HcMatrix){b, N, 1}, NULL, 0, c, N, work);
+    kernels->gemm(&(HcGemm){M, N, K, {a, K, 1}, {b, N, 1}, NULL, 0, c, N, work});
     bool fused = true, rounded = true;
     for (size_t i = 0; i < M; i++)
         for (size_t j = 0; j < N; j++) {

@@ -323,10 +323,12 @@ static void product(size_t m, size_t n, size_t k, bool ta, bool tb) {
              b = {at(&w, n & 3), tb ? 1 : n, tb ? k : 1};
     const HcKernels *levels[] = {base, level};
     for (int l = 0; l < 2; l++) {
-        size_t bytes = levels[l]->gemm_work(m, n, k, a, b);
+        HcGemm g = {m, n, k, a, b, at(&out[l], 1), n + 2, at(&out[l], 1), n + 2, NULL};
+        size_t bytes = levels[l]->gemm_work(&g);
         void *work = bytes ? aligned_alloc(64, (bytes + 63) / 64 * 64) : NULL;
+        g.work = work;
         out[l] = z;
-        levels[l]->gemm(m, n, k, a, b, at(&out[l], 1), n + 2, at(&out[l], 1), n + 2, work);
+        levels[l]->gemm(&g);
         free(work);
     }
     double unit = size == sizeof(float) ? 0x1p-24 : 0x1p-53;

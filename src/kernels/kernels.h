@@ -137,6 +137,20 @@ typedef struct HcKernels {
     /* Over m dense rows of n; y may equal x. */
     void (*softmax_rows)(void *y, const void *x, size_t m, size_t n);
     void (*log_softmax_rows)(void *y, const void *x, size_t m, size_t n);
+    /* Over m dense rows of n scores, with p the softmax of a row and t = target[i], whose entry of [j = t] is 1
+     * and whose others are 0. False, with *bad the row, when a target is no whole number in [0, n); y is
+     * undefined then. y[i] = -log p[t], and of that: */
+    bool (*cross_entropy)(void *y, const void *x, const void *target, size_t m, size_t n,
+                          size_t *bad);
+    /* y[i][j] = g[i] (p[j] - [j = t]). */
+    bool (*cross_entropy_slope)(void *y, const void *x, const void *target, const void *g, size_t m,
+                                size_t n, size_t *bad);
+    /* y[i] = the sum of v[i][j] (p[j] - [j = t]). */
+    bool (*cross_entropy_fold)(void *y, const void *x, const void *target, const void *v, size_t m,
+                               size_t n, size_t *bad);
+    /* y[i][j] = g[i] p[j] (v[i][j] - the sum of p[k] v[i][k]). */
+    void (*cross_entropy_bend)(void *y, const void *x, const void *g, const void *v, size_t m,
+                               size_t n);
 
     /* x is [outer, axis, inner], index and y [outer, picks, inner], all dense:
      * y[o][p][i] = x[o][index[o][p][i]][i]. False, with *bad the flat position, when an index is not

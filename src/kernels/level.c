@@ -10,6 +10,7 @@
 #include "kernels/norm.inl"
 #include "kernels/adam.inl"
 #include "kernels/index.inl"
+#include "kernels/entropy.inl"
 #include "kernels/pool.inl"
 #include "kernels/random.inl"
 
@@ -45,6 +46,10 @@ const HcKernels HC_NAMED(kernels) = {
     .argmax_rows = argmax_rows_kernel,
     .softmax_rows = softmax_rows_kernel,
     .log_softmax_rows = log_softmax_rows_kernel,
+    .cross_entropy = cross_entropy_kernel,
+    .cross_entropy_slope = cross_entropy_slope_kernel,
+    .cross_entropy_fold = cross_entropy_fold_kernel,
+    .cross_entropy_bend = cross_entropy_bend_kernel,
     .gather = gather_kernel,
     .scatter_add = scatter_add_kernel,
     .pick_rows = pick_rows_kernel,

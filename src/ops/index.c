@@ -11,7 +11,7 @@ static void extents(const HcForm *f, int axis, size_t *outer, size_t *inner) {
         *inner *= f->dim[i];
 }
 
-static bool bad_index(const Tensor *y, const void *index, size_t at, size_t size) {
+bool hc_bad_index(const Tensor *y, const void *index, size_t at, size_t size) {
     double value;
     y->tape->k->to_f64(&value, (const char *)index + at * y->tape->item, 1);
     return hc_fail(y->tape, HC_ERR_RANGE, "%s: index %g at position %zu is not in 0..%zu",
@@ -29,7 +29,7 @@ static bool pick(Tensor *y, IndexFn *kernel) {
     if (!x || !index) return false;
     extents(y->form, axis, &outer, &inner);
     return kernel(y->data, x, index, outer, size, y->form->dim[axis], inner, &bad) ||
-           bad_index(y, index, bad, size);
+           hc_bad_index(y, index, bad, size);
 }
 
 /* y = acc, or zeros, and input 1 added by the kernel where input 0 says. */
@@ -42,7 +42,7 @@ static bool add(Tensor *y, IndexFn *kernel) {
     extents(y->form, axis, &outer, &inner);
     return kernel(y->data, source, index, outer, size, hc_inputs(y)[1]->form->dim[axis], inner,
                   &bad) ||
-           bad_index(y, index, bad, size);
+           hc_bad_index(y, index, bad, size);
 }
 
 /* index has x's shape except along the axis. */
@@ -244,7 +244,7 @@ static bool one_hot_forward(Tensor *y) {
     size_t bad;
     return index && (y->tape->k->one_hot(y->data, index, hc_inputs(y)[0]->form->count,
                                          y->attr.range.size, &bad) ||
-                     bad_index(y, index, bad, y->attr.range.size));
+                     hc_bad_index(y, index, bad, y->attr.range.size));
 }
 
 static const HcOp op_one_hot = {.name = "tensor_one_hot",

@@ -1,5 +1,6 @@
 /* Losses, each in two forms: the mean of all entries, and per example (the mean over all axes but the
- * first). All are composites but the mean squared error, which inner loops take at every step. */
+ * first). All are composites but the two that inner loops take at every step: the mean squared error, and the
+ * cross-entropy of classes (cross_entropy.c). */
 #include <math.h>
 
 #include "ops/ops.h"
@@ -167,25 +168,24 @@ Tensor *tensor_smooth_l1_loss_per_example(Tensor *prediction, Tensor *target, do
 
 /* ---- classification -------------------------------------------------------------------------------- */
 
-/* -log_probs[target], one for each example: log_probs [N, C] with target [N], or [C] with a scalar. */
-static Tensor *nll_entries(const char *who, Tensor *log_probs, Tensor *target) {
-    int ndim = log_probs->form->ndim;
+/* Whether scores are [N, C] and the target [N], or [C] and a scalar. */
+static bool classes_fit(const char *who, const Tensor *scores, const Tensor *target) {
+    int ndim = scores->form->ndim;
     bool fit = ndim >= 1 && ndim <= 2 && target->form->ndim == ndim - 1 &&
-               (ndim == 1 || target->form->dim[0] == log_probs->form->dim[0]);
-    if (!fit) {
-        char tp[HC_SHAPE_TEXT], tt[HC_SHAPE_TEXT];
-        hc_fail(log_probs->tape, HC_ERR_SHAPE, "%s: scores %s with target %s", who,
-                hc_shape_text(hc_form_shape(log_probs->form), tp),
-                hc_shape_text(hc_form_shape(target->form), tt));
-        return NULL;
-    }
-    Tensor *picked = tensor_gather(log_probs, -1, tensor_unsqueeze(target, ndim - 1));
-    return tensor_neg(tensor_squeeze(picked, -1));
+               (ndim == 1 || target->form->dim[0] == scores->form->dim[0]);
+    char ts[HC_SHAPE_TEXT], tt[HC_SHAPE_TEXT];
+    return fit || hc_fail(scores->tape, HC_ERR_SHAPE, "%s: scores %s with target %s", who,
+                          hc_shape_text(hc_form_shape(scores->form), ts),
+                          hc_shape_text(hc_form_shape(target->form), tt));
 }
 
 static Tensor *nll_loss(Tensor *log_probs, Tensor *target, ReduceFn *reduce) {
-    if (!hc_check_all("tensor_nll_loss", (Tensor *[]){log_probs, target}, 2)) return NULL;
-    return reduce(nll_entries("tensor_nll_loss", log_probs, target));
+    const char *who = "tensor_nll_loss";
+    if (!hc_check_all(who, (Tensor *[]){log_probs, target}, 2) ||
+        !classes_fit(who, log_probs, target))
+        return NULL;
+    Tensor *picked = tensor_gather(log_probs, -1, tensor_unsqueeze(target, -1));
+    return reduce(tensor_neg(tensor_squeeze(picked, -1)));
 }
 
 Tensor *tensor_nll_loss(Tensor *log_probs, Tensor *target) {
@@ -197,14 +197,14 @@ Tensor *tensor_nll_loss_per_example(Tensor *log_probs, Tensor *target) {
 }
 
 static Tensor *cross_entropy_loss(Tensor *logits, Tensor *target, ReduceFn *reduce) {
-    if (!hc_check_all("tensor_cross_entropy_loss", (Tensor *[]){logits, target}, 2)) return NULL;
-    Tensor *log_probs = tensor_log_softmax(logits, -1);
-    if (!log_probs) return NULL;
+    const char *who = "tensor_cross_entropy_loss";
+    if (!hc_check_all(who, (Tensor *[]){logits, target}, 2)) return NULL;
     if (logits->form->plain == target->form->plain && logits->form->ndim <= 2) {
+        Tensor *log_probs = tensor_log_softmax(logits, -1);
         int last = -1;
         return reduce(tensor_neg(tensor_sum_axes(tensor_mul(log_probs, target), &last, 1, false)));
     }
-    return reduce(nll_entries("tensor_cross_entropy_loss", log_probs, target));
+    return classes_fit(who, logits, target) ? reduce(hc_cross_entropy(logits, target)) : NULL;
 }
 
 Tensor *tensor_cross_entropy_loss(Tensor *logits, Tensor *target) {

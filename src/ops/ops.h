@@ -45,6 +45,15 @@ Tensor *hc_embed(Tensor *x, int axis, size_t start, size_t step, size_t size, Te
 /* Sums x over the axes in the mask (bit i: axis i), to acc where given. */
 Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc);
 
+/* ---- index.c ----------------------------------------------------------------------------------- */
+/* For forwards: says that index[at] is not in 0..size-1. Returns false. */
+bool hc_bad_index(const Tensor *y, const void *index, size_t at, size_t size);
+
+/* ---- cross_entropy.c --------------------------------------------------------------------------- */
+/* -log softmax(x)[t] for each example: x [N, C] with t [N], or [C] with a scalar. The values are
+ * those of tensor_log_softmax, gathered. */
+Tensor *hc_cross_entropy(Tensor *x, Tensor *t);
+
 /* ---- products.c -------------------------------------------------------------------------------- */
 /* y = start + a b for `count` products that lie dense one after the other in y, of which g is the first;
  * c, ldc and the working memory are filled in. The leading axes of fa and fb (NULL: one matrix) say where those

@@ -201,6 +201,41 @@ static void reduce(const char *name, ReduceFn *a, ReduceFn *b, bool odd) {
         }
 }
 
+/* Rows of w with targets out of its sizes; x are cotangents of rows, z of scores. */
+static void cross_entropy(size_t o, size_t m, size_t n) {
+    static Buffer target;
+    size_t bad[2] = {0, 0};
+    for (size_t i = 0; i < m; i++)
+        put(&target, i, (double)((i * 7 + m) % n));
+    fresh();
+    CHECK(base->cross_entropy(at(&out[0], o), at(&w, 3 - o), at(&target, 0), m, n, bad));
+    CHECK(level->cross_entropy(at(&out[1], o), at(&w, 3 - o), at(&target, 0), m, n, bad));
+    expect(same(&out[0], &out[1]), "cross_entropy", n, m);
+    fresh();
+    CHECK(base->cross_entropy_slope(at(&out[0], o), at(&w, 3 - o), at(&target, 0), at(&x, 1), m, n,
+                                    bad));
+    CHECK(level->cross_entropy_slope(at(&out[1], o), at(&w, 3 - o), at(&target, 0), at(&x, 1), m, n,
+                                     bad));
+    expect(same(&out[0], &out[1]), "cross_entropy_slope", n, m);
+    fresh();
+    CHECK(base->cross_entropy_fold(at(&out[0], o), at(&w, 3 - o), at(&target, 0), at(&z, 2), m, n,
+                                   bad));
+    CHECK(level->cross_entropy_fold(at(&out[1], o), at(&w, 3 - o), at(&target, 0), at(&z, 2), m, n,
+                                    bad));
+    expect(same(&out[0], &out[1]), "cross_entropy_fold", n, m);
+    fresh();
+    base->cross_entropy_bend(at(&out[0], o), at(&w, 3 - o), at(&x, 1), at(&z, 2), m, n);
+    level->cross_entropy_bend(at(&out[1], o), at(&w, 3 - o), at(&x, 1), at(&z, 2), m, n);
+    expect(same(&out[0], &out[1]), "cross_entropy_bend", n, m);
+    if (m == 0) return;
+    put(&target, m - 1, m & 1 ? (double)n : 0.5);
+    CHECK(!base->cross_entropy_slope(at(&out[0], o), at(&w, 0), at(&target, 0), at(&x, 1), m, n,
+                                     &bad[0]));
+    CHECK(!level->cross_entropy_fold(at(&out[1], o), at(&w, 0), at(&target, 0), at(&z, 2), m, n,
+                                     &bad[1]));
+    CHECK(bad[0] == m - 1 && bad[1] == m - 1);
+}
+
 static void reductions(void) {
     for (int odd = 0; odd <= 1; odd++) {
         fill(&z, odd);
@@ -226,6 +261,7 @@ static void reductions(void) {
                 base->log_softmax_rows(at(&out[0], o), at(&w, 3 - o), m, n);
                 level->log_softmax_rows(at(&out[1], o), at(&w, 3 - o), m, n);
                 expect(same(&out[0], &out[1]), "log_softmax_rows", n, m);
+                cross_entropy(o, m, n);
             }
     }
 }

@@ -40,7 +40,7 @@ static size_t live_through(const HcBlock *block) {
 void *hc_arena_alloc_further(HcArena *arena, size_t bytes) {
     if (bytes > SIZE_MAX - HC_ALIGN) return NULL;
     bytes = (bytes + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
-    HcPosition top = arena->top;
+    HcPosition top = hc_arena_top(arena);
     while (top.block < arena->count && bytes > arena->blocks[top.block].size - top.offset) {
         HcBlock *block = &arena->blocks[top.block];
         block->left = top.offset;
@@ -52,27 +52,31 @@ void *hc_arena_alloc_further(HcArena *arena, size_t bytes) {
         if (top.block > 0)
             arena->blocks[top.block].before = live_through(&arena->blocks[top.block - 1]);
     }
-    void *result = arena->blocks[top.block].data + top.offset;
-    top.offset += bytes;
-    arena->top = top;
-    return result;
+    hc_arena_rewind(arena, (HcPosition){top.block, top.offset + bytes});
+    return arena->next - bytes;
 }
 
 void hc_arena_rewind(HcArena *arena, HcPosition position) {
-    arena->top = position;
+    bool there = position.block < arena->count;
+    const HcBlock *block = there ? &arena->blocks[position.block] : NULL;
+    arena->block = position.block;
+    arena->next = there ? block->data + position.offset : NULL;
+    arena->end = there ? block->data + block->size : NULL;
 }
 
 void hc_arena_trim(HcArena *arena) {
-    size_t keep = arena->top.offset > 0 ? arena->top.block + 1 : arena->top.block;
+    HcPosition top = hc_arena_top(arena);
+    size_t keep = top.offset > 0 ? top.block + 1 : top.block;
     while (arena->count > keep) {
         HcBlock *last = &arena->blocks[--arena->count];
         hc_budget_free(arena->budget, last->data, last->size);
     }
+    hc_arena_rewind(arena, top);
 }
 
 size_t hc_arena_live(const HcArena *arena) {
-    if (arena->top.block < arena->count)
-        return arena->blocks[arena->top.block].before + arena->top.offset;
+    HcPosition top = hc_arena_top(arena);
+    if (top.block < arena->count) return arena->blocks[top.block].before + top.offset;
     return arena->count ? live_through(&arena->blocks[arena->count - 1]) : 0;
 }
 

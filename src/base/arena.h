@@ -22,13 +22,15 @@ typedef struct HcArena {
     size_t block_bytes; /* of the first block; later ones double, up to a bound */
     HcBlock *blocks;
     size_t count, capacity;
-    HcPosition top;
+    size_t block;     /* the one the top is in */
+    char *next, *end; /* the top and the end of its block; NULL where there is none */
 } HcArena;
 
 void hc_arena_init(HcArena *arena, HcBudget *budget, size_t block_bytes);
 void hc_arena_destroy(HcArena *arena);
 /* `bytes` (may be 0) aligned to HC_ALIGN, or NULL. */
 static inline void *hc_arena_alloc(HcArena *arena, size_t bytes);
+static inline HcPosition hc_arena_top(const HcArena *arena);
 /* Frees all from `position` on and keeps the blocks. */
 void hc_arena_rewind(HcArena *arena, HcPosition position);
 /* Gives blocks above the top back. */
@@ -41,15 +43,20 @@ void *hc_arena_alloc_further(HcArena *arena, size_t bytes);
 
 static inline void *hc_arena_alloc(HcArena *arena, size_t bytes) {
     size_t rounded = (bytes + HC_ALIGN - 1) & ~(size_t)(HC_ALIGN - 1);
-    if (arena->top.block < arena->count && rounded >= bytes) {
-        const HcBlock *block = &arena->blocks[arena->top.block];
-        if (rounded <= block->size - arena->top.offset) {
-            void *result = block->data + arena->top.offset;
-            arena->top.offset += rounded;
-            return result;
-        }
-    }
-    return hc_arena_alloc_further(arena, bytes);
+    char *result = arena->next;
+    if (!result || rounded > (size_t)(arena->end - result) || rounded < bytes)
+        return hc_arena_alloc_further(arena, bytes);
+    arena->next = result + rounded;
+    return result;
+}
+
+/* Of what was `next` when the top was in that block. */
+static inline HcPosition hc_arena_position(const HcArena *arena, size_t block, const char *next) {
+    return (HcPosition){block, next ? (size_t)(next - arena->blocks[block].data) : 0};
+}
+
+static inline HcPosition hc_arena_top(const HcArena *arena) {
+    return hc_arena_position(arena, arena->block, arena->next);
 }
 
 /* Buffers by size class: freed one by one, kept for the next of their class. */

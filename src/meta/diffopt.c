@@ -17,7 +17,7 @@ HcSnapshot *hc_diffopt_push(DiffOpt *opt, bool own_moments) {
         if (opt->count)
             memcpy(next->moments, opt->now->moments, opt->count * sizeof *next->moments);
     }
-    next->place = opt->tape->data.top;
+    next->place = hc_arena_top(&opt->tape->data);
     return next;
 }
 
@@ -161,7 +161,7 @@ DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule) {
     *first = (HcSnapshot){.moments = moments};
     if (!hc_diffopt_take_settings(opt, optim, first) || !hc_tape_stamp(tape, optim->version, who))
         return NULL;
-    first->place = tape->data.top;
+    first->place = hc_arena_top(&tape->data);
     opt->scope.save = save;
     opt->scope.restore = restore;
     hc_tape_add_scope(tape, &opt->scope);
@@ -181,7 +181,7 @@ bool diffopt_detach(DiffOpt *opt) {
             if (*x && !(*x = tensor_detach(*x))) return false;
         }
     next->cut = true;
-    next->place = opt->tape->data.top;
+    next->place = hc_arena_top(&opt->tape->data);
     if (!fmodule_detach(opt->module)) return false;
     opt->now = next;
     return true;

@@ -28,7 +28,7 @@ bool hc_fmodule_push(FModule *root, Tensor *const *weights, Tensor *const *buffe
     next->prev = root->now;
     next->step = step;
     next->cut = cut;
-    next->place = tape->data.top;
+    next->place = hc_arena_top(&tape->data);
     root->now = next;
     return true;
 }
@@ -126,7 +126,7 @@ FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options)
     *first = (HcWeights){.weights = weights,
                          .buffers = constants,
                          .training = module->training,
-                         .place = tape->data.top};
+                         .place = hc_arena_top(&tape->data)};
     f->scope.save = save;
     f->scope.restore = restore;
     hc_tape_add_scope(tape, &f->scope);
@@ -363,7 +363,7 @@ bool fmodule_detach(FModule *f) {
             return false;
         }
     }
-    root->now->place = f->tape->data.top;
+    root->now->place = hc_arena_top(&f->tape->data);
     return true;
 }
 

@@ -112,7 +112,7 @@ static bool apply(DiffOpt *opt, Tensor *loss, Tensor *const *params, Tensor **gr
     next->steps++;
     next->loss = loss;
     next->cut = false;
-    next->place = tape->data.top;
+    next->place = hc_arena_top(&tape->data);
     if (!hc_fmodule_push(opt->module, weights, NULL, opt->module->now->step + 1, false))
         return false;
     opt->now = next;

@@ -178,24 +178,40 @@ bool hc_forward(Tensor *y) {
     return forward(y);
 }
 
-/* Whether a gradient flows through y, and if not, why. */
-HC_INLINE void link(Tensor *y, Tensor *const *in, size_t nin) {
-    unsigned flags = 0, why = HC_WHY_CONSTANT, op = y->op->flags;
-    if (op & HC_OP_LEAF) return; /* its maker says */
+/* What the inputs of a node say of it. */
+typedef struct Inputs {
+    unsigned flags; /* of one of them at least */
+    unsigned why;   /* the best reason of those that no gradient flows through */
+} Inputs;
+
+/* Looks at all of them; false after hc_fail. */
+HC_INLINE bool look_at(const HcOp *op, const Tape *tape, Tensor *const *in, size_t nin,
+                       Inputs *said) {
+    *said = (Inputs){0, HC_WHY_CONSTANT};
+    if (!tape || tape->status != HC_OK) return hc_check_slowly(op->name, in, nin);
     for (size_t i = 0; i < nin; i++) {
-        flags |= in[i]->flags;
-        if (in[i]->why > why && !(in[i]->flags & HC_NODE_NEEDS)) why = in[i]->why;
+        const Tensor *x = in[i];
+        if (!x || x->tape != tape || !hc_alive(x)) return hc_check_slowly(op->name, in, nin);
+        said->flags |= x->flags;
+        if (x->why > said->why && !(x->flags & HC_NODE_NEEDS)) said->why = x->why;
     }
-    if ((flags | y->flags) & HC_NODE_BORROWED) y->flags |= HC_NODE_BESIDE;
-    if (flags & HC_NODE_NEEDS) {
+    return true;
+}
+
+/* Whether a gradient flows through y, and if not, why. */
+HC_INLINE void link(Tensor *y, Inputs said) {
+    unsigned op = y->op->flags;
+    if (op & HC_OP_LEAF) return; /* its maker says */
+    if ((said.flags | y->flags) & HC_NODE_BORROWED) y->flags |= HC_NODE_BESIDE;
+    if (said.flags & HC_NODE_NEEDS) {
         if (!(op & HC_OP_NODIFF) && y->tape->recording && !(y->flags & HC_NODE_SCRATCH)) {
             y->flags |= HC_NODE_NEEDS;
             return;
         }
         unsigned cause = op & HC_OP_NODIFF ? HC_WHY_OP : HC_WHY_RECORDING;
-        if (cause > why) why = cause;
+        if (cause > said.why) said.why = cause;
     }
-    y->why = (uint8_t)why;
+    y->why = (uint8_t)said.why;
 }
 
 /* A node that is whole is the tape's, or the sweep's, from here on. */
@@ -211,10 +227,10 @@ HC_INLINE Tensor *take_up(Tensor *y) {
 }
 
 /* Takes back what the making of a node had got to when it failed. */
-static Tensor *give_up(Tensor *y, bool placed, size_t block, size_t offset) {
+static Tensor *give_up(Tensor *y, bool placed, HcPosition before) {
     if (!(y->flags & HC_NODE_SCRATCH)) {
         y->check = 0;
-        hc_arena_rewind(&y->tape->data, (HcPosition){block, offset});
+        hc_arena_rewind(&y->tape->data, before);
     } else if (placed) {
         hc_drop(y);
     } else {
@@ -224,9 +240,11 @@ static Tensor *give_up(Tensor *y, bool placed, size_t block, size_t offset) {
 }
 
 HC_INLINE Tensor *emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin) {
-    if (!hc_check_all(op->name, in, nin)) return NULL;
-    Tape *tape = in[0]->tape;
-    const size_t block = tape->data.top.block, offset = tape->data.top.offset;
+    Tape *tape = in[0] ? in[0]->tape : NULL;
+    Inputs said;
+    if (!look_at(op, tape, in, nin, &said)) return NULL;
+    const size_t block = tape->data.block;
+    const char *next = tape->data.next;
     Tensor *y = tape->scratching ? new_scratch_node(tape, op->name) : new_tape_node(tape, op->name);
     if (!y) return NULL;
     y->op = op;
@@ -235,9 +253,10 @@ HC_INLINE Tensor *emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, si
     y->why = HC_WHY_NOTHING;
     if (attr) y->attr = *attr;
     if (!put_inputs(y, in, nin) || !op->infer(y) || !place(y))
-        return give_up(y, false, block, offset);
-    if (!tape->abstract && !forward(y)) return give_up(y, true, block, offset);
-    link(y, in, nin);
+        return give_up(y, false, hc_arena_position(&tape->data, block, next));
+    if (!tape->abstract && !forward(y))
+        return give_up(y, true, hc_arena_position(&tape->data, block, next));
+    link(y, said);
     return take_up(y);
 }
 
@@ -275,7 +294,7 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
                 who, hc_shape_text(shape, text));
         return NULL;
     }
-    const size_t block = tape->data.top.block, offset = tape->data.top.offset;
+    HcPosition before = hc_arena_top(&tape->data);
     Tensor *y = tape->scratching ? new_scratch_node(tape, who) : new_tape_node(tape, who);
     if (!y) return NULL;
     y->op = &hc_op_leaf;
@@ -286,7 +305,7 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
     y->data = data;
     y->why = (uint8_t)why;
     if (why == HC_WHY_NOTHING) y->flags |= HC_NODE_NEEDS;
-    if (!data && !place(y)) return give_up(y, false, block, offset);
+    if (!data && !place(y)) return give_up(y, false, before);
     return take_up(y);
 }
 

@@ -21,7 +21,8 @@ void hc_version_unref(HcVersion *version) {
 bool hc_tape_stamp(Tape *tape, HcVersion *version, const char *who) {
     HcStamp *stamp = hc_tape_alloc(tape, sizeof *stamp, who);
     if (!stamp) return false;
-    *stamp = (HcStamp){tape->stamps, hc_version_ref(version), version->changes, tape->data.top};
+    *stamp = (HcStamp){tape->stamps, hc_version_ref(version), version->changes,
+                       hc_arena_top(&tape->data)};
     tape->stamps = stamp;
     return true;
 }

@@ -148,11 +148,12 @@ TapeMark tape_mark(Tape *tape) {
         hc_fail_thread(HC_ERR_ARG, "tape_mark: the tape is NULL");
         return (TapeMark){.tape = 0};
     }
+    HcPosition top = hc_arena_top(&tape->data);
     return (TapeMark){.tape = (uint64_t)(uintptr_t)tape,
                       .last = tape->count ? hc_node(tape, tape->count - 1)->serial : tape->resets,
                       .nodes = tape->count,
-                      .block = tape->data.top.block,
-                      .offset = tape->data.top.offset};
+                      .block = top.block,
+                      .offset = top.offset};
 }
 
 static bool mark_holds(const Tape *tape, const TapeMark *mark) {
@@ -166,7 +167,7 @@ bool tape_release(Tape *tape, TapeMark mark) {
     if (mark.tape != (uint64_t)(uintptr_t)tape)
         return hc_fail(tape, HC_ERR_TAPE, "tape_release: the mark is of another tape");
     HcPosition place = {mark.block, mark.offset};
-    if (!mark_holds(tape, &mark) || hc_position_before(tape->data.top, place))
+    if (!mark_holds(tape, &mark) || hc_position_before(hc_arena_top(&tape->data), place))
         return hc_fail(tape, HC_ERR_EXPIRED,
                        "tape_release: the mark has expired: the tape was reset, or released below "
                        "it, since");
@@ -266,7 +267,7 @@ void hc_parallel(Tape *tape, size_t count, PoolFn *fn, void *user) {
 
 void hc_tape_add_scope(Tape *tape, HcScope *scope) {
     scope->check = HC_SCOPE_WORD;
-    scope->place = tape->data.top;
+    scope->place = hc_arena_top(&tape->data);
     scope->next = tape->scopes;
     tape->scopes = scope;
 }

@@ -157,7 +157,7 @@ const void *tensor_data(Tensor *x) {
     if (!entry || !copy) return NULL;
     hc_copy_dense(x, copy);
     if (x->flags & (HC_NODE_BORROWED | HC_NODE_SCRATCH)) return copy; /* may change or go */
-    *entry = (HcDensed){tape->densed, x, x->serial, x->data, x->form, tape->data.top};
+    *entry = (HcDensed){tape->densed, x, x->serial, x->data, x->form, hc_arena_top(&tape->data)};
     tape->densed = entry;
     x->data = copy;
     x->form = x->form->plain;

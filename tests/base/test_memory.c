@@ -74,7 +74,7 @@ static void arenas(void) {
     char *first = hc_arena_alloc(&arena, 0), *second = hc_arena_alloc(&arena, 100);
     CHECK(first && second && (uintptr_t)second % HC_ALIGN == 0);
     memset(second, 1, 100);
-    HcPosition place = arena.top;
+    HcPosition place = hc_arena_top(&arena);
     size_t live = hc_arena_live(&arena);
     for (int round = 0; round < 3; round++) {
         size_t calls = budget.calls;
@@ -85,7 +85,7 @@ static void arenas(void) {
             CHECK(hc_arena_live(&arena) == before + (i * 13 + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN);
             CHECK(more && (uintptr_t)more % HC_ALIGN == 0);
             memset(more, 2, i * 13);
-            CHECK(hc_arena_live(&arena) > live && hc_position_before(place, arena.top));
+            CHECK(hc_arena_live(&arena) > live && hc_position_before(place, hc_arena_top(&arena)));
         }
         CHECK((budget.calls == calls) == (round > 0)); /* later rounds use the same blocks */
         CHECK(hc_arena_live(&arena) <= budget.used);

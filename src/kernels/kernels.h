@@ -58,9 +58,10 @@ typedef struct HcWindows {
     size_t count; /* divisor of every window; 0: the pixels it covers */
 } HcWindows;
 
-/* An array over channels, dense: [outer, channels, inner]. With inner 1 the channels are last. */
+/* An array over channels, dense: [outer, channels, inner]. With inner 1 the channels are last. It may be a
+ * part, along outer, of one with `count` numbers to a channel. */
 typedef struct HcChannels {
-    size_t outer, channels, inner;
+    size_t outer, channels, inner, count;
 } HcChannels;
 /* The constants of Adam's update, in an array of numbers: beta, 1 - beta, 1 / sqrt(1 - beta2^t), eps. */
 enum {
@@ -171,20 +172,24 @@ typedef struct HcKernels {
     bool (*one_hot)(void *y, const void *index, size_t n, size_t classes, size_t *bad);
 
     /* Batch norm. `moments` [2, channels] is the mean and the biased variance of each channel of x; with
-     * r = 1/sqrt(var + eps), xhat = (x - mean) r and n numbers in a channel. */
-    void (*channel_moments)(void *moments, const void *x, HcChannels s);
-    /* sums [2, channels] = sum g, sum g xhat. */
-    void (*channel_sums)(void *sums, const void *x, const void *moments, const void *g, double eps,
+     * r = 1/sqrt(var + eps), xhat = (x - mean) r and n numbers in a channel. Of a part of an array each
+     * of these takes and makes a part; what is summed is added up. */
+    void (*channel_moments)(void *moments, const void *x, HcChannels s); /* of a whole */
+    /* Adds to sums [2, channels]: sum g, sum g (x - mean). */
+    void (*channel_sums)(void *sums, const void *x, const void *moments, const void *g,
                          HcChannels s);
+    /* Adds to dots [channels]: sum g v. */
+    void (*channel_dots)(void *dots, const void *g, const void *v, HcChannels s);
     /* y = weight xhat + bias. */
     void (*batch_norm)(void *y, const void *x, const void *moments, const void *weight,
                        const void *bias, double eps, HcChannels s);
-    /* y = weight r P(g), where P(g) = g - sum(g) / n - xhat sum(g xhat) / n. */
+    /* y = weight r P(g), where P(g) = g - sum(g) / n - xhat sum(g xhat) / n; from here on sums are of g
+     * and g xhat. */
     void (*batch_norm_backward)(void *y, const void *x, const void *moments, const void *weight,
                                 const void *g, const void *sums, double eps, HcChannels s);
-    /* slope [channels] = r sum v P(g). */
-    void (*batch_norm_slope)(void *slope, const void *moments, const void *g, const void *v,
-                             const void *sums_g, const void *sums_v, double eps, HcChannels s);
+    /* slope [channels], sum g v, becomes r sum v P(g). */
+    void (*batch_norm_slope)(void *slope, const void *moments, const void *sums_g,
+                             const void *sums_v, double eps, HcChannels s);
     /* y = the gradient of sum(weight slope) to x: -(weight r / n) (xhat slope + r (P(v) sum(g xhat) +
      * P(g) sum(v xhat))). */
     void (*batch_norm_second)(void *y, const void *x, const void *moments, const void *weight,
@@ -212,6 +217,9 @@ typedef struct HcKernels {
     /* Windows as a convolution's; o, groups and the weight's strides do not count. The largest number of
      * each window, the first of equals, a NaN before all, and the tap (i * kw + j) it stands under. */
     void (*max_pool)(const HcConv *g, void *y, void *tap, const void *x);
+    /* The same of relu(x), from n numbers y and tap of x: where y is not above 0 the tap is -1, which is
+     * none. */
+    void (*pool_relu)(void *y, void *tap, size_t n);
     /* y = x at those taps; gx = gy added up there, its adjoint. */
     void (*pool_pick)(const HcConv *g, void *y, const void *x, const void *tap);
     void (*pool_spread)(const HcConv *g, void *gx, const void *gy, const void *tap);

@@ -19,7 +19,7 @@ static Slab slab_of(HcChannels s, size_t channel) {
     return (Slab){channel, s.outer, s.channels, 0, width < BLOCK ? width : BLOCK};
 }
 
-/* out[j] = the sum over channel j of a formula in its numbers a and b and its constant m. */
+/* Adds to out[j] a formula in each of channel j's numbers a and b and its constant m. */
 #define HC_SLAB_SUM(name, formula)                                                                 \
     static HC_REAL name##_run(const HC_REAL *a_, const HC_REAL *b_, HC_REAL m, size_t n) {         \
         HC_REAL lane[LANES] = {0}, tail = 0;                                                       \
@@ -39,7 +39,9 @@ static Slab slab_of(HcChannels s, size_t channel) {
     }                                                                                              \
     static void name##_rows(HC_REAL *out, const HC_REAL *a_, const HC_REAL *b_,                    \
                             const HC_REAL *m_, Slab s, size_t width) {                             \
-        HC_REAL sum[BLOCK] = {0};                                                                  \
+        HC_REAL sum[BLOCK];                                                                        \
+        for (size_t j = 0; j < width; j++)                                                         \
+            sum[j] = out[j];                                                                       \
         for (size_t o = 0; o < s.outer; o++, a_ += s.step, b_ += s.step)                           \
             for (size_t j = 0; j < width; j++) {                                                   \
                 HC_REAL a = a_[j], b = b_[j], m = m_[j];                                           \
@@ -51,10 +53,8 @@ static Slab slab_of(HcChannels s, size_t channel) {
     }                                                                                              \
     static void name(HC_REAL *out, const HC_REAL *a, const HC_REAL *b, const HC_REAL *m, Slab s) { \
         if (s.run) {                                                                               \
-            HC_REAL sum = 0;                                                                       \
             for (size_t o = 0; o < s.outer; o++)                                                   \
-                sum += name##_run(a + s.at + o * s.step, b + s.at + o * s.step, *m, s.run);        \
-            *out = sum;                                                                            \
+                *out += name##_run(a + s.at + o * s.step, b + s.at + o * s.step, *m, s.run);       \
         } else if (s.width == BLOCK)                                                               \
             name##_rows(out, a + s.at, b + s.at, m, s, BLOCK);                                     \
         else                                                                                       \
@@ -65,7 +65,7 @@ HC_SLAB_SUM(slab_total, a)
 HC_SLAB_SUM(slab_spread, (a - m) * (a - m))
 HC_SLAB_SUM(slab_dot, a *b)
 
-/* Both sums over a channel's numbers in one pass: of g, and of g (x - m). */
+/* Adds both sums over a channel's numbers in one pass: of g, and of g (x - m). */
 static void slab_sums_run(HC_REAL *plain, HC_REAL *cross, const HC_REAL *x, const HC_REAL *g,
                           HC_REAL m, size_t n) {
     HC_REAL lane[LANES] = {0}, lane_x[LANES] = {0}, tail = 0, tail_x = 0;
@@ -85,7 +85,11 @@ static void slab_sums_run(HC_REAL *plain, HC_REAL *cross, const HC_REAL *x, cons
 
 static void slab_sums_rows(HC_REAL *plain, HC_REAL *cross, const HC_REAL *x, const HC_REAL *g,
                            const HC_REAL *m, Slab s, size_t width) {
-    HC_REAL sum[BLOCK] = {0}, sum_x[BLOCK] = {0};
+    HC_REAL sum[BLOCK], sum_x[BLOCK];
+    for (size_t j = 0; j < width; j++) {
+        sum[j] = plain[j];
+        sum_x[j] = cross[j];
+    }
     for (size_t o = 0; o < s.outer; o++, x += s.step, g += s.step)
         for (size_t j = 0; j < width; j++) {
             sum[j] += g[j];
@@ -100,7 +104,6 @@ static void slab_sums_rows(HC_REAL *plain, HC_REAL *cross, const HC_REAL *x, con
 static void slab_sums(HC_REAL *plain, HC_REAL *cross, const HC_REAL *x, const HC_REAL *g,
                       const HC_REAL *m, Slab s) {
     if (s.run) {
-        *plain = *cross = 0;
         for (size_t o = 0, at = s.at; o < s.outer; o++, at += s.step)
             slab_sums_run(plain, cross, x + at, g + at, *m, s.run);
     } else if (s.width == BLOCK)
@@ -121,7 +124,7 @@ static void slab_moments(HC_REAL *mean, HC_REAL *spread, const HC_REAL *x, Slab 
         mean[j] = spread[j] = 0;
     if (rows == 0) rows = 1;
     for (Slab part = slab; seen < slab.outer; part.at += part.outer * part.step) {
-        HC_REAL part_mean[BLOCK], part_spread[BLOCK];
+        HC_REAL part_mean[BLOCK] = {0}, part_spread[BLOCK] = {0};
         size_t left = slab.outer - seen;
         part.outer = left < rows ? left : rows;
         HC_REAL count = (HC_REAL)part.outer * (HC_REAL)(slab.run ? slab.run : 1);
@@ -185,7 +188,7 @@ static HC_REAL per_deviation(const HC_REAL *moments, HcChannels s, size_t c, dou
 }
 
 static HC_REAL per_value(HcChannels s) {
-    return 1 / ((HC_REAL)s.outer * (HC_REAL)s.inner);
+    return 1 / (HC_REAL)s.count;
 }
 
 /* ---- the kernels ------------------------------------------------------------------------------------ */
@@ -202,15 +205,22 @@ static void channel_moments_kernel(void *moments, const void *x, HcChannels s) {
 }
 
 static void channel_sums_kernel(void *sums, const void *x, const void *moments, const void *g,
-                                double eps, HcChannels s) {
+                                HcChannels s) {
     HC_REAL *plain = sums, *with_x = plain + s.channels;
     const HC_REAL *mean = moments;
     Slab slab;
     for (size_t c = 0; c < s.channels; c += slab.width) {
         slab = slab_of(s, c);
         slab_sums(plain + c, with_x + c, x, g, mean + c, slab);
-        for (size_t j = c; j < c + slab.width; j++)
-            with_x[j] *= per_deviation(moments, s, j, eps);
+    }
+}
+
+static void channel_dots_kernel(void *dots_, const void *g, const void *v, HcChannels s) {
+    HC_REAL *dots = dots_;
+    Slab slab;
+    for (size_t c = 0; c < s.channels; c += slab.width) {
+        slab = slab_of(s, c);
+        slab_dot(dots + c, g, v, dots, slab);
     }
 }
 
@@ -252,19 +262,13 @@ static void batch_norm_backward_kernel(void *y, const void *x, const void *momen
     }
 }
 
-static void batch_norm_slope_kernel(void *slope_, const void *moments, const void *g, const void *v,
-                                    const void *sums_g, const void *sums_v, double eps,
-                                    HcChannels s) {
+static void batch_norm_slope_kernel(void *slope_, const void *moments, const void *sums_g,
+                                    const void *sums_v, double eps, HcChannels s) {
     HC_REAL *slope = slope_, share = per_value(s);
     const HC_REAL *g0 = sums_g, *g1 = g0 + s.channels, *v0 = sums_v, *v1 = v0 + s.channels;
-    Slab slab;
-    for (size_t c = 0; c < s.channels; c += slab.width) {
-        slab = slab_of(s, c);
-        slab_dot(slope + c, g, v, g0 + c, slab);
-        for (size_t j = c; j < c + slab.width; j++)
-            slope[j] = (slope[j] - (g0[j] * v0[j] + g1[j] * v1[j]) * share) *
-                       per_deviation(moments, s, j, eps);
-    }
+    for (size_t c = 0; c < s.channels; c++)
+        slope[c] = (slope[c] - (g0[c] * v0[c] + g1[c] * v1[c]) * share) *
+                   per_deviation(moments, s, c, eps);
 }
 
 /* -(w r^2 / n) (g1 v + v1 g + xhat (slope / r - 2 g1 v1 / n) - (g1 v0 + v1 g0) / n) */

@@ -47,6 +47,16 @@ static void max_pool_kernel(const HcConv *g, void *y_, void *tap_, const void *x
             }
 }
 
+static void pool_relu_kernel(void *y_, void *tap_, size_t n) {
+    HC_REAL *restrict y = y_, *restrict tap = tap_;
+    for (size_t i = 0; i < n; i++) {
+        const HC_REAL value = y[i], now = tap[i];
+        const bool stays = value > 0 || value != value || now < 0;
+        tap[i] = value > 0 ? now : -1;
+        y[i] = stays ? value : 0;
+    }
+}
+
 static void pool_pick_kernel(const HcConv *g, void *y_, const void *x_, const void *tap_) {
     HC_REAL *restrict y = y_;
     const HC_REAL *x = x_, *restrict tap = tap_;

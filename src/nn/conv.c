@@ -107,6 +107,10 @@ Module *module_max_pool2d(Pool2dOptions options) {
     return pool2d(&max_pool2d_class, &options);
 }
 
+const Pool2dOptions *hc_max_pool2d_options(const Module *module) {
+    return module->cls.forward == max_pool2d_forward ? module->state : NULL;
+}
+
 Module *module_avg_pool1d(Pool1dOptions options) {
     return pool1d(&avg_pool1d_class, &options);
 }

@@ -31,7 +31,7 @@ static bool run(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_
 
 bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, size_t buffer_base,
                    Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
-    Frame frame = {module, binding, param_base, buffer_base, false};
+    Frame frame = {module, binding, param_base, buffer_base, {false, NULL}};
     return run(&frame, in, nin, out, nout);
 }
 
@@ -40,11 +40,11 @@ Tensor *hc_frame_param(Frame *frame, size_t slot) {
     return b->param(b->user, b->root->param_plan.index[frame->param_base + slot]);
 }
 
-bool hc_frame_call_child(Frame *frame, size_t child, bool relu, Tensor *const *in, size_t nin,
+bool hc_frame_call_child(Frame *frame, size_t child, HcTail tail, Tensor *const *in, size_t nin,
                          Tensor **out, size_t nout) {
     Module *module = frame->module->children[child].module;
     Frame inner = {module, frame->binding, frame->param_base + module->param_base,
-                   frame->buffer_base + module->buffer_base, relu};
+                   frame->buffer_base + module->buffer_base, tail};
     return run(&inner, in, nin, out, nout);
 }
 
@@ -104,7 +104,7 @@ bool frame_call_n(Frame *frame, const char *child, Tensor *const *in, size_t nin
     if (!frame) return hc_fail_thread(HC_ERR_ARG, "frame_call: the frame is NULL");
     for (size_t i = 0; child && i < frame->module->child_count; i++)
         if (strcmp(frame->module->children[i].name, child) == 0)
-            return hc_frame_call_child(frame, i, false, in, nin, out, nout);
+            return hc_frame_call_child(frame, i, (HcTail){false, NULL}, in, nin, out, nout);
     return hc_fail(frame->binding->tape, HC_ERR_NAME, "frame_call: the %s module has no child '%s'",
                    frame->module->cls.name, child ? child : "(NULL)");
 }

@@ -80,6 +80,7 @@ static Module *clone_tree(const Module *from) {
     to->dtype = from->dtype;
     to->training = from->training;
     to->takes_relu = from->takes_relu;
+    to->takes_pool = from->takes_pool;
     bool done = true;
     for (size_t i = 0; done && i < from->param_count; i++) {
         Param *p = module_add_param(to, from->params[i].name, from->params[i].param->shape);

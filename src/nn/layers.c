@@ -16,7 +16,8 @@ static bool linear_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor *
     if (!hc_one_to_one(frame, nin, nout)) return false;
     Tensor *weight = hc_frame_param(frame, 0);
     Tensor *bias = frame->module->param_count > 1 ? hc_frame_param(frame, 1) : NULL;
-    out[0] = frame->relu ? hc_linear_relu(in[0], weight, bias) : tensor_linear(in[0], weight, bias);
+    out[0] =
+        frame->tail.relu ? hc_linear_relu(in[0], weight, bias) : tensor_linear(in[0], weight, bias);
     return out[0] != NULL;
 }
 
@@ -42,26 +43,37 @@ Module *module_linear_no_bias(size_t in, size_t out) {
 
 /* ---- activations ----------------------------------------------------------------------------------- */
 
-#define ACTIVATION(id, formula)                                                                    \
+#define ACTIVATION_FORWARD(id, formula)                                                            \
     static bool id##_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,            \
                              size_t nout) {                                                        \
         if (!hc_one_to_one(frame, nin, nout)) return false;                                        \
         Tensor *x = in[0];                                                                         \
         out[0] = formula;                                                                          \
         return out[0] != NULL;                                                                     \
-    }                                                                                              \
+    }
+
+#define ACTIVATION(id, formula)                                                                    \
+    ACTIVATION_FORWARD(id, formula)                                                                \
     Module *module_##id(void) {                                                                    \
         static const ModuleClass cls = {.name = #id, .forward = id##_forward};                     \
         return module_create(&cls, NULL);                                                          \
     }
 
 ACTIVATION(identity, x)
-ACTIVATION(relu, tensor_relu(x))
 ACTIVATION(gelu, tensor_gelu(x))
 ACTIVATION(silu, tensor_silu(x))
 ACTIVATION(softplus, tensor_softplus(x))
 ACTIVATION(tanh, tensor_tanh(x))
 ACTIVATION(sigmoid, tensor_sigmoid(x))
+
+ACTIVATION_FORWARD(relu, hc_tail(x, (HcTail){true, frame->tail.pool}))
+
+Module *module_relu(void) {
+    static const ModuleClass cls = {.name = "relu", .forward = relu_forward};
+    Module *module = module_create(&cls, NULL);
+    if (module) module->takes_pool = true;
+    return module;
+}
 
 static Tensor *flatten(Tensor *x) {
     if (!hc_check("module_flatten", x)) return NULL;
@@ -105,22 +117,33 @@ NUMBERED(log_softmax, int, tensor_log_softmax(x, c))
 
 /* ---- sequential --------------------------------------------------------------------------------------- */
 
-/* Whether child i is followed by a ReLU that its own forward can make, without the value in between. */
-static bool relu_joins(const Module *module, size_t i) {
-    return module->children[i].module->takes_relu && i + 1 < module->child_count &&
-           module->children[i + 1].module->cls.forward == relu_forward;
+/* The tail that child i's own forward can make of what follows it, without the values in between; how many
+ * children that is. */
+static size_t joined(const Module *module, size_t i, HcTail *tail) {
+    const Module *child = module->children[i].module;
+    size_t next = i + 1;
+    *tail = (HcTail){false, NULL};
+    if (child->takes_relu && next < module->child_count &&
+        module->children[next].module->cls.forward == relu_forward) {
+        tail->relu = true;
+        next++;
+    }
+    if (child->takes_pool && next < module->child_count)
+        tail->pool = hc_max_pool2d_options(module->children[next].module);
+    return next - i + (tail->pool != NULL);
 }
 
 static bool sequential_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,
                                size_t nout) {
     if (!hc_one_to_one(frame, nin, nout)) return false;
     Tensor *x = in[0];
-    for (size_t i = 0; i < frame->module->child_count; i++) {
+    for (size_t i = 0; i < frame->module->child_count;) {
         Tensor *y;
-        bool joined = relu_joins(frame->module, i);
-        if (!hc_frame_call_child(frame, i, joined, &x, 1, &y, 1)) return false;
+        HcTail tail;
+        size_t count = joined(frame->module, i, &tail);
+        if (!hc_frame_call_child(frame, i, tail, &x, 1, &y, 1)) return false;
         x = y;
-        i += joined;
+        i += count;
     }
     out[0] = x;
     return true;

@@ -4,6 +4,7 @@
 #define HC_NN_MODULE_H
 
 #include "higherc/module.h"
+#include "ops/ops.h"
 #include "tape/param.h"
 
 typedef struct HcNamed {
@@ -39,7 +40,7 @@ struct Module {
     HcPlan param_next, buffer_next; /* made, but not in force yet */
     DType dtype;
     bool training;
-    bool takes_relu; /* its forward heeds Frame.relu */
+    bool takes_relu, takes_pool; /* its forward heeds such a Frame.tail */
 };
 
 /* Where a forward's weights come from. tensor gives the weight with that index of the root's list, or
@@ -64,19 +65,21 @@ struct Frame {
     Module *module;
     const HcBinding *binding;
     size_t param_base, buffer_base; /* of the module's first slot in the root's */
-    bool relu;                      /* a ReLU of the result is wanted; only where takes_relu */
+    HcTail tail;                    /* wanted of the result; only what the module takes */
 };
 
 /* Runs a module on a binding; the bases are those of its slots in the root. */
 bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, size_t buffer_base,
                    Tensor *const *in, size_t nin, Tensor **out, size_t nout);
-/* The same by number, for layers that know their own. With relu the child's ReLU too, by its own forward. */
+/* The same by number, for layers that know their own. The child's own forward makes the tail. */
 Tensor *hc_frame_param(Frame *frame, size_t slot);
-bool hc_frame_call_child(Frame *frame, size_t child, bool relu, Tensor *const *in, size_t nin,
+bool hc_frame_call_child(Frame *frame, size_t child, HcTail tail, Tensor *const *in, size_t nin,
                          Tensor **out, size_t nout);
 
 /* One tensor in, one out; false after hc_fail. */
 bool hc_one_to_one(Frame *frame, size_t nin, size_t nout);
+/* The options of a max_pool2d layer, NULL for any other. */
+const Pool2dOptions *hc_max_pool2d_options(const Module *module);
 /* A module of a class whose state is `bytes` plain bytes, copied; NULL after hc_fail_thread. */
 Module *hc_module_with(const ModuleClass *cls, const void *state, size_t bytes);
 

@@ -89,13 +89,14 @@ static bool batch_norm_forward(Frame *frame, Tensor *const *in, size_t nin, Tens
     Tensor *x = in[0], *weight = own_param(frame, 0), *bias = own_param(frame, 1);
     bool tracks = b->options.track_running_stats && frame_keeps_statistics(frame);
     if (tracks && !frame_training(frame)) {
-        out[0] =
+        Tensor *y =
             tensor_batch_norm(x, frame_buffer(frame, "running_mean"),
                               frame_buffer(frame, "running_var"), weight, bias, b->options.eps);
+        out[0] = hc_tail(y, frame->tail);
         return out[0] != NULL;
     }
     Tensor *mean, *var;
-    out[0] = hc_batch_norm(x, weight, bias, b->options.eps, &mean, &var);
+    out[0] = hc_batch_norm(x, weight, bias, b->options.eps, frame->tail, &mean, &var);
     if (!out[0]) return false;
     return !tracks || track(frame, b, mean, var, (double)x->form->count / (double)x->form->dim[1]);
 }
@@ -126,6 +127,7 @@ static Module *batch_norm(const char *name, BatchNorm b) {
     }
     Shape shape = shape1(b.channels);
     Module *module = with_affine(hc_module_with(&cls, &b, sizeof b), b.options.affine, shape);
+    if (module) module->takes_relu = module->takes_pool = true;
     if (!module || !b.options.track_running_stats ||
         (module_add_buffer(module, "running_mean", shape, 0) &&
          module_add_buffer(module, "running_var", shape, 1) &&

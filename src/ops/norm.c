@@ -84,8 +84,8 @@ static bool check_batch(const char *who, Tensor *x, Tensor *weight, Tensor *bias
                    hc_shape_text(hc_form_shape(x->form), text));
 }
 
-Tensor *hc_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps, Tensor **mean,
-                      Tensor **var) {
+Tensor *hc_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps, HcTail tail,
+                      Tensor **mean, Tensor **var) {
     if (!check_batch("tensor_batch_norm", x, weight, bias, eps)) return NULL;
     Tensor *moments = hc_channel_moments(x);
     Shape channels = shape1(x->form->dim[1]);
@@ -93,7 +93,7 @@ Tensor *hc_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps, Tenso
     if (var) *var = hc_row(moments, 1);
     if (!weight) weight = tensor_ones(x->tape, channels);
     if (!bias) bias = tensor_zeros(x->tape, channels);
-    return hc_batch_norm_fused(x, moments, weight, bias, eps);
+    return hc_batch_norm_fused(x, moments, weight, bias, eps, tail);
 }
 
 Tensor *hc_batch_norm_composed(Tensor *x, Tensor *weight, Tensor *bias, double eps) {
@@ -105,7 +105,8 @@ Tensor *hc_batch_norm_composed(Tensor *x, Tensor *weight, Tensor *bias, double e
 Tensor *tensor_batch_norm(Tensor *x, Tensor *running_mean, Tensor *running_var, Tensor *weight,
                           Tensor *bias, double eps) {
     const char *who = "tensor_batch_norm";
-    if (!running_mean && !running_var) return hc_batch_norm(x, weight, bias, eps, NULL, NULL);
+    if (!running_mean && !running_var)
+        return hc_batch_norm(x, weight, bias, eps, (HcTail){false, NULL}, NULL, NULL);
     if (!check_channels(who, x, weight, bias, eps)) return NULL;
     Shape wanted = shape1(x->form->dim[1]);
     if (!running_mean || !running_var) {

@@ -72,10 +72,19 @@ Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc);
 /* tensor_relu(tensor_linear(x, weight, bias)), bit for bit. */
 Tensor *hc_linear_relu(Tensor *x, Tensor *weight, Tensor *bias);
 
+/* ---- pool.c ---------------------------------------------------------------------------------------- */
+/* What may follow an operation: a ReLU, then a max-pool. */
+typedef struct HcTail {
+    bool relu;
+    const Pool2dOptions *pool; /* or NULL */
+} HcTail;
+/* That of x; a ReLU before a pool is part of it. */
+Tensor *hc_tail(Tensor *x, HcTail tail);
+
 /* ---- norm.c ---------------------------------------------------------------------------------------- */
-/* tensor_batch_norm with the batch's statistics; *mean and *var get them, [C], without history. */
-Tensor *hc_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps, Tensor **mean,
-                      Tensor **var);
+/* tensor_batch_norm with the batch's statistics, and a tail; *mean and *var get them, [C], without history. */
+Tensor *hc_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps, HcTail tail,
+                      Tensor **mean, Tensor **var);
 /* The same made of other operations, for tests. */
 Tensor *hc_batch_norm_composed(Tensor *x, Tensor *weight, Tensor *bias, double eps);
 
@@ -84,8 +93,10 @@ Tensor *hc_batch_norm_composed(Tensor *x, Tensor *weight, Tensor *bias, double e
 Tensor *hc_channel_moments(Tensor *x);
 /* One row of a matrix. */
 Tensor *hc_row(Tensor *matrix, int64_t row);
-/* weight xhat + bias with the moments of x; the gradient to x is the whole one, through them too. */
-Tensor *hc_batch_norm_fused(Tensor *x, Tensor *moments, Tensor *weight, Tensor *bias, double eps);
+/* The tail of weight xhat + bias with the moments of x; the gradient to x is the whole one, through them
+ * too. */
+Tensor *hc_batch_norm_fused(Tensor *x, Tensor *moments, Tensor *weight, Tensor *bias, double eps,
+                            HcTail tail);
 
 /* ---- parts.c ------------------------------------------------------------------------------------- */
 #define HC_MOST_PARTS 4

@@ -4,7 +4,7 @@
 
 /* ---- geometry ------------------------------------------------------------------------------------ */
 
-static HcConv geometry(const HcAttr *attr, const HcForm *x, const HcForm *y) {
+HcConv hc_pool_geometry(const HcAttr *attr, const HcForm *x, const HcForm *y) {
     HcConv g = {.n = x->dim[0],
                 .c = x->dim[1],
                 .h = x->dim[2],
@@ -21,8 +21,7 @@ static HcConv geometry(const HcAttr *attr, const HcForm *x, const HcForm *y) {
     return g;
 }
 
-/* Checks x and options, and makes attributes of them. */
-static bool read_options(const char *who, const Tensor *x, const Pool2dOptions *o, HcAttr *attr) {
+bool hc_pool_attr(const char *who, const Tensor *x, const Pool2dOptions *o, HcAttr *attr) {
     char text[HC_SHAPE_TEXT];
     *attr = (HcAttr){.window = {.counts_padding = o->count_include_pad}};
     if (x->form->ndim != 4)
@@ -123,9 +122,9 @@ static void run_pieces(Images m) {
     if (moved) hc_parallel(m.y->tape, m.pieces, run_piece, &m);
 }
 
-/* ---- the largest and their taps: [2, N, C, P, Q], both as numbers; no derivative ------------------ */
+/* ---- the largest, of relu(x) where that is asked for, and their taps; no derivative ---------------- */
 
-static bool winners_infer(Tensor *y) {
+bool hc_winners_infer(Tensor *y) {
     const size_t *d = hc_inputs(y)[0]->form->dim;
     const HcForm *f = hc_channels_last(
         y, d[0], d[1], hc_window_count(&y->attr, 0, d[2], y->attr.window.kernel[0]),
@@ -139,7 +138,7 @@ static bool winners_infer(Tensor *y) {
     return y->form || hc_fail_nomem(y->tape, y->op->name);
 }
 
-static char *taps_of(const Tensor *winners) {
+void *hc_taps_of(const Tensor *winners) {
     return (char *)winners->data + winners->form->count / 2 * winners->tape->item;
 }
 
@@ -150,19 +149,26 @@ static void find_largest(const HcKernels *k, const void *geometry, size_t images
     k->max_pool(&g, to, taps, from);
 }
 
+static void find_largest_relu(const HcKernels *k, const void *geometry, size_t images, void *to,
+                              const void *from, void *taps) {
+    const HcConv *g = geometry;
+    find_largest(k, geometry, images, to, from, taps);
+    k->pool_relu(to, taps, images * g->p * g->q * g->c);
+}
+
 static bool winners_forward(Tensor *y) {
-    HcConv g = geometry(&y->attr, hc_inputs(y)[0]->form, y->form);
+    HcConv g = hc_pool_geometry(&y->attr, hc_inputs(y)[0]->form, y->form);
     const void *x = hc_channels_last_input(y, 0);
     if (x && y->form->count)
         run_pieces((Images){.y = y,
-                            .fn = find_largest,
+                            .fn = y->attr.window.relu ? find_largest_relu : find_largest,
                             .geometry = &g,
                             .count = g.n,
                             .written = g.p * g.q * g.c,
                             .read = g.h * g.w * g.c,
                             .pooled = g.p * g.q * g.c,
                             .to = y->data,
-                            .taps = taps_of(y),
+                            .taps = hc_taps_of(y),
                             .from = x});
     return x != NULL;
 }
@@ -170,7 +176,7 @@ static bool winners_forward(Tensor *y) {
 static const HcOp op_winners = {.name = "tensor_max_pool2d",
                                 .flags = HC_OP_NODIFF,
                                 .arity = 1,
-                                .infer = winners_infer,
+                                .infer = hc_winners_infer,
                                 .forward = winners_forward};
 
 /* ---- spread(g, winners): g at the winning taps of x's windows, added up; pick(x, winners): x there.
@@ -187,7 +193,7 @@ static void spread_images(const HcKernels *k, const void *geometry, size_t image
 
 static bool spread_forward(Tensor *y) {
     const Tensor *winners = hc_inputs(y)[1];
-    HcConv g = geometry(&y->attr, y->form, winners->form);
+    HcConv g = hc_pool_geometry(&y->attr, y->form, winners->form);
     const void *gy = hc_channels_last_input(y, 0);
     if (gy && y->form->count)
         run_pieces((Images){.y = y,
@@ -198,7 +204,7 @@ static bool spread_forward(Tensor *y) {
                             .read = g.p * g.q * g.c,
                             .pooled = g.p * g.q * g.c,
                             .to = y->data,
-                            .taps = taps_of(winners),
+                            .taps = hc_taps_of(winners),
                             .from = gy});
     return gy != NULL;
 }
@@ -225,7 +231,7 @@ static void pick_images(const HcKernels *k, const void *geometry, size_t images,
 
 static bool pick_forward(Tensor *y) {
     const Tensor *winners = hc_inputs(y)[1];
-    HcConv g = geometry(&y->attr, hc_inputs(y)[0]->form, y->form);
+    HcConv g = hc_pool_geometry(&y->attr, hc_inputs(y)[0]->form, y->form);
     const void *x = hc_channels_last_input(y, 0);
     if (x && y->form->count)
         run_pieces((Images){.y = y,
@@ -236,7 +242,7 @@ static bool pick_forward(Tensor *y) {
                             .read = g.h * g.w * g.c,
                             .pooled = g.p * g.q * g.c,
                             .to = y->data,
-                            .taps = taps_of(winners),
+                            .taps = hc_taps_of(winners),
                             .from = x});
     return x != NULL;
 }
@@ -276,11 +282,21 @@ static const HcOp op_max_pool = {.name = "tensor_max_pool2d",
                                  .vjp = max_pool_vjp,
                                  .reads = {0, 1}};
 
-Tensor *tensor_max_pool2d(Tensor *x, Pool2dOptions options) {
+static Tensor *max_pool(Tensor *x, const Pool2dOptions *options, bool relu) {
     HcAttr attr;
-    if (!hc_check(op_max_pool.name, x) || !read_options(op_max_pool.name, x, &options, &attr))
+    if (!hc_check(op_max_pool.name, x) || !hc_pool_attr(op_max_pool.name, x, options, &attr))
         return NULL;
+    attr.window.relu = relu;
     return hc_emit2(&op_max_pool, &attr, hc_emit1(&op_winners, &attr, x), x);
+}
+
+Tensor *tensor_max_pool2d(Tensor *x, Pool2dOptions options) {
+    return max_pool(x, &options, false);
+}
+
+Tensor *hc_tail(Tensor *x, HcTail tail) {
+    if (tail.pool) return max_pool(x, tail.pool, tail.relu);
+    return tail.relu ? tensor_relu(x) : x;
 }
 
 Tensor *tensor_max_pool1d(Tensor *x, Pool1dOptions options) {
@@ -410,7 +426,7 @@ static Tensor *average(const char *who, Tensor *x, const HcAttr *attr, size_t p,
 Tensor *tensor_avg_pool2d(Tensor *x, Pool2dOptions options) {
     const char *who = op_avg_pool.name;
     HcAttr attr;
-    if (!hc_check(who, x) || !read_options(who, x, &options, &attr)) return NULL;
+    if (!hc_check(who, x) || !hc_pool_attr(who, x, &options, &attr)) return NULL;
     if (options.dilation[0] != 1 || options.dilation[1] != 1) {
         hc_fail(x->tape, HC_ERR_ARG, "%s: the dilation of an average is 1", who);
         return NULL;

@@ -18,4 +18,14 @@ bool hc_window_fits(const char *who, const Tensor *x, int axis, const size_t set
  * No number depends on the cut. */
 size_t hc_window_pieces(const Tape *tape, size_t count, size_t work);
 
+/* ---- pool.c ---- */
+/* Checks x and options, and makes attributes of them; false after hc_fail. */
+bool hc_pool_attr(const char *who, const Tensor *x, const Pool2dOptions *options, HcAttr *attr);
+/* Windows over x, by a result or record of these attributes. */
+HcConv hc_pool_geometry(const HcAttr *attr, const HcForm *x, const HcForm *y);
+/* The record of a max-pool of input 0, [2, N, C, P, Q]: the largest numbers, and under which tap of its window
+ * each was found, -1 for none. */
+bool hc_winners_infer(Tensor *y);
+void *hc_taps_of(const Tensor *winners);
+
 #endif

@@ -32,8 +32,11 @@ typedef union HcAttr {
     struct {
         uint16_t stride[2], pad[2], dilation[2], kernel[2]; /* along H and W */
         uint32_t groups;
-        bool counts_padding;
-        const HcForm *form; /* of the result, where the inputs do not say */
+        bool counts_padding, relu; /* relu: before the largest is taken */
+        union {
+            const HcForm *form; /* of the result, where the inputs do not say */
+            double eps;         /* of the batch norm before it */
+        };
     } window;
     struct {
         const void *cls; /* a CustomClass */
@@ -193,7 +196,7 @@ Tensor *hc_hand_over(HcSweep *sweep, Tensor *gy);
 
 /* For a fused operation: the cotangents of all inputs by recording compose(y), the same value made of
  * other operations out of y's inputs (at most HC_MOST_COMPOSED), and sweeping that. */
-#define HC_MOST_COMPOSED 8
+#define HC_MOST_COMPOSED 9
 void hc_give_composed(HcSweep *sweep, Tensor *y, Tensor *gy, Tensor *(*compose)(Tensor *y));
 
 #endif

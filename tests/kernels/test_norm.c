@@ -1,5 +1,5 @@
 /* The kernels of batch norm, dropout and whole rows at every instruction set of this machine: the same bits as
- * the baseline's, and batch norm near its definition in plain loops. */
+ * the baseline's, in one or in parts, and batch norm near its definition in plain loops. */
 #include <math.h>
 #include <string.h>
 
@@ -36,17 +36,46 @@ static void draw(Numbers *n, size_t count, double mean, Rng *rng) {
     }
 }
 
-static void run(const HcKernels *k, HcChannels s, double eps, Results *r) {
+static void *at(Numbers *n, size_t i) {
+    return dtype == 0 ? (void *)&n->f32[i] : (void *)&n->f64[i];
+}
+
+/* From the sums of g (x - mean) to those of g xhat. */
+static void divide(const HcKernels *k, Numbers *sums, Numbers *moments, HcChannels s, double eps) {
+    static Numbers r;
+    void *with_x = at(sums, s.channels);
+    k->shift(&r, at(moments, s.channels), s.channels, &eps);
+    k->rsqrt(&r, &r, s.channels, NULL);
+    k->mul(with_x, with_x, 1, &r, 1, s.channels, NULL);
+}
+
+/* In parts of `rows` along outer. */
+static void run(const HcKernels *k, HcChannels s, size_t rows, double eps, Results *r) {
     memset(r, 0, sizeof *r);
     k->channel_moments(&r->moments, &x, s);
-    k->channel_sums(&r->sums_g, &x, &r->moments, &g, eps, s);
-    k->channel_sums(&r->sums_v, &x, &r->moments, &v, eps, s);
-    k->batch_norm(&r->norm, &x, &r->moments, &w, &b, eps, s);
-    k->batch_norm_backward(&r->backward, &x, &r->moments, &w, &g, &r->sums_g, eps, s);
-    k->batch_norm_slope(&r->slope, &r->moments, &g, &v, &r->sums_g, &r->sums_v, eps, s);
-    k->batch_norm_second(&r->second, &x, &r->moments, &w, &g, &v, &r->sums_g, &r->sums_v, &r->slope,
-                         eps, s);
-    k->dropout(&r->dropout, &x, s.outer * s.channels * s.inner, 7, 9, (uint64_t)1 << 31, 2);
+    size_t step = rows * s.channels * s.inner, numbers = s.outer * s.channels * s.inner;
+    for (size_t i = 0; i < numbers; i += step) {
+        HcChannels part = s;
+        if (part.outer > rows) part.outer = rows;
+        if (i + step > numbers) part.outer = s.outer % rows;
+        k->channel_sums(&r->sums_g, at(&x, i), &r->moments, at(&g, i), part);
+        k->channel_sums(&r->sums_v, at(&x, i), &r->moments, at(&v, i), part);
+        k->channel_dots(&r->slope, at(&g, i), at(&v, i), part);
+    }
+    divide(k, &r->sums_g, &r->moments, s, eps);
+    divide(k, &r->sums_v, &r->moments, s, eps);
+    k->batch_norm_slope(&r->slope, &r->moments, &r->sums_g, &r->sums_v, eps, s);
+    for (size_t i = 0; i < numbers; i += step) {
+        HcChannels part = s;
+        if (part.outer > rows) part.outer = rows;
+        if (i + step > numbers) part.outer = s.outer % rows;
+        k->batch_norm(at(&r->norm, i), at(&x, i), &r->moments, &w, &b, eps, part);
+        k->batch_norm_backward(at(&r->backward, i), at(&x, i), &r->moments, &w, at(&g, i),
+                               &r->sums_g, eps, part);
+        k->batch_norm_second(at(&r->second, i), at(&x, i), &r->moments, &w, at(&g, i), at(&v, i),
+                             &r->sums_g, &r->sums_v, &r->slope, eps, part);
+    }
+    k->dropout(&r->dropout, &x, numbers, 7, 9, (uint64_t)1 << 31, 2);
 }
 
 /* Where number i of a channel stands. */
@@ -63,13 +92,13 @@ static void check_channel(const Results *r, HcChannels s, size_t c, double eps) 
     for (size_t i = 0; i < s.outer * s.inner; i++)
         var += pow(get(&x, place(s, c, i)) - mean, 2) / n;
     for (size_t i = 0; i < s.outer * s.inner; i++) {
-        size_t at = place(s, c, i);
-        double xhat = (get(&x, at) - mean) / sqrt(var + eps);
-        g0 += get(&g, at);
-        g1 += get(&g, at) * xhat;
-        v0 += get(&v, at);
-        v1 += get(&v, at) * xhat;
-        dot += get(&g, at) * get(&v, at);
+        size_t p = place(s, c, i);
+        double xhat = (get(&x, p) - mean) / sqrt(var + eps);
+        g0 += get(&g, p);
+        g1 += get(&g, p) * xhat;
+        v0 += get(&v, p);
+        v1 += get(&v, p) * xhat;
+        dot += get(&g, p) * get(&v, p);
     }
     double rr = 1 / sqrt(var + eps), wc = get(&w, c);
     double slope = rr * (dot - (g0 * v0 + g1 * v1) / n);
@@ -79,39 +108,41 @@ static void check_channel(const Results *r, HcChannels s, size_t c, double eps) 
     CHECK_NEAR(get(&r->sums_v, s.channels + c), v1, tolerance, tolerance * n);
     CHECK_NEAR(get(&r->slope, c), slope, tolerance, tolerance * n);
     for (size_t i = 0; i < s.outer * s.inner; i++) {
-        size_t at = place(s, c, i);
-        double xhat = (get(&x, at) - mean) * rr;
-        double pg = get(&g, at) - g0 / n - xhat * g1 / n;
-        double pv = get(&v, at) - v0 / n - xhat * v1 / n;
-        CHECK_NEAR(get(&r->norm, at), wc * xhat + get(&b, c), tolerance, 4 * tolerance);
-        CHECK_NEAR(get(&r->backward, at), wc * rr * pg, tolerance, 40 * tolerance);
-        CHECK_NEAR(get(&r->second, at), -wc * rr / n * (xhat * slope + rr * (pv * g1 + pg * v1)),
+        size_t p = place(s, c, i);
+        double xhat = (get(&x, p) - mean) * rr;
+        double pg = get(&g, p) - g0 / n - xhat * g1 / n;
+        double pv = get(&v, p) - v0 / n - xhat * v1 / n;
+        CHECK_NEAR(get(&r->norm, p), wc * xhat + get(&b, c), tolerance, 4 * tolerance);
+        CHECK_NEAR(get(&r->backward, p), wc * rr * pg, tolerance, 40 * tolerance);
+        CHECK_NEAR(get(&r->second, p), -wc * rr / n * (xhat * slope + rr * (pv * g1 + pg * v1)),
                    tolerance, 40 * tolerance);
     }
 }
 
 static void every_shape(void) {
-    static const HcChannels shapes[] = {{4, 3, 1},  {9, 32, 1},  {7, 33, 1},   {2, 70, 1},
-                                        {3, 64, 1}, {2, 3, 16},  {3, 2, 49},   {1, 5, 7},
-                                        {2, 40, 3}, {2, 1, 100}, {1500, 4, 1}, {5, 1, 1100}};
+    static const size_t shapes[][3] = {{4, 3, 1},  {9, 32, 1},  {7, 33, 1},   {2, 70, 1},
+                                       {3, 64, 1}, {2, 3, 16},  {3, 2, 49},   {1, 5, 7},
+                                       {2, 40, 3}, {2, 1, 100}, {1500, 4, 1}, {5, 1, 1100}};
     static Results baseline, other;
     Rng rng = rng_seed(17);
     for (dtype = 0; dtype < 2; dtype++)
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-            HcChannels s = shapes[i];
+            const size_t *d = shapes[i];
+            HcChannels s = {d[0], d[1], d[2], d[0] * d[2]};
             size_t count = s.outer * s.channels * s.inner;
             draw(&x, count, 2, &rng);
             draw(&g, count, 0.3, &rng);
             draw(&v, count, -0.2, &rng);
             draw(&w, MOST_CHANNELS, 1, &rng);
             draw(&b, MOST_CHANNELS, 0, &rng);
-            run(hc_kernels_at(0, dtype), s, 0.1, &baseline);
+            run(hc_kernels_at(0, dtype), s, s.outer, 0.1, &baseline);
             for (size_t c = 0; c < s.channels; c++)
                 check_channel(&baseline, s, c, 0.1);
-            for (size_t l = 1; l < hc_kernel_levels(); l++) {
-                run(hc_kernels_at(l, dtype), s, 0.1, &other);
-                CHECK(memcmp(&baseline, &other, sizeof other) == 0);
-            }
+            for (size_t l = 0; l < hc_kernel_levels(); l++)
+                for (size_t rows = 1; rows <= s.outer; rows += 1 + s.outer / 4) {
+                    run(hc_kernels_at(l, dtype), s, rows, 0.1, &other);
+                    CHECK(memcmp(&baseline, &other, sizeof other) == 0);
+                }
         }
 }
 
@@ -136,9 +167,9 @@ static void rows(void) {
                         CHECK(get(&taken, (o * PICKS + p) * INNER + i) ==
                               get(&x, (o * AXIS + (size_t)which[p]) * INNER + i));
                     for (size_t a = 0; a < AXIS; a++) {
-                        size_t at = (o * AXIS + a) * INNER + i;
+                        size_t p = (o * AXIS + a) * INNER + i;
                         double times = a == 4 ? 2 : a == 0 || a == 2;
-                        CHECK(get(&added, at) == times * get(&x, at));
+                        CHECK(get(&added, p) == times * get(&x, p));
                     }
                 }
             CHECK(!k->pick_rows(&taken, &x, &index, OUTER, 4, PICKS, INNER, &bad) && bad == 0);

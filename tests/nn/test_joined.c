@@ -1,7 +1,8 @@
-/* Layers that a sequential runs together with the ReLU behind them: one node, and the same bits as layer by
- * layer, in values, inner steps and meta-gradients, on base and fast weights and wherever they stand. */
+/* Layers that a sequential runs together with the ReLU and the max-pool behind them: one node, and the same bits as
+ * layer by layer, in values, inner steps and meta-gradients, on base and fast weights and wherever they stand. */
 #include <higherc/higherc.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "support/models.h"
@@ -126,8 +127,83 @@ static void of_ones_own(void) {
     module_destroy(net);
 }
 
+/* Batch norm, ReLU and max-pool in all the orders in which they join or do not. */
+enum { BLOCKS = 17 };
+
+static Module *make_blocks(void) {
+    BatchNormOptions plain = batch_norm_options();
+    plain.affine = false;
+    Module *layers[BLOCKS] = {module_conv2d(1, 3, 3, 3, conv2d_options()),
+                              module_batch_norm2d(3, batch_norm_options()),
+                              module_relu(),
+                              module_max_pool2d(pool2d_options(2)),
+                              module_batch_norm2d(3, plain),
+                              module_max_pool2d(pool2d_options(2)),
+                              module_conv2d(3, 4, 2, 2, conv2d_options()),
+                              module_relu(),
+                              module_max_pool2d(pool2d_options(2)),
+                              module_max_pool2d((Pool2dOptions){{2, 2}, {1, 1}, {1, 1}, {1, 1}, 0}),
+                              module_batch_norm2d(4, batch_norm_options()),
+                              module_relu(),
+                              module_avg_pool2d(pool2d_options(1)),
+                              module_flatten(),
+                              module_linear(36, 4),
+                              module_batch_norm1d(4, batch_norm_options()),
+                              module_relu()};
+    Module *net = module_sequential(layers, BLOCKS);
+    Rng rng = rng_seed(5);
+    CHECK(net && module_init(net, &rng));
+    return net;
+}
+
+static Tensor *block_by_block(FModule *f, Tensor *x) {
+    char name[8];
+    for (int i = 0; i < BLOCKS; i++) {
+        snprintf(name, sizeof name, "%d", i);
+        x = fmodule_forward(fmodule_child(f, name), x);
+    }
+    return x;
+}
+
+/* Two steps and the value after them; the gradient to the first weights. */
+static void blocks(bool training) {
+    Module *net = make_blocks();
+    Tape *tape = tape_create(HC_F64);
+    CHECK(module_to(net, HC_F64));
+    Rng rng = rng_seed(6);
+    Tensor *x = tensor_normal(tape, shape4(5, 1, 22, 22), 0, 1, &rng), *y[2], *first[2], *g[2][14];
+    ForwardFn *const forwards[2] = {fmodule_forward, block_by_block};
+    Optim *sgd = optim_sgd(module_params(net), sgd_options(0.1));
+    size_t nodes[2], count = module_params(net).count;
+    for (int k = 0; k < 2; k++) {
+        FModule *f = fmodule_create(tape, net, true);
+        DiffOpt *opt = diffopt_create(sgd, f);
+        CHECK(fmodule_train(f, training));
+        Tensor *start[14];
+        for (size_t i = 0; i < count; i++)
+            start[i] = fmodule_params(f).items[i];
+        first[k] = forwards[k](f, x);
+        size_t before = tape_stats(tape).nodes;
+        forwards[k](f, x);
+        nodes[k] = tape_stats(tape).nodes - before;
+        for (int t = 0; t < 2; t++)
+            CHECK(diffopt_step(opt, tensor_sum(tensor_square(forwards[k](f, x)))));
+        y[k] = forwards[k](f, x);
+        CHECK(tensor_grad(tensor_sum(tensor_sin(y[k])), start, count, g[k], 0));
+    }
+    CHECK(nodes[0] < nodes[1] && tensors_same(first[0], first[1]));
+    CHECK(tensors_near(y[0], y[1], 1e-12));
+    for (size_t i = 0; i < count; i++)
+        CHECK(tensors_near(g[0][i], g[1][i], 1e-10));
+    optim_destroy(sgd);
+    tape_destroy(tape);
+    module_destroy(net);
+}
+
 int main(void) {
     joined_or_not();
+    blocks(true);
+    blocks(false);
     nodes();
     of_ones_own();
     return check_done();

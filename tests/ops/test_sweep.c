@@ -207,15 +207,25 @@ static void check_gradcheck(void) {
     tape_destroy(tape);
 }
 
+/* From the row's name, so that a new row leaves the numbers of others, none of which is near a kink, as they
+ * are. */
+static Rng rng_of(const Row *row) {
+    uint64_t seed = 5;
+    for (const char *c = row->name; *c; c++)
+        seed = seed * 31 + (unsigned char)*c;
+    return rng_seed(seed);
+}
+
 int main(void) {
-    Rng rng = rng_seed(7);
-    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        Rng rng = rng_of(&rows[r]);
         for (const char *text = rows[r].shapes; *text;) {
             Shape shapes[MOST_INPUTS];
             size_t count;
             text = parse(text, shapes, &count);
             check_case(&rows[r], shapes, count, &rng);
         }
+    }
     check_gradcheck();
     return check_done();
 }

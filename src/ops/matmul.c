@@ -80,13 +80,18 @@ static void product_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     if (hc_acc_of(y) && hc_needs(s, 2)) hc_give(s, 2, gy);
 }
 
+static size_t product_work(const Tensor *y) {
+    return side(hc_inputs(y)[0]->form, y->attr.product.ta, 1);
+}
+
 static const HcOp op_product = {.name = "tensor_matmul",
                                 .flags = HC_OP_ACC | HC_OP_STEADY,
                                 .arity = 2,
                                 .infer = product_infer,
                                 .forward = product_forward,
                                 .vjp = product_vjp,
-                                .reads = {2, 1, 0}};
+                                .reads = {2, 1, 0},
+                                .work = product_work};
 
 Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc) {
     return hc_emit(&op_product, &(HcAttr){.product = {ta, tb}}, (Tensor *[]){a, b, acc},

@@ -165,16 +165,16 @@ static Tensor *own_copy(const HcCapture *c, const Tensor *x) {
 
 static bool copy_nodes(HcCapture *c) {
     Program *p = c->p;
+    HcTurn *turns = hc_capture_order(c);
+    if (!turns || !(turns = hc_capture_repeat(c, turns))) return false;
     p->nodes = hc_alloc(p->count, sizeof *p->nodes);
     p->links = hc_alloc(c->link_count, sizeof *p->links);
     p->uses = hc_alloc_zero(p->use_count, sizeof *p->uses);
     p->inputs = hc_alloc(p->input_count, sizeof *p->inputs);
     p->outputs = hc_alloc(p->output_count, sizeof *p->outputs);
-    if (!p->nodes || !p->links || !p->uses || !p->inputs || !p->outputs) return false;
+    bool done = p->nodes && p->links && p->uses && p->inputs && p->outputs;
     p->table_bytes = p->count * (sizeof *p->nodes + sizeof *p->steps);
     Tensor **links = p->links;
-    HcTurn *turns = hc_capture_order(c);
-    bool done = turns != NULL;
     for (size_t k = 0; done && k < p->count; k++) {
         size_t i = turns[k].index;
         c->number[i] = (uint32_t)k;

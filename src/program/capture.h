@@ -39,5 +39,8 @@ bool hc_capture_find(HcCapture *c);
 Tensor *hc_capture_again(const HcCapture *c, const Tensor *x);
 /* The live nodes in the order in which they are computed; NULL when out of memory. */
 HcTurn *hc_capture_order(const HcCapture *c);
+/* The same with some of them twice (repeat.c), counted in the program; frees what it is handed. NULL when out
+ * of memory. */
+HcTurn *hc_capture_repeat(HcCapture *c, HcTurn *turns);
 
 #endif

@@ -2,6 +2,7 @@
  * it does not know modules or optimizers.
  *
  *   capture.c  what is needed, in which order, as private copies of nodes
+ *   repeat.c   what is computed twice rather than kept
  *   plan.c     where each result lives: memory by liveness
  *   trace.c    which kernels, on which addresses
  *   fuse.c     elementwise ones block by block

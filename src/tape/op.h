@@ -136,6 +136,8 @@ struct HcOp {
     /* Which values the gradient to input j reads: bit i for input i, HC_READS_OUTPUT for y. */
     uint8_t reads[HC_INLINE_INPUTS];
     size_t kernel; /* offset in HcKernels of the elementwise function, for the shared forwards */
+    /* How many multiply-adds a number of the result takes, for a program to weigh; or NULL. */
+    size_t (*work)(const Tensor *y);
 };
 
 /* Runs and records one operation. NULL inputs and errors as tensor.h says. */

@@ -78,7 +78,7 @@ static void backward_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 #define EVERYTHING 0x7f
 
 static const HcOp op_backward = {.name = "optim_adam",
-                                 .flags = HC_OP_PARTS,
+                                 .flags = HC_OP_PARTS | HC_OP_STEADY,
                                  .arity = FIRST_GIVEN,
                                  .infer = backward_infer,
                                  .forward = backward_forward,
@@ -110,6 +110,7 @@ static void rate_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_rate = {.name = "optim_adam",
+                             .flags = HC_OP_STEADY,
                              .arity = 4,
                              .infer = rate_infer,
                              .forward = rate_forward,
@@ -162,7 +163,7 @@ static void adam_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_adam = {.name = "optim_adam",
-                             .flags = HC_OP_PARTS,
+                             .flags = HC_OP_PARTS | HC_OP_STEADY,
                              .arity = SECOND + 1,
                              .infer = adam_infer,
                              .forward = adam_forward,

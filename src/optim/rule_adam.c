@@ -39,8 +39,8 @@ static Tensor *fused(OptimUpdate *u, Tensor *p, Tensor *g) {
                                                    [HC_ADAM_K_SCALE] =
                                                        1 / sqrt(1 - pow(beta2, (double)u->step)),
                                                    [HC_ADAM_K_EPS] = u->hyper[HC_ADAM_EPS].value};
-    Hyper rate = hyper_div(u->hyper[HC_ADAM_LR], hc_correction(u->hyper[HC_ADAM_BETA1], u->step));
-    rate = hyper_mul(hyper_const(-1), rate);
+    Hyper factor = hyper_div(hyper_const(-1), hc_correction(u->hyper[HC_ADAM_BETA1], u->step));
+    Hyper rate = hyper_mul(u->hyper[HC_ADAM_LR], factor); /* one operation where lr is a tensor */
     if (!rate.tensor) rate.tensor = tensor_scalar(p->tape, rate.value);
     Tensor *out[3];
     if (!hc_adam(p, g, u->state[M], u->state[V], rate.tensor, constants, out)) return NULL;

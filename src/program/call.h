@@ -46,6 +46,14 @@ struct HcCall {
             size_t n, sx, sy, m;
             double c;
         } move;
+        struct {
+            const HcKernels *kernels;
+            void *y;
+            HcAdamCotangents from;
+            const void *p, *g, *m, *v, *rate, *constants;
+            size_t n;
+            bool moments;
+        } adam;
     } u;
 };
 
@@ -57,5 +65,9 @@ void hc_elementwise_part(const HcElementwise *e, size_t first, size_t n, size_t 
 bool hc_program_trace(Program *program);
 /* Gathers runs of elementwise calls into chains; false when out of memory. */
 bool hc_program_fuse(Program *program);
+/* Frees what only the making of the calls needed; false when out of memory. */
+bool hc_program_trim(Program *program);
+/* How a call with a node is run. */
+bool hc_call_forward(const HcCall *call);
 
 #endif

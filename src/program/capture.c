@@ -173,7 +173,6 @@ static bool copy_nodes(HcCapture *c) {
     p->inputs = hc_alloc(p->input_count, sizeof *p->inputs);
     p->outputs = hc_alloc(p->output_count, sizeof *p->outputs);
     bool done = p->nodes && p->links && p->uses && p->inputs && p->outputs;
-    p->table_bytes = p->count * (sizeof *p->nodes + sizeof *p->steps);
     Tensor **links = p->links;
     for (size_t k = 0; done && k < p->count; k++) {
         size_t i = turns[k].index;
@@ -215,7 +214,7 @@ static bool capture(HcCapture *c, Tensor *const *outputs, Tensor *loss) {
         if (!(c->outputs[i] = own(outputs[i]))) return false;
     if (!hc_capture_find(c)) return false;
     if (!copy_nodes(c) || !copy_stamps(c) || !hc_program_plan(p) || !hc_program_trace(p) ||
-        !hc_program_fuse(p))
+        !hc_program_fuse(p) || !hc_program_trim(p))
         return hc_fail_nomem(c->tape, who);
     for (size_t i = 0; i < p->output_count; i++)
         hc_copy_dense(outputs[i], p->outputs[i]->data);

@@ -6,6 +6,7 @@
  *   plan.c     where each result lives: memory by liveness
  *   trace.c    which kernels, on which addresses
  *   fuse.c     elementwise ones block by block
+ *   trim.c     what a run does not look at goes
  *   run.c      inputs in, steps, outputs and gradients out */
 #ifndef HC_PROGRAM_PROGRAM_H
 #define HC_PROGRAM_PROGRAM_H
@@ -31,9 +32,9 @@ typedef struct HcStamped {
 struct Program {
     Tape *tape; /* kernels, forms, working memory and the error; nothing is recorded on it */
     Tensor *nodes;
-    size_t count;
+    size_t count;   /* of those captured; trim.c drops most */
     Tensor **links; /* inputs of nodes that have many */
-    Tensor **steps; /* the nodes to be computed, in order */
+    Tensor **steps; /* the nodes to be computed, in order, until they are traced */
     size_t step_count;
     HcCall *calls; /* what the steps come down to */
     size_t call_count, call_capacity;

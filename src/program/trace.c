@@ -184,6 +184,48 @@ static void trace_gemm(const HcGemm *g) {
     log_call(&(HcCall){.run = run_gemm, .u.product = {*g, tracing.real}});
 }
 
+static bool run_adam(const HcCall *call) {
+    call->u.adam.kernels->adam(call->u.adam.y, call->u.adam.p, call->u.adam.g, call->u.adam.m,
+                               call->u.adam.v, call->u.adam.rate, call->u.adam.constants,
+                               call->u.adam.n);
+    return true;
+}
+
+static void trace_adam(void *y, const void *p, const void *g, const void *m, const void *v,
+                       const void *rate, const void *constants, size_t n) {
+    log_call(&(HcCall){
+        .run = run_adam,
+        .u.adam = {tracing.real, y, {NULL, NULL, NULL}, p, g, m, v, rate, constants, n, false}});
+}
+
+static bool run_adam_backward(const HcCall *call) {
+    call->u.adam.kernels->adam_backward(
+        call->u.adam.y, call->u.adam.from, call->u.adam.g, call->u.adam.m, call->u.adam.v,
+        call->u.adam.rate, call->u.adam.constants, call->u.adam.n, call->u.adam.moments);
+    return true;
+}
+
+static void trace_adam_backward(void *y, HcAdamCotangents from, const void *g, const void *m,
+                                const void *v, const void *rate, const void *constants, size_t n,
+                                bool moments) {
+    log_call(
+        &(HcCall){.run = run_adam_backward,
+                  .u.adam = {tracing.real, y, from, NULL, g, m, v, rate, constants, n, moments}});
+}
+
+static bool run_adam_rate(const HcCall *call) {
+    call->u.adam.kernels->adam_rate(call->u.adam.y, call->u.adam.from.p, call->u.adam.m,
+                                    call->u.adam.v, call->u.adam.constants, call->u.adam.n);
+    return true;
+}
+
+static void trace_adam_rate(void *y, const void *t, const void *m, const void *v,
+                            const void *constants, size_t n) {
+    log_call(&(HcCall){
+        .run = run_adam_rate,
+        .u.adam = {tracing.real, y, {.p = t}, .m = m, .v = v, .constants = constants, .n = n}});
+}
+
 static HcKernels traced_kernels(const HcKernels *real) {
     HcKernels k = *real;
 #define HC_UNARY(name, formula) k.name = trace_##name;
@@ -202,12 +244,15 @@ static HcKernels traced_kernels(const HcKernels *real) {
     k.sum_rows = trace_sum_rows;
     k.sum_cols = trace_sum_cols;
     k.gemm = trace_gemm;
+    k.adam = trace_adam;
+    k.adam_backward = trace_adam_backward;
+    k.adam_rate = trace_adam_rate;
     return k;
 }
 
 /* ---- all nodes -------------------------------------------------------------------------------------------- */
 
-static bool run_forward(const HcCall *call) {
+bool hc_call_forward(const HcCall *call) {
     return hc_forward(call->u.node);
 }
 
@@ -244,7 +289,7 @@ static bool trace_node(Program *p, Tensor *node, const HcKernels *traced) {
         if (p->call_count - before <= MOST_CALLS) return true;
         p->call_count = before;
     }
-    return hc_program_add_call(p, &(HcCall){.run = run_forward, .u.node = node});
+    return hc_program_add_call(p, &(HcCall){.run = hc_call_forward, .u.node = node});
 }
 
 static bool trace_all(Program *p, const HcKernels *traced) {

@@ -1,6 +1,8 @@
 /* Pooling of images stored channels last: all inner loops run over the channels of a pixel. Sums go in
  * the order of the pixels of a window. */
 
+/* ---- the largest ------------------------------------------------------------------------------- */
+
 /* The pixel of x under tap (i, j) of window (p, q), or false outside the image. */
 static bool pool_source(const HcConv *g, size_t p, size_t q, size_t i, size_t j, size_t *pixel) {
     size_t row = p * g->stride[0] + i * g->dilation[0], col = q * g->stride[1] + j * g->dilation[1];
@@ -10,37 +12,80 @@ static bool pool_source(const HcConv *g, size_t p, size_t q, size_t i, size_t j,
     return true;
 }
 
+enum { TOGETHER = 4 };
+
+/* Taps of a window inside the image, in order, as many at a time as loops over channels take together. */
+typedef struct Spots {
+    size_t p, q; /* the window */
+    size_t i, j; /* the tap after these */
+    size_t count;
+    size_t at[TOGETHER]; /* the first number of its pixel in the image */
+    HC_REAL tap[TOGETHER];
+} Spots;
+
+static bool next_spots(const HcConv *g, Spots *s) {
+    size_t pixel;
+    for (s->count = 0; s->i < g->kh; s->i++, s->j = 0)
+        for (; s->j < g->kw; s->j++) {
+            if (!pool_source(g, s->p, s->q, s->i, s->j, &pixel)) continue;
+            if (s->count == TOGETHER) return true;
+            s->at[s->count] = pixel * g->c;
+            s->tap[s->count++] = (HC_REAL)(s->i * g->kw + s->j);
+        }
+    return s->count > 0;
+}
+
 /* A later number wins if it is larger, or NaN. */
+static bool wins(HC_REAL value, HC_REAL most) {
+    return value > most || value != value;
+}
+
 static void take_larger(HC_REAL *restrict y, HC_REAL *restrict tap, const HC_REAL *restrict x,
                         HC_REAL now, size_t c) {
     for (size_t l = 0; l < c; l++) {
-        const HC_REAL value = x[l], most = y[l];
-        const bool wins = value > most || value != value;
-        y[l] = wins ? value : most;
-        tap[l] = wins ? now : tap[l];
+        const bool won = wins(x[l], y[l]);
+        y[l] = won ? x[l] : y[l];
+        tap[l] = won ? now : tap[l];
+    }
+}
+
+static void take_largest(HC_REAL *restrict y, HC_REAL *restrict tap, const HC_REAL *x,
+                         const Spots *s, size_t c) {
+    const HC_REAL *restrict x0 = x + s->at[0], *restrict x1 = x + s->at[1];
+    const HC_REAL *restrict x2 = x + s->at[2], *restrict x3 = x + s->at[3];
+    const HC_REAL t0 = s->tap[0], t1 = s->tap[1], t2 = s->tap[2], t3 = s->tap[3];
+    for (size_t l = 0; l < c; l++) {
+        const bool won1 = wins(x1[l], x0[l]);
+        const HC_REAL y1 = won1 ? x1[l] : x0[l], u1 = won1 ? t1 : t0;
+        const bool won2 = wins(x2[l], y1);
+        const HC_REAL y2 = won2 ? x2[l] : y1, u2 = won2 ? t2 : u1;
+        const bool won3 = wins(x3[l], y2);
+        y[l] = won3 ? x3[l] : y2;
+        tap[l] = won3 ? t3 : u2;
     }
 }
 
 static void max_pool_kernel(const HcConv *g, void *y_, void *tap_, const void *x_) {
     HC_REAL *y = y_, *tap = tap_;
     const HC_REAL *x = x_;
-    size_t pixel;
     for (size_t n = 0; n < g->n; n++, x += g->h * g->w * g->c)
         for (size_t p = 0; p < g->p; p++)
             for (size_t q = 0; q < g->q; q++, y += g->c, tap += g->c) {
+                Spots s = {.p = p, .q = q};
                 bool first = true;
-                for (size_t i = 0; i < g->kh; i++)
-                    for (size_t j = 0; j < g->kw; j++) {
-                        if (!pool_source(g, p, q, i, j, &pixel)) continue;
-                        const HC_REAL now = (HC_REAL)(i * g->kw + j);
-                        if (first) {
-                            copy_kernel(y, 1, x + pixel * g->c, 1, g->c);
-                            fill_kernel(tap, g->c, (double)now);
-                        } else {
-                            take_larger(y, tap, x + pixel * g->c, now, g->c);
-                        }
-                        first = false;
+                for (; next_spots(g, &s); first = false) {
+                    size_t taken = 0;
+                    if (first && s.count == TOGETHER) {
+                        take_largest(y, tap, x, &s, g->c);
+                        taken = TOGETHER;
+                    } else if (first) {
+                        copy_kernel(y, 1, x + s.at[0], 1, g->c);
+                        fill_kernel(tap, g->c, (double)s.tap[0]);
+                        taken = 1;
                     }
+                    for (; taken < s.count; taken++)
+                        take_larger(y, tap, x + s.at[taken], s.tap[taken], g->c);
+                }
                 if (!first) continue;
                 fill_kernel(y, g->c, (double)-INFINITY); /* dilated past the image */
                 fill_kernel(tap, g->c, -1);
@@ -57,51 +102,76 @@ static void pool_relu_kernel(void *y_, void *tap_, size_t n) {
     }
 }
 
+/* y[l] = x at its tap, where that is one of the spots. */
+static void pick_spots(HC_REAL *restrict y, const HC_REAL *x, const HC_REAL *restrict tap,
+                       const Spots *s, size_t c) {
+    const HC_REAL *restrict x0 = x + s->at[0], *restrict x1 = x + s->at[1];
+    const HC_REAL *restrict x2 = x + s->at[2], *restrict x3 = x + s->at[3];
+    const HC_REAL t0 = s->tap[0], t1 = s->tap[1], t2 = s->tap[2], t3 = s->tap[3];
+    for (size_t l = 0; l < c; l++) {
+        const HC_REAL early = tap[l] == t0 ? x0[l] : tap[l] == t1 ? x1[l] : y[l];
+        y[l] = tap[l] == t2 ? x2[l] : tap[l] == t3 ? x3[l] : early;
+    }
+}
+
 static void pool_pick_kernel(const HcConv *g, void *y_, const void *x_, const void *tap_) {
-    HC_REAL *restrict y = y_;
-    const HC_REAL *x = x_, *restrict tap = tap_;
-    size_t pixel;
+    HC_REAL *y = y_;
+    const HC_REAL *x = x_, *tap = tap_;
     for (size_t n = 0; n < g->n; n++, x += g->h * g->w * g->c)
         for (size_t p = 0; p < g->p; p++)
             for (size_t q = 0; q < g->q; q++, y += g->c, tap += g->c) {
-                for (size_t l = 0; l < g->c; l++)
-                    y[l] = 0;
-                for (size_t i = 0; i < g->kh; i++)
-                    for (size_t j = 0; j < g->kw; j++) {
-                        if (!pool_source(g, p, q, i, j, &pixel)) continue;
-                        const HC_REAL now = (HC_REAL)(i * g->kw + j);
-                        const HC_REAL *restrict from = x + pixel * g->c;
-                        for (size_t l = 0; l < g->c; l++)
-                            y[l] = tap[l] == now ? from[l] : y[l];
+                fill_kernel(y, g->c, 0);
+                for (Spots s = {.p = p, .q = q}; next_spots(g, &s);) {
+                    for (size_t k = s.count; k < TOGETHER; k++) { /* the last one again */
+                        s.at[k] = s.at[s.count - 1];
+                        s.tap[k] = s.tap[s.count - 1];
                     }
+                    pick_spots(y, x, tap, &s, g->c);
+                }
             }
 }
 
-/* Where windows lie side by side each pixel has one number to take, else numbers add up. */
+/* Windows apart: a pixel under a spot has one number to take. */
+static void put_spots(HC_REAL *gx, const HC_REAL *restrict gy, const HC_REAL *restrict tap,
+                      const Spots *s, size_t c) {
+    HC_REAL *restrict g0 = gx + s->at[0], *restrict g1 = gx + s->at[1];
+    HC_REAL *restrict g2 = gx + s->at[2], *restrict g3 = gx + s->at[3];
+    const HC_REAL t0 = s->tap[0], t1 = s->tap[1], t2 = s->tap[2], t3 = s->tap[3];
+    for (size_t l = 0; l < c; l++) {
+        const HC_REAL value = gy[l], now = tap[l];
+        g0[l] = now == t0 ? value : 0;
+        g1[l] = now == t1 ? value : 0;
+        g2[l] = now == t2 ? value : 0;
+        g3[l] = now == t3 ? value : 0;
+    }
+}
+
+/* Numbers add up. */
+static void add_spot(HC_REAL *restrict gx, const HC_REAL *restrict gy, const HC_REAL *restrict tap,
+                     HC_REAL now, size_t c) {
+    for (size_t l = 0; l < c; l++)
+        gx[l] += tap[l] == now ? gy[l] : 0;
+}
+
 static void pool_spread_kernel(const HcConv *g, void *gx_, const void *gy_, const void *tap_) {
     HC_REAL *gx = gx_;
-    const HC_REAL *restrict gy = gy_, *restrict tap = tap_;
+    const HC_REAL *gy = gy_, *tap = tap_;
     const bool apart = g->stride[0] >= g->kh && g->stride[1] >= g->kw && g->dilation[0] == 1 &&
                        g->dilation[1] == 1;
-    const bool all =
-        apart && g->p * g->kh == g->h && g->q * g->kw == g->w && g->pad[0] == 0 && g->pad[1] == 0;
-    size_t pixel;
+    const bool all = apart && g->kh * g->kw == TOGETHER && g->p * g->kh == g->h &&
+                     g->q * g->kw == g->w && g->pad[0] == 0 && g->pad[1] == 0;
     if (!all) fill_kernel(gx, g->n * g->h * g->w * g->c, 0);
     for (size_t n = 0; n < g->n; n++, gx += g->h * g->w * g->c)
         for (size_t p = 0; p < g->p; p++)
             for (size_t q = 0; q < g->q; q++, gy += g->c, tap += g->c)
-                for (size_t i = 0; i < g->kh; i++)
-                    for (size_t j = 0; j < g->kw; j++) {
-                        if (!pool_source(g, p, q, i, j, &pixel)) continue;
-                        const HC_REAL now = (HC_REAL)(i * g->kw + j);
-                        HC_REAL *restrict to = gx + pixel * g->c;
-                        if (apart)
-                            for (size_t l = 0; l < g->c; l++)
-                                to[l] = tap[l] == now ? gy[l] : 0;
-                        else
-                            for (size_t l = 0; l < g->c; l++)
-                                to[l] += tap[l] == now ? gy[l] : 0;
+                for (Spots s = {.p = p, .q = q}; next_spots(g, &s);) {
+                    if (apart && s.count == TOGETHER) {
+                        put_spots(gx, gy, tap, &s, g->c);
+                        continue;
                     }
+                    for (size_t k = 0; k < s.count; k++)
+                        add_spot(gx + s.at[k], gy, tap, s.tap[k], g->c);
+                }
 }
 
 /* ---- averages --------------------------------------------------------------------------------- */

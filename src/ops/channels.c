@@ -1,8 +1,8 @@
 /* Pieces of arrays over channels, and what is chosen of them. */
 #include "ops/channels.h"
 
-/* Numbers of a piece: two or three arrays of them stay in the second cache. */
-enum { PIECE = 16384, LEAST_TO_SPLIT = 4 * PIECE };
+/* Numbers of a piece: two or three arrays of them stay in the nearest caches. */
+enum { PIECE = 4096, LEAST_TO_SPLIT = 4 * PIECE };
 
 /* ---- the order of storage ----------------------------------------------------------------------------- */
 

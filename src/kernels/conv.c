@@ -4,7 +4,7 @@
  * channels is held in registers while taps and source channels run, each row reading its source pixel
  * through a pointer (to zeros outside the image), so no image is unfolded or padded. The gradient to
  * the weight is for each tap a product over the pixels. Source images with very few channels are
- * unfolded a tile at a time, so that the inner loop stays long.
+ * unfolded some pixels at a time, so that the inner loop stays long.
  *
  * However it is cut, an element is one chain of multiply-adds: from `start`, in ascending tap and, within
  * that, channel; of a weight in ascending pixels. It does not depend on how the weight is stored. */
@@ -23,10 +23,14 @@ enum {
     ROWS = HC_VECTOR_REGISTERS == 32 ? 12
            : HC_VECTOR_BYTES == 32   ? 6
                                      : 4,
-    WIDE = 2,                                     /* vectors of a tile */
-    SUM_ROWS = HC_VECTOR_REGISTERS == 32 ? 8 : 4, /* of a tile of a weight's gradient */
+    WIDE = 2,                                      /* vectors of a tile */
+    SUM_ROWS = HC_VECTOR_REGISTERS == 32 ? 8 : 4,  /* of a tile of a weight's gradient */
+    FLAT_ROWS = HC_VECTOR_REGISTERS == 32 ? 9 : 3, /* the same of unfolded images: 3 x 3 taps */
+    SUM_MOST = 9,
     SUM_WIDE = HC_VECTOR_BYTES == 32 ? 3 : 2,
-    PIXELS = 128 /* of one pass over a weight's gradient, or tap by tap */
+    PIXELS = 128,     /* of one pass over a weight's gradient, and of what is unfolded at a time */
+    TAP_PIXELS = 640, /* of one pass tap by tap, so that few tiles are not full */
+    FLAT = ROWS * (PIXELS / ROWS) /* unfolded pixels that are whole tiles */
 };
 
 static size_t least(size_t a, size_t b) {
@@ -69,7 +73,8 @@ static Filter filter_of(const Walk *w, const HC_REAL *from, size_t result, size_
 
 typedef struct Tile {
     size_t taps, channels;
-    const HC_REAL *const *rows; /* [tap][ROWS] */
+    const HC_REAL *const *rows; /* [tap][ROWS], or NULL: */
+    const HC_REAL *unfolded;    /* [channel][PIXELS], of one tap that stands for all */
     const HC_REAL *weight;
     size_t tap, channel;         /* its strides */
     const HC_REAL *const *start; /* of each row; NULL: zeros */
@@ -85,8 +90,8 @@ HC_INLINE Vec end_load(const HC_REAL *from, bool whole, Part part) {
     return whole ? vec_load(from) : vec_load_part(from, part);
 }
 
-/* C vectors wide, the last one whole or not. */
-HC_INLINE void tile(const size_t C, const bool whole, const Tile *t) {
+/* C vectors wide, the last one whole or not; of rows or of what is unfolded. */
+HC_INLINE void tile(const size_t C, const bool whole, const bool flat, const Tile *t) {
     const size_t channels = t->channels, step = t->channel;
     const Part part = t->part;
     Vec sum[ROWS][WIDE] = {0};
@@ -98,14 +103,15 @@ HC_INLINE void tile(const size_t C, const bool whole, const Tile *t) {
         }
     }
     for (size_t tap = 0; tap < t->taps; tap++) {
-        const HC_REAL *const *rows = t->rows + tap * ROWS;
+        const HC_REAL *const *rows = flat ? NULL : t->rows + tap * ROWS;
+        const HC_REAL *unfolded = t->unfolded;
         const HC_REAL *weight = t->weight + tap * t->tap + t->first;
-        for (size_t c = 0; c < channels; c++, weight += step) {
+        for (size_t c = 0; c < channels; c++, weight += step, unfolded += PIXELS) {
             Vec wv[WIDE];
             UNROLL for (size_t j = 0; j < C; j++) wv[j] =
                 end_load(weight + j * V, whole || j + 1 < C, part);
             UNROLL for (size_t i = 0; i < ROWS; i++) {
-                const Vec s = vec_splat(rows[i] + c);
+                const Vec s = vec_splat(flat ? unfolded + i : rows[i] + c);
                 UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
                     vec_add_product(sum[i][j], s, wv[j]);
             }
@@ -123,30 +129,28 @@ HC_INLINE void tile(const size_t C, const bool whole, const Tile *t) {
     }
 }
 
-static void tile_1(const Tile *t) {
-    tile(1, true, t);
-}
-
-static void tile_2(const Tile *t) {
-    tile(2, true, t);
-}
-
-static void tile_1_part(const Tile *t) {
-    tile(1, false, t);
-}
-
-static void tile_2_part(const Tile *t) {
-    tile(2, false, t);
-}
+#define TILE(name, C, whole, flat)                                                                 \
+    static void name(const Tile *t) {                                                              \
+        tile(C, whole, flat, t);                                                                   \
+    }
+TILE(tile_1, 1, true, false)
+TILE(tile_2, 2, true, false)
+TILE(tile_1_part, 1, false, false)
+TILE(tile_2_part, 2, false, false)
+TILE(flat_1, 1, true, true)
+TILE(flat_2, 2, true, true)
+TILE(flat_1_part, 1, false, true)
+TILE(flat_2_part, 2, false, true)
 
 /* All results of one tile of pixels. */
 static void across(Tile t, size_t results) {
-    static TileFn *const fn[WIDE][2] = {{tile_1_part, tile_1}, {tile_2_part, tile_2}};
+    static TileFn *const fn[2][WIDE][2] = {{{tile_1_part, tile_1}, {tile_2_part, tile_2}},
+                                           {{flat_1_part, flat_1}, {flat_2_part, flat_2}}};
     for (t.first = 0; t.first < results;) {
         size_t width = least(results - t.first, WIDE * V), vectors = (width + V - 1) / V;
         bool whole = width % V == 0;
         t.part = vec_part(whole ? V - 1 : width % V);
-        fn[vectors - 1][whole](&t);
+        fn[t.rows == NULL][vectors - 1][whole](&t);
         t.first += width;
     }
 }
@@ -167,34 +171,55 @@ static void find_target(const Pass *p, size_t pixel, HC_REAL **to, const HC_REAL
     *start = p->start ? p->start + pixel * p->start_step : NULL;
 }
 
-/* Tile after tile, all taps. Working memory: the rows' sources, or the rows unfolded. */
+/* Tile after tile, all taps. Working memory: the rows' sources. */
 static void by_tiles(const Pass *p) {
     const Walk *w = p->walk;
-    const bool flat = unfolds(w);
-    const size_t pixels = w->images * w->height * w->width, length = w->taps * w->channels;
-    const HC_REAL **sources = p->work, *start[ROWS], *flat_rows[ROWS];
-    HC_REAL *to[ROWS], *unfolded = (HC_REAL *)(sources + ROWS * w->taps);
-    Tile t = {
-        flat ? 1 : w->taps, flat ? length : w->channels, flat ? flat_rows : sources, p->filter.data,
-        p->filter.tap,      p->filter.channel,           p->start ? start : NULL,    to,
-        .live = 0};
-    for (size_t i = 0; i < ROWS; i++)
-        flat_rows[i] = unfolded + i * length;
+    const size_t pixels = w->images * w->height * w->width;
+    const HC_REAL **sources = p->work, *start[ROWS];
+    HC_REAL *to[ROWS];
+    Tile t = {w->taps,
+              w->channels,
+              sources,
+              NULL,
+              p->filter.data,
+              p->filter.tap,
+              p->filter.channel,
+              p->start ? start : NULL,
+              to,
+              .live = 0};
     for (size_t i = 0; i < ROWS * w->taps; i++)
         sources[i] = p->zeros;
-    for (size_t i = 0; flat && i < ROWS * length; i++)
-        unfolded[i] = 0;
     Pixel at = {0, 0, 0};
     for (size_t first = 0; first < pixels; first += ROWS) {
         t.live = least(ROWS, pixels - first);
         for (size_t i = 0; i < t.live; i++, next_pixel(w, &at)) {
-            if (flat)
-                unfold(w, &at, p->from, unfolded + i * length);
-            else
-                find_sources(w, &at, p->from, p->zeros, sources + i, ROWS);
+            find_sources(w, &at, p->from, p->zeros, sources + i, ROWS);
             find_target(p, first + i, &to[i], &start[i]);
         }
         across(t, w->results);
+    }
+}
+
+/* The same of images with few channels. Working memory: some pixels unfolded. */
+static void by_unfolded(const Pass *p) {
+    const Walk *w = p->walk;
+    const size_t pixels = w->images * w->height * w->width, length = w->taps * w->channels;
+    HC_REAL *unfolded = p->work, *to[ROWS];
+    const HC_REAL *start[ROWS];
+    Pixel at = {0, 0, 0};
+    for (size_t i = 0; i < PIXELS * length; i++)
+        unfolded[i] = 0;
+    for (size_t first = 0; first < pixels; first += FLAT) {
+        const size_t count = least(FLAT, pixels - first);
+        unfold(w, &at, count, p->from, unfolded, PIXELS);
+        for (size_t i = 0; i < count; i += ROWS) {
+            const size_t live = least(ROWS, count - i);
+            for (size_t k = 0; k < live; k++)
+                find_target(p, first + i + k, &to[k], &start[k]);
+            across((Tile){1, length, NULL, unfolded + i, p->filter.data, 0, p->filter.channel,
+                          p->start ? start : NULL, to, .live = live},
+                   w->results);
+        }
     }
 }
 
@@ -207,21 +232,21 @@ static void put_start(HC_REAL *to, const HC_REAL *start, size_t count) {
 static void by_taps(const Pass *p) {
     const Walk *w = p->walk;
     const size_t pixels = w->images * w->height * w->width;
-    const HC_REAL **sources = p->work, *picked[PIXELS + ROWS], *picked_start[PIXELS];
-    HC_REAL *to[PIXELS], *picked_to[PIXELS];
+    const HC_REAL **sources = p->work, *picked[TAP_PIXELS + ROWS], *picked_start[TAP_PIXELS];
+    HC_REAL *to[TAP_PIXELS], *picked_to[TAP_PIXELS];
     Pixel at = {0, 0, 0};
-    for (size_t first = 0; first < pixels; first += PIXELS) {
-        const size_t count = least(PIXELS, pixels - first);
+    for (size_t first = 0; first < pixels; first += TAP_PIXELS) {
+        const size_t count = least(TAP_PIXELS, pixels - first);
         for (size_t i = 0; i < count; i++, next_pixel(w, &at)) {
             const HC_REAL *start;
-            find_sources(w, &at, p->from, p->zeros, sources + i, PIXELS);
+            find_sources(w, &at, p->from, p->zeros, sources + i, TAP_PIXELS);
             find_target(p, first + i, &to[i], &start);
             if (start != to[i]) put_start(to[i], start, w->results);
         }
         for (size_t tap = 0; tap < w->taps; tap++) {
             size_t found = 0;
             for (size_t i = 0; i < count; i++) {
-                const HC_REAL *source = sources[tap * PIXELS + i];
+                const HC_REAL *source = sources[tap * TAP_PIXELS + i];
                 picked[found] = source;
                 picked_start[found] = picked_to[found] = to[i];
                 found += source != p->zeros;
@@ -229,9 +254,9 @@ static void by_taps(const Pass *p) {
             for (size_t i = 0; i < ROWS; i++)
                 picked[found + i] = p->zeros;
             for (size_t i = 0; i < found; i += ROWS) {
-                across((Tile){1, w->channels, picked + i, p->filter.data + tap * p->filter.tap, 0,
-                              p->filter.channel, picked_start + i, picked_to + i,
-                              .live = least(ROWS, found - i)},
+                across((Tile){1, w->channels, picked + i, NULL,
+                              p->filter.data + tap * p->filter.tap, 0, p->filter.channel,
+                              picked_start + i, picked_to + i, .live = least(ROWS, found - i)},
                        w->results);
             }
         }
@@ -244,9 +269,9 @@ static void run(const HcConv *g, bool back, HC_REAL *to, const HC_REAL *from, co
     void *rest;
     const Walk w = walk_of(g, back, work, &rest);
     const HC_REAL **sources = rest;
-    const size_t pointers = w.taps * (w.sparse ? PIXELS : ROWS);
+    const size_t pointers = w.taps * (w.sparse ? TAP_PIXELS : ROWS);
     HC_REAL *unfolded = (HC_REAL *)(sources + pointers);
-    HC_REAL *zeros = unfolded + (unfolds(&w) ? ROWS * w.taps * w.channels : 0);
+    HC_REAL *zeros = unfolded + (unfolds(&w) ? PIXELS * w.taps * w.channels : 0);
     HC_REAL *packed = zeros + w.channels;
     for (size_t c = 0; c < w.channels; c++)
         zeros[c] = 0;
@@ -260,8 +285,10 @@ static void run(const HcConv *g, bool back, HC_REAL *to, const HC_REAL *from, co
                         .zeros = zeros,
                         .to = to + group * w.results,
                         .start_step = start_step,
-                        .work = sources};
-        if (w.sparse && !unfolds(&w))
+                        .work = unfolds(&w) ? (void *)unfolded : (void *)sources};
+        if (unfolds(&w))
+            by_unfolded(&p);
+        else if (w.sparse)
             by_taps(&p);
         else
             by_tiles(&p);
@@ -296,21 +323,23 @@ typedef struct Sum {
 
 typedef void SumFn(const Sum *s);
 
-HC_INLINE void sum_tile(const size_t R, const size_t C, const bool whole, const Sum *s) {
+/* R channels, `step` numbers from each other, by C vectors. */
+HC_INLINE void sum_tile(const size_t R, const size_t C, const size_t step, const bool whole,
+                        const Sum *s) {
     const Part part = s->part;
     const size_t channel = s->channel, result = s->result;
-    Vec sum[SUM_ROWS][SUM_WIDE] = {0};
+    Vec sum[SUM_MOST][SUM_WIDE] = {0};
     if (!s->fresh) {
         UNROLL for (size_t i = 0; i < R; i++) UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
             end_load(s->to[channel + i] + result + j * V, whole || j + 1 < C, part);
     }
     const Pair *end = s->pair + s->count;
     for (const Pair *p = s->pair; p < end; p++) {
-        const HC_REAL *x = p->x + channel, *gy = p->gy + result;
+        const HC_REAL *x = p->x + channel * step, *gy = p->gy + result;
         Vec g[SUM_WIDE];
         UNROLL for (size_t j = 0; j < C; j++) g[j] = end_load(gy + j * V, whole || j + 1 < C, part);
         UNROLL for (size_t i = 0; i < R; i++) {
-            const Vec value = vec_splat(x + i);
+            const Vec value = vec_splat(x + i * step);
             UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
                 vec_add_product(sum[i][j], value, g[j]);
         }
@@ -324,43 +353,66 @@ HC_INLINE void sum_tile(const size_t R, const size_t C, const bool whole, const 
     }
 }
 
-#define SUM_TILE(name, R, C, whole)                                                                \
+#define SUM_TILE(name, R, C, step, whole)                                                          \
     static void name(const Sum *s) {                                                               \
-        sum_tile(R, C, whole, s);                                                                  \
+        sum_tile(R, C, step, whole, s);                                                            \
     }
-#define SUM_TILES(C)                                                                               \
-    SUM_TILE(sum_row_##C##_part, 1, C, false)                                                      \
-    SUM_TILE(sum_row_##C, 1, C, true)                                                              \
-    SUM_TILE(sum_rows_##C##_part, SUM_ROWS, C, false)                                              \
-    SUM_TILE(sum_rows_##C, SUM_ROWS, C, true)
-SUM_TILES(1)
-SUM_TILES(2)
+#define SUM_TILES(name, R, step)                                                                   \
+    SUM_TILE(name##_1_part, R, 1, step, false)                                                     \
+    SUM_TILE(name##_1, R, 1, step, true)                                                           \
+    SUM_TILE(name##_2_part, R, 2, step, false)                                                     \
+    SUM_TILE(name##_2, R, 2, step, true)                                                           \
+    SUM_TILES_3(name, R, step)
 #if HC_VECTOR_BYTES == 32
-SUM_TILES(3)
+#define SUM_TILES_3(name, R, step)                                                                 \
+    SUM_TILE(name##_3_part, R, 3, step, false)                                                     \
+    SUM_TILE(name##_3, R, 3, step, true)
+#define ALL_TILES(name, R)                                                                         \
+    {                                                                                              \
+        R, {                                                                                       \
+            {name##_1_part, name##_1}, {name##_2_part, name##_2}, {                                \
+                name##_3_part, name##_3                                                            \
+            }                                                                                      \
+        }                                                                                          \
+    }
+#else
+#define SUM_TILES_3(name, R, step)
+#define ALL_TILES(name, R)                                                                         \
+    {                                                                                              \
+        R, {                                                                                       \
+            {name##_1_part, name##_1}, {                                                           \
+                name##_2_part, name##_2                                                            \
+            }                                                                                      \
+        }                                                                                          \
+    }
 #endif
+SUM_TILES(sum_rows, SUM_ROWS, 1)
+SUM_TILES(sum_row, 1, 1)
+SUM_TILES(flat_rows, FLAT_ROWS, PIXELS)
+SUM_TILES(flat_few, 3, PIXELS)
+SUM_TILES(flat_row, 1, PIXELS)
+
+typedef struct Height {
+    size_t rows;
+    SumFn *fn[SUM_WIDE][2];
+} Height;
+
+/* The last is 1. */
+static const Height of_pixels[] = {ALL_TILES(sum_rows, SUM_ROWS), ALL_TILES(sum_row, 1)};
+static const Height of_unfolded[] = {ALL_TILES(flat_rows, FLAT_ROWS), ALL_TILES(flat_few, 3),
+                                     ALL_TILES(flat_row, 1)};
 
 /* All channels and results from one list of pairs. */
-static void sum_pairs(Sum s, size_t channels, size_t results) {
-    static SumFn *const fn[2][SUM_WIDE][2] = {{{sum_row_1_part, sum_row_1},
-                                               {sum_row_2_part, sum_row_2},
-#if HC_VECTOR_BYTES == 32
-                                               {sum_row_3_part, sum_row_3}
-#endif
-                                              },
-                                              {{sum_rows_1_part, sum_rows_1},
-                                               {sum_rows_2_part, sum_rows_2},
-#if HC_VECTOR_BYTES == 32
-                                               {sum_rows_3_part, sum_rows_3}
-#endif
-                                              }};
+static void sum_pairs(Sum s, size_t channels, size_t results, const Height *heights) {
     for (s.result = 0; s.result < results;) {
         size_t width = least(results - s.result, SUM_WIDE * V), vectors = (width + V - 1) / V;
         bool whole = width % V == 0;
+        const Height *h = heights;
         s.part = vec_part(whole ? V - 1 : width % V);
-        for (s.channel = 0; s.channel < channels;) {
-            bool many = s.channel + SUM_ROWS <= channels;
-            fn[many][vectors - 1][whole](&s);
-            s.channel += many ? SUM_ROWS : 1;
+        for (s.channel = 0; s.channel < channels; s.channel += h->rows) {
+            while (h->rows > channels - s.channel)
+                h++;
+            h->fn[vectors - 1][whole](&s);
         }
         s.result += width;
     }
@@ -391,24 +443,27 @@ void HC_NAMED(conv_weight)(const HcConv *g, void *gw_, const void *gy_, const vo
         do { /* once at least: without a pixel the gradient is zero */
             size_t count = least(PIXELS, pixels - first);
             const HC_REAL *cotangent = gy + first * w.step + group * w.results;
-            for (size_t i = 0; i < count; i++, next_pixel(&w, &at)) {
-                if (flat)
-                    unfold(&w, &at, x + group * w.channels, unfolded + i * w.taps * w.channels);
-                else
+            Sum s = {.pair = pair, .fresh = first == 0 && !add};
+            if (flat) {
+                unfold(&w, &at, count, x + group * w.channels, unfolded, PIXELS);
+                for (size_t i = 0; i < count; i++)
+                    pair[i] = (Pair){unfolded + i + first_tap * w.channels * PIXELS,
+                                     cotangent + i * w.step};
+                s.count = count;
+                s.to = to + first_tap * w.channels;
+                sum_pairs(s, (last_tap - first_tap) * w.channels, w.results, of_unfolded);
+            } else {
+                for (size_t i = 0; i < count; i++, next_pixel(&w, &at))
                     find_sources(&w, &at, x + group * w.channels, zeros, sources + i, PIXELS);
             }
-            Sum s = {.pair = pair, .fresh = first == 0 && !add};
-            /* Of unfolded rows the taps are one list of channels. */
-            const size_t length = w.taps * w.channels, lists = flat ? first_tap + 1 : last_tap;
-            for (size_t t = first_tap; t < lists; t++) {
+            for (size_t t = first_tap; !flat && t < last_tap; t++) {
                 s.count = 0;
                 for (size_t i = 0; i < count; i++) {
-                    const HC_REAL *source =
-                        flat ? unfolded + i * length + t * w.channels : sources[t * PIXELS + i];
+                    const HC_REAL *source = sources[t * PIXELS + i];
                     if (source != zeros) pair[s.count++] = (Pair){source, cotangent + i * w.step};
                 }
                 s.to = to + t * w.channels;
-                sum_pairs(s, (flat ? last_tap - first_tap : 1) * w.channels, w.results);
+                sum_pairs(s, w.channels, w.results, of_pixels);
             }
             first += count;
         } while (first < pixels);
@@ -419,7 +474,7 @@ size_t HC_NAMED(conv_work)(const HcConv *g) {
     size_t taps = g->kh * g->kw, c = g->c / g->groups, o = g->o / g->groups;
     size_t most = c > o ? c : o;
     size_t tables = (g->h + g->p) * (g->kh + 1) + (g->w + g->q) * (g->kw + 1) + taps;
-    size_t pointers = (ROWS + PIXELS) * taps + taps * most;
+    size_t pointers = (ROWS + TAP_PIXELS) * taps + taps * most;
     size_t unfolded = (size_t)PIXELS * taps * FEW_CHANNELS;
     return tables * sizeof(size_t) + pointers * sizeof(void *) + PIXELS * sizeof(Pair) +
            (2 * most + unfolded + taps * c * o) * sizeof(HC_REAL);

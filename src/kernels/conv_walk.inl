@@ -142,19 +142,54 @@ static bool unfolds(const Walk *w) {
     return w->channels < FEW_CHANNELS && w->taps > 1;
 }
 
-/* to[tap][channel] of one pixel. */
-static void unfold(const Walk *w, const Pixel *at, const HC_REAL *source, HC_REAL *to) {
-    const HC_REAL *image = image_of(w, at, source), *whole = whole_source(w, at, source);
-    if (whole && w->channels == 1) {
-        for (size_t t = 0; t < w->taps; t++)
-            to[t] = whole[w->distance[t]];
-        return;
+/* How many pixels from one on lie in a row and read whole windows. */
+static size_t whole_run(const Walk *w, const Pixel *at, size_t most) {
+    size_t run = 0;
+    while (run < most && at->col + run < w->width && w->col_whole[at->col + run])
+        run++;
+    return run;
+}
+
+/* n numbers, `step` apart. */
+static void unfold_run(HC_REAL *to, const HC_REAL *from, size_t step, size_t n) {
+    size_t i = 0;
+    if (step == 1) {
+        for (; i + V <= n; i += V)
+            vec_store(to + i, vec_load(from + i));
+        if (i < n) vec_store_part(to + i, vec_load_part(from + i, vec_part(n - i)), vec_part(n - i));
+    } else {
+        for (; i < n; i++)
+            to[i] = from[i * step];
     }
+}
+
+static void unfold_pixel(const Walk *w, const Pixel *at, const HC_REAL *source, HC_REAL *to,
+                         size_t apart) {
+    const HC_REAL *image = image_of(w, at, source);
     for (size_t i = 0; i < w->kh; i++)
         for (size_t j = 0; j < w->kw; j++) {
             size_t row = w->row_at[at->row * w->kh + i], col = w->col_at[at->col * w->kw + j];
             bool outside = row == NOWHERE || col == NOWHERE;
-            for (size_t c = 0; c < w->channels; c++)
-                *to++ = outside ? 0 : image[row + col + c];
+            for (size_t c = 0; c < w->channels; c++, to += apart)
+                *to = outside ? 0 : image[row + col + c];
         }
+}
+
+/* to[tap][channel][pixel] of `count` pixels, `apart` numbers from channel to channel; goes on to the pixel
+ * behind them. */
+static void unfold(const Walk *w, Pixel *at, size_t count, const HC_REAL *source, HC_REAL *to,
+                   size_t apart) {
+    for (size_t i = 0, run; i < count; i += run) {
+        const HC_REAL *whole = whole_source(w, at, source);
+        run = whole ? whole_run(w, at, count - i) : 1;
+        const size_t *col = w->col_at + at->col * w->kw;
+        const size_t step = run > 1 ? col[w->kw] - col[0] : 1;
+        for (size_t t = 0; whole && t < w->taps; t++)
+            for (size_t c = 0; c < w->channels; c++)
+                unfold_run(to + (t * w->channels + c) * apart + i, whole + w->distance[t] + c, step,
+                           run);
+        if (!whole) unfold_pixel(w, at, source, to + i, apart);
+        at->col += run - 1;
+        next_pixel(w, at);
+    }
 }

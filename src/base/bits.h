@@ -17,4 +17,13 @@ static inline size_t hc_highest_bit(uint64_t word) {
 #endif
 }
 
+/* The place of the lowest one; word must not be 0. */
+static inline size_t hc_lowest_bit(uint64_t word) {
+#ifdef __GNUC__
+    return (size_t)__builtin_ctzll(word);
+#else
+    return hc_highest_bit(word & (0 - word));
+#endif
+}
+
 #endif

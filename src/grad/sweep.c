@@ -1,9 +1,9 @@
 /* The reverse sweep.
  *
- * Which nodes were reached is kept in a bitmap that each pass leaves all zero, and a sparse set (Briggs
- * and Torczon 1993): number[index] says where a node stands in nodes[], which says whether that is true,
- * so nothing is ever cleared. The first pass stops as soon as nothing reached is left to visit, so an
- * old leaf that is wanted but not used costs nothing. */
+ * Which nodes were reached is kept in marks that each pass leaves all zero (bytes: marking one does not wait for
+ * the one before), and a sparse set (Briggs and Torczon 1993): number[index] says where a node stands in
+ * nodes[], which says whether that is true, so nothing is ever cleared. The first pass stops as soon as nothing
+ * reached is left to visit, so an old leaf that is wanted but not used costs nothing. */
 #include "grad/sweep.h"
 
 #include <string.h>
@@ -14,21 +14,19 @@
 /* A node that was reached. */
 typedef struct Reached {
     Tensor *node;
-    Tensor *slot; /* its cotangent */
-    uint32_t
-        needs; /* bit j: something wanted is input j, or below it; the last bit for all from there on */
+    Tensor *slot;   /* its cotangent */
+    uint16_t needs; /* as node->passing: what is wanted is input j, or below it */
     bool wanted;
     bool owned; /* what is in its slot was made for that alone */
 } Reached;
 
-#define LAST_BIT 31u
+enum { REACHED = 1, WANTED = 2 };
 
 struct HcSweepSpace {
     HcSweepSpace *next;
     bool busy;
-    uint64_t *reached; /* by index; zero between sweeps */
-    uint64_t *wanted;
-    size_t reached_capacity, wanted_capacity;
+    uint8_t *marks; /* by index; zero between sweeps */
+    size_t marks_capacity;
     uint32_t *number; /* by index */
     size_t number_capacity;
     Reached *nodes; /* by number, indices falling */
@@ -41,8 +39,7 @@ static void free_spaces(Tape *tape) {
     HcBudget *b = &tape->budget;
     for (HcSweepSpace *w = tape->sweeps, *next; w; w = next) {
         next = w->next;
-        hc_budget_free(b, w->reached, w->reached_capacity * sizeof *w->reached);
-        hc_budget_free(b, w->wanted, w->wanted_capacity * sizeof *w->wanted);
+        hc_budget_free(b, w->marks, w->marks_capacity * sizeof *w->marks);
         hc_budget_free(b, w->number, w->number_capacity * sizeof *w->number);
         hc_budget_free(b, w->nodes, w->nodes_capacity * sizeof *w->nodes);
         hc_budget_free(b, w->asked, w->asked_capacity * sizeof *w->asked);
@@ -75,10 +72,8 @@ static HcSweepSpace *take_space(Tape *tape) {
 bool hc_sweep_begin(HcSweep *s, Tensor *output, unsigned flags) {
     *s = (HcSweep){.tape = output->tape, .output = output, .flags = flags};
     HcSweepSpace *w = s->space = take_space(s->tape);
-    size_t nodes = (size_t)output->index + 1, words = output->index / 64 + 1;
-    if (w && GROW(reached, 0, words) && GROW(wanted, 0, words) && GROW(number, 0, nodes) &&
-        GROW(nodes, 0, nodes))
-        return true;
+    size_t nodes = (size_t)output->index + 1;
+    if (w && GROW(marks, 0, nodes) && GROW(number, 0, nodes) && GROW(nodes, 0, nodes)) return true;
     hc_fail_nomem(s->tape, "tensor_grad");
     hc_sweep_end(s);
     return false;
@@ -88,7 +83,7 @@ void hc_sweep_end(HcSweep *s) {
     HcSweepSpace *w = s->space;
     if (!w) return;
     for (size_t i = 0; i < w->asked_count; i++)
-        w->wanted[w->asked[i]->index / 64] &= ~((uint64_t)1 << w->asked[i]->index % 64);
+        w->marks[w->asked[i]->index] = 0;
     for (size_t i = 0; i < s->count; i++)
         hc_drop(w->nodes[i].slot);
     w->busy = false;
@@ -101,7 +96,7 @@ bool hc_sweep_want(HcSweep *s, const Tensor *x) {
     if (!GROW(asked, w->asked_count, w->asked_count + 1))
         return hc_fail_nomem(s->tape, "tensor_grad");
     w->asked[w->asked_count++] = x;
-    w->wanted[x->index / 64] |= (uint64_t)1 << x->index % 64;
+    w->marks[x->index] = WANTED;
     return true;
 }
 
@@ -109,84 +104,107 @@ bool hc_sweep_want(HcSweep *s, const Tensor *x) {
 
 /* What the flags say, constants to the compiler. */
 typedef struct Way {
-    bool blocked, cut, params, origins;
+    bool cut, params;
+    bool all, origins; /* go to all inputs, a leaf's too */
 } Way;
 
+/* The inputs a sweep goes on to from x. */
+HC_INLINE uint16_t inputs_of(Way way, const Tensor *x) {
+    if (!way.all) return x->passing;
+    if ((x->op->flags & HC_OP_LEAF) && !way.origins) return 0;
+    return (uint16_t)(x->nin > HC_LAST_BIT ? UINT16_MAX : (1u << x->nin) - 1);
+}
+
 HC_INLINE bool passes(Way way, const Tensor *x) {
-    return way.blocked || (x->flags & HC_NODE_NEEDS);
+    return way.all || (x->flags & HC_NODE_NEEDS);
 }
 
-/* Whether nothing below x is visited: history begins at x, as far as this sweep goes, or it is wanted and
- * those are independent. */
-HC_INLINE bool ends(Way way, const Reached *x) {
-    return ((x->node->op->flags & HC_OP_LEAF) && !way.origins) || (way.cut && x->wanted);
+/* Returns whether x had not been reached. */
+HC_INLINE bool mark(const HcSweepSpace *w, const Tensor *x) {
+    uint8_t *marks = &w->marks[x->index], was = *marks;
+    *marks = was | REACHED;
+    return !(was & REACHED);
 }
 
-/* Takes a node into the set and marks its inputs; returns how many of those are new. */
-HC_INLINE size_t visit(HcSweepSpace *w, Way way, Tensor *x, size_t k) {
-    size_t found = 0;
-    bool wanted =
-        way.params ? x->flags & HC_NODE_PARAM : w->wanted[x->index / 64] >> x->index % 64 & 1;
-    w->number[x->index] = (uint32_t)k;
-    w->nodes[k] = (Reached){.node = x, .wanted = wanted};
-    if (ends(way, &w->nodes[k])) return 0;
-    Tensor *const *in = hc_inputs(x);
-    for (uint32_t i = 0; i < x->nin; i++) {
-        if (!passes(way, in[i])) continue;
-        uint64_t bit = (uint64_t)1 << in[i]->index % 64, *word = &w->reached[in[i]->index / 64];
-        found += !(*word & bit);
-        *word |= bit;
+/* The last index up to i that is marked REACHED; there must be one. */
+HC_INLINE size_t last_reached(const uint8_t *marks, size_t i) {
+    while (!(marks[i] & REACHED)) {
+        uint64_t eight = 1;
+        if (i % 8 == 7) memcpy(&eight, marks + i - 7, 8);
+        i -= eight & 0x0101010101010101 ? 1 : 8;
     }
+    return i;
+}
+
+/* Marks the inputs of a node; returns how many of those are new. */
+HC_INLINE size_t mark_inputs(const HcSweepSpace *w, Way way, const Tensor *x, unsigned inputs) {
+    Tensor *const *in = hc_inputs(x);
+    size_t found = 0;
+    for (unsigned rest = inputs & ((1u << HC_LAST_BIT) - 1); rest; rest &= rest - 1)
+        found += mark(w, in[hc_lowest_bit(rest)]);
+    for (uint32_t i = HC_LAST_BIT; inputs >> HC_LAST_BIT && i < x->nin; i++)
+        if (passes(way, in[i])) found += mark(w, in[i]);
     return found;
 }
 
-HC_INLINE void descend(HcSweep *s, Way way) {
+/* Returns whether some way down ends at what is not wanted; else all that was reached is above something
+ * wanted. */
+HC_INLINE bool descend(HcSweep *s, Way way) {
     HcSweepSpace *w = s->space;
-    size_t pending = passes(way, s->output) ? 1 : 0, count = 0;
-    size_t word = s->output->index / 64;
-    if (pending) w->reached[word] |= (uint64_t)1 << s->output->index % 64;
-    while (pending > 0) {
-        while (!w->reached[word])
-            word--;
-        size_t bit = hc_highest_bit(w->reached[word]);
-        w->reached[word] &= ~((uint64_t)1 << bit);
-        pending--;
-        pending += visit(w, way, hc_node(s->tape, word * 64 + bit), count++);
+    size_t pending = passes(way, s->output) ? mark(w, s->output) : 0, count = 0;
+    bool loose = false;
+    for (size_t index = s->output->index; pending > 0;) {
+        index = last_reached(w->marks, index);
+        Tensor *x = hc_node(s->tape, index);
+        bool wanted = way.params ? x->flags & HC_NODE_PARAM : w->marks[index] & WANTED;
+        w->marks[index] &= WANTED;
+        uint16_t inputs = way.cut && wanted ? 0 : inputs_of(way, x);
+        w->number[index] = (uint32_t)count;
+        w->nodes[count++] = (Reached){.node = x, .needs = inputs, .wanted = wanted};
+        loose |= !inputs && !wanted;
+        pending += mark_inputs(w, way, x, inputs) - 1;
     }
     s->count = count;
+    return loose;
 }
 
 static bool below(const Reached *x) {
     return x->needs || x->wanted;
 }
 
-/* What passes below a node that was visited was reached, so its number holds. */
+/* Of a node that was reached: its number holds. */
+static Reached *reached(const HcSweep *s, const Tensor *x) {
+    const HcSweepSpace *w = s->space;
+    return &w->nodes[w->number[x->index]];
+}
+
+/* Keeps of the inputs those above something wanted. */
 HC_INLINE void ascend(const HcSweep *s, Way way) {
     const HcSweepSpace *w = s->space;
     for (Reached *x = w->nodes + s->count; x-- > w->nodes;) {
-        if (ends(way, x)) continue;
         Tensor *const *in = hc_inputs(x->node);
-        uint32_t needs = 0;
-        for (uint32_t i = 0; i < x->node->nin; i++)
-            if (passes(way, in[i]) && below(&w->nodes[w->number[in[i]->index]]))
-                needs |= (uint32_t)1 << (i < LAST_BIT ? i : LAST_BIT);
-        x->needs = needs;
+        unsigned needs = 0;
+        for (unsigned rest = x->needs; rest; rest &= rest - 1) {
+            unsigned j = (unsigned)hc_lowest_bit(rest);
+            uint32_t end = j < HC_LAST_BIT ? j + 1 : x->node->nin;
+            for (uint32_t i = j; i < end; i++)
+                if (passes(way, in[i]) && below(reached(s, in[i]))) needs |= 1u << j;
+        }
+        x->needs = (uint16_t)needs;
     }
 }
 
 HC_INLINE void find(HcSweep *s, Way way) {
-    descend(s, way);
-    ascend(s, way);
+    if (descend(s, way)) ascend(s, way);
 }
 
 bool hc_sweep_find(HcSweep *s) {
-    const Way way = {s->flags & HC_SWEEP_BLOCKED, s->flags & HC_SWEEP_CUT,
-                     s->flags & HC_SWEEP_PARAMS, s->flags & HC_SWEEP_ORIGINS};
-    if (s->flags & (HC_SWEEP_BLOCKED | HC_SWEEP_ORIGINS))
-        find(s, way);
-    else if (way.params)
+    bool cut = s->flags & HC_SWEEP_CUT, params = s->flags & HC_SWEEP_PARAMS;
+    if (s->flags & HC_SWEEP_BLOCKED)
+        find(s, (Way){cut, params, true, s->flags & HC_SWEEP_ORIGINS});
+    else if (params)
         find(s, (Way){.params = true});
-    else if (way.cut)
+    else if (cut)
         find(s, (Way){.cut = true});
     else
         find(s, (Way){.cut = false});
@@ -216,16 +234,10 @@ bool hc_sweep_wanted_below(const HcSweep *s, size_t i) {
 /* ---- pass three --------------------------------------------------------------------------------- */
 
 bool hc_needs(const HcSweep *s, unsigned j) {
-    if (j < LAST_BIT) return s->needs >> j & 1;
+    if (j < HC_LAST_BIT) return s->needs >> j & 1;
     if (j >= s->node->nin) return false;
     size_t k = number_of(s, s->inputs[j]);
     return k < s->count && below(&s->space->nodes[k]);
-}
-
-/* Of a node that was reached: its number holds. */
-static Reached *reached(const HcSweep *s, const Tensor *x) {
-    const HcSweepSpace *w = s->space;
-    return &w->nodes[w->number[x->index]];
 }
 
 Tensor *hc_part_cotangent(const HcSweep *s, size_t i) {

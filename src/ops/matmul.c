@@ -9,10 +9,11 @@ static size_t side(const HcForm *f, bool transposed, int which) {
 }
 
 static bool product_infer(Tensor *y) {
+    if (y->form) return true;
     Tensor *const *x = hc_inputs(y);
     const HcForm *a = x[0]->form, *b = x[1]->form;
     size_t dim[HC_MAX_DIMS];
-    HcFormKey key = {a, b, (uint64_t)(1 + y->attr.product.ta + 2 * y->attr.product.tb)};
+    uint64_t key = hc_form_key(a, b, 1u + y->attr.product.ta + 2u * y->attr.product.tb);
     if ((y->form = hc_form_recall(&y->tape->forms, key))) return true;
     for (int i = 0; i < a->ndim - 2; i++)
         dim[i] = a->dim[i];
@@ -50,7 +51,7 @@ static bool repeats_a_row(const HcForm *f) {
 static bool product_forward(Tensor *y) {
     const HcForm *fy = y->form;
     bool ta = y->attr.product.ta;
-    HcProducts p = {.count = 1};
+    HcProducts p; /* every field is set below */
     HcGemm *g = &p.g;
     if (!operand(y, 0, ta, &g->a, &p.fa) || !operand(y, 1, y->attr.product.tb, &g->b, &p.fb))
         return false;
@@ -58,24 +59,28 @@ static bool product_forward(Tensor *y) {
     g->m = fy->dim[fy->ndim - 2];
     g->n = fy->dim[fy->ndim - 1];
     g->k = side(p.fa, ta, 1);
-    if (fy->ndim > 2) p.count = fy->count / (g->m * g->n);
+    p.count = fy->ndim > 2 ? fy->count / (g->m * g->n) : 1;
+    p.relu = false;
     const Tensor *acc = hc_acc_of(y);
     bool row = acc && repeats_a_row(acc->form);
-    if (acc) g->start = row ? acc->data : hc_dense_input(y, y->nin - 1);
+    g->start = !acc ? NULL : row ? acc->data : hc_dense_input(y, y->nin - 1);
     g->lds = row ? 0 : g->n;
     return (!acc || g->start) && hc_products(y, &p);
 }
 
+static Tensor *product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc, const HcForm *form);
+
 static void product_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     Tensor *a = hc_inputs(y)[0], *b = hc_inputs(y)[1];
+    const HcForm *fa = a->form->plain, *fb = b->form->plain;
     bool ta = y->attr.product.ta, tb = y->attr.product.tb;
     if (hc_needs(s, 0)) {
         Tensor *acc = hc_take(s, 0);
-        hc_set(s, 0, ta ? hc_product(b, tb, gy, true, acc) : hc_product(gy, false, b, !tb, acc));
+        hc_set(s, 0, ta ? product(b, tb, gy, true, acc, fa) : product(gy, false, b, !tb, acc, fa));
     }
     if (hc_needs(s, 1)) {
         Tensor *acc = hc_take(s, 1);
-        hc_set(s, 1, tb ? hc_product(gy, true, a, ta, acc) : hc_product(a, !ta, gy, false, acc));
+        hc_set(s, 1, tb ? product(gy, true, a, ta, acc, fb) : product(a, !ta, gy, false, acc, fb));
     }
     if (hc_acc_of(y) && hc_needs(s, 2)) hc_give(s, 2, gy);
 }
@@ -93,9 +98,18 @@ static const HcOp op_product = {.name = "tensor_matmul",
                                 .reads = {2, 1, 0},
                                 .work = product_work};
 
+/* form: the result's, or NULL where it is not known yet. */
+static Tensor *product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc, const HcForm *form) {
+    Tensor *y = hc_begin(&op_product, (Tensor *[]){a, b, acc}, acc ? 3 : 2);
+    if (!y) return NULL;
+    y->attr.product.ta = ta;
+    y->attr.product.tb = tb;
+    if (form) y->form = form;
+    return hc_finish(y);
+}
+
 Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc) {
-    return hc_emit(&op_product, &(HcAttr){.product = {ta, tb}}, (Tensor *[]){a, b, acc},
-                   acc ? 3 : 2);
+    return product(a, ta, b, tb, acc, NULL);
 }
 
 /* ---- x W^T + b: the sums start at the bias ----------------------------------------------------------- */
@@ -103,7 +117,7 @@ Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc) {
 static bool linear_infer(Tensor *y) {
     Tensor *const *x = hc_inputs(y);
     size_t dim[HC_MAX_DIMS];
-    HcFormKey key = {x[0]->form, x[1]->form, 5};
+    uint64_t key = hc_form_key(x[0]->form, x[1]->form, 5);
     if ((y->form = hc_form_recall(&y->tape->forms, key))) return true;
     for (int i = 0; i < x[0]->form->ndim; i++)
         dim[i] = x[0]->form->dim[i];
@@ -153,7 +167,7 @@ static void linear_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     Tensor *g = as_rows(gy);
     if (hc_needs(s, 0)) {
         if (g == gy) {
-            hc_set(s, 0, hc_product(g, false, x[1], false, hc_take(s, 0)));
+            hc_set(s, 0, product(g, false, x[1], false, hc_take(s, 0), x[0]->form->plain));
         } else {
             Tensor *gx = hc_product(g, false, x[1], false, NULL);
             hc_give(s, 0, tensor_reshape(gx, hc_form_shape(x[0]->form)));
@@ -161,9 +175,10 @@ static void linear_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     }
     if (hc_needs(s, 1)) {
         Tensor *rows = as_rows(x[0]);
-        hc_set(s, 1, hc_product(g, true, rows, false, hc_take(s, 1)));
+        hc_set(s, 1, product(g, true, rows, false, hc_take(s, 1), x[1]->form->plain));
     }
-    if (y->nin > 2 && hc_needs(s, 2)) hc_set(s, 2, hc_sum_mask(g, 1, false, hc_take(s, 2)));
+    if (y->nin > 2 && hc_needs(s, 2))
+        hc_set(s, 2, hc_sum_rows(g, hc_take(s, 2), x[2]->form->plain));
 }
 
 /* max(x W^T + b, 0): the sums are cut off while they are in cache, and not kept. To all: g where y > 0 */

@@ -262,11 +262,16 @@ Tensor *tensor_transpose(Tensor *x, int axis0, int axis1) {
 
 static bool expand_infer(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form, *to = y->attr.form;
+    uint64_t key = hc_form_key(f, to, 7);
+    y->data = hc_inputs(y)[0]->data;
+    if ((y->form = hc_form_recall(&y->tape->forms, key))) return true;
     int extra = to->ndim - f->ndim;
     size_t stride[HC_MAX_DIMS] = {0};
     for (int i = extra; i < to->ndim; i++)
         stride[i] = f->dim[i - extra] == 1 ? 0 : f->stride[i - extra];
-    return hc_view(y, to->ndim, to->dim, stride, 0);
+    bool done = hc_view(y, to->ndim, to->dim, stride, 0);
+    hc_form_remember(&y->tape->forms, key, y->form);
+    return done;
 }
 
 static void expand_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -306,6 +311,9 @@ Tensor *tensor_expand(Tensor *x, Shape shape) {
         hc_fail_nomem(x->tape, op_expand.name);
         return NULL;
     }
-    if (form == f->plain) return x;
-    return hc_emit1(&op_expand, &(HcAttr){.form = form}, x);
+    return hc_expand(x, form);
+}
+
+Tensor *hc_expand(Tensor *x, const HcForm *form) {
+    return !x || x->form->plain == form ? x : hc_emit1(&op_expand, &(HcAttr){.form = form}, x);
 }

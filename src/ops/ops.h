@@ -32,6 +32,8 @@ Tensor *hc_rsqrt0(Tensor *x);                        /* 1/sqrt, 0 at 0; finite t
 /* ---- movement.c -------------------------------------------------------------------------------- */
 /* Sets an alias' form, reading input 0 from its number `offset` on. */
 bool hc_view(Tensor *y, int ndim, const size_t *dim, const size_t *stride, size_t offset);
+/* x expanded to a dense form that it does expand to. */
+Tensor *hc_expand(Tensor *x, const HcForm *form);
 /* x, or where its numbers are not row-major a copy (on the tape) whose are. */
 Tensor *hc_dense(Tensor *x);
 /* Normalises an axis of an array with ndim dimensions; false after hc_fail. */
@@ -44,6 +46,8 @@ bool hc_same_shape(const char *who, const Tensor *a, const Tensor *b);
 Tensor *hc_embed(Tensor *x, int axis, size_t start, size_t step, size_t size, Tensor *acc);
 /* Sums x over the axes in the mask (bit i: axis i), to acc where given. */
 Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc);
+/* The sum of the rows of a matrix, of that form (dense). */
+Tensor *hc_sum_rows(Tensor *x, Tensor *acc, const HcForm *form);
 
 /* ---- index.c ----------------------------------------------------------------------------------- */
 /* For forwards: says that index[at] is not in 0..size-1. Returns false. */

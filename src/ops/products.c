@@ -123,6 +123,7 @@ bool hc_products(Tensor *y, HcProducts *p) {
     g->ldc = g->n;
     if (y->tape->pool && p->count * g->m * g->n * g->k >= LEAST_WORK) return run_cut(y, p);
     size_t bytes = k->gemm_work(g);
+    g->work = NULL;
     if (bytes && !(g->work = hc_work(y, bytes))) return false;
     if (p->count > 1) {
         run_many(y, p);

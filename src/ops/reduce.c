@@ -14,11 +14,12 @@ static const HcForm *read_form(const Tensor *y) {
 
 /* The axes that stay are stored in the order they have in x. */
 static bool reduce_infer(Tensor *y) {
+    if (y->form) return true;
     const HcForm *f = read_form(y);
     size_t dim[HC_MAX_DIMS], stride[HC_MAX_DIMS], step = 1;
     int place[HC_MAX_DIMS], axis[HC_MAX_DIMS], ndim = 0;
-    HcFormKey key = {f, NULL,
-                     6 + ((uint64_t)y->attr.reduce.axes << 4 | (uint64_t)y->attr.reduce.keep << 3)};
+    uint64_t key =
+        hc_form_key(f, NULL, 6 | y->attr.reduce.axes << 4 | (uint32_t)y->attr.reduce.keep << 3);
     if ((y->form = hc_form_recall(&y->tape->forms, key))) return true;
     for (int i = 0; i < f->ndim; i++) {
         bool gone = y->attr.reduce.axes >> i & 1;
@@ -89,20 +90,25 @@ static bool sum_forward(Tensor *y) {
     const void *data = hc_input_as(y, 0, f);
     if (!data) return false;
     hc_start_from_acc(y);
-    if (f->count) reduce(y, data, f, k->sum_rows, k->sum_cols);
+    uint32_t axes = y->attr.reduce.axes;
+    if (f->count == 0) return true;
+    if (hc_is_dense(f) && (axes & (axes + 1)) == 0 && y->form->count > 1) /* leading axes */
+        k->sum_cols(y->data, data, y->form->count, f->count / y->form->count, y->form->count);
+    else
+        reduce(y, data, f, k->sum_rows, k->sum_cols);
     return true;
 }
 
 /* A reduced tensor with the reduced axes back, as size 1, then expanded to x's shape. */
 static Tensor *expand_back(Tensor *reduced, const Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
-    Shape shape = hc_form_shape(f);
     uint32_t axes = y->attr.reduce.axes;
     /* Leading axes that are gone come back by themselves. */
-    if ((axes & (axes + 1)) == 0 && !y->attr.reduce.keep) return tensor_expand(reduced, shape);
+    if ((axes & (axes + 1)) == 0 && !y->attr.reduce.keep) return hc_expand(reduced, f->plain);
+    Shape shape = hc_form_shape(f);
     for (int i = 0; i < f->ndim; i++)
         if (axes >> i & 1) shape.dim[i] = 1;
-    return tensor_expand(tensor_reshape(reduced, shape), hc_form_shape(f));
+    return hc_expand(tensor_reshape(reduced, shape), f->plain);
 }
 
 static void sum_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -117,9 +123,22 @@ static const HcOp op_sum = {.name = "tensor_sum",
                             .forward = sum_forward,
                             .vjp = sum_vjp};
 
+/* form: the result's, or NULL where it is not known yet. */
+static Tensor *sum(Tensor *x, uint32_t axes, bool keep, Tensor *acc, const HcForm *form) {
+    Tensor *y = hc_begin(&op_sum, (Tensor *[]){x, acc}, acc ? 2 : 1);
+    if (!y) return NULL;
+    y->attr.reduce.axes = axes;
+    y->attr.reduce.keep = keep;
+    if (form) y->form = form;
+    return hc_finish(y);
+}
+
 Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc) {
-    HcAttr attr = {.reduce = {axes, keep}};
-    return acc ? hc_emit2(&op_sum, &attr, x, acc) : hc_emit1(&op_sum, &attr, x);
+    return sum(x, axes, keep, acc, NULL);
+}
+
+Tensor *hc_sum_rows(Tensor *x, Tensor *acc, const HcForm *form) {
+    return sum(x, 1, false, acc, form);
 }
 
 Tensor *tensor_sum(Tensor *x) {

@@ -73,8 +73,8 @@ const char *hc_shape_text(Shape shape, char text[HC_SHAPE_TEXT]) {
     return text;
 }
 
-void hc_form_remember(HcForms *forms, HcFormKey key, const HcForm *form) {
-    if (form) forms->memo[hc_form_memo_place(key)] = (HcFormMemo){key, form};
+void hc_form_remember(HcForms *forms, uint64_t key, const HcForm *form) {
+    if (form && key) forms->memo[hc_form_memo_place(key)] = (HcFormMemo){key, form};
 }
 
 void hc_forms_init(HcForms *forms, HcBudget *budget) {
@@ -155,6 +155,7 @@ static const HcForm *add_form(HcForms *forms, const HcForm *made) {
     HcForm **bucket = &forms->buckets[form->hash & (forms->bucket_count - 1)];
     form->next = *bucket;
     *bucket = form;
+    form->number = forms->count < UINT16_MAX - 1 ? (uint16_t)(forms->count + 1) : 0;
     forms->count++;
     return form;
 }

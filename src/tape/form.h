@@ -17,24 +17,19 @@ struct HcForm {
     uint64_t hash;
     size_t count;
     int ndim;
-    bool packed; /* dense in some order of its axes: no gaps, nothing repeated */
+    uint16_t number; /* from 1 among its tape's; 0: there were too many */
+    bool packed;     /* dense in some order of its axes: no gaps, nothing repeated */
     size_t dim[HC_MAX_DIMS];
     size_t stride[HC_MAX_DIMS]; /* in numbers; 0 along expanded axes */
 };
 
-/* What an operation made of the forms of two operands (or one), in some manner of its own; keys of
- * different operations must differ. */
-typedef struct HcFormKey {
-    const void *a, *b;
-    uint64_t how;
-} HcFormKey;
-
+/* A form that an operation made of others before. */
 typedef struct HcFormMemo {
-    HcFormKey key;
+    uint64_t key;
     const HcForm *form;
 } HcFormMemo;
 
-#define HC_FORM_MEMOS 128
+#define HC_FORM_MEMOS 512
 
 typedef struct HcForms {
     HcArena arena;
@@ -63,18 +58,24 @@ static inline bool hc_is_dense(const HcForm *form) {
  * their number. */
 int hc_storage_axes(const HcForm *form, int axis[HC_MAX_DIMS]);
 
-static inline size_t hc_form_memo_place(HcFormKey key) {
-    uint64_t mixed = (uint64_t)(uintptr_t)key.a ^ ((uint64_t)(uintptr_t)key.b << 1) ^ key.how;
-    return (size_t)(mixed * 0x9E3779B97F4A7C15u >> 32) % HC_FORM_MEMOS;
+/* A key for what an operation makes of two forms (b may be NULL) in some manner of its own, `how`; those of
+ * different operations must differ. 0, under which nothing is remembered, for forms without a number. */
+static inline uint64_t hc_form_key(const HcForm *a, const HcForm *b, uint32_t how) {
+    uint32_t first = a->number, second = b ? b->number : UINT16_MAX;
+    return first && second ? (uint64_t)how << 32 | second << 16 | first : 0;
 }
 
-/* The form found for the key before, or NULL; the same shapes come again and again. */
-static inline const HcForm *hc_form_recall(const HcForms *forms, HcFormKey key) {
-    const HcFormMemo *memo = &forms->memo[hc_form_memo_place(key)];
-    bool same = memo->key.a == key.a && memo->key.b == key.b && memo->key.how == key.how;
-    return same ? memo->form : NULL;
+static inline size_t hc_form_memo_place(uint64_t key) {
+    return (size_t)(key * 0x9E3779B97F4A7C15u >> 32) % HC_FORM_MEMOS;
 }
-void hc_form_remember(HcForms *forms, HcFormKey key, const HcForm *form);
+
+/* The form remembered for the key, or NULL; the same shapes come again and again. */
+static inline const HcForm *hc_form_recall(const HcForms *forms, uint64_t key) {
+    const HcFormMemo *memo = &forms->memo[hc_form_memo_place(key)];
+    return memo->key == key ? memo->form : NULL;
+}
+
+void hc_form_remember(HcForms *forms, uint64_t key, const HcForm *form);
 
 static inline Shape hc_form_shape(const HcForm *form) {
     Shape shape;

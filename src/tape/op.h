@@ -80,6 +80,7 @@ enum {
 };
 
 #define HC_INLINE_INPUTS 4
+#define HC_LAST_BIT 15u
 #define HC_CHECK_WORD 0x48634e64u
 
 /* What others read of a node, up to its first two inputs, is one line of cache. */
@@ -92,6 +93,8 @@ struct Tensor {
     uint32_t index; /* on the tape; of a scratch node: its holders */
     uint32_t nin;
     uint8_t flags, why;
+    uint16_t
+        passing; /* bit j: a gradient flows on to input j; HC_LAST_BIT: to it or one after it */
     union {
         Tensor *few[HC_INLINE_INPUTS];
         Tensor **many;
@@ -140,10 +143,27 @@ struct HcOp {
     size_t (*work)(const Tensor *y);
 };
 
-/* Runs and records one operation. NULL inputs and errors as tensor.h says. */
-Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin);
-Tensor *hc_emit1(const HcOp *op, const HcAttr *attr, Tensor *x);
-Tensor *hc_emit2(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b);
+/* Runs and records one operation. NULL inputs and errors as tensor.h says. In two halves, with the attributes
+ * between, and for infer the form, if the operation lets its caller say: a caller's compiler then writes them straight to
+ * the node. */
+Tensor *hc_begin(const HcOp *op, Tensor *const *in, size_t nin);
+Tensor *hc_finish(Tensor *y);
+
+static inline Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin) {
+    Tensor *y = hc_begin(op, in, nin);
+    if (!y) return NULL;
+    if (attr) y->attr = *attr;
+    return hc_finish(y);
+}
+
+static inline Tensor *hc_emit1(const HcOp *op, const HcAttr *attr, Tensor *x) {
+    return hc_emit(op, attr, &x, 1);
+}
+
+static inline Tensor *hc_emit2(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b) {
+    return hc_emit(op, attr, (Tensor *[]){a, b}, 2);
+}
+
 /* A leaf of a shape; data NULL: owned and not yet filled, else borrowed. */
 Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why);
 /* A leaf with x's numbers, as a constant or (needs) one of which gradients can be asked; it shares x's

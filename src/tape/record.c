@@ -180,38 +180,39 @@ bool hc_forward(Tensor *y) {
 
 /* What the inputs of a node say of it. */
 typedef struct Inputs {
-    unsigned flags; /* of one of them at least */
-    unsigned why;   /* the best reason of those that no gradient flows through */
+    unsigned flags;   /* of any of them */
+    unsigned passing; /* as the node's */
+    unsigned why;     /* the best reason of those that no gradient flows to */
 } Inputs;
 
 /* Looks at all of them; false after hc_fail. */
 HC_INLINE bool look_at(const HcOp *op, const Tape *tape, Tensor *const *in, size_t nin,
                        Inputs *said) {
-    *said = (Inputs){0, HC_WHY_CONSTANT};
     if (!tape || tape->status != HC_OK) return hc_check_slowly(op->name, in, nin);
     for (size_t i = 0; i < nin; i++) {
         const Tensor *x = in[i];
         if (!x || x->tape != tape || !hc_alive(x)) return hc_check_slowly(op->name, in, nin);
+        unsigned passes = x->flags & HC_NODE_NEEDS;
         said->flags |= x->flags;
-        if (x->why > said->why && !(x->flags & HC_NODE_NEEDS)) said->why = x->why;
+        said->passing |= passes << (i < HC_LAST_BIT ? i : HC_LAST_BIT);
+        if (x->why > said->why && !passes) said->why = x->why;
     }
     return true;
 }
 
-/* Whether a gradient flows through y, and if not, why. */
-HC_INLINE void link(Tensor *y, Inputs said) {
+/* Whether a gradient flows through y, and if not, why; of a leaf its maker says. */
+HC_INLINE void link(Tensor *y) {
     unsigned op = y->op->flags;
-    if (op & HC_OP_LEAF) return; /* its maker says */
-    if ((said.flags | y->flags) & HC_NODE_BORROWED) y->flags |= HC_NODE_BESIDE;
-    if (said.flags & HC_NODE_NEEDS) {
-        if (!(op & HC_OP_NODIFF) && y->tape->recording && !(y->flags & HC_NODE_SCRATCH)) {
-            y->flags |= HC_NODE_NEEDS;
-            return;
-        }
-        unsigned cause = op & HC_OP_NODIFF ? HC_WHY_OP : HC_WHY_RECORDING;
-        if (cause > said.why) said.why = cause;
+    if (!y->passing) return;
+    if (!(op & (HC_OP_NODIFF | HC_OP_LEAF)) && y->tape->recording &&
+        !(y->flags & HC_NODE_SCRATCH)) {
+        y->flags |= HC_NODE_NEEDS;
+        y->why = HC_WHY_NOTHING;
+        return;
     }
-    y->why = (uint8_t)said.why;
+    uint8_t cause = op & HC_OP_NODIFF ? HC_WHY_OP : HC_WHY_RECORDING;
+    y->passing = 0;
+    if (cause > y->why) y->why = cause;
 }
 
 /* A node that is whole is the tape's, or the sweep's, from here on. */
@@ -239,45 +240,48 @@ static Tensor *give_up(Tensor *y, bool placed, HcPosition before) {
     return NULL;
 }
 
-HC_INLINE Tensor *emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin) {
+HC_INLINE Tensor *begin(const HcOp *op, Tensor *const *in, size_t nin) {
     Tape *tape = in[0] ? in[0]->tape : NULL;
-    Inputs said;
+    Inputs said = {.why = HC_WHY_CONSTANT};
     if (!look_at(op, tape, in, nin, &said)) return NULL;
-    const size_t block = tape->data.block;
-    const char *next = tape->data.next;
     Tensor *y = tape->scratching ? new_scratch_node(tape, op->name) : new_tape_node(tape, op->name);
     if (!y) return NULL;
     y->op = op;
     y->tape = tape;
+    y->form = NULL;
     y->origin = NULL;
-    y->why = HC_WHY_NOTHING;
-    if (attr) y->attr = *attr;
-    if (!put_inputs(y, in, nin) || !op->infer(y) || !place(y))
-        return give_up(y, false, hc_arena_position(&tape->data, block, next));
-    if (!tape->abstract && !forward(y))
-        return give_up(y, true, hc_arena_position(&tape->data, block, next));
-    link(y, said);
-    return take_up(y);
+    y->passing = (uint16_t)said.passing;
+    if (said.flags & HC_NODE_BORROWED) y->flags |= HC_NODE_BESIDE;
+    y->why = (uint8_t)said.why;
+    if (put_inputs(y, in, nin)) return y;
+    if (y->flags & HC_NODE_SCRATCH) free_scratch_node(y);
+    return NULL;
 }
 
 /* The usual numbers of inputs are constants to the compiler. */
-Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin) {
+Tensor *hc_begin(const HcOp *op, Tensor *const *in, size_t nin) {
     switch (nin) {
+    case 1:
+        return begin(op, in, 1);
     case 2:
-        return emit(op, attr, in, 2);
+        return begin(op, in, 2);
     case 3:
-        return emit(op, attr, in, 3);
+        return begin(op, in, 3);
     default:
-        return emit(op, attr, in, nin);
+        return begin(op, in, nin);
     }
 }
 
-Tensor *hc_emit1(const HcOp *op, const HcAttr *attr, Tensor *x) {
-    return emit(op, attr, &x, 1);
-}
-
-Tensor *hc_emit2(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b) {
-    return emit(op, attr, (Tensor *[]){a, b}, 2);
+Tensor *hc_finish(Tensor *y) {
+    Tape *tape = y->tape;
+    const size_t block = tape->data.block;
+    const char *next = tape->data.next;
+    if (!y->op->infer(y) || !place(y))
+        return give_up(y, false, hc_arena_position(&tape->data, block, next));
+    if (!tape->abstract && !forward(y))
+        return give_up(y, true, hc_arena_position(&tape->data, block, next));
+    link(y);
+    return take_up(y);
 }
 
 Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why) {
@@ -302,6 +306,7 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
     y->form = form;
     y->origin = NULL;
     y->nin = 0;
+    y->passing = 0;
     y->data = data;
     y->why = (uint8_t)why;
     if (why == HC_WHY_NOTHING) y->flags |= HC_NODE_NEEDS;

@@ -223,42 +223,101 @@ static void by_unfolded(const Pass *p) {
     }
 }
 
-static void put_start(HC_REAL *to, const HC_REAL *start, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        to[i] = start ? start[i] : 0;
+/* Pixels that one list of tiles goes over. */
+typedef struct Picked {
+    const HC_REAL *source[TAP_PIXELS + ROWS], *start[TAP_PIXELS];
+    HC_REAL *to[TAP_PIXELS];
+    size_t count;
+} Picked;
+
+/* Whole tiles of pixels that find a source under each tap: source is that under the first. */
+static void whole_pixels(const Pass *p, const Picked *picked, const HC_REAL **rows) {
+    const Walk *w = p->walk;
+    for (size_t i = 0; i < picked->count; i += ROWS) {
+        for (size_t k = 0; k < ROWS; k++)
+            for (size_t t = 0; t < w->taps; t++)
+                rows[t * ROWS + k] = picked->source[i + k] + w->distance[t];
+        across((Tile){w->taps, w->channels, rows, NULL, p->filter.data, p->filter.tap,
+                      p->filter.channel, p->start ? picked->start + i : NULL, picked->to + i,
+                      .live = ROWS},
+               w->results);
+    }
 }
 
-/* Tap after tap over some pixels at a time, each with those pixels only for which it finds a source. */
+/* One tap of pixels that find a source under it; it adds to what is there. */
+static void one_tap(const Pass *p, size_t tap, Picked *picked) {
+    const Walk *w = p->walk;
+    for (size_t i = 0; i < ROWS; i++)
+        picked->source[picked->count + i] = p->zeros;
+    for (size_t i = 0; i < picked->count; i += ROWS)
+        across((Tile){1, w->channels, picked->source + i, NULL,
+                      p->filter.data + tap * p->filter.tap, 0, p->filter.channel, picked->start + i,
+                      picked->to + i, .live = least(ROWS, picked->count - i)},
+               w->results);
+}
+
+/* Others: for one tap after another. */
+typedef struct Others {
+    const HC_REAL **sources; /* [tap][TAP_PIXELS] */
+    HC_REAL *to[TAP_PIXELS];
+    size_t count;
+} Others;
+
+static void put_other(const Pass *p, Others *others, HC_REAL *to, const HC_REAL *start) {
+    if (start != to)
+        for (size_t i = 0; i < p->walk->results; i++)
+            to[i] = start ? start[i] : 0;
+    others->to[others->count++] = to;
+}
+
+/* Finds what to do with `count` pixels from one on. */
+static void sort_pixels(const Pass *p, size_t first, size_t count, Pixel *at, Picked *whole,
+                        Others *others) {
+    const Walk *w = p->walk;
+    whole->count = others->count = 0;
+    for (size_t i = 0; i < count; i++, next_pixel(w, at)) {
+        const size_t k = whole->count;
+        const HC_REAL *start;
+        HC_REAL *to;
+        find_target(p, first + i, &to, &start);
+        whole->source[k] = whole_source(w, at, p->from);
+        whole->start[k] = start;
+        whole->to[k] = to;
+        whole->count += whole->source[k] != NULL;
+        if (whole->source[k]) continue;
+        find_sources(w, at, p->from, p->zeros, others->sources + others->count, TAP_PIXELS);
+        put_other(p, others, to, start);
+    }
+    for (; whole->count % ROWS != 0;) {
+        const size_t k = --whole->count;
+        for (size_t t = 0; t < w->taps; t++)
+            others->sources[t * TAP_PIXELS + others->count] = whole->source[k] + w->distance[t];
+        put_other(p, others, whole->to[k], whole->start[k]);
+    }
+}
+
+/* Some pixels at a time: whole tiles of those that find all their sources, then the others tap after tap, each
+ * with those only for which it finds one. Working memory: the sources of a tile's rows, and of the others. */
 static void by_taps(const Pass *p) {
     const Walk *w = p->walk;
     const size_t pixels = w->images * w->height * w->width;
-    const HC_REAL **sources = p->work, *picked[TAP_PIXELS + ROWS], *picked_start[TAP_PIXELS];
-    HC_REAL *to[TAP_PIXELS], *picked_to[TAP_PIXELS];
+    const HC_REAL **rows = p->work;
+    Others others;
+    Picked picked;
     Pixel at = {0, 0, 0};
+    others.sources = rows + ROWS * w->taps;
     for (size_t first = 0; first < pixels; first += TAP_PIXELS) {
-        const size_t count = least(TAP_PIXELS, pixels - first);
-        for (size_t i = 0; i < count; i++, next_pixel(w, &at)) {
-            const HC_REAL *start;
-            find_sources(w, &at, p->from, p->zeros, sources + i, TAP_PIXELS);
-            find_target(p, first + i, &to[i], &start);
-            if (start != to[i]) put_start(to[i], start, w->results);
-        }
+        sort_pixels(p, first, least(TAP_PIXELS, pixels - first), &at, &picked, &others);
+        whole_pixels(p, &picked, rows);
         for (size_t tap = 0; tap < w->taps; tap++) {
-            size_t found = 0;
-            for (size_t i = 0; i < count; i++) {
-                const HC_REAL *source = sources[tap * TAP_PIXELS + i];
-                picked[found] = source;
-                picked_start[found] = picked_to[found] = to[i];
-                found += source != p->zeros;
+            picked.count = 0;
+            for (size_t i = 0; i < others.count; i++) {
+                const size_t k = picked.count;
+                picked.source[k] = others.sources[tap * TAP_PIXELS + i];
+                picked.start[k] = picked.to[k] = others.to[i];
+                picked.count += picked.source[k] != p->zeros;
             }
-            for (size_t i = 0; i < ROWS; i++)
-                picked[found + i] = p->zeros;
-            for (size_t i = 0; i < found; i += ROWS) {
-                across((Tile){1, w->channels, picked + i, NULL,
-                              p->filter.data + tap * p->filter.tap, 0, p->filter.channel,
-                              picked_start + i, picked_to + i, .live = least(ROWS, found - i)},
-                       w->results);
-            }
+            one_tap(p, tap, &picked);
         }
     }
 }
@@ -269,7 +328,7 @@ static void run(const HcConv *g, bool back, HC_REAL *to, const HC_REAL *from, co
     void *rest;
     const Walk w = walk_of(g, back, work, &rest);
     const HC_REAL **sources = rest;
-    const size_t pointers = w.taps * (w.sparse ? TAP_PIXELS : ROWS);
+    const size_t pointers = w.taps * (size_t)(w.sparse ? ROWS + TAP_PIXELS : ROWS);
     HC_REAL *unfolded = (HC_REAL *)(sources + pointers);
     HC_REAL *zeros = unfolded + (unfolds(&w) ? PIXELS * w.taps * w.channels : 0);
     HC_REAL *packed = zeros + w.channels;
@@ -307,116 +366,7 @@ void HC_NAMED(conv_input)(const HcConv *g, void *gx, const void *gy, const void 
 
 /* ---- gradient to the weight ----------------------------------------------------------------------- */
 
-/* A source pixel and the cotangent of the result it went to. */
-typedef struct Pair {
-    const HC_REAL *x, *gy;
-} Pair;
-
-typedef struct Sum {
-    const Pair *pair;
-    size_t count;
-    size_t channel, result; /* the first of the tile */
-    HC_REAL *const *to;     /* of each channel */
-    bool fresh;             /* starts from zeros, else from what is there */
-    Part part;
-} Sum;
-
-typedef void SumFn(const Sum *s);
-
-/* R channels, `step` numbers from each other, by C vectors. */
-HC_INLINE void sum_tile(const size_t R, const size_t C, const size_t step, const bool whole,
-                        const Sum *s) {
-    const Part part = s->part;
-    const size_t channel = s->channel, result = s->result;
-    Vec sum[SUM_MOST][SUM_WIDE] = {0};
-    if (!s->fresh) {
-        UNROLL for (size_t i = 0; i < R; i++) UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
-            end_load(s->to[channel + i] + result + j * V, whole || j + 1 < C, part);
-    }
-    const Pair *end = s->pair + s->count;
-    for (const Pair *p = s->pair; p < end; p++) {
-        const HC_REAL *x = p->x + channel * step, *gy = p->gy + result;
-        Vec g[SUM_WIDE];
-        UNROLL for (size_t j = 0; j < C; j++) g[j] = end_load(gy + j * V, whole || j + 1 < C, part);
-        UNROLL for (size_t i = 0; i < R; i++) {
-            const Vec value = vec_splat(x + i * step);
-            UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
-                vec_add_product(sum[i][j], value, g[j]);
-        }
-    }
-    UNROLL for (size_t i = 0; i < R; i++) UNROLL for (size_t j = 0; j < C; j++) {
-        HC_REAL *to = s->to[channel + i] + result + j * V;
-        if (whole || j + 1 < C)
-            vec_store(to, sum[i][j]);
-        else
-            vec_store_part(to, sum[i][j], part);
-    }
-}
-
-#define SUM_TILE(name, R, C, step, whole)                                                          \
-    static void name(const Sum *s) {                                                               \
-        sum_tile(R, C, step, whole, s);                                                            \
-    }
-#define SUM_TILES(name, R, step)                                                                   \
-    SUM_TILE(name##_1_part, R, 1, step, false)                                                     \
-    SUM_TILE(name##_1, R, 1, step, true)                                                           \
-    SUM_TILE(name##_2_part, R, 2, step, false)                                                     \
-    SUM_TILE(name##_2, R, 2, step, true)                                                           \
-    SUM_TILES_3(name, R, step)
-#if HC_VECTOR_BYTES == 32
-#define SUM_TILES_3(name, R, step)                                                                 \
-    SUM_TILE(name##_3_part, R, 3, step, false)                                                     \
-    SUM_TILE(name##_3, R, 3, step, true)
-#define ALL_TILES(name, R)                                                                         \
-    {                                                                                              \
-        R, {                                                                                       \
-            {name##_1_part, name##_1}, {name##_2_part, name##_2}, {                                \
-                name##_3_part, name##_3                                                            \
-            }                                                                                      \
-        }                                                                                          \
-    }
-#else
-#define SUM_TILES_3(name, R, step)
-#define ALL_TILES(name, R)                                                                         \
-    {                                                                                              \
-        R, {                                                                                       \
-            {name##_1_part, name##_1}, {                                                           \
-                name##_2_part, name##_2                                                            \
-            }                                                                                      \
-        }                                                                                          \
-    }
-#endif
-SUM_TILES(sum_rows, SUM_ROWS, 1)
-SUM_TILES(sum_row, 1, 1)
-SUM_TILES(flat_rows, FLAT_ROWS, PIXELS)
-SUM_TILES(flat_few, 3, PIXELS)
-SUM_TILES(flat_row, 1, PIXELS)
-
-typedef struct Height {
-    size_t rows;
-    SumFn *fn[SUM_WIDE][2];
-} Height;
-
-/* The last is 1. */
-static const Height of_pixels[] = {ALL_TILES(sum_rows, SUM_ROWS), ALL_TILES(sum_row, 1)};
-static const Height of_unfolded[] = {ALL_TILES(flat_rows, FLAT_ROWS), ALL_TILES(flat_few, 3),
-                                     ALL_TILES(flat_row, 1)};
-
-/* All channels and results from one list of pairs. */
-static void sum_pairs(Sum s, size_t channels, size_t results, const Height *heights) {
-    for (s.result = 0; s.result < results;) {
-        size_t width = least(results - s.result, SUM_WIDE * V), vectors = (width + V - 1) / V;
-        bool whole = width % V == 0;
-        const Height *h = heights;
-        s.part = vec_part(whole ? V - 1 : width % V);
-        for (s.channel = 0; s.channel < channels; s.channel += h->rows) {
-            while (h->rows > channels - s.channel)
-                h++;
-            h->fn[vectors - 1][whole](&s);
-        }
-        s.result += width;
-    }
-}
+#include "kernels/conv_weight.inl"
 
 /* Working memory: what walk_of writes, the sources of a pass, pairs, places of the sums, unfolded rows. */
 void HC_NAMED(conv_weight)(const HcConv *g, void *gw_, const void *gy_, const void *x_, bool add,

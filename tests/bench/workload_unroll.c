@@ -15,7 +15,7 @@ typedef struct Unroll {
     Optim *inner, *outer;
     size_t steps;
     float *x, *y;     /* steps + 1 batches; the last is judged by */
-    Program *program; /* reads x and y where they are; NULL: recorded afresh */
+    Program *program; /* holds x and y as they are; NULL: recorded afresh */
 } Unroll;
 
 static void destroy(void *state) {

@@ -137,6 +137,58 @@ static void walk_split(Walk *w) {
     }
 }
 
+/* ---- short rows ----------------------------------------------------------------------------------- */
+
+/* Rows shorter than SHORT numbers are not worth a kernel call each. Where one row stands against many, it is
+ * laid out several times over, TILE numbers at most, and they are taken together. */
+enum { SHORT = 64, TILE = 2048, FEW_ROWS = 8 };
+
+/* Along the last axis walked, an operand goes on after each run, or begins anew with the same run. */
+static bool goes_on(const Walk *w, const Operand *operand) {
+    return operand->steps[w->axes - 1] == operand->stride * w->n;
+}
+
+static bool repeats(const Walk *w, const Operand *operand) {
+    for (int i = 0; i < w->axes; i++)
+        if (operand->steps[i] != 0) return false;
+    return operand->stride == 1;
+}
+
+static const char *laid_out(Tensor *y, const char *row, size_t n, size_t rows) {
+    size_t item = y->tape->item;
+    char *tile = hc_work(y, rows * n * item);
+    if (!tile) return NULL;
+    y->tape->k->copy(tile, 1, row, 1, n);
+    for (size_t done = 1; done < rows; done *= 2)
+        y->tape->k->copy(tile + done * n * item, 1, tile, 1, least(done, rows - done) * n);
+    return tile;
+}
+
+/* Makes runs of several rows each, and computes the rows that are left over. False after hc_fail. */
+static bool join_rows(Walk *w, Operand *operand) {
+    int last = w->axes - 1;
+    if (last < 0 || w->n >= SHORT || w->dim[last] < FEW_ROWS) return true;
+    size_t rows = least(w->dim[last], TILE / w->n), rest = w->dim[last] % rows, n = w->n;
+    if (last > 0 && rows < w->dim[last]) return true;
+    for (int j = 0; j < w->count; j++)
+        if (!goes_on(w, &operand[j]) && !repeats(w, &operand[j])) return true;
+    Operand end[MOST_OPERANDS];
+    size_t item = w->y->tape->item, before = (w->dim[last] - rest) * n;
+    for (int j = 0; j < w->count; j++) {
+        bool on = goes_on(w, &operand[j]);
+        if (!on && !(operand[j].data = laid_out(w->y, operand[j].data, n, rows))) return false;
+        operand[j].steps[last] *= rows;
+        end[j] = operand[j];
+        if (on) end[j].data += before * operand[j].stride * item;
+    }
+    if (rest > 0) w->run(w->y, (char *)w->y->data + before * item, end, rest * n);
+    w->n *= rows;
+    w->dim[last] /= rows;
+    if (w->dim[last] == 1) w->axes = last;
+    w->runs = (w->y->form->count - rest * n) / w->n;
+    return true;
+}
+
 static bool over_axes(Walk *w, Operand *operand) {
     Tensor *y = w->y;
     int axis[HC_MAX_DIMS], ndim = hc_storage_axes(y->form, axis), from = 0;
@@ -155,6 +207,7 @@ static bool over_axes(Walk *w, Operand *operand) {
         w->n *= w->dim[i];
     w->axes = from;
     w->runs = y->form->count / w->n;
+    if (!join_rows(w, operand)) return false;
     if (splits(y))
         walk_split(w);
     else

@@ -215,11 +215,9 @@ typedef struct HcKernels {
     size_t (*conv_work)(const HcConv *g);
 
     /* Windows as a convolution's; o, groups and the weight's strides do not count. The largest number of
-     * each window, the first of equals, a NaN before all, and the tap (i * kw + j) it stands under. */
-    void (*max_pool)(const HcConv *g, void *y, void *tap, const void *x);
-    /* The same of relu(x), from n numbers y and tap of x: where y is not above 0 the tap is -1, which is
-     * none. */
-    void (*pool_relu)(void *y, void *tap, size_t n);
+     * each window, the first of equals, a NaN before all, and the tap (i * kw + j) it stands under, -1 for
+     * none. With relu the same of relu(x), and no tap where it is not above 0. */
+    void (*max_pool)(const HcConv *g, void *y, void *tap, const void *x, bool relu);
     /* y = x at those taps; gx = gy added up there, its adjoint. */
     void (*pool_pick)(const HcConv *g, void *y, const void *x, const void *tap);
     void (*pool_spread)(const HcConv *g, void *gx, const void *gy, const void *tap);

@@ -57,7 +57,6 @@ const HcKernels HC_NAMED(kernels) = {
     .one_hot = one_hot_kernel,
     .dropout = dropout_kernel,
     .max_pool = max_pool_kernel,
-    .pool_relu = pool_relu_kernel,
     .pool_pick = pool_pick_kernel,
     .pool_spread = pool_spread_kernel,
     .avg_pool = avg_pool_kernel,

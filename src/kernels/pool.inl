@@ -35,6 +35,29 @@ static bool next_spots(const HcConv *g, Spots *s) {
     return s->count > 0;
 }
 
+/* Whether all windows lie inside the image and have taps for one time: then those of the first, moved, are those
+ * of any. */
+static bool first_spots(const HcConv *g, Spots *first) {
+    *first = (Spots){.p = 0};
+    return g->p > 0 && g->q > 0 && g->pad[0] == 0 && g->pad[1] == 0 && g->kh * g->kw <= TOGETHER &&
+           next_spots(g, first);
+}
+
+/* Begins with a window: its spots are there if they are always the first, moved. */
+static Spots spots_of(const HcConv *g, const Spots *first, size_t p, size_t q) {
+    Spots s = *first;
+    const size_t moved = (p * g->stride[0] * g->w + q * g->stride[1]) * g->c;
+    for (size_t k = 0; k < TOGETHER; k++)
+        s.at[k] += moved;
+    s.p = p;
+    s.q = q;
+    return s;
+}
+
+/* All spots of a window, some at a time. */
+#define FOR_SPOTS(s, first, p_, q_)                                                                \
+    for (Spots s = spots_of(g, first, p_, q_); s.count > 0 || next_spots(g, &s); s.count = 0)
+
 /* A later number wins if it is larger, or NaN. */
 static bool wins(HC_REAL value, HC_REAL most) {
     return value > most || value != value;
@@ -49,8 +72,16 @@ static void take_larger(HC_REAL *restrict y, HC_REAL *restrict tap, const HC_REA
     }
 }
 
-static void take_largest(HC_REAL *restrict y, HC_REAL *restrict tap, const HC_REAL *x,
-                         const Spots *s, size_t c) {
+/* relu(y), and where that is not above 0 no tap: -1. Windows without a tap stay. */
+static void cut_below(HC_REAL *y, HC_REAL *tap) {
+    const HC_REAL value = *y, now = *tap;
+    const bool stays = value > 0 || value != value || now < 0;
+    *tap = value > 0 ? now : -1;
+    *y = stays ? value : 0;
+}
+
+static inline void take_largest(HC_REAL *restrict y, HC_REAL *restrict tap, const HC_REAL *x,
+                                const Spots *s, size_t c, const bool relu) {
     const HC_REAL *restrict x0 = x + s->at[0], *restrict x1 = x + s->at[1];
     const HC_REAL *restrict x2 = x + s->at[2], *restrict x3 = x + s->at[3];
     const HC_REAL t0 = s->tap[0], t1 = s->tap[1], t2 = s->tap[2], t3 = s->tap[3];
@@ -60,46 +91,49 @@ static void take_largest(HC_REAL *restrict y, HC_REAL *restrict tap, const HC_RE
         const bool won2 = wins(x2[l], y1);
         const HC_REAL y2 = won2 ? x2[l] : y1, u2 = won2 ? t2 : u1;
         const bool won3 = wins(x3[l], y2);
-        y[l] = won3 ? x3[l] : y2;
-        tap[l] = won3 ? t3 : u2;
+        HC_REAL most = won3 ? x3[l] : y2, now = won3 ? t3 : u2;
+        if (relu) cut_below(&most, &now);
+        y[l] = most;
+        tap[l] = now;
     }
 }
 
-static void max_pool_kernel(const HcConv *g, void *y_, void *tap_, const void *x_) {
+static void largest_of_window(const HcConv *g, const Spots *first, size_t p, size_t q, HC_REAL *y,
+                              HC_REAL *tap, const HC_REAL *x) {
+    size_t seen = 0;
+    FOR_SPOTS(s, first, p, q) {
+        for (size_t k = 0; k < s.count; k++, seen++)
+            if (seen == 0) {
+                copy_kernel(y, 1, x + s.at[k], 1, g->c);
+                fill_kernel(tap, g->c, (double)s.tap[k]);
+            } else {
+                take_larger(y, tap, x + s.at[k], s.tap[k], g->c);
+            }
+    }
+    if (seen > 0) return;
+    fill_kernel(y, g->c, (double)-INFINITY); /* dilated past the image */
+    fill_kernel(tap, g->c, -1);
+}
+
+static void max_pool_kernel(const HcConv *g, void *y_, void *tap_, const void *x_, bool relu) {
     HC_REAL *y = y_, *tap = tap_;
     const HC_REAL *x = x_;
+    Spots first;
+    const bool four = first_spots(g, &first) && first.count == TOGETHER;
     for (size_t n = 0; n < g->n; n++, x += g->h * g->w * g->c)
         for (size_t p = 0; p < g->p; p++)
             for (size_t q = 0; q < g->q; q++, y += g->c, tap += g->c) {
-                Spots s = {.p = p, .q = q};
-                bool first = true;
-                for (; next_spots(g, &s); first = false) {
-                    size_t taken = 0;
-                    if (first && s.count == TOGETHER) {
-                        take_largest(y, tap, x, &s, g->c);
-                        taken = TOGETHER;
-                    } else if (first) {
-                        copy_kernel(y, 1, x + s.at[0], 1, g->c);
-                        fill_kernel(tap, g->c, (double)s.tap[0]);
-                        taken = 1;
-                    }
-                    for (; taken < s.count; taken++)
-                        take_larger(y, tap, x + s.at[taken], s.tap[taken], g->c);
+                const Spots s = spots_of(g, &first, p, q);
+                if (four && relu) {
+                    take_largest(y, tap, x, &s, g->c, true);
+                } else if (four) {
+                    take_largest(y, tap, x, &s, g->c, false);
+                } else {
+                    largest_of_window(g, &first, p, q, y, tap, x);
+                    for (size_t l = 0; relu && l < g->c; l++)
+                        cut_below(y + l, tap + l);
                 }
-                if (!first) continue;
-                fill_kernel(y, g->c, (double)-INFINITY); /* dilated past the image */
-                fill_kernel(tap, g->c, -1);
             }
-}
-
-static void pool_relu_kernel(void *y_, void *tap_, size_t n) {
-    HC_REAL *restrict y = y_, *restrict tap = tap_;
-    for (size_t i = 0; i < n; i++) {
-        const HC_REAL value = y[i], now = tap[i];
-        const bool stays = value > 0 || value != value || now < 0;
-        tap[i] = value > 0 ? now : -1;
-        y[i] = stays ? value : 0;
-    }
 }
 
 /* y[l] = x at its tap, where that is one of the spots. */
@@ -117,11 +151,13 @@ static void pick_spots(HC_REAL *restrict y, const HC_REAL *x, const HC_REAL *res
 static void pool_pick_kernel(const HcConv *g, void *y_, const void *x_, const void *tap_) {
     HC_REAL *y = y_;
     const HC_REAL *x = x_, *tap = tap_;
+    Spots first;
+    first_spots(g, &first);
     for (size_t n = 0; n < g->n; n++, x += g->h * g->w * g->c)
         for (size_t p = 0; p < g->p; p++)
             for (size_t q = 0; q < g->q; q++, y += g->c, tap += g->c) {
                 fill_kernel(y, g->c, 0);
-                for (Spots s = {.p = p, .q = q}; next_spots(g, &s);) {
+                FOR_SPOTS(s, &first, p, q) {
                     for (size_t k = s.count; k < TOGETHER; k++) { /* the last one again */
                         s.at[k] = s.at[s.count - 1];
                         s.tap[k] = s.tap[s.count - 1];
@@ -160,11 +196,13 @@ static void pool_spread_kernel(const HcConv *g, void *gx_, const void *gy_, cons
                        g->dilation[1] == 1;
     const bool all = apart && g->kh * g->kw == TOGETHER && g->p * g->kh == g->h &&
                      g->q * g->kw == g->w && g->pad[0] == 0 && g->pad[1] == 0;
+    Spots first;
+    first_spots(g, &first);
     if (!all) fill_kernel(gx, g->n * g->h * g->w * g->c, 0);
     for (size_t n = 0; n < g->n; n++, gx += g->h * g->w * g->c)
         for (size_t p = 0; p < g->p; p++)
             for (size_t q = 0; q < g->q; q++, gy += g->c, tap += g->c)
-                for (Spots s = {.p = p, .q = q}; next_spots(g, &s);) {
+                FOR_SPOTS(s, &first, p, q) {
                     if (apart && s.count == TOGETHER) {
                         put_spots(gx, gy, tap, &s, g->c);
                         continue;

@@ -116,7 +116,6 @@ static void take_part(const HcOver *over, size_t index, HcPiece *p) {
     p->at = image * over->unit + top * row;
     p->count = (bottom - top) * row;
     p->chosen_at = image * over->chosen + first * w->q * w->c;
-    p->chosen_count = (last - first) * w->q * w->c;
     p->window.n = 1;
     p->window.h = bottom - top;
     p->window.p = last - first;
@@ -128,7 +127,6 @@ static void take_group(const HcOver *over, size_t index, HcPiece *p) {
     p->at = first * over->unit;
     p->count = (last - first) * over->unit;
     p->chosen_at = first * over->chosen;
-    p->chosen_count = (last - first) * over->chosen;
     p->window.n = last - first;
 }
 
@@ -224,6 +222,5 @@ void hc_piece_choose(const HcOver *over, const HcPiece *piece) {
         return;
     }
     void *tap = hc_over_at(over, hc_taps_of(over->choice), piece->chosen_at);
-    k->max_pool(&piece->window, y, tap, piece->room);
-    if (over->choice->attr.window.relu) k->pool_relu(y, tap, piece->chosen_count);
+    k->max_pool(&piece->window, y, tap, piece->room, over->choice->attr.window.relu);
 }

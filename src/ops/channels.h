@@ -31,7 +31,7 @@ typedef struct HcOver {
 typedef struct HcPiece {
     HcChannels s;
     HcConv window;
-    size_t at, count, chosen_at, chosen_count;
+    size_t at, count, chosen_at;
     void *room; /* for `count` numbers where there is a choice */
 } HcPiece;
 

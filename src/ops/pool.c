@@ -146,14 +146,14 @@ static void find_largest(const HcKernels *k, const void *geometry, size_t images
                          const void *from, void *taps) {
     HcConv g = *(const HcConv *)geometry;
     g.n = images;
-    k->max_pool(&g, to, taps, from);
+    k->max_pool(&g, to, taps, from, false);
 }
 
 static void find_largest_relu(const HcKernels *k, const void *geometry, size_t images, void *to,
                               const void *from, void *taps) {
-    const HcConv *g = geometry;
-    find_largest(k, geometry, images, to, from, taps);
-    k->pool_relu(to, taps, images * g->p * g->q * g->c);
+    HcConv g = *(const HcConv *)geometry;
+    g.n = images;
+    k->max_pool(&g, to, taps, from, true);
 }
 
 static bool winners_forward(Tensor *y) {

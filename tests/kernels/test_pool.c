@@ -37,11 +37,11 @@ static void same(const HcKernels *k, void *got, const double *want, size_t count
     free(got);
 }
 
-static void check_max(const HcKernels *k, const HcConv *g, Rng *rng) {
+static void check_max(const HcKernels *k, const HcConv *g, bool relu, Rng *rng) {
     static double x[MOST], gy[MOST], y[MOST], tap[MOST], gx[MOST], picked[MOST];
     size_t nx = g->n * g->h * g->w * g->c, ny = g->n * g->p * g->q * g->c;
     for (size_t i = 0; i < nx; i++) {
-        x[i] = floor(8 * rng_uniform(rng)); /* with ties */
+        x[i] = floor(8 * rng_uniform(rng)) - (relu ? 6 : 0); /* with ties */
         gx[i] = 0;
     }
     for (size_t i = 0; i < ny; i++) {
@@ -64,12 +64,17 @@ static void check_max(const HcKernels *k, const HcConv *g, Rng *rng) {
             best = from;
         }
         if (tap[at] < 0) continue;
+        if (relu && !(y[at] > 0)) {
+            y[at] = 0;
+            tap[at] = -1;
+            continue;
+        }
         gx[best] += gy[at];
         picked[at] = x[best];
     }
     void *kx = real(k, x, nx), *kg = real(k, gy, ny), *ky = malloc(ny * k->size),
          *kt = malloc(ny * k->size), *kp = malloc(ny * k->size), *ks = malloc(nx * k->size);
-    k->max_pool(g, ky, kt, kx);
+    k->max_pool(g, ky, kt, kx, relu);
     k->pool_pick(g, kp, kx, kt);
     k->pool_spread(g, ks, kg, kt);
     same(k, ky, y, ny, "max_pool");
@@ -119,7 +124,8 @@ int main(void) {
         for (int dtype = 0; dtype < 2; dtype++) {
             const HcKernels *k = hc_kernels_at(level, dtype);
             for (size_t i = 0; i < sizeof geometries / sizeof *geometries; i++)
-                check_max(k, &geometries[i], &rng);
+                for (int relu = 0; relu < 2; relu++)
+                    check_max(k, &geometries[i], relu, &rng);
             check_average(k, 0, &rng);
             check_average(k, 8, &rng);
         }

@@ -3,7 +3,8 @@
  *
  *  Meta-learning records the same graph a hundred thousand times. A Program takes what a tape has
  *  recorded once, with the backward pass of one loss, and runs it again without recording: nothing is
- *  allocated, no shape is looked at, memory is shared by what is never needed at the same time.
+ *  allocated, no shape is looked at, memory is shared by what is never needed at the same time, and a
+ *  large result that is cheap to make again is not kept for a late reader.
  *
  *      Tensor *x = tensor_from_f32(tape, ...), *y = ...;          record as ever
  *      ... inner loop ...

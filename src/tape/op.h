@@ -110,9 +110,8 @@ static inline Tensor *const *hc_inputs(const Tensor *t) {
 
 /* Descriptor flags. */
 enum {
-    HC_OP_ALIAS = 1, /* the result reads input 0's memory: infer sets data */
-    HC_OP_ACC =
-        2, /* takes a last input past `arity`: optional, and it adds to that, or changes it */
+    HC_OP_ALIAS = 1,   /* the result reads input 0's memory: infer sets data */
+    HC_OP_ACC = 2,     /* adds to a last input past `arity`, which may be missing, or changes it */
     HC_OP_NODIFF = 4,  /* no derivative: no gradient flows through */
     HC_OP_LEAF = 8,    /* history begins here: an input is only what the numbers were taken from */
     HC_OP_FORM = 16,   /* attr.form is in use */

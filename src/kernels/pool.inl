@@ -72,16 +72,8 @@ static void take_larger(HC_REAL *restrict y, HC_REAL *restrict tap, const HC_REA
     }
 }
 
-/* relu(y), and where that is not above 0 no tap: -1. Windows without a tap stay. */
-static void cut_below(HC_REAL *y, HC_REAL *tap) {
-    const HC_REAL value = *y, now = *tap;
-    const bool stays = value > 0 || value != value || now < 0;
-    *tap = value > 0 ? now : -1;
-    *y = stays ? value : 0;
-}
-
-static inline void take_largest(HC_REAL *restrict y, HC_REAL *restrict tap, const HC_REAL *x,
-                                const Spots *s, size_t c, const bool relu) {
+static void take_largest(HC_REAL *restrict y, HC_REAL *restrict tap, const HC_REAL *x,
+                         const Spots *s, size_t c) {
     const HC_REAL *restrict x0 = x + s->at[0], *restrict x1 = x + s->at[1];
     const HC_REAL *restrict x2 = x + s->at[2], *restrict x3 = x + s->at[3];
     const HC_REAL t0 = s->tap[0], t1 = s->tap[1], t2 = s->tap[2], t3 = s->tap[3];
@@ -91,10 +83,18 @@ static inline void take_largest(HC_REAL *restrict y, HC_REAL *restrict tap, cons
         const bool won2 = wins(x2[l], y1);
         const HC_REAL y2 = won2 ? x2[l] : y1, u2 = won2 ? t2 : u1;
         const bool won3 = wins(x3[l], y2);
-        HC_REAL most = won3 ? x3[l] : y2, now = won3 ? t3 : u2;
-        if (relu) cut_below(&most, &now);
-        y[l] = most;
-        tap[l] = now;
+        y[l] = won3 ? x3[l] : y2;
+        tap[l] = won3 ? t3 : u2;
+    }
+}
+
+/* To relu(y), and no tap where that is not above 0; a window without a tap stays. */
+static void cut_below(HC_REAL *restrict y, HC_REAL *restrict tap, size_t c) {
+    for (size_t l = 0; l < c; l++) {
+        const HC_REAL value = y[l], now = tap[l];
+        const bool stays = value > 0 || value != value || now < 0;
+        tap[l] = value > 0 ? now : -1;
+        y[l] = stays ? value : 0;
     }
 }
 
@@ -124,15 +124,11 @@ static void max_pool_kernel(const HcConv *g, void *y_, void *tap_, const void *x
         for (size_t p = 0; p < g->p; p++)
             for (size_t q = 0; q < g->q; q++, y += g->c, tap += g->c) {
                 const Spots s = spots_of(g, &first, p, q);
-                if (four && relu) {
-                    take_largest(y, tap, x, &s, g->c, true);
-                } else if (four) {
-                    take_largest(y, tap, x, &s, g->c, false);
-                } else {
+                if (four)
+                    take_largest(y, tap, x, &s, g->c);
+                else
                     largest_of_window(g, &first, p, q, y, tap, x);
-                    for (size_t l = 0; relu && l < g->c; l++)
-                        cut_below(y + l, tap + l);
-                }
+                if (relu) cut_below(y, tap, g->c);
             }
 }
 

@@ -23,7 +23,9 @@ typedef struct Frame Frame;
 /* Every maker returns NULL, with the thread's error set, when out of memory or handed nonsense. */
 
 /** children[0..count) one after the other, named "0", "1", ... Owns them from here on, also when it
- *  fails. The same child may stand at several places: its parameters are then shared. */
+ *  fails. The same child may stand at several places: its parameters are then shared.
+ *  A linear layer and the ReLU behind it run as one operation, and so do a batch norm, a ReLU or both and the max-pool
+ *  (2d) behind: the same numbers, without those in between being kept. */
 HC_API Module *module_sequential(Module *const *children, size_t count);
 /** x W^T + b with weight [out, in] and bias [out], on the last axis. */
 HC_API Module *module_linear(size_t in, size_t out);

@@ -23,6 +23,7 @@ struct HcCall {
     bool (*run)(const HcCall *call);
     size_t count;     /* of a chain: itself and the calls in it, which follow; else 1 */
     bool elementwise; /* u.e is in use */
+    bool gradient;    /* a product that is all of a step, whose result is a gradient */
     union {
         Tensor *node; /* its whole forward */
         HcElementwise e;
@@ -65,6 +66,11 @@ void hc_elementwise_part(const HcElementwise *e, size_t first, size_t n, size_t 
 bool hc_program_trace(Program *program);
 /* Gathers runs of elementwise calls into chains; false when out of memory. */
 bool hc_program_fuse(Program *program);
+/* Finds the gradients that need no copy; false when out of memory. */
+bool hc_program_direct(Program *program);
+/* Makes the product of gradient i write to its Param, if that has no gradient yet, or again to the program's own
+ * memory. Returns whether it writes to the Param. */
+bool hc_program_aim(Program *program, size_t i, bool at_param);
 /* Frees what only the making of the calls needed; false when out of memory. */
 bool hc_program_trim(Program *program);
 /* How a call with a node is run. */

@@ -214,7 +214,7 @@ static bool capture(HcCapture *c, Tensor *const *outputs, Tensor *loss) {
         if (!(c->outputs[i] = own(outputs[i]))) return false;
     if (!hc_capture_find(c)) return false;
     if (!copy_nodes(c) || !copy_stamps(c) || !hc_program_plan(p) || !hc_program_trace(p) ||
-        !hc_program_fuse(p) || !hc_program_trim(p))
+        !hc_program_fuse(p) || !hc_program_direct(p) || !hc_program_trim(p))
         return hc_fail_nomem(c->tape, who);
     for (size_t i = 0; i < p->output_count; i++)
         hc_copy_dense(outputs[i], p->outputs[i]->data);
@@ -265,6 +265,7 @@ void program_destroy(Program *p) {
     hc_free(p->outputs);
     hc_free(p->grads);
     hc_free(p->grad_params);
+    hc_free(p->grad_calls);
     for (size_t i = 0; i < p->stamp_count; i++)
         hc_version_unref(p->stamps[i].version);
     hc_free(p->stamps);

@@ -6,6 +6,7 @@
  *   plan.c     where each result lives: memory by liveness
  *   trace.c    which kernels, on which addresses
  *   fuse.c     elementwise ones block by block
+ *   direct.c   gradients without a copy
  *   trim.c     what a run does not look at goes
  *   run.c      inputs in, steps, outputs and gradients out */
 #ifndef HC_PROGRAM_PROGRAM_H
@@ -41,6 +42,8 @@ struct Program {
     Tensor **inputs, **outputs, **grads;
     size_t input_count, output_count, grad_count;
     Param **grad_params; /* [grad_count] */
+    size_t
+        *grad_calls; /* the product that makes it and may aim elsewhere (direct.c), or SIZE_MAX */
     HcParamUse *uses;
     size_t use_count;
     HcStamped *stamps;

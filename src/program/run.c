@@ -75,10 +75,18 @@ static bool run_steps(Program *p) {
 static bool add_to_params(Program *p) {
     for (size_t i = 0; i < p->grad_count; i++)
         if (!hc_param_grad_room(p->grad_params[i])) return hc_fail_nomem(p->tape, "program_run");
-    if (!run_steps(p)) return false;
     for (size_t i = 0; i < p->grad_count; i++)
-        hc_param_add_grad(p->grad_params[i], p->grads[i]->data);
-    return true;
+        hc_program_aim(p, i, true);
+    bool done = run_steps(p);
+    for (size_t i = 0; i < p->grad_count; i++) {
+        bool there = hc_program_aim(p, i, true);
+        hc_program_aim(p, i, false);
+        if (done && there)
+            p->grad_params[i]->has_grad = true;
+        else if (done)
+            hc_param_add_grad(p->grad_params[i], p->grads[i]->data);
+    }
+    return done;
 }
 
 static bool add_to_grads(Program *p, Grads *grads) {

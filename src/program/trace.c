@@ -276,6 +276,13 @@ static bool is_traceable(const Tensor *node) {
     return small || !node->tape->pool;
 }
 
+static bool is_gradient(const Program *p, const Tensor *node) {
+    bool found = false;
+    for (size_t i = 0; i < p->grad_count; i++)
+        found = found || p->grads[i] == node;
+    return found;
+}
+
 static bool trace_node(Program *p, Tensor *node, const HcKernels *traced) {
     size_t before = p->call_count;
     if (is_traceable(node)) {
@@ -286,6 +293,8 @@ static bool trace_node(Program *p, Tensor *node, const HcKernels *traced) {
         bool done = hc_forward(node);
         p->tape->k = tracing.real;
         if (!done || tracing.failed) return false;
+        HcCall *only = p->call_count - before == 1 ? &p->calls[before] : NULL;
+        if (only && only->run == run_gemm) only->gradient = is_gradient(p, node);
         if (p->call_count - before <= MOST_CALLS) return true;
         p->call_count = before;
     }

@@ -68,9 +68,9 @@ bool hc_program_trace(Program *program);
 bool hc_program_fuse(Program *program);
 /* Finds the gradients that need no copy; false when out of memory. */
 bool hc_program_direct(Program *program);
-/* Makes the product of gradient i write to its Param, if that has no gradient yet, or again to the program's own
- * memory. Returns whether it writes to the Param. */
-bool hc_program_aim(Program *program, size_t i, bool at_param);
+/* Makes the product of gradient i write elsewhere, if it may, or again (NULL) to the program's own memory.
+ * Returns where it wrote before. */
+const void *hc_program_aim(Program *program, size_t i, void *to);
 /* Frees what only the making of the calls needed; false when out of memory. */
 bool hc_program_trim(Program *program);
 /* How a call with a node is run. */

@@ -1,5 +1,5 @@
-/* A gradient that one product makes, and that no other step reads, need not be copied to a Param that has none
- * yet: the product writes it there. */
+/* A gradient that one product makes, and that no other step reads, need not be copied to where there is none yet:
+ * the product writes it there. */
 #include "program/call.h"
 
 static bool is_among(const Tensor *x, Tensor *const *list, size_t count) {
@@ -36,10 +36,10 @@ bool hc_program_direct(Program *p) {
     return true;
 }
 
-bool hc_program_aim(Program *p, size_t i, bool at_param) {
-    if (p->grad_calls[i] == SIZE_MAX) return false;
+const void *hc_program_aim(Program *p, size_t i, void *to) {
+    if (p->grad_calls[i] == SIZE_MAX) return p->grads[i]->data;
     HcGemm *g = &p->calls[p->grad_calls[i]].u.product.g;
-    bool aims = at_param && !p->grad_params[i]->has_grad;
-    g->c = aims ? p->grad_params[i]->grad : p->grads[i]->data;
-    return aims;
+    const void *was = g->c;
+    g->c = to ? to : p->grads[i]->data;
+    return was;
 }

@@ -72,21 +72,37 @@ static bool run_steps(Program *p) {
     return true;
 }
 
+/* Where gradient i goes (grads NULL: to its Param), if there is none yet. */
+static void *empty_place(const Program *p, Grads *grads, size_t i) {
+    Param *param = p->grad_params[i];
+    size_t index;
+    if (!grads) return param->has_grad ? NULL : param->grad;
+    return hc_grads_index(grads, param, &index) ? hc_grads_empty(grads, index) : NULL;
+}
+
+static void add_gradient(const Program *p, Grads *grads, size_t i, const void *values) {
+    size_t index;
+    if (!grads)
+        hc_param_add_grad(p->grad_params[i], values);
+    else if (hc_grads_index(grads, p->grad_params[i], &index))
+        hc_grads_add(grads, index, values);
+}
+
+static bool run_and_add(Program *p, Grads *grads) {
+    for (size_t i = 0; i < p->grad_count; i++)
+        hc_program_aim(p, i, empty_place(p, grads, i));
+    bool done = run_steps(p);
+    for (size_t i = 0; i < p->grad_count; i++) {
+        const void *values = hc_program_aim(p, i, NULL);
+        if (done) add_gradient(p, grads, i, values);
+    }
+    return done;
+}
+
 static bool add_to_params(Program *p) {
     for (size_t i = 0; i < p->grad_count; i++)
         if (!hc_param_grad_room(p->grad_params[i])) return hc_fail_nomem(p->tape, "program_run");
-    for (size_t i = 0; i < p->grad_count; i++)
-        hc_program_aim(p, i, true);
-    bool done = run_steps(p);
-    for (size_t i = 0; i < p->grad_count; i++) {
-        bool there = hc_program_aim(p, i, true);
-        hc_program_aim(p, i, false);
-        if (done && there)
-            p->grad_params[i]->has_grad = true;
-        else if (done)
-            hc_param_add_grad(p->grad_params[i], p->grads[i]->data);
-    }
-    return done;
+    return run_and_add(p, NULL);
 }
 
 static bool add_to_grads(Program *p, Grads *grads) {
@@ -96,11 +112,7 @@ static bool add_to_grads(Program *p, Grads *grads) {
     if (reached == 0)
         return hc_fail(p->tape, HC_ERR_GRAD,
                        "program_run_into: no gradient of the list is computed");
-    if (!run_steps(p)) return false;
-    for (size_t i = 0; i < p->grad_count; i++)
-        if (hc_grads_index(grads, p->grad_params[i], &index))
-            hc_grads_add(grads, index, p->grads[i]->data);
-    return true;
+    return run_and_add(p, grads);
 }
 
 bool program_run(Program *p) {

@@ -129,9 +129,13 @@ void hc_grads_add(Grads *grads, size_t index, const void *values) {
     size_t count = grads->params.items[index]->count;
     if (grads->present[index])
         grads->k->add(place_of(grads, index), place_of(grads, index), 1, values, 1, count, NULL);
-    else
+    else if (values != place_of(grads, index))
         grads->k->copy(place_of(grads, index), 1, values, 1, count);
     grads->present[index] = true;
+}
+
+void *hc_grads_empty(const Grads *grads, size_t index) {
+    return grads->present[index] ? NULL : place_of(grads, index);
 }
 
 void hc_grads_add_all(Grads *to, const Grads *from) {

@@ -205,7 +205,7 @@ static void add_or_store(const HcKernels *k, void *to, bool present, const void 
                          size_t count) {
     if (present)
         k->add(to, to, 1, values, 1, count, NULL);
-    else
+    else if (values != to)
         k->copy(to, 1, values, 1, count);
 }
 

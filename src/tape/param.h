@@ -33,14 +33,17 @@ void *hc_param_converted(const Param *param, DType dtype);
 void hc_param_convert(Param *param, DType dtype, void *data);
 /* Makes sure the gradient's memory exists, so that adding cannot fail. */
 bool hc_param_grad_room(Param *param);
-/* Adds `count` numbers of its type; the room must be there. */
+/* Adds `count` numbers of its type; the room must be there. They may stand in it already where there is no
+ * gradient yet. */
 void hc_param_add_grad(Param *param, const void *values);
 
 /* False, with words on the tape, when the Grads collects for the other type. */
 bool hc_grads_fit(const Grads *grads, Tape *tape, const char *who);
 /* The buffer a Grads keeps for a Param, or NULL when it has none for it; room as above. */
 bool hc_grads_index(const Grads *grads, const Param *param, size_t *index);
-void hc_grads_add(Grads *grads, size_t index, const void *values);
+void hc_grads_add(Grads *grads, size_t index, const void *values); /* as hc_param_add_grad */
+/* The room of an entry without a gradient, else NULL. */
+void *hc_grads_empty(const Grads *grads, size_t index);
 /* Between two of one list. */
 void hc_grads_add_all(Grads *to, const Grads *from);
 /* The Params' own gradients, copied here and back; absent ones here leave the Param's as it is. */

@@ -55,6 +55,16 @@ static void compare(Program *p, Tensor *loss, ParamList list) {
         CHECK(program_run(p));
         expect(list, twice, count);
     }
+    Grads *grads = grads_create(list);
+    CHECK(program_run_into(p, grads));
+    for (size_t i = 0, at = 0; i < list.count; at += param_count(list.items[i++])) {
+        const float *values = grads_get(grads, i);
+        CHECK(values && memcmp(values, once + at, param_count(list.items[i]) * sizeof *once) == 0);
+    }
+    CHECK(program_run_into(p, grads));
+    const float *weight = grads_get(grads, 0);
+    CHECK(weight && memcmp(weight, twice, param_count(list.items[0]) * sizeof *twice) == 0);
+    grads_destroy(grads);
     param_zero_grad(list.items[0]); /* one without, the others with */
     CHECK(program_run(p));
     float mixed[MOST];

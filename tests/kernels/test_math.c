@@ -3,8 +3,8 @@
  *
  *     kernels_math [STRIDE [FUNCTION]]
  *
- * In f32 every STRIDE-th number is tried, with 1 every one there is; the reference is libm in double
- * precision. In f64 the reference is libm in long double, or where that is no wider, its double
+ * In f32 every STRIDE-th number is tried, with 1 every one there is (a quarter of an hour; the largest error of
+ * all is then 0.561, of sin and cos); the reference is libm in double precision. In f64 the reference is libm in long double, or where that is no wider, its double
  * functions with their own last place of doubt. */
 #include <float.h>
 #include <math.h>

@@ -93,8 +93,7 @@ struct Tensor {
     uint32_t index; /* on the tape; of a scratch node: its holders */
     uint32_t nin;
     uint8_t flags, why;
-    uint16_t
-        passing; /* bit j: a gradient flows on to input j; HC_LAST_BIT: to it or one after it */
+    uint16_t passing; /* bit j: a gradient flows on to input j; HC_LAST_BIT: or to one after it */
     union {
         Tensor *few[HC_INLINE_INPUTS];
         Tensor **many;
@@ -142,9 +141,8 @@ struct HcOp {
     size_t (*work)(const Tensor *y);
 };
 
-/* Runs and records one operation. NULL inputs and errors as tensor.h says. In two halves, with the attributes
- * between, and for infer the form, if the operation lets its caller say: a caller's compiler then writes them straight to
- * the node. */
+/* Runs and records one operation. NULL inputs and errors as tensor.h says. In two halves: the attributes, and
+ * the form where infer lets the caller say it, are written to the node in between. */
 Tensor *hc_begin(const HcOp *op, Tensor *const *in, size_t nin);
 Tensor *hc_finish(Tensor *y);
 

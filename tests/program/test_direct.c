@@ -93,8 +93,9 @@ static void test_layer(void) {
     tape_destroy(tape);
 }
 
-/* A gradient that is an output, or taken at two versions of the Param, is copied. */
-static void test_read(void) {
+/* A Param that was written between two uses has a gradient for each, here the same, as a run reads it where it
+ * lives. They are added up, so neither may take its place. */
+static void test_versions(void) {
     Rng rng = rng_seed(2);
     Tape *tape = tape_create(HC_F32);
     Module *layer = module_linear_no_bias(IN, OUT);
@@ -102,20 +103,51 @@ static void test_read(void) {
     float x[ROWS * IN];
     module_init(layer, &rng);
     Tensor *in = batch(tape, x, &rng);
-    Tensor *first = tensor_sum(module_forward(layer, in));
+    Tensor *first = tensor_sum(tensor_square(module_forward(layer, in)));
     CHECK(tensor_backward(first) && optim_step(sgd));
-    Tensor *loss = tensor_add(first, tensor_sum(module_forward(layer, in)));
+    Tensor *loss = tensor_add(first, tensor_sum(tensor_square(module_forward(layer, in))));
     Program *p = program_capture(tape, &in, 1, NULL, 0, loss);
     CHECK(p && p->grad_count == 2 && aimed(p) == 0);
-    compare(p, loss, module_params(layer));
+    float sum[MOST];
+    optim_zero_grad(sgd);
+    CHECK(tensor_backward(tensor_sum(tensor_square(module_forward(layer, in)))));
+    size_t count = gather(module_params(layer), sum);
+    optim_zero_grad(sgd);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < count; i++)
+            sum[i] *= 2;
+        CHECK(program_run(p));
+        expect(module_params(layer), sum, count);
+    }
     program_destroy(p);
     optim_destroy(sgd);
     module_destroy(layer);
     tape_destroy(tape);
 }
 
+/* One product is the gradient of two Params. */
+static void test_shared(void) {
+    Rng rng = rng_seed(3);
+    Tape *tape = tape_create(HC_F32);
+    Module *pair = module_sequential(
+        (Module *[]){module_linear_no_bias(OUT, IN), module_linear_no_bias(OUT, IN)}, 2);
+    float x[ROWS * IN];
+    module_init(pair, &rng);
+    ParamList list = module_params(pair);
+    Tensor *in = batch(tape, x, &rng);
+    Tensor *sum = tensor_add(param_tensor(tape, list.items[0]), param_tensor(tape, list.items[1]));
+    Tensor *loss = tensor_mean(tensor_square(tensor_matmul(in, sum)));
+    Program *p = program_capture(tape, &in, 1, NULL, 0, loss);
+    CHECK(p && p->grad_count == 2 && p->grads[0] == p->grads[1] && aimed(p) == 0);
+    compare(p, loss, list);
+    program_destroy(p);
+    module_destroy(pair);
+    tape_destroy(tape);
+}
+
 int main(void) {
     test_layer();
-    test_read();
+    test_versions();
+    test_shared();
     return check_done();
 }

@@ -74,6 +74,7 @@ Tensor *param_tensor(Tape *tape, Param *param) {
 
 void hc_leaves_reset(Tape *tape) {
     bool stale = false;
+    if (tape->leaf_count == 0) return;
     for (size_t i = 0; i < tape->leaf_capacity; i++) {
         HcParamLeaf *entry = &tape->leaves[i];
         if (entry->param && !entry->used) stale = true;

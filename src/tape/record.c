@@ -231,6 +231,8 @@ HC_INLINE Tensor *take_up(Tensor *y) {
 static Tensor *give_up(Tensor *y, bool placed, HcPosition before) {
     if (!(y->flags & HC_NODE_SCRATCH)) {
         y->check = 0;
+        if (y->nin > HC_INLINE_INPUTS) /* its list came just before */
+            before = hc_arena_position(&y->tape->data, before.block, (const char *)y->in.many);
         hc_arena_rewind(&y->tape->data, before);
     } else if (placed) {
         hc_drop(y);

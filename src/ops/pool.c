@@ -122,6 +122,26 @@ static void run_pieces(Images m) {
     if (moved) hc_parallel(m.y->tape, m.pieces, run_piece, &m);
 }
 
+/* From input 0 to y, of which one is as `wide` and the other what is pooled of it; spreads: y is the wide one. */
+static bool run_windows(Tensor *y, PieceFn *fn, const HcForm *wide, const HcForm *pooled,
+                        bool spreads, void *taps) {
+    HcConv g = hc_pool_geometry(&y->attr, wide, pooled);
+    size_t many = g.h * g.w * g.c, few = g.p * g.q * g.c;
+    const void *from = hc_channels_last_input(y, 0);
+    if (from && y->form->count)
+        run_pieces((Images){.y = y,
+                            .fn = fn,
+                            .geometry = &g,
+                            .count = g.n,
+                            .written = spreads ? many : few,
+                            .read = spreads ? few : many,
+                            .pooled = few,
+                            .to = y->data,
+                            .taps = taps,
+                            .from = from});
+    return from != NULL;
+}
+
 /* ---- the largest, of relu(x) where that is asked for, and their taps; no derivative ---------------- */
 
 bool hc_winners_infer(Tensor *y) {
@@ -157,20 +177,8 @@ static void find_largest_relu(const HcKernels *k, const void *geometry, size_t i
 }
 
 static bool winners_forward(Tensor *y) {
-    HcConv g = hc_pool_geometry(&y->attr, hc_inputs(y)[0]->form, y->form);
-    const void *x = hc_channels_last_input(y, 0);
-    if (x && y->form->count)
-        run_pieces((Images){.y = y,
-                            .fn = y->attr.window.relu ? find_largest_relu : find_largest,
-                            .geometry = &g,
-                            .count = g.n,
-                            .written = g.p * g.q * g.c,
-                            .read = g.h * g.w * g.c,
-                            .pooled = g.p * g.q * g.c,
-                            .to = y->data,
-                            .taps = hc_taps_of(y),
-                            .from = x});
-    return x != NULL;
+    return run_windows(y, y->attr.window.relu ? find_largest_relu : find_largest,
+                       hc_inputs(y)[0]->form, y->form, false, hc_taps_of(y));
 }
 
 static const HcOp op_winners = {.name = "tensor_max_pool2d",
@@ -193,20 +201,7 @@ static void spread_images(const HcKernels *k, const void *geometry, size_t image
 
 static bool spread_forward(Tensor *y) {
     const Tensor *winners = hc_inputs(y)[1];
-    HcConv g = hc_pool_geometry(&y->attr, y->form, winners->form);
-    const void *gy = hc_channels_last_input(y, 0);
-    if (gy && y->form->count)
-        run_pieces((Images){.y = y,
-                            .fn = spread_images,
-                            .geometry = &g,
-                            .count = g.n,
-                            .written = g.h * g.w * g.c,
-                            .read = g.p * g.q * g.c,
-                            .pooled = g.p * g.q * g.c,
-                            .to = y->data,
-                            .taps = hc_taps_of(winners),
-                            .from = gy});
-    return gy != NULL;
+    return run_windows(y, spread_images, y->form, winners->form, true, hc_taps_of(winners));
 }
 
 static void spread_vjp(HcSweep *s, Tensor *y, Tensor *c) {
@@ -231,20 +226,7 @@ static void pick_images(const HcKernels *k, const void *geometry, size_t images,
 
 static bool pick_forward(Tensor *y) {
     const Tensor *winners = hc_inputs(y)[1];
-    HcConv g = hc_pool_geometry(&y->attr, hc_inputs(y)[0]->form, y->form);
-    const void *x = hc_channels_last_input(y, 0);
-    if (x && y->form->count)
-        run_pieces((Images){.y = y,
-                            .fn = pick_images,
-                            .geometry = &g,
-                            .count = g.n,
-                            .written = g.p * g.q * g.c,
-                            .read = g.h * g.w * g.c,
-                            .pooled = g.p * g.q * g.c,
-                            .to = y->data,
-                            .taps = hc_taps_of(winners),
-                            .from = x});
-    return x != NULL;
+    return run_windows(y, pick_images, hc_inputs(y)[0]->form, y->form, false, hc_taps_of(winners));
 }
 
 static void pick_vjp(HcSweep *s, Tensor *y, Tensor *gy) {

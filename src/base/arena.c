@@ -80,6 +80,15 @@ size_t hc_arena_live(const HcArena *arena) {
     return arena->count ? live_through(&arena->blocks[arena->count - 1]) : 0;
 }
 
+bool hc_arena_holds(const HcArena *arena, const void *memory) {
+    uintptr_t at = (uintptr_t)memory;
+    for (size_t i = 0; i < arena->count; i++) {
+        uintptr_t start = (uintptr_t)arena->blocks[i].data;
+        if (at >= start && at - start < arena->blocks[i].size) return true;
+    }
+    return false;
+}
+
 bool hc_position_before(HcPosition a, HcPosition b) {
     return a.block < b.block || (a.block == b.block && a.offset < b.offset);
 }

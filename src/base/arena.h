@@ -36,6 +36,7 @@ void hc_arena_rewind(HcArena *arena, HcPosition position);
 /* Gives blocks above the top back. */
 void hc_arena_trim(HcArena *arena);
 size_t hc_arena_live(const HcArena *arena);
+bool hc_arena_holds(const HcArena *arena, const void *memory);
 bool hc_position_before(HcPosition a, HcPosition b); /* a < b */
 
 /* When the block at the top has no room. */

@@ -21,20 +21,25 @@ HcSnapshot *hc_diffopt_push(DiffOpt *opt, bool own_moments) {
     return next;
 }
 
-static void save(HcScope *scope, const TapeMark *mark) {
+static bool keep(HcScope *scope, const TapeMark *mark) {
     DiffOpt *opt = (DiffOpt *)scope;
-    HcSnapshot *now = opt->now;
+    const HcSnapshot *now = opt->now;
     opt->keeps = hc_above(now->place, mark) && (opt->module->mode == HC_EVAL || now->cut);
-    while (hc_above(opt->now->place, mark))
-        opt->now = opt->now->prev;
-    if (!opt->keeps) return;
+    if (!opt->keeps) return true;
     opt->kept = *now;
     if (opt->count) memcpy(opt->kept_moments, now->moments, opt->count * sizeof *opt->kept_moments);
     for (size_t s = 0; s < opt->cls->state_count; s++) {
         for (size_t i = 0; i < opt->count; i++)
             opt->states[i] = now->moments[i].state[s];
-        hc_slots_save(&opt->slots[s], opt->states, mark);
+        if (!hc_slots_keep(&opt->slots[s], opt->states, mark)) return false;
     }
+    return true;
+}
+
+static void back(HcScope *scope, const TapeMark *mark) {
+    DiffOpt *opt = (DiffOpt *)scope;
+    while (hc_above(opt->now->place, mark))
+        opt->now = opt->now->prev;
 }
 
 static void restore(HcScope *scope, const TapeMark *mark) {
@@ -162,7 +167,8 @@ DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule) {
     if (!hc_diffopt_take_settings(opt, optim, first) || !hc_tape_stamp(tape, optim->version, who))
         return NULL;
     first->place = hc_arena_top(&tape->data);
-    opt->scope.save = save;
+    opt->scope.keep = keep;
+    opt->scope.back = back;
     opt->scope.restore = restore;
     hc_tape_add_scope(tape, &opt->scope);
     root->base = tape_mark(tape);
@@ -211,7 +217,7 @@ static void commit_one(const HcFastMoments *from, HcMoments *to, size_t states, 
         }
         if (fresh[s]) to->state[s] = fresh[s];
         fresh[s] = NULL;
-        hc_copy_dense(from->state[s], to->state[s]);
+        hc_copy_dense(from->state[s], to->state[s]); /* no tensor reads an optimizer's states */
     }
 }
 

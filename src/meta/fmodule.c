@@ -1,5 +1,6 @@
 /* Functional modules: a module's tree, and a chain of snapshots of its weights. */
 #include "meta/fmodule.h"
+#include "tape/moves.h"
 
 #include <string.h>
 
@@ -33,21 +34,23 @@ bool hc_fmodule_push(FModule *root, Tensor *const *weights, Tensor *const *buffe
     return true;
 }
 
-static void save(HcScope *scope, const TapeMark *mark) {
+static bool keep(HcScope *scope, const TapeMark *mark) {
     FModule *f = (FModule *)scope;
-    HcWeights *now = f->now;
+    const HcWeights *now = f->now;
     bool above = hc_above(now->place, mark);
     f->keeps = above && (f->mode == HC_EVAL || now->cut);
     f->stepping = f->stepping && above && !f->keeps;
+    f->kept = *now;
+    if (f->keeps && !hc_slots_keep(&f->weight_slots, now->weights, mark)) return false;
+    return !(f->keeps || f->stepping) || hc_slots_keep(&f->buffer_slots, now->buffers, mark);
+}
+
+static void back(HcScope *scope, const TapeMark *mark) {
+    FModule *f = (FModule *)scope;
     if (mark->nodes < f->base.nodes || hc_above((HcPosition){f->base.block, f->base.offset}, mark))
         f->base = *mark;
     while (hc_above(f->now->place, mark))
         f->now = f->now->prev;
-    f->kept = *now;
-    if (f->stepping) hc_slots_save(&f->buffer_slots, now->buffers, mark);
-    if (!f->keeps) return;
-    hc_slots_save(&f->weight_slots, now->weights, mark);
-    hc_slots_save(&f->buffer_slots, now->buffers, mark);
 }
 
 static void restore(HcScope *scope, const TapeMark *mark) {
@@ -127,7 +130,8 @@ FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options)
                          .buffers = constants,
                          .training = module->training,
                          .place = hc_arena_top(&tape->data)};
-    f->scope.save = save;
+    f->scope.keep = keep;
+    f->scope.back = back;
     f->scope.restore = restore;
     hc_tape_add_scope(tape, &f->scope);
     return f;
@@ -174,10 +178,8 @@ static Tensor *fast_buffer(void *user, size_t index) {
 static bool fast_set_buffer(void *user, size_t index, Tensor *value) {
     FModule *root = ((Weights *)user)->root;
     if (root->policy == HC_BUFFERS_BATCH) return true;
-    if (root->policy == HC_BUFFERS_SHARE) {
-        hc_buffer_write(root->module->buffer_plan.unique.items[index], value);
-        return true;
-    }
+    if (root->policy == HC_BUFFERS_SHARE)
+        return hc_buffer_write(root->module->buffer_plan.unique.items[index], value);
     Tensor *detached = tensor_detach(value);
     if (!detached ||
         !hc_fmodule_push(root, NULL, root->now->buffers, root->now->step, root->now->cut))
@@ -373,17 +375,11 @@ static bool same_list(ParamList a, ParamList b) {
     return a.count == b.count;
 }
 
-/* Shared ones are in the module already; another module gets a copy. */
-static void commit_buffers(const FModule *root, ParamList to) {
-    ParamList from = module_buffers(root->module);
-    for (size_t i = 0; i < to.count; i++) {
-        if (root->policy == HC_BUFFERS_COPY)
-            hc_buffer_write(to.items[i], root->now->buffers[i]);
-        else if (to.items[i] != from.items[i] && to.items[i]->count > 0) {
-            memcpy(to.items[i]->data, from.items[i]->data, to.items[i]->count * to.items[i]->item);
-            hc_param_written(to.items[i]);
-        }
-    }
+/* The tensor that a buffer of the module committed to takes its numbers from; shared ones are in its own
+ * module already, and another module gets a copy. */
+static const Tensor *committed_buffer(const FModule *root, size_t i) {
+    if (root->policy == HC_BUFFERS_COPY) return root->now->buffers[i];
+    return param_tensor(root->tape, module_buffers(root->module).items[i]);
 }
 
 bool fmodule_commit(const FModule *f, Module *module) {
@@ -396,10 +392,23 @@ bool fmodule_commit(const FModule *f, Module *module) {
     if (!same_list(params, module_params(f->root->module)) ||
         !same_list(buffers, module_buffers(f->root->module)))
         return hc_fail(f->tape, HC_ERR_SHAPE, "%s: the module has another structure", who);
-    for (size_t i = 0; i < params.count; i++) {
-        hc_copy_dense(f->root->now->weights[i], params.items[i]->data);
-        hc_param_written(params.items[i]);
+    const FModule *root = f->root;
+    Tape *tape = root->tape;
+    if (root->policy == HC_BUFFERS_BATCH) buffers.count = 0;
+    for (size_t i = 0; i < params.count; i++)
+        if (!hc_moves_add(tape, root->now->weights[i], params.items[i]->data)) return false;
+    for (size_t i = 0; i < buffers.count; i++) {
+        const Tensor *from = committed_buffer(root, i);
+        if (!from || !hc_moves_add(tape, from, buffers.items[i]->data)) {
+            hc_moves_drop(tape);
+            return false;
+        }
     }
-    if (f->root->policy != HC_BUFFERS_BATCH) commit_buffers(f->root, buffers);
+    if (!hc_moves_hold(tape, who)) return false;
+    hc_moves_make(tape);
+    for (size_t i = 0; i < params.count; i++)
+        hc_param_written(params.items[i]);
+    for (size_t i = 0; i < buffers.count; i++)
+        hc_param_written(buffers.items[i]);
     return true;
 }

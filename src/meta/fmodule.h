@@ -21,7 +21,7 @@ struct HcWeights {
 typedef struct HcSlots {
     size_t count;
     void **memory;
-    bool *moved;   /* between save and restore: the tensor was above the mark */
+    bool *moved;   /* between keep and restore: its numbers are in the slot */
     bool *needs;   /* ... and a gradient flows to it */
     Shape *shape;  /* ... and its shape */
     Tensor **list; /* ... or the tensor, which stays */
@@ -30,7 +30,8 @@ typedef struct HcSlots {
 
 bool hc_slots_create(Tape *tape, HcSlots *slots, Tensor *const *like, size_t count,
                      const char *who);
-void hc_slots_save(HcSlots *slots, Tensor *const *list, const TapeMark *mark);
+/* For a scope's keep: what of the list lives on in the slots. False after hc_fail. */
+bool hc_slots_keep(HcSlots *slots, Tensor *const *list, const TapeMark *mark);
 /* Fills list with what was saved. */
 bool hc_slots_restore(HcSlots *slots, Tape *tape, Tensor **list, HcWhy why);
 
@@ -44,7 +45,7 @@ struct FModule {
     FBuffers policy;
     HcWeights *now; /* of a root only */
     HcSlots weight_slots, buffer_slots;
-    HcWeights kept; /* between save and restore */
+    HcWeights kept; /* between keep and restore */
     bool keeps;
     TapeMark base; /* what the next step_release of any of its optimizers goes back to */
     bool stepping; /* the release is that of a first-order step: B<t> and the mode live on */

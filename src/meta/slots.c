@@ -2,10 +2,13 @@
 #include <string.h>
 
 #include "meta/fmodule.h"
+#include "tape/moves.h"
+
+static const char cell_name[] = "fast weights kept through a release";
 
 bool hc_slots_create(Tape *tape, HcSlots *slots, Tensor *const *like, size_t count,
                      const char *who) {
-    *slots = (HcSlots){.count = count, .cell = {.name = "fast weights kept through a release"}};
+    *slots = (HcSlots){.count = count, .cell = {.name = cell_name}};
     slots->memory = hc_tape_alloc(tape, count * sizeof *slots->memory, who);
     slots->moved = hc_tape_alloc(tape, count * sizeof *slots->moved, who);
     slots->needs = hc_tape_alloc(tape, count * sizeof *slots->needs, who);
@@ -19,20 +22,27 @@ bool hc_slots_create(Tape *tape, HcSlots *slots, Tensor *const *like, size_t cou
     return true;
 }
 
-void hc_slots_save(HcSlots *slots, Tensor *const *list, const TapeMark *mark) {
-    bool wrote = false;
+/* Leaves over slots, also those below the mark, are made anew: the memory may be about to be written. */
+static bool moves(const Tensor *x, const TapeMark *mark) {
+    uint64_t version;
+    return x->index >= mark->nodes ||
+           ((x->flags & HC_NODE_BORROWED) && hc_cell(x, &version)->name == cell_name);
+}
+
+bool hc_slots_keep(HcSlots *slots, Tensor *const *list, const TapeMark *mark) {
+    bool moved = false;
     for (size_t i = 0; i < slots->count; i++) {
         Tensor *x = list[i];
         slots->list[i] = x;
-        slots->moved[i] = x && x->index >= mark->nodes;
+        slots->moved[i] = x && moves(x, mark);
         if (!slots->moved[i]) continue;
         slots->needs[i] = x->flags & HC_NODE_NEEDS;
         slots->shape[i] = hc_form_shape(x->form);
-        if (x->data == slots->memory[i]) continue;
-        hc_copy_dense(x, slots->memory[i]);
-        wrote = true;
+        if (!hc_moves_add(x->tape, x, slots->memory[i])) return false;
+        moved = true;
     }
-    if (wrote) slots->cell.version++;
+    if (moved) slots->cell.version++;
+    return true;
 }
 
 bool hc_slots_restore(HcSlots *slots, Tape *tape, Tensor **list, HcWhy why) {

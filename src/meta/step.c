@@ -119,6 +119,18 @@ static bool apply(DiffOpt *opt, Tensor *loss, Tensor *const *params, Tensor **gr
     return true;
 }
 
+typedef struct Before {
+    HcSnapshot *now;
+    HcWeights *weights;
+} Before;
+
+/* The step was made, but what led to it could not be freed. Returns false. */
+static bool take_back(DiffOpt *opt, Before before) {
+    opt->now = before.now;
+    opt->module->now = before.weights;
+    return false;
+}
+
 static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count, bool release) {
     const char *who = "diffopt_step";
     if (!hc_diffopt_usable(opt, who)) return false;
@@ -145,6 +157,7 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
             tape, HC_ERR_STATE,
             "diffopt_step_release: HC_FULL needs the history it would free; use HC_FIRST_ORDER "
             "or HC_EVAL");
+    Before before = {opt->now, root->now};
     size_t bytes = 2 * opt->count * sizeof(Tensor *);
     Tensor **grads = hc_scratch_alloc(&tape->scratch, bytes);
     if (!grads) return hc_fail_nomem(tape, who);
@@ -154,7 +167,7 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     if (done && early) {
         /* The gradients stand apart, so all that led to them can go before the update is recorded. */
         root->stepping = true;
-        tape_release(tape, root->base);
+        done = tape_release(tape, root->base);
         root->stepping = false;
         loss = NULL;
         params = NULL;
@@ -162,10 +175,8 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     done = done && apply(opt, release ? NULL : loss, params ? params : root->now->weights, grads,
                          grads + opt->count);
     hc_scratch_free(&tape->scratch, grads, bytes);
-    if (done && release && !early)
-        tape_release(tape, root->base);
-    else if (done)
-        root->base = tape_mark(tape);
+    if (done && release && !early) return tape_release(tape, root->base) || take_back(opt, before);
+    if (done) root->base = tape_mark(tape);
     return done;
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "nn/module.h"
+#include "tape/moves.h"
 
 #define MOST_OUTPUTS 16
 
@@ -146,10 +147,14 @@ Tensor *hc_buffer_tensor(Tape *tape, Param *buffer) {
     return hc_leaf_of(param_tensor(tape, buffer), false, false, HC_WHY_CONSTANT);
 }
 
-void hc_buffer_write(Param *buffer, const Tensor *value) {
+bool hc_buffer_write(Param *buffer, const Tensor *value) {
+    Tape *tape = value->tape;
     hc_note_read(value); /* what a replay would not write */
-    hc_copy_dense(value, buffer->data);
+    if (!hc_moves_add(tape, value, buffer->data) || !hc_moves_hold(tape, "frame_set_buffer"))
+        return false;
+    hc_moves_make(tape);
     hc_param_written(buffer);
+    return true;
 }
 
 static Tensor *base_buffer(void *user, size_t index) {
@@ -158,8 +163,7 @@ static Tensor *base_buffer(void *user, size_t index) {
 }
 
 static bool base_set_buffer(void *user, size_t index, Tensor *value) {
-    hc_buffer_write(((Base *)user)->module->buffer_plan.unique.items[index], value);
-    return true;
+    return hc_buffer_write(((Base *)user)->module->buffer_plan.unique.items[index], value);
 }
 
 bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {

@@ -58,8 +58,8 @@ typedef struct HcBinding {
 
 /* A buffer's present numbers on a tape: a copy, since buffers change. */
 Tensor *hc_buffer_tensor(Tape *tape, Param *buffer);
-/* Writes it in place. */
-void hc_buffer_write(Param *buffer, const Tensor *value);
+/* Writes it in place; false after hc_fail. */
+bool hc_buffer_write(Param *buffer, const Tensor *value);
 
 struct Frame {
     Module *module;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "optim/optim.h"
+#include "tape/moves.h"
 
 static bool has_update(const Param *param) {
     return param->has_grad && !param->frozen;
@@ -51,13 +52,24 @@ static const char *run_rule(const Optim *optim, size_t g, size_t i, OptimUpdate 
     return tape_error(optim->work) ? tape_error(optim->work) : fault;
 }
 
-/* What a step will write, computed before anything is written. */
+/* A Param whose step is computed; its numbers wait to be moved. */
 typedef struct Pending {
     Param *param;
     HcMoments *moments;
-    Tensor *value, *state[HC_MAX_STATES];
     void *fresh[HC_MAX_STATES]; /* memory for states that had none */
 } Pending;
+
+/* What the rule left goes to the Param and to its states. */
+static bool plan_moves(const Optim *optim, Pending *pending, const OptimUpdate *u) {
+    size_t count = pending->param->count, item = pending->param->item;
+    for (size_t s = 0; s < optim->cls->state_count; s++) {
+        if (!u->state[s]) continue;
+        void *to = pending->moments->state[s];
+        if (!to) to = pending->fresh[s] = hc_alloc(count, item);
+        if (!to || !hc_moves_add(optim->work, u->state[s], to)) return false;
+    }
+    return hc_moves_add(optim->work, u->param, pending->param->data);
+}
 
 static bool prepare(Optim *optim, Pending *pending, size_t count) {
     size_t at = 0;
@@ -79,29 +91,24 @@ static bool prepare(Optim *optim, Pending *pending, size_t count) {
                 return hc_optim_fail(
                     optim, tape_status(optim->work) ? tape_status(optim->work) : HC_ERR_STATE,
                     "optim_step: '%s': %s", p->cell.name, fault);
-            next->value = u.param;
-            for (size_t s = 0; s < optim->cls->state_count; s++) {
-                next->state[s] = u.state[s];
-                if (u.state[s] && !next->moments->state[s] &&
-                    !(next->fresh[s] = hc_alloc(p->count, p->item)))
-                    return hc_optim_fail(optim, HC_ERR_NOMEM, "optim_step: '%s': out of memory",
-                                         p->cell.name);
-            }
+            if (!plan_moves(optim, next, &u))
+                return hc_optim_fail(optim, HC_ERR_NOMEM, "optim_step: '%s': out of memory",
+                                     p->cell.name);
         }
     }
-    return true;
+    return hc_moves_hold(optim->work, "optim_step") ||
+           hc_optim_fail(optim, HC_ERR_NOMEM, "optim_step: out of memory");
 }
 
-static void write_back(const Optim *optim, Pending *pending) {
-    for (size_t s = 0; s < optim->cls->state_count; s++) {
-        if (!pending->state[s]) continue;
-        if (pending->fresh[s]) pending->moments->state[s] = pending->fresh[s];
-        pending->fresh[s] = NULL;
-        hc_copy_dense(pending->state[s], pending->moments->state[s]);
+static void write_back(Optim *optim, Pending *pending, size_t count) {
+    hc_moves_make(optim->work);
+    for (size_t i = 0; i < count; i++) {
+        HcMoments *moments = pending[i].moments;
+        for (size_t s = 0; s < optim->cls->state_count; s++)
+            if (pending[i].fresh[s]) moments->state[s] = pending[i].fresh[s];
+        moments->steps++;
+        hc_param_written(pending[i].param);
     }
-    hc_copy_dense(pending->value, pending->param->data);
-    pending->moments->steps++;
-    hc_param_written(pending->param);
 }
 
 bool optim_step(Optim *optim) {
@@ -126,9 +133,9 @@ bool optim_step(Optim *optim) {
     if (done) {
         memset(pending, 0, count * sizeof *pending);
         done = prepare(optim, pending, count);
-        for (size_t i = 0; i < count && done; i++)
-            write_back(optim, &pending[i]);
-        for (size_t i = 0; i < count; i++)
+        if (done) write_back(optim, pending, count);
+        hc_moves_drop(optim->work);
+        for (size_t i = 0; i < count && !done; i++)
             for (size_t s = 0; s < HC_MAX_STATES; s++)
                 hc_free(pending[i].fresh[s]);
         hc_scratch_free(&optim->work->scratch, pending, count * sizeof *pending);

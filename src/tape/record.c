@@ -77,6 +77,12 @@ static bool add_chunk(Tape *tape) {
     return true;
 }
 
+bool hc_tape_room(Tape *tape, size_t nodes) {
+    while (tape->chunk_count << tape->chunk_shift < nodes)
+        if (!add_chunk(tape)) return false;
+    return true;
+}
+
 HC_INLINE Tensor *new_tape_node(Tape *tape, const char *who) {
     if (tape->count >> tape->chunk_shift == tape->chunk_count && !add_chunk(tape))
         return no_memory(tape, who);

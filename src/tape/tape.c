@@ -1,4 +1,5 @@
 /* The tape: its life, its error, marks and releases. */
+#include "tape/moves.h"
 #include "tape/stamp.h"
 
 #include <stdio.h>
@@ -78,6 +79,7 @@ void tape_destroy(Tape *tape) {
     for (size_t i = 0; i < tape->chunk_count; i++)
         hc_budget_free(&tape->budget, tape->chunks[i], chunk_bytes(tape));
     hc_budget_free(&tape->budget, tape->chunks, tape->chunk_capacity * sizeof *tape->chunks);
+    hc_moves_free(tape);
     hc_budget_free(&tape->budget, tape->born, tape->born_capacity * sizeof *tape->born);
     hc_arena_destroy(&tape->data);
     hc_scratch_destroy(&tape->scratch);
@@ -162,6 +164,21 @@ static bool mark_holds(const Tape *tape, const TapeMark *mark) {
     return hc_node(tape, mark->nodes - 1)->serial == mark->last;
 }
 
+/* Writes what outlives the release to memory of its own; all or nothing. */
+static bool keep_scopes(Tape *tape, const TapeMark *mark) {
+    const char *who = "tape_release";
+    for (HcScope *s = tape->scopes; s; s = s->next)
+        if (!hc_above(s->place, mark) && !s->keep(s, mark)) return false;
+    size_t nodes = tape->never_reuse ? tape->count : mark->nodes;
+    if (!hc_tape_room(tape, nodes + tape->move_count)) {
+        hc_moves_drop(tape);
+        return hc_fail_nomem(tape, who);
+    }
+    if (!hc_moves_hold(tape, who)) return false;
+    hc_moves_make(tape);
+    return true;
+}
+
 bool tape_release(Tape *tape, TapeMark mark) {
     if (!tape) return hc_fail_thread(HC_ERR_ARG, "tape_release: the tape is NULL");
     if (mark.tape != (uint64_t)(uintptr_t)tape)
@@ -171,10 +188,11 @@ bool tape_release(Tape *tape, TapeMark mark) {
         return hc_fail(tape, HC_ERR_EXPIRED,
                        "tape_release: the mark has expired: the tape was reset, or released below "
                        "it, since");
+    if (!keep_scopes(tape, &mark)) return false;
     while (tape->scopes && hc_above(tape->scopes->place, &mark))
         drop_scope(tape);
     for (HcScope *s = tape->scopes; s; s = s->next)
-        s->save(s, &mark);
+        s->back(s, &mark);
     cut(tape, mark.nodes, place);
     HcStatus status = tape->status; /* an error must not keep scopes from their leaves */
     tape->status = HC_OK;

@@ -8,16 +8,18 @@
 #include "higherc/pool.h"
 #include "tape/op.h"
 
-/* An object on the tape that must hear of releases (functional modules, differentiable optimizers): save
- * runs while all is still there, restore when the top is back at the mark. restore may emit leaves over
- * memory of its own: as many nodes were just freed, so that cannot fail for want of them. */
+/* An object on the tape that must hear of releases (functional modules, differentiable optimizers). keep, of
+ * all of them first, says what lives on (hc_moves_add) and changes nothing else that matters, for it may
+ * fail, and then nothing is released; back goes to how things stood at the mark, while all is still there;
+ * restore runs when the top is at the mark. It may emit leaves over memory of its own, as many as it moved. */
 typedef struct HcScope HcScope;
 #define HC_SCOPE_WORD 0x48635363u
 struct HcScope {
     uint32_t check; /* HC_SCOPE_WORD while it is on the tape */
     HcScope *next;  /* older */
     HcPosition place;
-    void (*save)(HcScope *scope, const TapeMark *mark);
+    bool (*keep)(HcScope *scope, const TapeMark *mark);
+    void (*back)(HcScope *scope, const TapeMark *mark);
     void (*restore)(HcScope *scope, const TapeMark *mark);
 };
 
@@ -46,6 +48,7 @@ struct HcDensed {
 };
 
 typedef struct HcStamp HcStamp; /* tape/stamp.h */
+typedef struct HcMove HcMove;   /* tape/moves.h */
 
 /* Working memory of one sweep; nested sweeps take the next one. */
 typedef struct HcSweepSpace HcSweepSpace;
@@ -79,6 +82,8 @@ struct Tape {
     void (*free_sweeps)(Tape *tape);
     Tensor **born; /* scratch nodes made and not yet dropped by their maker */
     size_t born_count, born_capacity;
+    HcMove *moves; /* tape/moves.h */
+    size_t move_count, move_capacity;
     struct {
         void *buffer;
         size_t bytes;
@@ -145,6 +150,9 @@ static inline void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who) {
     return memory;
 }
 void hc_tape_add_scope(Tape *tape, HcScope *scope);
+
+/* Room for so many nodes, so that making them cannot fail for want of it. False when out of memory. */
+bool hc_tape_room(Tape *tape, size_t nodes);
 
 /* Scratch nodes. hold and drop count holders; the last drop frees. */
 static inline void hc_hold(Tensor *x) {

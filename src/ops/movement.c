@@ -281,7 +281,7 @@ static void expand_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     for (int i = 0; i < f->ndim; i++)
         if (f->dim[i] == 1 && y->form->dim[i + extra] != 1) mask |= (uint32_t)1 << (i + extra);
     bool leading = mask == ((uint32_t)1 << extra) - 1;
-    Tensor *g = hc_sum_mask(gy, mask, !leading, NULL);
+    Tensor *g = hc_sum_stored(gy, mask, !leading);
     hc_give(s, 0, extra && !leading ? tensor_reshape(g, hc_form_shape(f)) : g);
 }
 

@@ -44,8 +44,10 @@ bool hc_same_shape(const char *who, const Tensor *a, const Tensor *b);
 /* ---- pieces.c, reduce.c ------------------------------------------------------------------------ */
 /* The positions start, start + step ... of an axis of `size` zeros hold x. The adjoint of slice. */
 Tensor *hc_embed(Tensor *x, int axis, size_t start, size_t step, size_t size, Tensor *acc);
-/* Sums x over the axes in the mask (bit i: axis i), to acc where given. */
+/* Sums x over the axes in the mask (bit i: axis i), to acc where given, in row-major order. */
 Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc);
+/* The same in the order in which x is stored: for rules, where operations alone say what that is. */
+Tensor *hc_sum_stored(Tensor *x, uint32_t axes, bool keep);
 /* The sum of the rows of a matrix, of that form (dense). */
 Tensor *hc_sum_rows(Tensor *x, Tensor *acc, const HcForm *form);
 

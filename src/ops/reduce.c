@@ -6,10 +6,12 @@
 
 #define EVERY_AXIS(x) (((uint32_t)1 << (x)->form->ndim) - 1)
 
-/* The form in which input 0 is read: its own where that is packed. */
+/* The form in which input 0 is read. Sums of the same numbers must have the same bits however they are
+ * stored, so they are made in row-major order; what does not depend on the order, and the adjoint of expand,
+ * whose storage follows from the operations alone, reads them as they are. */
 static const HcForm *read_form(const Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
-    return f->packed ? f : f->plain;
+    return f->packed && y->attr.reduce.stored ? f : f->plain;
 }
 
 /* The axes that stay are stored in the order they have in x. */
@@ -124,21 +126,24 @@ static const HcOp op_sum = {.name = "tensor_sum",
                             .vjp = sum_vjp};
 
 /* form: the result's, or NULL where it is not known yet. */
-static Tensor *sum(Tensor *x, uint32_t axes, bool keep, Tensor *acc, const HcForm *form) {
+static Tensor *sum(Tensor *x, HcReduce how, Tensor *acc, const HcForm *form) {
     Tensor *y = hc_begin(&op_sum, (Tensor *[]){x, acc}, acc ? 2 : 1);
     if (!y) return NULL;
-    y->attr.reduce.axes = axes;
-    y->attr.reduce.keep = keep;
+    y->attr.reduce = how;
     if (form) y->form = form;
     return hc_finish(y);
 }
 
 Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc) {
-    return sum(x, axes, keep, acc, NULL);
+    return sum(x, (HcReduce){axes, keep, false}, acc, NULL);
+}
+
+Tensor *hc_sum_stored(Tensor *x, uint32_t axes, bool keep) {
+    return sum(x, (HcReduce){axes, keep, true}, NULL, NULL);
 }
 
 Tensor *hc_sum_rows(Tensor *x, Tensor *acc, const HcForm *form) {
-    return sum(x, 1, false, acc, form);
+    return sum(x, (HcReduce){1, false, true}, acc, form);
 }
 
 Tensor *tensor_sum(Tensor *x) {
@@ -197,7 +202,7 @@ static Tensor *extreme(const HcOp *op, Tensor *x, uint32_t mask, bool keep) {
             hc_fail(x->tape, HC_ERR_SHAPE, "%s: axis %d has size 0: there is none", op->name, i);
             return NULL;
         }
-    return hc_emit1(op, &(HcAttr){.reduce = {mask, keep}}, x);
+    return hc_emit1(op, &(HcAttr){.reduce = {mask, keep, true}}, x);
 }
 
 static Tensor *extreme_axes(const HcOp *op, Tensor *x, const int *axes, size_t count, bool keep) {
@@ -257,7 +262,7 @@ Tensor *tensor_argmax_axis(Tensor *x, int axis, bool keepdim) {
     for (int a = 0, b = 0; a <= last; a++)
         if (a != i) axes[b++] = a;
     axes[last] = i;
-    HcAttr attr = {.reduce = {(uint32_t)1 << last, false}};
+    HcAttr attr = {.reduce = {(uint32_t)1 << last, false, true}};
     Tensor *y = hc_emit1(&op_argmax, &attr, tensor_permute(x, axes, (size_t)last + 1));
     return keepdim ? tensor_unsqueeze(y, i) : y;
 }

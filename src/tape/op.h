@@ -9,14 +9,17 @@
 typedef struct HcOp HcOp;
 typedef struct HcSweep HcSweep; /* grad/sweep.h */
 
+typedef struct HcReduce {
+    uint32_t axes; /* bit i: axis i */
+    bool keep;
+    bool stored; /* reads its input in the order of storage */
+} HcReduce;
+
 /* An operation's plain attributes. */
 typedef union HcAttr {
     double real[4];
     const HcForm *form;
-    struct {
-        uint32_t axes; /* bit i: axis i */
-        bool keep;
-    } reduce;
+    HcReduce reduce;
     struct {
         int axis;
         size_t start, step, size; /* size: of the axis on the other side */

@@ -396,10 +396,10 @@ bool fmodule_commit(const FModule *f, Module *module) {
     Tape *tape = root->tape;
     if (root->policy == HC_BUFFERS_BATCH) buffers.count = 0;
     for (size_t i = 0; i < params.count; i++)
-        if (!hc_moves_add(tape, root->now->weights[i], params.items[i]->data)) return false;
+        if (!hc_moves_add(tape, who, root->now->weights[i], params.items[i]->data)) return false;
     for (size_t i = 0; i < buffers.count; i++) {
         const Tensor *from = committed_buffer(root, i);
-        if (!from || !hc_moves_add(tape, from, buffers.items[i]->data)) {
+        if (!from || !hc_moves_add(tape, who, from, buffers.items[i]->data)) {
             hc_moves_drop(tape);
             return false;
         }

@@ -38,7 +38,7 @@ bool hc_slots_keep(HcSlots *slots, Tensor *const *list, const TapeMark *mark) {
         if (!slots->moved[i]) continue;
         slots->needs[i] = x->flags & HC_NODE_NEEDS;
         slots->shape[i] = hc_form_shape(x->form);
-        if (!hc_moves_add(x->tape, x, slots->memory[i])) return false;
+        if (!hc_moves_add(x->tape, "tape_release", x, slots->memory[i])) return false;
         moved = true;
     }
     if (moved) slots->cell.version++;

@@ -148,9 +148,10 @@ Tensor *hc_buffer_tensor(Tape *tape, Param *buffer) {
 }
 
 bool hc_buffer_write(Param *buffer, const Tensor *value) {
+    const char *who = "frame_set_buffer";
     Tape *tape = value->tape;
     hc_note_read(value); /* what a replay would not write */
-    if (!hc_moves_add(tape, value, buffer->data) || !hc_moves_hold(tape, "frame_set_buffer"))
+    if (!hc_moves_add(tape, who, value, buffer->data) || !hc_moves_hold(tape, who))
         return false;
     hc_moves_make(tape);
     hc_param_written(buffer);

@@ -66,9 +66,9 @@ static bool plan_moves(const Optim *optim, Pending *pending, const OptimUpdate *
         if (!u->state[s]) continue;
         void *to = pending->moments->state[s];
         if (!to) to = pending->fresh[s] = hc_alloc(count, item);
-        if (!to || !hc_moves_add(optim->work, u->state[s], to)) return false;
+        if (!to || !hc_moves_add(optim->work, "optim_step", u->state[s], to)) return false;
     }
-    return hc_moves_add(optim->work, u->param, pending->param->data);
+    return hc_moves_add(optim->work, "optim_step", u->param, pending->param->data);
 }
 
 static bool prepare(Optim *optim, Pending *pending, size_t count) {

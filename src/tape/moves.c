@@ -21,11 +21,11 @@ static bool reads_foreign(const Tensor *x) {
     return (x->flags & HC_NODE_BORROWED) || !hc_arena_holds(&x->tape->data, x->data);
 }
 
-bool hc_moves_add(Tape *tape, const Tensor *from, void *to) {
+bool hc_moves_add(Tape *tape, const char *who, const Tensor *from, void *to) {
     if (!hc_budget_grow(&tape->budget, (void **)&tape->moves, &tape->move_capacity,
                         tape->move_count, tape->move_count + 1, sizeof *tape->moves)) {
         hc_moves_drop(tape);
-        return hc_fail_nomem(tape, "writing back");
+        return hc_fail_nomem(tape, who);
     }
     tape->moves[tape->move_count++] = (HcMove){.from = from, .to = to};
     return true;

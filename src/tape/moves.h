@@ -8,7 +8,7 @@
 #include "tape/tape.h"
 
 /* One more, of a tensor of the tape, to be stored row-major. False after hc_fail, with the list empty. */
-bool hc_moves_add(Tape *tape, const Tensor *from, void *to);
+bool hc_moves_add(Tape *tape, const char *who, const Tensor *from, void *to);
 /* Copies apart what must be. False after hc_fail, with nothing written and the list empty. */
 bool hc_moves_hold(Tape *tape, const char *who);
 /* Writes; cannot fail. The list is empty then. */

@@ -3,6 +3,7 @@
 #include <higherc/higherc.h>
 
 #include "support/check.h"
+#include "support/failing.h"
 
 enum { STEPS = 5 };
 
@@ -254,7 +255,41 @@ static void check_swapped_commit(void) {
     tape_destroy(tape);
 }
 
+/* Without memory to copy apart nothing is written, and the same call works later. */
+static void check_without_memory(void) {
+    enum { WIDE = 300, LAST = WIDE * WIDE - 1 };
+    failing_begin();
+    Tape *tape = tape_create(HC_F64);
+    Module *layers[] = {module_linear_no_bias(WIDE, WIDE), module_linear_no_bias(WIDE, WIDE)};
+    Module *m = module_sequential(layers, 2);
+    Param *a = module_param(m, "0.weight"), *b = module_param(m, "1.weight");
+    CHECK(module_to(m, HC_F64) && param_fill(a, 1) && param_fill(b, 2));
+    FModuleOptions options = fmodule_options(true);
+    options.mode = HC_EVAL;
+    FModule *f = fmodule_create_with(tape, m, options);
+    Tensor *before[] = {param_tensor(tape, a), param_tensor(tape, b)};
+    TapeMark mark = tape_mark(tape);
+    Tensor *swapped[] = {tensor_transpose(before[1], 0, 1), tensor_transpose(before[0], 0, 1)};
+    CHECK(fmodule_set_params(f, swapped, 2));
+    failing_after(0);
+    CHECK(!fmodule_commit(f, m) && tape_status(tape) == HC_ERR_NOMEM);
+    CHECK_ERROR("fmodule_commit");
+    tape_clear_error(tape);
+    CHECK(param_get(a, LAST) == 1 && param_get(b, LAST) == 2);
+    CHECK(!tape_release(tape, mark) && tape_status(tape) == HC_ERR_NOMEM);
+    CHECK_ERROR("tape_release");
+    tape_clear_error(tape);
+    CHECK(fmodule_params(f).items[0] == swapped[0] && fmodule_params(f).items[1] == swapped[1]);
+    failing_never();
+    CHECK(tape_release(tape, mark) && tensor_item(tensor_mean(fmodule_params(f).items[0])) == 2);
+    CHECK(fmodule_commit(f, m) && param_get(a, LAST) == 2 && param_get(b, LAST) == 1);
+    module_destroy(m);
+    tape_destroy(tape);
+    failing_end();
+}
+
 int main(void) {
+    check_without_memory();
     check_rules();
     check_turned_buffer();
     for (int release = 0; release < 2; release++) {

@@ -98,6 +98,9 @@ static bool match(DiffOpt *opt, const Optim *optim, const char *who) {
                 return hc_fail(opt->tape, HC_ERR_STATE,
                                "%s: '%s' of the optimizer is not a parameter of the module", who,
                                p->cell.name);
+            if (p->dtype != optim->dtype)
+                return hc_fail(opt->tape, HC_ERR_DTYPE, "%s: '%s' was converted to the other type",
+                               who, p->cell.name);
             opt->group[at] = g;
             opt->place[at] = k;
         }

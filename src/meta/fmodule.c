@@ -389,6 +389,8 @@ bool fmodule_commit(const FModule *f, Module *module) {
     ParamList params = module_params(module), buffers = module_buffers(module);
     if (module->dtype != f->tape->dtype)
         return hc_fail(f->tape, HC_ERR_DTYPE, "%s: the module is of the other type", who);
+    if (f->root->policy == HC_BUFFERS_SHARE && f->root->module->dtype != f->tape->dtype)
+        return hc_fail(f->tape, HC_ERR_DTYPE, "%s: the shared buffers were converted", who);
     if (!same_list(params, module_params(f->root->module)) ||
         !same_list(buffers, module_buffers(f->root->module)))
         return hc_fail(f->tape, HC_ERR_SHAPE, "%s: the module has another structure", who);

@@ -236,12 +236,16 @@ static bool report(const Tasks *tasks) {
 }
 
 static bool run(Tasks *tasks, size_t count, Rng *rng) {
+    const char *who = "tasks_run";
     size_t most = round_size(tasks, count);
-    if (!make_grads(tasks, most)) return false;
+    for (size_t i = 0; i < tasks->params.count; i++)
+        if (tasks->params.items[i]->dtype != tasks->options.tape.dtype)
+            return hc_fail_thread(HC_ERR_DTYPE, "%s: '%s' was converted to the other type", who,
+                                  tasks->params.items[i]->cell.name);
+    if (!make_grads(tasks, most) || !hc_grads_load(tasks->total, who)) return false;
     for (size_t i = 0; i < tasks->worker_count; i++)
         tasks->workers[i].failed = NO_TASK;
     atomic_store(&tasks->failed, NO_TASK);
-    hc_grads_load(tasks->total);
     for (tasks->first = 0; tasks->first < count; tasks->first += most) {
         size_t left = count - tasks->first, n = left < most ? left : most;
         for (size_t i = 0; i < n; i++)
@@ -251,7 +255,7 @@ static bool run(Tasks *tasks, size_t count, Rng *rng) {
         for (size_t i = 0; i < n; i++)
             hc_grads_add_all(tasks->total, tasks->slots[i].grads);
     }
-    return hc_grads_store(tasks->total);
+    return hc_grads_store(tasks->total, who);
 }
 
 bool tasks_run(Tasks *tasks, size_t count, Rng *rng, TaskFn *fn, void *user) {

@@ -92,6 +92,9 @@ bool frame_set_buffer(Frame *frame, const char *name, Tensor *value) {
     size_t index;
     if (!buffer_index(frame, who, name, &index) || !hc_check(who, value)) return false;
     const HcBinding *b = frame->binding;
+    if (value->tape != b->tape)
+        return hc_fail(b->tape, HC_ERR_TAPE, "%s: the value for '%s' is on another tape", who,
+                       name);
     Shape wanted = b->root->buffer_plan.unique.items[index]->shape;
     char is[HC_SHAPE_TEXT], was[HC_SHAPE_TEXT];
     if (!shape_equal(tensor_shape(value), wanted))
@@ -150,6 +153,9 @@ Tensor *hc_buffer_tensor(Tape *tape, Param *buffer) {
 bool hc_buffer_write(Param *buffer, const Tensor *value) {
     const char *who = "frame_set_buffer";
     Tape *tape = value->tape;
+    if (buffer->dtype != tape->dtype)
+        return hc_fail(tape, HC_ERR_DTYPE, "buffer '%s' was converted to the other type",
+                       buffer->cell.name);
     hc_note_read(value); /* what a replay would not write */
     if (!hc_moves_add(tape, who, value, buffer->data) || !hc_moves_hold(tape, who))
         return false;

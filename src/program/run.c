@@ -107,6 +107,7 @@ static bool add_to_params(Program *p) {
 
 static bool add_to_grads(Program *p, Grads *grads) {
     size_t index, reached = 0;
+    if (!hc_grads_fit(grads, p->tape, "program_run_into")) return false;
     for (size_t i = 0; i < p->grad_count; i++)
         reached += hc_grads_index(grads, p->grad_params[i], &index);
     if (reached == 0)

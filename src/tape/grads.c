@@ -55,16 +55,26 @@ static void *place_of(const Grads *grads, size_t i) {
     return grads->flat + grads->offset[i] * grads->k->size;
 }
 
+/* Whether the Params still have the type that it collects for. */
+static bool same_type(const Grads *grads, const char *who) {
+    for (size_t i = 0; i < grads->params.count; i++)
+        if (grads->params.items[i]->dtype != grads->dtype)
+            return hc_fail_thread(HC_ERR_DTYPE, "%s: '%s' was converted to the other type", who,
+                                  grads->params.items[i]->cell.name);
+    return true;
+}
+
+/* Room in every Param for what is present here. */
+static bool make_room(const Grads *grads) {
+    for (size_t i = 0; i < grads->params.count; i++)
+        if (grads->present[i] && !hc_param_grad_room(grads->params.items[i])) return false;
+    return true;
+}
+
 bool grads_add_to_params(const Grads *grads) {
-    if (!grads) return hc_fail_thread(HC_ERR_ARG, "grads_add_to_params: grads is NULL");
-    for (size_t i = 0; i < grads->params.count; i++) {
-        Param *p = grads->params.items[i];
-        if (p->dtype != grads->dtype)
-            return hc_fail_thread(HC_ERR_DTYPE,
-                                  "grads_add_to_params: '%s' was converted to the other type",
-                                  p->cell.name);
-        if (grads->present[i] && !hc_param_grad_room(p)) return false;
-    }
+    const char *who = "grads_add_to_params";
+    if (!grads) return hc_fail_thread(HC_ERR_ARG, "%s: grads is NULL", who);
+    if (!same_type(grads, who) || !make_room(grads)) return false;
     for (size_t i = 0; i < grads->params.count; i++)
         if (grads->present[i]) hc_param_add_grad(grads->params.items[i], place_of(grads, i));
     return true;
@@ -143,15 +153,16 @@ void hc_grads_add_all(Grads *to, const Grads *from) {
         if (from->present[i]) hc_grads_add(to, i, place_of(from, i));
 }
 
-void hc_grads_load(Grads *grads) {
+bool hc_grads_load(Grads *grads, const char *who) {
+    if (!same_type(grads, who)) return false;
     grads_zero(grads);
     for (size_t i = 0; i < grads->params.count; i++)
         if (grads->params.items[i]->has_grad) hc_grads_add(grads, i, grads->params.items[i]->grad);
+    return true;
 }
 
-bool hc_grads_store(const Grads *grads) {
-    for (size_t i = 0; i < grads->params.count; i++)
-        if (grads->present[i] && !hc_param_grad_room(grads->params.items[i])) return false;
+bool hc_grads_store(const Grads *grads, const char *who) {
+    if (!same_type(grads, who) || !make_room(grads)) return false;
     for (size_t i = 0; i < grads->params.count; i++) {
         Param *param = grads->params.items[i];
         if (!grads->present[i]) continue;

@@ -46,9 +46,10 @@ void hc_grads_add(Grads *grads, size_t index, const void *values); /* as hc_para
 void *hc_grads_empty(const Grads *grads, size_t index);
 /* Between two of one list. */
 void hc_grads_add_all(Grads *to, const Grads *from);
-/* The Params' own gradients, copied here and back; absent ones here leave the Param's as it is. */
-void hc_grads_load(Grads *grads);
-bool hc_grads_store(const Grads *grads);
+/* The Params' own gradients, copied here and back; absent ones here leave the Param's as it is. False, with the
+ * thread's error, also when a Param was converted to the other type. */
+bool hc_grads_load(Grads *grads, const char *who);
+bool hc_grads_store(const Grads *grads, const char *who);
 
 /* Scale by min(1, max / (norm + eps)) is shared by grads_clip_norm and optim_clip_grad_norm: the sum of
  * squares of n numbers. */

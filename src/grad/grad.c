@@ -246,10 +246,12 @@ bool tensor_hvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *con
         sum = sum ? tensor_add(sum, term) : term;
         done = sum != NULL;
     }
-    hc_scratch_free(&output->tape->scratch, grads, count * sizeof *grads);
     if (done && !sum) sum = tensor_scalar(output->tape, 0);
-    return done && tensor_grad(sum, inputs, count, products,
-                               (flags & (HC_CREATE_GRAPH | HC_ALLOW_UNUSED)) | HC_ZEROS);
+    done = done && tensor_grad(sum, inputs, count, products, (flags & HC_CREATE_GRAPH) | HC_ZEROS);
+    for (size_t i = 0; i < count && done; i++)
+        if (!grads[i]) products[i] = NULL;
+    hc_scratch_free(&output->tape->scratch, grads, count * sizeof *grads);
+    return done;
 }
 
 /* J v by two reverse sweeps: J^T u is linear in u, and the transpose of that map is J. */

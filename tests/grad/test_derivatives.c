@@ -69,6 +69,30 @@ static void flags(void) {
 }
 
 /* Without a graph only the gradients stay, and a loop of them does not grow. */
+/* An input on which the output does not depend has no product; one it is linear in has zeros. */
+static void unused_products(void) {
+    Tape *own = tape_create(HC_F64);
+    Tensor *in[3], *v[3], *p[3] = {NULL};
+    for (int i = 0; i < 3; i++) {
+        in[i] = tensor_leaf(tensor_full(own, shape1(2), 3));
+        v[i] = tensor_ones(own, shape1(2));
+    }
+    Tensor *y = tensor_sum(tensor_add(tensor_square(in[0]), in[1]));
+    CHECK(!tensor_hvp(y, in, 3, v, p, 0));
+    tape_clear_error(own);
+    higherc_clear_error();
+    for (unsigned graph = 0; graph <= HC_CREATE_GRAPH; graph++) {
+        CHECK(tensor_hvp(y, in, 3, v, p, graph | HC_ALLOW_UNUSED));
+        CHECK(p[0] && tensor_item(tensor_sum(p[0])) == 4);
+        CHECK(p[1] && tensor_item(tensor_sum(p[1])) == 0);
+        CHECK(p[2] == NULL);
+        CHECK(tensor_hvp(y, in, 3, v, p, graph | HC_ZEROS));
+        CHECK(p[2] && tensor_item(tensor_sum(p[2])) == 0);
+        CHECK(tensor_hvp(y, &in[2], 1, &v[2], &p[2], graph | HC_ALLOW_UNUSED) && !p[2]);
+    }
+    tape_destroy(own);
+}
+
 static void leaves_no_trace(void) {
     Tensor *x = tensor_leaf(two(A, B)), *g[2] = {NULL, NULL}, *f = scalar_function(x);
     size_t nodes = tape_stats(tape).nodes;
@@ -173,6 +197,7 @@ static void linear(void) {
 }
 
 int main(void) {
+    unused_products();
     void (*const tests[])(void) = {gradients, flags, leaves_no_trace, products, linear};
     each_on_a_tape(&tape, tests, sizeof tests / sizeof *tests);
     return check_done();

@@ -149,26 +149,38 @@ static bool sequential_forward(Frame *frame, Tensor *const *in, size_t nin, Tens
     return true;
 }
 
+/* What was handed over and stands in no tree goes, once. All are looked at, and strung together, before the first
+ * of them goes and takes its children along. */
+static void destroy_roots(Module *const *children, size_t count) {
+    static Module end;
+    Module *roots = &end;
+    for (size_t i = 0; i < count; i++)
+        if (children[i] && !children[i]->owner) {
+            children[i]->owner = roots;
+            roots = children[i];
+        }
+    while (roots != &end) {
+        Module *root = roots;
+        roots = root->owner;
+        root->owner = NULL;
+        module_destroy(root);
+    }
+}
+
 Module *module_sequential(Module *const *children, size_t count) {
     static const ModuleClass cls = {.name = "sequential", .forward = sequential_forward};
     bool sound = children || count == 0;
     if (!sound) hc_fail_thread(HC_ERR_ARG, "module_sequential: children is NULL");
     Module *module = sound ? module_create(&cls, NULL) : NULL;
     bool done = module != NULL;
-    for (size_t i = 0; sound && i < count; i++) {
+    for (size_t i = 0; i < count && done; i++) {
         char name[24];
         snprintf(name, sizeof name, "%zu", i);
-        if (done) {
-            done = module_add_child(module, name, children[i]);
-            continue;
-        }
-        /* It owns all it was handed, also now: what no tree holds yet goes here, once. */
-        bool again = false;
-        for (size_t j = 0; j < i; j++)
-            again = again || children[j] == children[i];
-        if (!again && children[i] && !children[i]->owner) module_destroy(children[i]);
+        done = hc_module_adopt(module, name, children[i]);
     }
     if (done) return module;
+    /* It owns all that it was handed, also now. */
+    if (sound) destroy_roots(children, count);
     module_destroy(module);
     return NULL;
 }

@@ -267,20 +267,25 @@ static bool append_child(Module *module, const char *who, const char *name, Modu
     return false;
 }
 
-bool module_add_child(Module *module, const char *name, Module *child) {
+bool hc_module_adopt(Module *module, const char *name, Module *child) {
     const char *who = "module_add_child";
     if (!module || !child) {
         if (higherc_status() == HC_OK)
             hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, module ? "child" : "module");
-        if (child && !child->owner) module_destroy(child);
         return false;
     }
     if (child->owner && child->owner != module)
         return hc_fail_thread(HC_ERR_STATE, "%s: the child belongs to another module", who);
     for (const Module *m = module; m; m = m->owner)
         if (m == child) return hc_fail_thread(HC_ERR_STATE, "%s: a module cannot hold itself", who);
-    if (good_name(who, name) && append_child(module, who, name, child)) return true;
-    if (!child->owner) module_destroy(child);
+    return good_name(who, name) && append_child(module, who, name, child);
+}
+
+bool module_add_child(Module *module, const char *name, Module *child) {
+    if (hc_module_adopt(module, name, child)) return true;
+    for (const Module *m = module; m; m = m->owner)
+        if (m == child) return false; /* the caller's still */
+    if (child && !child->owner) module_destroy(child);
     return false;
 }
 

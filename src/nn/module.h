@@ -83,6 +83,8 @@ const Pool2dOptions *hc_max_pool2d_options(const Module *module);
 /* A module of a class whose state is `bytes` plain bytes, copied; NULL after hc_fail_thread. */
 Module *hc_module_with(const ModuleClass *cls, const void *state, size_t bytes);
 
+/* As module_add_child, but a child that is not taken stays the caller's. */
+bool hc_module_adopt(Module *module, const char *name, Module *child);
 /* Walks a path like "body.2" below `module`; adds up slot bases. NULL when there is none. */
 Module *hc_module_walk(const Module *module, const char *path, size_t length, size_t *param_base,
                        size_t *buffer_base);

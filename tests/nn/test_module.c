@@ -74,6 +74,17 @@ static void sharing(void) {
         module_destroy(all[i]);
 }
 
+/* A list that holds a module and that module's own child is given back whole, once. */
+static void handed_with_its_child(void) {
+    for (int order = 0; order < 3; order++) {
+        Module *inner = module_linear(2, 2), *outer = module_sequential(&inner, 1);
+        Module *lists[3][3] = {{NULL, outer, inner}, {inner, outer, NULL}, {outer, inner, outer}};
+        CHECK(!module_sequential(lists[order], 3));
+        CHECK(higherc_error() != NULL);
+        higherc_clear_error();
+    }
+}
+
 static void clones(void) {
     Rng rng = rng_seed(4);
     Module *layers[] = {module_linear(2, 2), module_leaky_relu(0.3), module_softmax(-1)};
@@ -295,6 +306,7 @@ static bool build(void) {
 }
 
 int main(void) {
+    handed_with_its_child();
     names();
     sharing();
     clones();

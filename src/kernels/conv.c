@@ -106,7 +106,7 @@ HC_INLINE void tile(const size_t C, const bool whole, const bool flat, const Til
         const HC_REAL *const *rows = flat ? NULL : t->rows + tap * ROWS;
         const HC_REAL *unfolded = t->unfolded;
         const HC_REAL *weight = t->weight + tap * t->tap + t->first;
-        for (size_t c = 0; c < channels; c++, weight += step, unfolded += PIXELS) {
+        for (size_t c = 0; c < channels; c++, weight += step) {
             Vec wv[WIDE];
             UNROLL for (size_t j = 0; j < C; j++) wv[j] =
                 end_load(weight + j * V, whole || j + 1 < C, part);
@@ -115,6 +115,7 @@ HC_INLINE void tile(const size_t C, const bool whole, const bool flat, const Til
                 UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
                     vec_add_product(sum[i][j], s, wv[j]);
             }
+            if (flat) unfolded += PIXELS;
         }
     }
     UNROLL for (size_t i = 0; i < ROWS; i++) {

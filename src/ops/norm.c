@@ -148,8 +148,8 @@ Tensor *tensor_layer_norm(Tensor *x, Shape normalized, Tensor *weight, Tensor *b
     const char *who = "tensor_layer_norm";
     if (!hc_check(who, x) || !good_eps(who, x, eps)) return NULL;
     Shape shape = hc_form_shape(x->form);
-    int first = shape.ndim - normalized.ndim;
-    bool ends = normalized.ndim >= 1 && first >= 0;
+    bool ends = normalized.ndim >= 1 && normalized.ndim <= shape.ndim;
+    int first = ends ? shape.ndim - normalized.ndim : 0;
     for (int i = 0; ends && i < normalized.ndim; i++)
         ends = normalized.dim[i] == shape.dim[first + i];
     if (!ends) {

@@ -44,7 +44,7 @@ bool optim_learn(Optim *optim, const char *name, size_t group, LearnScope per) {
     size_t before = optim->learned.count;
     bool done = hc_grow((void **)&optim->learned.items, &optim->learned_capacity, before,
                         before + total, sizeof *optim->learned.items);
-    Param **fresh = done ? optim->learned.items + before : NULL;
+    Param **fresh = done && total > 0 ? optim->learned.items + before : NULL;
     for (size_t g = 0; g < optim->group_count && done; g++) {
         if (group != HC_ALL_GROUPS && group != g) continue;
         for (size_t i = 0; i < params_needed(&optim->groups[g], per) && done; i++)

@@ -78,7 +78,7 @@ static void move_nodes(Move *m, const unsigned char *marks) {
 static void enforce(Program *p, Move *m, HcCall *calls, const unsigned char *marks) {
     Tensor **links = m->links;
     move_nodes(m, marks);
-    memcpy(calls, p->calls, p->call_count * sizeof *calls);
+    if (p->call_count) memcpy(calls, p->calls, p->call_count * sizeof *calls);
     for (size_t i = 0; i < p->call_count; i++)
         if (is_called_whole(&calls[i])) calls[i].u.node = moved(m, calls[i].u.node);
     move_all(m, p->inputs, p->input_count);

@@ -196,6 +196,43 @@ static void extremes(void) {
 }
 
 /* A tensor that was freed, by release and by reset, is refused by all. */
+/* Every function that takes a shape, with what is none. */
+static void no_shapes(void) {
+    static const int bad[] = {INT_MIN, INT_MIN + 1, -1, HC_MAX_DIMS + 1, INT_MAX};
+    static const float f[1] = {0};
+    static const double d[1] = {0};
+    static const int64_t n[1] = {0};
+    Tape *tape = tape_create(HC_F32);
+    Rng rng = rng_seed(1);
+    Tensor *x = tensor_ones(tape, shape2(2, 3));
+    Program *program = program_capture(tape, &x, 1, &x, 1, NULL);
+    CHECK(program != NULL);
+    Module *net = module_linear(1, 1);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        Shape shape = {.ndim = bad[i]};
+        WRONG(HC_ERR_SHAPE, tensor_from_f32(tape, shape, f));
+        WRONG(HC_ERR_SHAPE, tensor_from_f64(tape, shape, d));
+        WRONG(HC_ERR_SHAPE, tensor_from_i64(tape, shape, n));
+        WRONG(HC_ERR_SHAPE, tensor_borrow(tape, shape, f));
+        WRONG(HC_ERR_SHAPE, tensor_zeros(tape, shape));
+        WRONG(HC_ERR_SHAPE, tensor_uniform(tape, shape, 0, 1, &rng));
+        WRONG(HC_ERR_SHAPE, tensor_normal(tape, shape, 0, 1, &rng));
+        WRONG(HC_ERR_SHAPE, tensor_reshape(x, shape));
+        WRONG(HC_ERR_SHAPE, tensor_expand(x, shape));
+        WRONG(HC_ERR_SHAPE, tensor_layer_norm(x, shape, NULL, NULL, 0));
+        WRONG(HC_ERR_SHAPE, param_create("p", shape, HC_F32));
+        REFUSED(module_add_param(net, "p", shape));
+        REFUSED(module_add_buffer(net, "b", shape, 0));
+        REFUSED(module_layer_norm(shape, norm_options()));
+        WRONG(HC_ERR_SHAPE, program_set_f32(program, 0, shape, f));
+        WRONG(HC_ERR_SHAPE, program_set_f64(program, 0, shape, d));
+        CHECK(shape_count(shape) == SIZE_MAX && shape_equal(shape, shape));
+    }
+    program_destroy(program);
+    module_destroy(net);
+    tape_destroy(tape);
+}
+
 static void expired(void) {
     Tape *tape = tape_create(HC_F64);
     for (int way = 0; way < 2; way++) {
@@ -319,6 +356,7 @@ static void empty(void) {
 }
 
 int main(void) {
+    no_shapes();
     wrong_tensors();
     extremes();
     expired();

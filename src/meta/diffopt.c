@@ -71,7 +71,7 @@ bool hc_diffopt_usable(const DiffOpt *opt, const char *who) {
         if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the optimizer is NULL", who);
         return false;
     }
-    if (opt->scope.check != HC_SCOPE_WORD)
+    if (opt->scope.check != HC_DIFFOPT_WORD)
         return hc_fail_thread(HC_ERR_EXPIRED, "%s: the optimizer was freed by a reset or release",
                               who);
     return opt->tape->status == HC_OK;
@@ -173,7 +173,7 @@ DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule) {
     opt->scope.keep = keep;
     opt->scope.back = back;
     opt->scope.restore = restore;
-    hc_tape_add_scope(tape, &opt->scope);
+    hc_tape_add_scope(tape, &opt->scope, HC_DIFFOPT_WORD);
     root->base = tape_mark(tape);
     return opt;
 }

@@ -42,6 +42,8 @@ struct HcSnapshot {
     bool cut;
 };
 
+#define HC_DIFFOPT_WORD 0x4863444fu
+
 struct DiffOpt {
     HcScope scope;
     Tape *tape;

@@ -133,13 +133,13 @@ FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options)
     f->scope.keep = keep;
     f->scope.back = back;
     f->scope.restore = restore;
-    hc_tape_add_scope(tape, &f->scope);
+    hc_tape_add_scope(tape, &f->scope, HC_FMODULE_WORD);
     return f;
 }
 
 /* Whether it is still on its tape, as far as its memory tells. */
 static bool there(const FModule *f) {
-    return f && f->scope.check == HC_SCOPE_WORD && f->root->scope.check == HC_SCOPE_WORD;
+    return f && f->scope.check == HC_FMODULE_WORD && f->root->scope.check == HC_FMODULE_WORD;
 }
 
 bool hc_fmodule_usable(const FModule *f, const char *who) {
@@ -319,7 +319,7 @@ FModule *fmodule_child(FModule *f, const char *path) {
     }
     FModule *child = hc_tape_alloc(f->tape, sizeof *child, who);
     if (child)
-        *child = (FModule){.scope = {.check = HC_SCOPE_WORD},
+        *child = (FModule){.scope = {.check = HC_FMODULE_WORD},
                            .root = f->root,
                            .tape = f->tape,
                            .module = module,

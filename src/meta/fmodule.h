@@ -35,6 +35,8 @@ bool hc_slots_keep(HcSlots *slots, Tensor *const *list, const TapeMark *mark);
 /* Fills list with what was saved. */
 bool hc_slots_restore(HcSlots *slots, Tape *tape, Tensor **list, HcWhy why);
 
+#define HC_FMODULE_WORD 0x4863464du
+
 struct FModule {
     HcScope scope; /* of a root only */
     FModule *root;

@@ -195,9 +195,9 @@ bool diffopt_step_with(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t
 }
 
 Tensor *diffopt_loss(const DiffOpt *opt) {
-    return opt && opt->scope.check == HC_SCOPE_WORD ? opt->now->loss : NULL;
+    return opt && opt->scope.check == HC_DIFFOPT_WORD ? opt->now->loss : NULL;
 }
 
 size_t diffopt_steps(const DiffOpt *opt) {
-    return opt && opt->scope.check == HC_SCOPE_WORD ? opt->now->steps : 0;
+    return opt && opt->scope.check == HC_DIFFOPT_WORD ? opt->now->steps : 0;
 }

@@ -111,16 +111,17 @@ static void undo_densed(Tape *tape, HcPosition place) {
     }
 }
 
-/* Takes the top back. Where addresses are never used again, the nodes stay and only stop being
- * tensors; a new serial tells marks that ended in them that they have expired. */
+/* Takes the top back. The nodes stop being tensors, so that a handle kept over it is told apart until its
+ * place is taken. Where addresses are never used again, they stay; a new serial tells marks that ended in them
+ * that they have expired. */
 static void cut(Tape *tape, size_t count, HcPosition place) {
     note_peak(tape);
     hc_tape_drop_stamps(tape, place);
+    for (size_t i = count; i < tape->count; i++)
+        hc_node(tape, i)->check = 0;
     if (tape->never_reuse) {
-        for (size_t i = count; i < tape->count; i++) {
-            hc_node(tape, i)->check = 0;
+        for (size_t i = count; i < tape->count; i++)
             hc_node(tape, i)->serial = ++tape->serial;
-        }
         return;
     }
     undo_densed(tape, place);
@@ -283,8 +284,8 @@ void hc_parallel(Tape *tape, size_t count, PoolFn *fn, void *user) {
             fn(i, 0, user);
 }
 
-void hc_tape_add_scope(Tape *tape, HcScope *scope) {
-    scope->check = HC_SCOPE_WORD;
+void hc_tape_add_scope(Tape *tape, HcScope *scope, uint32_t word) {
+    scope->check = word;
     scope->place = hc_arena_top(&tape->data);
     scope->next = tape->scopes;
     tape->scopes = scope;

@@ -13,9 +13,8 @@
  * fail, and then nothing is released; back goes to how things stood at the mark, while all is still there;
  * restore runs when the top is at the mark. It may emit leaves over memory of its own, as many as it moved. */
 typedef struct HcScope HcScope;
-#define HC_SCOPE_WORD 0x48635363u
 struct HcScope {
-    uint32_t check; /* HC_SCOPE_WORD while it is on the tape */
+    uint32_t check; /* its kind's own word while it is on the tape: another kind may take its place */
     HcScope *next;  /* older */
     HcPosition place;
     bool (*keep)(HcScope *scope, const TapeMark *mark);
@@ -149,7 +148,7 @@ static inline void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who) {
     if (!memory) hc_fail_nomem(tape, who);
     return memory;
 }
-void hc_tape_add_scope(Tape *tape, HcScope *scope);
+void hc_tape_add_scope(Tape *tape, HcScope *scope, uint32_t word);
 
 /* Room for so many nodes, so that making them cannot fail for want of it. False when out of memory. */
 bool hc_tape_room(Tape *tape, size_t nodes);

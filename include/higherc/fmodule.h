@@ -98,7 +98,9 @@ typedef struct TensorList {
 
 /** A functional module of `module`, with fast weights W<0> cloned from its Params as the flag says
  *  (see the top of this file), buffers of its own, copied (FBuffers), and the module's training mode.
- *  Frozen Params become constants. The module must outlive it.
+ *  Frozen Params become constants. The module must outlive it and
+ *  keep its structure: once it is destroyed, or gets a child, a Param, a buffer or a tie, all functions that take
+ *  the functional module, or an optimizer of it, refuse with HC_ERR_CHANGED.
  *  Ownership: made on the tape; gone at tape_reset or a release past it, and then HC_ERR_EXPIRED in all
  *             functions that take it, as far as its memory still tells.
  *  Errors:    HC_ERR_DTYPE (a tape of the other type), HC_ERR_STATE (a Param not initialised; the

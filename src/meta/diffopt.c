@@ -74,7 +74,7 @@ bool hc_diffopt_usable(const DiffOpt *opt, const char *who) {
     if (opt->scope.check != HC_DIFFOPT_WORD)
         return hc_fail_thread(HC_ERR_EXPIRED, "%s: the optimizer was freed by a reset or release",
                               who);
-    return opt->tape->status == HC_OK;
+    return hc_fmodule_usable(opt->module, who);
 }
 
 /* ---- making ------------------------------------------------------------------------------------------ */

@@ -117,9 +117,12 @@ FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options)
             return NULL;
     for (size_t i = 0; i < buffers.count; i++)
         if (!(constants[i] = hc_buffer_tensor(tape, buffers.items[i]))) return NULL;
+    if (!hc_tape_stamp(tape, module->version, who)) return NULL;
     *f = (FModule){.root = f,
                    .tape = tape,
                    .module = module,
+                   .plan = module->version,
+                   .planned = module->version->changes,
                    .mode = options.mode,
                    .policy = options.buffers,
                    .now = first};
@@ -150,6 +153,13 @@ bool hc_fmodule_usable(const FModule *f, const char *who) {
     if (!there(f))
         return hc_fail_thread(HC_ERR_EXPIRED, "%s: the module was freed by a reset or release",
                               who);
+    const FModule *root = f->root;
+    if (root->plan->changes != root->planned)
+        return hc_fail(f->tape, HC_ERR_CHANGED,
+                       root->plan->changes == UINT64_MAX
+                           ? "%s: the module it was made of was destroyed"
+                           : "%s: the module it was made of has got a child, a Param or a tie since",
+                       who);
     return f->tape->status == HC_OK;
 }
 

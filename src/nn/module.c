@@ -16,6 +16,14 @@ Module *module_create(const ModuleClass *cls, void *state) {
         if (cls && cls->destroy_state && state) cls->destroy_state(state);
         return NULL;
     }
+    module->version = hc_version_create("module");
+    if (!module->version) {
+        hc_free(module);
+        hc_fail_thread(HC_ERR_NOMEM, "module_create: out of memory");
+        if (cls->destroy_state && state) cls->destroy_state(state);
+        return NULL;
+    }
+    module->version->local = true;
     module->cls = *cls;
     if (!cls->name) module->cls.name = "custom";
     module->state = state;
@@ -63,6 +71,8 @@ static void destroy_tree(Module *module) {
     if (module->cls.destroy_state && module->state) module->cls.destroy_state(module->state);
     free_plan(&module->param_plan);
     free_plan(&module->buffer_plan);
+    module->version->changes = UINT64_MAX;
+    hc_version_unref(module->version);
     hc_free(module->params);
     hc_free(module->buffers);
     hc_free(module->children);
@@ -176,6 +186,7 @@ bool hc_module_replan(Module *module) {
         if (done) {
             enforce(&m->param_plan, &m->param_next);
             enforce(&m->buffer_plan, &m->buffer_next);
+            m->version->changes++;
         }
         free_plan(&m->param_next);
         free_plan(&m->buffer_next);

@@ -6,6 +6,7 @@
 #include "higherc/module.h"
 #include "ops/ops.h"
 #include "tape/param.h"
+#include "tape/stamp.h"
 
 typedef struct HcNamed {
     char *name;
@@ -38,6 +39,7 @@ struct Module {
     size_t param_base, buffer_base; /* of its first slot in its owner's */
     HcPlan param_plan, buffer_plan;
     HcPlan param_next, buffer_next; /* made, but not in force yet */
+    HcVersion *version;             /* of the plans; UINT64_MAX changes: the module is gone */
     DType dtype;
     bool training;
     bool takes_relu, takes_pool; /* its forward heeds such a Frame.tail */

@@ -12,6 +12,7 @@ typedef struct HcVersion {
     atomic_size_t holders;
     uint64_t changes;
     const char *what; /* a word for messages */
+    bool local;       /* concerns what is on the tape, no Program */
 } HcVersion;
 
 HcVersion *hc_version_create(const char *what); /* NULL when out of memory */

@@ -43,12 +43,17 @@ HC_API Tape *tape_create(DType dtype);
 /** A new tape with options. */
 HC_API Tape *tape_create_with(TapeOptions options);
 
-/** Frees the tape and all that was made on it; Params, Modules and Optims stay. NULL is fine. */
+/** Frees the tape and all that was made on it; Params, Modules and Optims stay. NULL is fine.
+ *  While the library runs code of yours on the tape (a module's forward, an update rule, a custom operation, a
+ *  gradient callback), destroying, resetting and trimming it, and a release below where that code began,
+ *  are refused with HC_ERR_STATE on the tape. */
 HC_API void tape_destroy(Tape *tape);
 
 HC_API DType tape_dtype(const Tape *tape);
 
-/** Frees everything made on the tape and keeps the memory. An error stays until it is cleared. */
+/** Frees everything made on the tape and keeps the memory. An error stays until it is cleared.
+ *  A handle kept over a reset or release is told (HC_ERR_EXPIRED) until something else is made in its place;
+ *  from then on it is silently that other thing, unless the tape was made with never_reuse. */
 HC_API void tape_reset(Tape *tape);
 
 /** A place on the tape; a plain value. */
@@ -72,7 +77,8 @@ HC_API TapeMark tape_mark(Tape *tape);
  *  be: it is then as it was at the mark. */
 HC_API bool tape_release(Tape *tape, TapeMark mark);
 
-/** Gives back to the allocator what the tape holds but does not use. */
+/** Gives back to the allocator what the tape holds but does not use. A handle that a reset or release made
+ *  stale must not be handed to anything after this: its memory may be gone, and that cannot be told. */
 HC_API void tape_trim(Tape *tape);
 
 /** The tape's first error since the last clear; while there is one, every operation on the tape

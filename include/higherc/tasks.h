@@ -92,7 +92,7 @@ HC_API bool tasks_add_params(Tasks *tasks, ParamList params);
 /** Runs `count` tasks and adds their gradients to the Params, each task's once, in task order; a Param
  *  that no task reached is left alone. `rng` advances by one rng_split a task; `user` is handed to every task.
  *  Errors: the first error in task order, with the task's number; then nothing is added to any Param.
- *          HC_ERR_STATE from within one of its own tasks, HC_ERR_ARG for a NULL, HC_ERR_NOMEM. */
+ *          HC_ERR_STATE from within a task (as program_run with gradients is), HC_ERR_ARG for a NULL, HC_ERR_NOMEM. */
 HC_API bool tasks_run(Tasks *tasks, size_t count, Rng *rng, TaskFn *fn, void *user);
 
 /** A worker's tape, for its statistics and settings between runs; NULL for a number that is none. */

@@ -3,7 +3,8 @@
  *
  *  A Tensor is a node on a tape: a shape of 0 to 8 dimensions, its numbers in row-major order, and
  *  how it was made. It never changes once made, belongs to its tape, and is valid until that is
- *  reset, or released to a mark before it.
+ *  reset, or released to a mark before it. Used later it is HC_ERR_EXPIRED as long as nothing took its place
+ *  (tape_reset, tape_trim and TapeOptions.never_reuse say more).
  *
  *  All operations share these rules, which their comments do not repeat:
  *

@@ -9,7 +9,10 @@ bool hc_diffopt_call_back(const DiffOpt *opt, Tensor *const *weights, Tensor **g
     const char *who = "diffopt_step: the gradient callback";
     Tape *tape = opt->tape;
     if (!opt->now->callback) return true;
-    if (!opt->now->callback(tape, grads, opt->count, opt->now->callback_user))
+    HcCalling outer = hc_call_begin(tape);
+    bool done = opt->now->callback(tape, grads, opt->count, opt->now->callback_user);
+    hc_call_end(tape, outer);
+    if (!done)
         return tape->status == HC_OK ? hc_fail(tape, HC_ERR_STATE, "%s gave up", who) : false;
     for (size_t i = 0; i < opt->count; i++) {
         if (!grads[i]) continue;

@@ -64,6 +64,7 @@ struct DiffOpt {
     HcSnapshot kept;
     HcFastMoments *kept_moments;
     bool keeps;
+    bool at_work; /* in a step */
 };
 
 /* Adds a copy of the present snapshot, with its own moments where they will change; it is not yet in force. */

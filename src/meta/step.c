@@ -66,7 +66,7 @@ static bool update_all(DiffOpt *opt, HcSnapshot *next, Tensor **weights, Tensor 
         u.step = m->steps + 1;
         memcpy(u.state, m->state, sizeof u.state);
         hc_diffopt_hypers(opt, i, u.hyper);
-        if (!opt->cls->update(&u, opt->user)) u.param = NULL;
+        hc_run_rule(opt->cls, &u, opt->user, opt->tape);
         if (opt->tape->status != HC_OK) return false;
         const char *fault = hc_update_fault(opt->cls, &u, opt->tape, &params.items[i]->shape);
         if (fault)
@@ -162,6 +162,7 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     Tensor **grads = hc_scratch_alloc(&tape->scratch, bytes);
     if (!grads) return hc_fail_nomem(tape, who);
     memset(grads, 0, bytes);
+    opt->at_work = true;
     bool done = inner_gradients(opt, loss, params ? params : root->now->weights, grads);
     bool early = release && root->mode == HC_FIRST_ORDER;
     if (done && early) {
@@ -174,6 +175,7 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     }
     done = done && apply(opt, release ? NULL : loss, params ? params : root->now->weights, grads,
                          grads + opt->count);
+    opt->at_work = false;
     hc_scratch_free(&tape->scratch, grads, bytes);
     if (done && release && !early) return tape_release(tape, root->base) || take_back(opt, before);
     if (done) root->base = tape_mark(tape);

@@ -194,7 +194,9 @@ static void run_task(size_t place, size_t number, void *user) {
     tape_reset(tape);
     tape_seed(tape, rng_u64(&task.rng));
     tape->grads_apart = true;
+    bool was = hc_set_in_task(true);
     bool done = tasks->fn(&task, tasks->user);
+    hc_set_in_task(was);
     tape->grads_apart = false;
     if (!done || tape->status != HC_OK || higherc_status() != HC_OK)
         note_failure(tasks, worker, task.index);
@@ -270,7 +272,8 @@ bool tasks_run(Tasks *tasks, size_t count, Rng *rng, TaskFn *fn, void *user) {
         return hc_fail_thread(HC_ERR_STATE, "%s: these tasks are running already", who);
     tasks->fn = fn;
     tasks->user = user;
-    bool done = run(tasks, count, rng);
+    bool done = hc_in_task() ? hc_fail_thread(HC_ERR_STATE, "%s: from within a task", who)
+                             : run(tasks, count, rng);
     atomic_store(&tasks->running, false);
     return done;
 }

@@ -6,6 +6,14 @@
 
 #define MOST_OUTPUTS 16
 
+/* The forwards at work in this thread, innermost first. */
+typedef struct Running {
+    const Module *root;
+    const struct Running *outer;
+} Running;
+
+static _Thread_local const Running *running;
+
 static bool run(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     Module *module = frame->module;
     Tape *tape = frame->binding->tape;
@@ -19,11 +27,11 @@ static bool run(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_
             hc_fail(tape, HC_ERR_STATE, "%s: its forward failed", module->cls.name);
         return false;
     }
+    if (tape->status != HC_OK) return false;
     for (size_t i = 0; i < nout; i++)
         if (!made[i]) {
-            if (tape->status == HC_OK)
-                hc_fail(tape, HC_ERR_STATE, "%s: its forward left output %zu NULL",
-                        module->cls.name, i);
+            hc_fail(tape, HC_ERR_STATE, "%s: its forward left output %zu NULL", module->cls.name,
+                    i);
             return false;
         }
     if (nout) memcpy(out, made, nout * sizeof *out);
@@ -33,7 +41,27 @@ static bool run(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_
 bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, size_t buffer_base,
                    Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     Frame frame = {module, binding, param_base, buffer_base, {false, NULL}};
-    return run(&frame, in, nin, out, nout);
+    Running here = {binding->root, running};
+    HcCalling outer = hc_call_begin(binding->tape);
+    running = &here;
+    bool done = run(&frame, in, nin, out, nout);
+    running = here.outer;
+    hc_call_end(binding->tape, outer);
+    return done;
+}
+
+static bool stands_in(const Module *module, const Module *tree) {
+    while (module && module != tree)
+        module = module->owner;
+    return module != NULL;
+}
+
+bool hc_module_at_rest(const Module *module, const char *who) {
+    for (const Running *r = running; r; r = r->outer)
+        if (stands_in(r->root, module) || stands_in(module, r->root))
+            return hc_fail_thread(HC_ERR_STATE, "%s: from within the %s module's own forward", who,
+                                  r->root->cls.name);
+    return true;
 }
 
 Tensor *hc_frame_param(Frame *frame, size_t slot) {

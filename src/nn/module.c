@@ -85,7 +85,7 @@ void module_destroy(Module *module) {
         hc_fail_thread(HC_ERR_STATE,
                        "module_destroy: the %s module belongs to another, which destroys it",
                        module->cls.name);
-    else
+    else if (hc_module_at_rest(module, "module_destroy"))
         destroy_tree(module);
 }
 
@@ -223,7 +223,7 @@ static Param *add(Module *module, const char *who, const char *name, Shape shape
         if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the module is NULL", who);
         return NULL;
     }
-    if (!good_name(who, name)) return NULL;
+    if (!good_name(who, name) || !hc_module_at_rest(module, who)) return NULL;
     if (named(module->params, module->param_count, name, strlen(name)) ||
         named(module->buffers, module->buffer_count, name, strlen(name))) {
         hc_fail_thread(HC_ERR_NAME, "%s: there is a '%s' already", who, name);
@@ -285,6 +285,7 @@ bool hc_module_adopt(Module *module, const char *name, Module *child) {
             hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, module ? "child" : "module");
         return false;
     }
+    if (!hc_module_at_rest(module, who) || !hc_module_at_rest(child, who)) return false;
     if (child->owner && child->owner != module)
         return hc_fail_thread(HC_ERR_STATE, "%s: the child belongs to another module", who);
     for (const Module *m = module; m; m = m->owner)
@@ -375,6 +376,7 @@ bool module_tie(Module *module, const char *path, const char *source) {
     const char *who = "module_tie";
     if (!module || !path || !source)
         return hc_fail_thread(HC_ERR_ARG, "%s: the module or a path is NULL", who);
+    if (!hc_module_at_rest(module, who)) return false;
     Param *from = find_param(module, source, false, who),
           *to = find_param(module, path, false, who);
     if (!from || !to) return false;
@@ -443,6 +445,7 @@ bool module_to(Module *module, DType dtype) {
         return hc_fail_thread(HC_ERR_ARG, "module_to: %s",
                               module ? "no such type" : "the module is NULL");
     if (module->owner) return hc_fail_thread(HC_ERR_STATE, "module_to: convert the whole tree");
+    if (!hc_module_at_rest(module, "module_to")) return false;
     if (module->dtype == dtype) return true;
     ParamList lists[2] = {module_params(module), module_buffers(module)};
     size_t total = lists[0].count + lists[1].count, made = 0;

@@ -78,6 +78,10 @@ Tensor *hc_frame_param(Frame *frame, size_t slot);
 bool hc_frame_call_child(Frame *frame, size_t child, HcTail tail, Tensor *const *in, size_t nin,
                          Tensor **out, size_t nout);
 
+/* Whether no forward of the module, of its tree or of one that holds it is at work in this thread; false after
+ * hc_fail_thread. */
+bool hc_module_at_rest(const Module *module, const char *who);
+
 /* One tensor in, one out; false after hc_fail. */
 bool hc_one_to_one(Frame *frame, size_t nin, size_t nout);
 /* The options of a max_pool2d layer, NULL for any other. */

@@ -83,7 +83,9 @@ static Tensor *compute(Tape *tape, const CustomClass *cls, void *state, Tensor *
     Tensor *value = NULL;
     if (made == count) {
         CustomCall call = {.tape = tape, .inputs = leaves, .count = count, .state = state};
+        HcCalling outer = hc_call_begin(tape);
         Tensor *y = cls->forward(&call);
+        hc_call_end(tape, outer);
         if (is_sound(tape, cls, y, "forward")) value = apart(tape, y);
     }
     close_tape(tape, was);
@@ -116,7 +118,10 @@ static bool run_backward(Tensor *y, const CustomCall *call, Tensor **grads) {
     const CustomClass *cls = y->attr.custom.cls;
     Tape *tape = y->tape;
     char a[HC_SHAPE_TEXT], b[HC_SHAPE_TEXT];
-    if (!cls->backward(call, grads)) return is_sound(tape, cls, NULL, "backward");
+    HcCalling outer = hc_call_begin(tape);
+    bool done = cls->backward(call, grads);
+    hc_call_end(tape, outer);
+    if (!done) return is_sound(tape, cls, NULL, "backward");
     for (size_t i = 0; i < call->count; i++) {
         if (!grads[i]) continue;
         if (!is_sound(tape, cls, grads[i], "backward")) return false;

@@ -64,6 +64,10 @@ static void free_group(HcGroup *group) {
 
 void optim_destroy(Optim *optim) {
     if (!optim) return;
+    if (optim->work && optim->work->calling.depth > 0) {
+        hc_optim_fail(optim, HC_ERR_STATE, "optim_destroy: from within its own rule");
+        return;
+    }
     for (size_t i = 0; i < optim->group_count; i++)
         free_group(&optim->groups[i]);
     hc_free(optim->groups);

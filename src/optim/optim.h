@@ -76,6 +76,12 @@ Param *hc_learned(const Optim *optim, size_t group, size_t place, size_t hyper);
 /* The schedule in force, or NULL. */
 const Schedule *hc_scheduled(const Optim *optim, size_t group, size_t hyper);
 
+/* Runs the rule; u->param NULL when it failed. */
+static inline void hc_run_rule(const OptimClass *cls, OptimUpdate *u, void *user, Tape *tape) {
+    HcCalling outer = hc_call_begin(tape);
+    if (!cls->update(u, user)) u->param = NULL;
+    hc_call_end(tape, outer);
+}
 /* What is wrong with what a rule left for a weight of this shape, in words; NULL when it is sound. */
 const char *hc_update_fault(const OptimClass *cls, const OptimUpdate *update, const Tape *tape,
                             const Shape *shape);

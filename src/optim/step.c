@@ -47,7 +47,7 @@ static const char *run_rule(const Optim *optim, size_t g, size_t i, OptimUpdate 
             u->state[s] = tensor_borrow(optim->work, p->shape, moments->state[s]);
     for (size_t h = 0; h < optim->cls->hyper_count; h++)
         u->hyper[h] = hyper_of(optim, g, i, h);
-    if (!optim->cls->update(u, optim->user)) u->param = NULL;
+    hc_run_rule(optim->cls, u, optim->user, optim->work);
     const char *fault = hc_update_fault(optim->cls, u, optim->work, &p->shape);
     return tape_error(optim->work) ? tape_error(optim->work) : fault;
 }
@@ -117,6 +117,8 @@ bool optim_step(Optim *optim) {
                    ? false
                    : hc_fail_thread(HC_ERR_ARG, "optim_step: the optimizer is NULL");
     }
+    if (optim->work->calling.depth > 0)
+        return hc_optim_fail(optim, HC_ERR_STATE, "optim_step: from within its own rule");
     size_t count = 0;
     for (size_t g = 0; g < optim->group_count; g++)
         for (size_t i = 0; i < optim->groups[g].params.count; i++)

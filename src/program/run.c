@@ -120,6 +120,11 @@ bool program_run(Program *p) {
     const char *who = "program_run";
     if (!usable(p, who)) return false;
     tape_clear_error(p->tape);
+    if (p->grad_count > 0 && hc_in_task())
+        return hc_fail(p->tape, HC_ERR_STATE,
+                       "%s: from within a task, whose gradients go to its own Grads "
+                       "(program_run_into)",
+                       who);
     return check_world(p, who) && add_to_params(p);
 }
 

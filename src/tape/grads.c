@@ -4,6 +4,18 @@
 
 #include "tape/param.h"
 
+static _Thread_local bool in_task;
+
+bool hc_in_task(void) {
+    return in_task;
+}
+
+bool hc_set_in_task(bool in) {
+    bool was = in_task;
+    in_task = in;
+    return was;
+}
+
 struct Grads {
     ParamList params;
     const HcKernels *k;

@@ -51,6 +51,10 @@ void hc_grads_add_all(Grads *to, const Grads *from);
 bool hc_grads_load(Grads *grads, const char *who);
 bool hc_grads_store(const Grads *grads, const char *who);
 
+/* Whether this thread is at work for a task, whose gradients must not go to Params; setting returns what it was. */
+bool hc_in_task(void);
+bool hc_set_in_task(bool in);
+
 /* Scale by min(1, max / (norm + eps)) is shared by grads_clip_norm and optim_clip_grad_norm: the sum of
  * squares of n numbers. */
 double hc_sum_squares(const HcKernels *k, const void *x, size_t n);

@@ -71,8 +71,14 @@ static size_t chunk_bytes(const Tape *tape) {
     return sizeof(Tensor) << tape->chunk_shift;
 }
 
+static bool at_rest(Tape *tape, const char *who) {
+    return tape->calling.depth == 0 ||
+           hc_fail(tape, HC_ERR_STATE,
+                   "%s: from within a forward, rule or callback that is at work on the tape", who);
+}
+
 void tape_destroy(Tape *tape) {
-    if (!tape) return;
+    if (!tape || !at_rest(tape, "tape_destroy")) return;
     hc_tape_drop_stamps(tape, (HcPosition){0, 0});
     hc_leaves_free(tape);
     if (tape->free_sweeps) tape->free_sweeps(tape);
@@ -136,7 +142,7 @@ static void drop_scope(Tape *tape) {
 }
 
 void tape_reset(Tape *tape) {
-    if (!tape) return;
+    if (!tape || !at_rest(tape, "tape_reset")) return;
     while (tape->scopes)
         drop_scope(tape);
     cut(tape, 0, (HcPosition){0, 0});
@@ -189,6 +195,8 @@ bool tape_release(Tape *tape, TapeMark mark) {
         return hc_fail(tape, HC_ERR_EXPIRED,
                        "tape_release: the mark has expired: the tape was reset, or released below "
                        "it, since");
+    if (mark.nodes < tape->calling.nodes || hc_position_before(place, tape->calling.place))
+        return at_rest(tape, "tape_release");
     if (!keep_scopes(tape, &mark)) return false;
     while (tape->scopes && hc_above(tape->scopes->place, &mark))
         drop_scope(tape);
@@ -205,7 +213,7 @@ bool tape_release(Tape *tape, TapeMark mark) {
 }
 
 void tape_trim(Tape *tape) {
-    if (!tape) return;
+    if (!tape || !at_rest(tape, "tape_trim")) return;
     hc_arena_trim(&tape->data);
     hc_scratch_trim(&tape->scratch);
     hc_leaves_trim(tape);

@@ -54,6 +54,13 @@ typedef struct HcSweepSpace HcSweepSpace;
 
 #define HC_MOST_WORK 8
 
+/* A caller's code at work within the library (a forward, a rule, a callback): what was there before it is still
+ * to be read, so that the tape is not reset, trimmed, destroyed nor released below here. */
+typedef struct HcCalling {
+    size_t depth, nodes;
+    HcPosition place;
+} HcCalling;
+
 struct Tape {
     const HcKernels *k;
     size_t item; /* bytes of a number */
@@ -91,6 +98,7 @@ struct Tape {
     size_t work_most[HC_MOST_WORK]; /* the most asked of each place ... */
     void *const *fixed_work;        /* ... and buffers of that size to be handed out, or NULL */
     Pool *pool;                     /* for large operations, or NULL */
+    HcCalling calling;
     size_t peak;
     size_t read; /* nodes there when a computed value was first read; SIZE_MAX: none was */
     const char *read_op;
@@ -141,6 +149,17 @@ void hc_note_read(const Tensor *x);
  * pool_run does; worker < hc_workers(tape). What fn computes must not depend on who calls it. */
 void hc_parallel(Tape *tape, size_t count, PoolFn *fn, void *user);
 size_t hc_workers(const Tape *tape);
+
+/* Around a call of a caller's code; end with what begin returned. */
+static inline HcCalling hc_call_begin(Tape *tape) {
+    HcCalling outer = tape->calling;
+    tape->calling = (HcCalling){outer.depth + 1, tape->count, hc_arena_top(&tape->data)};
+    return outer;
+}
+
+static inline void hc_call_end(Tape *tape, HcCalling outer) {
+    tape->calling = outer;
+}
 
 /* Memory that lives as tensors do; NULL after hc_fail. */
 static inline void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who) {

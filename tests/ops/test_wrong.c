@@ -195,7 +195,6 @@ static void extremes(void) {
     tape_destroy(tape);
 }
 
-/* A tensor that was freed, by release and by reset, is refused by all. */
 /* Every function that takes a shape, with what is none. */
 static void no_shapes(void) {
     static const int bad[] = {INT_MIN, INT_MIN + 1, -1, HC_MAX_DIMS + 1, INT_MAX};
@@ -233,6 +232,7 @@ static void no_shapes(void) {
     tape_destroy(tape);
 }
 
+/* A tensor that was freed, by release and by reset, is refused by all. */
 static void expired(void) {
     Tape *tape = tape_create(HC_F64);
     for (int way = 0; way < 2; way++) {

@@ -30,7 +30,7 @@ typedef struct Job {
 
 struct Pool {
     size_t threads;
-    atomic_bool busy; /* a pool_run has it */
+    atomic_uint busy; /* a pool_run has it; a word, for RISC-V exchanges no byte without libatomic */
     Job job;
 #ifdef HC_HAVE_PTHREADS
     _Alignas(HC_ALIGN) atomic_size_t next; /* index not yet taken */
@@ -287,11 +287,11 @@ bool pool_run(Pool *pool, size_t count, PoolFn *fn, void *user) {
     if (!pool || !fn)
         return hc_fail_thread(HC_ERR_ARG, "pool_run: %s is NULL", pool ? "fn" : "the pool");
     Job job = {fn, user, count};
-    if (pool->threads == 1 || count < 2 || atomic_exchange(&pool->busy, true)) {
+    if (pool->threads == 1 || count < 2 || atomic_exchange(&pool->busy, 1)) {
         run_alone(&job);
         return true;
     }
     run_together(pool, &job);
-    atomic_store(&pool->busy, false);
+    atomic_store(&pool->busy, 0);
     return true;
 }

@@ -32,7 +32,7 @@ struct Tasks {
     Slot *slots;
     size_t slot_count, slot_capacity;
     Grads *total;
-    atomic_bool running;
+    atomic_uint running; /* a word: see base/pool.c */
     /* The run at work. */
     TaskFn *fn;
     void *user;
@@ -268,12 +268,12 @@ bool tasks_run(Tasks *tasks, size_t count, Rng *rng, TaskFn *fn, void *user) {
     }
     if (!rng || !fn)
         return hc_fail_thread(HC_ERR_ARG, "%s: %s is NULL", who, rng ? "fn" : "the rng");
-    if (atomic_exchange(&tasks->running, true))
+    if (atomic_exchange(&tasks->running, 1))
         return hc_fail_thread(HC_ERR_STATE, "%s: these tasks are running already", who);
     tasks->fn = fn;
     tasks->user = user;
     bool done = hc_in_task() ? hc_fail_thread(HC_ERR_STATE, "%s: from within a task", who)
                              : run(tasks, count, rng);
-    atomic_store(&tasks->running, false);
+    atomic_store(&tasks->running, 0);
     return done;
 }

@@ -1,5 +1,5 @@
 /* The pool: every index once, what is written is seen, nested and shared use, idleness, failures. */
-#if !defined(_WIN32)
+#if defined(HC_HAVE_PTHREADS) && !defined(_WIN32)
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
 #include <sys/resource.h>
@@ -20,16 +20,16 @@ typedef struct Work {
     Pool *pool;
     size_t threads;
     int values[MOST]; /* plain: ThreadSanitizer would see a missing order */
-    atomic_bool in_use[HC_MAX_THREADS];
+    atomic_uint in_use[HC_MAX_THREADS];
     atomic_bool wrong;
 } Work;
 
 static void add_one(size_t index, size_t worker, void *user) {
     Work *work = user;
-    if (worker >= work->threads || atomic_exchange(&work->in_use[worker], true))
+    if (worker >= work->threads || atomic_exchange(&work->in_use[worker], 1))
         atomic_store(&work->wrong, true);
     work->values[index] += (int)index;
-    atomic_store(&work->in_use[worker], false);
+    atomic_store(&work->in_use[worker], 0);
 }
 
 /* Many short jobs of every size, one after the other. */
@@ -99,7 +99,7 @@ static bool makes_a_pool(void) {
     return made;
 }
 
-#if !defined(_WIN32)
+#if defined(HC_HAVE_PTHREADS) && !defined(_WIN32)
 
 static void *run_pool(void *user) {
     Nest *n = user;
@@ -171,7 +171,7 @@ int main(void) {
     nested();
     refusals();
     fail_each_allocation("pool", makes_a_pool);
-#if !defined(_WIN32)
+#if defined(HC_HAVE_PTHREADS) && !defined(_WIN32)
     shared();
     idle();
     threads_fail();

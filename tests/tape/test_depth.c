@@ -3,7 +3,9 @@
 #include <higherc/higherc.h>
 
 #include <math.h>
+#ifdef HC_HAVE_PTHREADS
 #include <pthread.h>
+#endif
 #include <stdio.h>
 
 #include "support/check.h"
@@ -45,6 +47,7 @@ static void *old_leaf(void *unused) {
     return NULL;
 }
 
+#ifdef HC_HAVE_PTHREADS
 static void on_small_stack(void *(*body)(void *)) {
     pthread_t thread;
     pthread_attr_t attributes;
@@ -54,6 +57,11 @@ static void on_small_stack(void *(*body)(void *)) {
     CHECK(pthread_join(thread, NULL) == 0);
     pthread_attr_destroy(&attributes);
 }
+#else
+static void on_small_stack(void *(*body)(void *)) {
+    body(NULL);
+}
+#endif
 
 int main(void) {
     on_small_stack(deep_chain);

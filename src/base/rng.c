@@ -1,7 +1,7 @@
 /* Random numbers: Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
  * 1, 2, 3", SC 2011, and normals from it by Box and Muller 1958. Logarithm, sine and cosine are our own
  * series in plain double arithmetic (sqrt is exact by IEEE 754), so that a stream has the same bits on
- * every platform. This file is compiled without contraction. */
+ * every platform. */
 #include <math.h>
 
 #include "base/philox.h"

@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 
+#include "base/arithmetic.h"
 #include "higherc/base.h"
 
 #define HC_MESSAGE_SIZE 512

@@ -8,6 +8,7 @@
  *
  * However it is cut, an element is one chain of multiply-adds: from `start`, in ascending tap and, within
  * that, channel; of a weight in ascending pixels. It does not depend on how the weight is stored. */
+#define HC_CONTRACT /* products may */
 #include "kernels/turn.h"
 #include "kernels/vector.h"
 

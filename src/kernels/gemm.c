@@ -7,6 +7,7 @@
  *
  * However it is cut, an element of c is one chain of multiply-adds from start in ascending k. Only a
  * column, or a row times a transposed matrix, is a sum of lanes (dots below). */
+#define HC_CONTRACT /* products may */
 #include "kernels/turn.h"
 #include "kernels/vector.h"
 

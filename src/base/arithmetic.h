@@ -1,0 +1,29 @@
+/* What the arithmetic rests on: each operation rounds to its type, in the order written, and NaN and
+ * infinity exist. The functions of kernels/math.inl round by adding and subtracting a large number, and the
+ * same bits are promised on every platform; a compiler that is told otherwise gives wrong numbers without
+ * a word, so it is refused here. The build sets the flags that make it right (CMakeLists.txt). */
+#ifndef HC_BASE_ARITHMETIC_H
+#define HC_BASE_ARITHMETIC_H
+
+#include <float.h>
+
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) ||           \
+    defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || defined(_M_FP_FAST)
+#error "libhigherc cannot be compiled with -ffast-math, -Ofast or their like: its own files need -fno-fast-math"
+#endif
+#ifdef __ROUNDING_MATH__
+#error "libhigherc cannot be compiled with -frounding-math: its own files need -fno-rounding-math"
+#endif
+#if FLT_EVAL_METHOD != 0 && (defined(__i386__) || defined(_M_IX86))
+#error "libhigherc cannot compute with the x87, which keeps more digits than the type: its own files need -msse2 -mfpmath=sse"
+#elif FLT_EVAL_METHOD != 0
+#error "libhigherc needs float and double computed in their own precision: its own files need -fexcess-precision=fast"
+#endif
+
+/* a * b + c rounds twice, except in products (HC_CONTRACT). GCC knows no pragma for that: with it the flag,
+ * or -std=c11, says so. */
+#if !defined(HC_CONTRACT) && (!defined(__GNUC__) || defined(__clang__))
+#pragma STDC FP_CONTRACT OFF
+#endif
+
+#endif

@@ -37,7 +37,9 @@ typedef struct TapeOptions {
 /** The defaults: no limit, no checks. */
 HC_API TapeOptions tape_options(DType dtype);
 
-/** A new, empty tape; NULL when out of memory or dtype is none. */
+/** A new, empty tape; NULL when out of memory or dtype is none. The environment variable HIGHERC_ISA
+ *  (baseline, avx2, avx512) chooses among the kernels of this machine, of which the best are taken
+ *  otherwise; with any other name no tape is made, HC_ERR_ARG. */
 HC_API Tape *tape_create(DType dtype);
 
 /** A new tape with options. */

@@ -53,6 +53,19 @@ const HcKernels *hc_kernels_at(size_t i, int dtype) {
     return dtype == 0 ? level[i].f32 : level[i].f64;
 }
 
+/* Whether a name is that of a level, be it here or on another machine. */
+static bool is_level(const char *name) {
+    static const char *const names[] = {"baseline", "avx2", "avx512"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    return false;
+}
+
+const char *hc_kernels_misnamed(void) {
+    const char *wanted = getenv("HIGHERC_ISA");
+    return wanted && *wanted && !is_level(wanted) ? wanted : NULL;
+}
+
 const HcKernels *hc_kernels(int dtype) {
     static atomic_size_t choice; /* a level's number plus one; every thread would choose the same */
     size_t chosen = atomic_load(&choice);

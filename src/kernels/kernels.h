@@ -231,9 +231,11 @@ typedef struct HcKernels {
 } HcKernels;
 
 /* The table for a type (0: float, 1: double) on this machine: the best instruction set present, or the
- * one that the environment variable HIGHERC_ISA names ("baseline", "avx2", "avx512", "neon"), if
+ * one that the environment variable HIGHERC_ISA names ("baseline", "avx2", "avx512"), if
  * present. Chosen once. */
 const HcKernels *hc_kernels(int dtype);
+/* What HIGHERC_ISA holds when that is the name of no level, else NULL. */
+const char *hc_kernels_misnamed(void);
 
 /* For tests: the number of levels present on this machine (at least 1, the baseline first), a level's
  * name, and its table. */

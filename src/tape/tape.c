@@ -44,6 +44,14 @@ Tape *tape_create_with(TapeOptions options) {
         hc_fail_thread(HC_ERR_ARG, "tape_create: %d is no type", (int)options.dtype);
         return NULL;
     }
+    const char *misnamed = hc_kernels_misnamed();
+    if (misnamed) {
+        hc_fail_thread(HC_ERR_ARG,
+                       "tape_create: the environment's HIGHERC_ISA is \"%.40s\", which is not baseline, "
+                       "avx2 or avx512",
+                       misnamed);
+        return NULL;
+    }
     Tape *tape = hc_alloc_zero(1, sizeof *tape);
     if (!tape) {
         hc_fail_thread(HC_ERR_NOMEM, "tape_create: out of memory");

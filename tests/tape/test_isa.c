@@ -1,0 +1,37 @@
+/* The environment's HIGHERC_ISA: a name that no level has is an error, not another level. */
+#if !defined(_WIN32)
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include "higherc/higherc.h"
+
+#include <stdlib.h>
+
+#include "support/check.h"
+
+static void set(const char *name) {
+#if defined(_WIN32)
+    (void)name;
+#else
+    setenv("HIGHERC_ISA", name, 1);
+#endif
+}
+
+static bool makes_a_tape(void) {
+    Tape *tape = tape_create(HC_F32);
+    bool right = tape && tensor_item(tensor_square(tensor_scalar(tape, 3))) == 9;
+    tape_destroy(tape);
+    return right;
+}
+
+int main(void) {
+#if !defined(_WIN32)
+    set("neon");
+    CHECK(!makes_a_tape() && higherc_status() == HC_ERR_ARG);
+    CHECK_ERROR("HIGHERC_ISA is \"neon\"");
+#endif
+    set("");
+    CHECK(makes_a_tape());
+    set("baseline");
+    CHECK(makes_a_tape() && !higherc_error());
+    return check_done();
+}

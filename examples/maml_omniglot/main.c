@@ -41,6 +41,7 @@ enum { SUPPORT_X, SUPPORT_Y, QUERY_X, QUERY_Y, INPUTS };
 typedef struct Episode {
     Shape shape[INPUTS];
     float *values[INPUTS];
+    float *drawn; /* one way's pictures: too many for a thread's stack */
 } Episode;
 
 /* ---- tasks ------------------------------------------------------------------------------------------- */
@@ -49,7 +50,9 @@ static bool episode_create(Episode *episode, const Settings *s) {
     *episode =
         (Episode){{shape4(s->ways * s->shots, 1, SIDE, SIDE), shape1(s->ways * s->shots),
                    shape4(s->ways * s->queries, 1, SIDE, SIDE), shape1(s->ways * s->queries)},
-                  {NULL}};
+                  {NULL},
+                  calloc((s->shots + s->queries) * PIXELS, sizeof(float))};
+    if (!episode->drawn) return false;
     for (size_t i = 0; i < INPUTS; i++)
         if (!(episode->values[i] = calloc(shape_count(episode->shape[i]), sizeof(float))))
             return false;
@@ -59,6 +62,7 @@ static bool episode_create(Episode *episode, const Settings *s) {
 static void episode_free(Episode *episode) {
     for (size_t i = 0; i < INPUTS; i++)
         free(episode->values[i]);
+    free(episode->drawn);
 }
 
 /* Different classes for each way: a class is a character with a turn. */
@@ -77,13 +81,12 @@ enum { MAX_WAYS = 64, MAX_DRAWINGS = 64 };
 static void episode_draw(Episode *episode, const Problem *problem, Rng *rng) {
     const Settings *s = problem->settings;
     size_t classes[MAX_WAYS];
-    float pictures[MAX_DRAWINGS * PIXELS];
     choose_classes(problem, classes, rng);
     for (size_t way = 0; way < s->ways; way++) {
         images_pick(problem->images, problem->first + classes[way] / TURNS, classes[way] % TURNS,
-                    s->shots + s->queries, rng, pictures);
+                    s->shots + s->queries, rng, episode->drawn);
         const size_t counts[] = {s->shots, s->queries};
-        const float *from = pictures;
+        const float *from = episode->drawn;
         for (size_t part = 0; part < 2; part++) {
             size_t count = counts[part];
             memcpy(episode->values[2 * part] + way * count * PIXELS, from,

@@ -182,6 +182,8 @@ static void run_together(Pool *pool, const Job *job) {
 
 /* ---- life ---------------------------------------------------------------------------------------- */
 
+enum { STACK_BYTES = 2 << 20 }; /* of which pool.h promises 1 MiB to a task */
+
 static bool each_has_a_core(size_t threads) {
 #ifdef _SC_NPROCESSORS_ONLN
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -204,6 +206,16 @@ static void stop_workers(Pool *pool) {
     hc_free(pool->workers);
 }
 
+/* The stack is a task's and the library's, and the same everywhere: musl's own default is 128 KiB. */
+static bool start_worker(Worker *worker) {
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0) return false;
+    bool started = pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0 &&
+                   pthread_create(&worker->thread, &attributes, worker_main, worker) == 0;
+    pthread_attr_destroy(&attributes);
+    return started;
+}
+
 /* With every signal blocked, which the new threads inherit. */
 static bool start_workers(Pool *pool) {
     size_t wanted = pool->threads - 1;
@@ -219,7 +231,7 @@ static bool start_workers(Pool *pool) {
     for (; pool->started < wanted; pool->started++) {
         Worker *worker = &pool->workers[pool->started];
         *worker = (Worker){.pool = pool, .number = pool->started + 1};
-        if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) break;
+        if (!start_worker(worker)) break;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (pool->started == wanted) return true;

@@ -37,12 +37,14 @@ HC_API DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule);
  *  Errors: HC_ERR_GRAD when the loss reaches none of W<t>, with the cause. */
 HC_API bool diffopt_step(DiffOpt *opt, Tensor *loss);
 
-/** A step that then frees all that was recorded since the step before (or since diffopt_create, or the
- *  last override, callback or clip was set, which stay in force; of whichever optimizer of this functional
- *  module came last; in HC_FIRST_ORDER also since fmodule_set_params): flat
- *  memory over any number of steps in HC_EVAL, first-order memory (weights, no activations) in
- *  HC_FIRST_ORDER. What you made in between, `loss` too, is gone afterwards, so make batches before
- *  diffopt_create and read the loss before the step.
+/** A step that then frees all that was recorded since the step before (or since diffopt_create, or an
+ *  override, schedule, callback or clip was set where there had been none; of whichever optimizer of this
+ *  functional module came last; in HC_FIRST_ORDER also since fmodule_set_params): flat memory over any
+ *  number of steps in HC_EVAL, first-order memory (weights, no activations) in HC_FIRST_ORDER. Settings stay
+ *  in force; those replaced before each step take no more memory. A tensor made since the last step that an
+ *  override or a schedule was given (or may look at, by a function of your own) stays, with all made before
+ *  it: where many follow each other, make them before diffopt_create. What you made in between, `loss`
+ *  too, is gone afterwards, so make batches before diffopt_create and read the loss before the step.
  *  Errors: as diffopt_step, and HC_ERR_STATE in HC_FULL, which needs what would be freed. */
 HC_API bool diffopt_step_release(DiffOpt *opt, Tensor *loss);
 

@@ -25,8 +25,10 @@ static bool keep(HcScope *scope, const TapeMark *mark) {
     DiffOpt *opt = (DiffOpt *)scope;
     const HcSnapshot *now = opt->now;
     opt->keeps = hc_above(now->place, mark) && (opt->module->mode == HC_EVAL || now->cut);
-    if (!opt->keeps) return true;
+    opt->carries = hc_above(now->place, mark) && opt->module->releasing;
+    if (opt->carries) hc_diffopt_carry_overrides(opt, now, mark);
     opt->kept = *now;
+    if (!opt->keeps) return true;
     if (opt->count) memcpy(opt->kept_moments, now->moments, opt->count * sizeof *opt->kept_moments);
     for (size_t s = 0; s < opt->cls->state_count; s++) {
         for (size_t i = 0; i < opt->count; i++)
@@ -45,24 +47,32 @@ static void back(HcScope *scope, const TapeMark *mark) {
 static void restore(HcScope *scope, const TapeMark *mark) {
     DiffOpt *opt = (DiffOpt *)scope;
     (void)mark;
-    if (!opt->keeps) return;
-    for (size_t s = 0; s < opt->cls->state_count; s++) {
+    if (!opt->keeps && !opt->carries) return;
+    for (size_t s = 0; opt->keeps && s < opt->cls->state_count; s++) {
         if (!hc_slots_restore(&opt->slots[s], opt->tape, opt->states, HC_WHY_CONSTANT)) return;
         for (size_t i = 0; i < opt->count; i++)
             opt->kept_moments[i].state[s] = opt->states[i];
     }
-    HcSnapshot *next = hc_diffopt_push(opt, true);
+    HcSnapshot *next = hc_diffopt_push(opt, opt->keeps);
     if (!next) return;
-    if (opt->count) memcpy(next->moments, opt->kept_moments, opt->count * sizeof *next->moments);
-    next->steps = opt->kept.steps;
-    next->cut = opt->kept.cut;
+    if (opt->keeps) {
+        if (opt->count)
+            memcpy(next->moments, opt->kept_moments, opt->count * sizeof *next->moments);
+        next->steps = opt->kept.steps;
+        next->cut = opt->kept.cut;
+    }
     next->loss = NULL; /* gone with what was released */
+    if (opt->carries) {
+        next->callback = opt->kept.callback;
+        next->callback_user = opt->kept.callback_user;
+        memcpy(next->clip, opt->kept.clip, sizeof next->clip);
+        if (!hc_diffopt_put_overrides_back(opt, next)) return;
+        next->place = hc_arena_top(&opt->tape->data);
+    }
     opt->now = next;
 }
 
-void hc_diffopt_settle(DiffOpt *opt, HcSnapshot *next) {
-    opt->now = next;
-    /* A setting made now is to outlast the release steps to come. */
+void hc_diffopt_raise_base(DiffOpt *opt) {
     opt->module->base = tape_mark(opt->tape);
 }
 

@@ -9,17 +9,18 @@
 #define HC_EVERY_WEIGHT SIZE_MAX
 
 /* A tensor in the place of a hyperparameter, or a schedule on it; newest first. One without a value or a
- * schedule ends older ones of its kind. */
+ * schedule ends older ones of its kind. A list holds no entry that a newer one replaces. */
 typedef struct HcOverride HcOverride;
 struct HcOverride {
     HcOverride *next;
     size_t hyper;
     size_t group;  /* or HC_ALL_GROUPS; of a weight's override: unused */
     size_t weight; /* or HC_EVERY_WEIGHT */
+    HcPosition place;
     Tensor *value;
-    const Schedule *schedule;
-    bool schedules; /* which of the two it is about */
-    bool known;     /* the factor below is this step's */
+    Schedule schedule; /* none where its factor is NULL */
+    bool schedules;    /* which of the two it is about */
+    bool known;        /* the factor below is this step's */
     Hyper factor;
 };
 
@@ -36,8 +37,13 @@ struct HcSnapshot {
     size_t steps;
     HcFastMoments *moments; /* of each weight */
     HcOverride *overrides;
+    size_t override_count, override_most; /* now, and ever */
+    HcOverride *room;                     /* for those that a step_release carries on */
+    size_t room_count;
     GradCallback *callback;
     void *callback_user;
+    double clip[2];   /* a ready-made callback's own numbers */
+    bool called_back; /* there was a callback once */
     Tensor *loss;
     bool cut;
 };
@@ -65,12 +71,18 @@ struct DiffOpt {
     HcFastMoments *kept_moments;
     bool keeps;
     bool at_work; /* in a step */
+    bool carries;          /* settings above the mark, of a step that releases */
+    size_t carried;        /* how many overrides stand in the room ... */
+    HcOverride *uncarried; /* ... before these, which are below the mark */
 };
 
 /* Adds a copy of the present snapshot, with its own moments where they will change; it is not yet in force. */
 HcSnapshot *hc_diffopt_push(DiffOpt *opt, bool own_moments);
-/* Makes a snapshot with a new setting the present one. */
-void hc_diffopt_settle(DiffOpt *opt, HcSnapshot *next);
+/* The next step_release goes back to here at most: what is there now is to outlast it. */
+void hc_diffopt_raise_base(DiffOpt *opt);
+/* While a step releases: notes the overrides above the mark, and puts them back. */
+void hc_diffopt_carry_overrides(DiffOpt *opt, const HcSnapshot *from, const TapeMark *mark);
+bool hc_diffopt_put_overrides_back(DiffOpt *opt, HcSnapshot *next);
 /* Whether a handle can be used; the usual NULL rule. */
 bool hc_diffopt_usable(const DiffOpt *opt, const char *who);
 /* What the optimizer learns and schedules, from its present values; for diffopt_create. */

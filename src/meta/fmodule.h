@@ -52,6 +52,7 @@ struct FModule {
     HcWeights kept; /* between keep and restore */
     bool keeps;
     TapeMark base; /* what the next step_release of any of its optimizers goes back to */
+    bool releasing; /* a step releases: settings of its optimizers live on */
     bool stepping; /* the release is that of a first-order step: B<t> and the mode live on */
 };
 

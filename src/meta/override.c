@@ -23,19 +23,68 @@ static bool take_learned(DiffOpt *opt, const Optim *optim) {
     return true;
 }
 
-static HcOverride *scheduled(DiffOpt *opt, const char *who, size_t hyper, size_t group,
-                             const Schedule *schedule, HcOverride *next) {
+/* Whether a newer one leaves nothing of an older. */
+static bool replaces(const HcOverride *by, const HcOverride *o) {
+    if (o->hyper != by->hyper || o->schedules != by->schedules) return false;
+    if (by->weight != HC_EVERY_WEIGHT) return o->weight == by->weight;
+    return o->weight == HC_EVERY_WEIGHT && (by->group == HC_ALL_GROUPS || o->group == by->group);
+}
+
+static HcOverride *add(DiffOpt *opt, const char *who, HcSnapshot *to, const HcOverride *made) {
     HcOverride *o = hc_tape_alloc(opt->tape, sizeof *o, who);
-    Schedule *copy = schedule && o ? hc_tape_alloc(opt->tape, sizeof *copy, who) : NULL;
-    if (!o || (schedule && !copy)) return NULL;
-    if (schedule) *copy = *schedule;
-    *o = (HcOverride){.next = next,
-                      .hyper = hyper,
-                      .group = group,
-                      .weight = HC_EVERY_WEIGHT,
-                      .schedule = copy,
-                      .schedules = true};
+    if (!o) return NULL;
+    *o = *made;
+    o->place = hc_arena_top(&opt->tape->data);
+    o->next = to->overrides;
+    to->overrides = o;
+    to->override_count++;
     return o;
+}
+
+/* The same list without what `by` replaces. It ends in entries of the old list, which others may share; those
+ * before the last that goes are copied. */
+static bool drop_replaced(DiffOpt *opt, const char *who, HcSnapshot *to, const HcOverride *by) {
+    HcOverride *old = to->overrides, *end = NULL, **tail = &to->overrides;
+    for (HcOverride *o = old; o; o = o->next)
+        if (replaces(by, o)) end = o;
+    if (!end) return true;
+    for (HcOverride *o = old; o != end->next; o = o->next) {
+        if (replaces(by, o)) {
+            to->override_count--;
+            continue;
+        }
+        HcOverride *copy = hc_tape_alloc(opt->tape, sizeof *copy, who);
+        if (!copy) return false;
+        *copy = *o;
+        copy->place = hc_arena_top(&opt->tape->data);
+        *tail = copy;
+        tail = &copy->next;
+    }
+    *tail = end->next;
+    return true;
+}
+
+void hc_diffopt_carry_overrides(DiffOpt *opt, const HcSnapshot *from, const TapeMark *mark) {
+    HcOverride *o = from->overrides;
+    opt->carried = 0;
+    for (; o && hc_above(o->place, mark); o = o->next)
+        from->room[opt->carried++] = *o;
+    opt->uncarried = o;
+}
+
+bool hc_diffopt_put_overrides_back(DiffOpt *opt, HcSnapshot *next) {
+    next->overrides = opt->uncarried;
+    for (size_t i = opt->carried; i-- > 0;)
+        if (!add(opt, "tape_release", next, &opt->kept.room[i])) return false;
+    next->override_count = opt->kept.override_count;
+    return true;
+}
+
+static HcOverride scheduled(size_t hyper, size_t group, const Schedule *schedule) {
+    HcOverride made = {
+        .hyper = hyper, .group = group, .weight = HC_EVERY_WEIGHT, .schedules = true};
+    if (schedule) made.schedule = *schedule;
+    return made;
 }
 
 bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim, HcSnapshot *first) {
@@ -45,10 +94,10 @@ bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim, HcSnapshot *firs
                sizeof optim->groups[g].hyper);
     for (size_t i = 0; i < optim->schedule_count; i++) {
         const HcScheduled *s = &optim->schedules[i];
-        HcOverride *o = scheduled(opt, "diffopt_create", s->hyper, s->group,
-                                  s->removed ? NULL : &s->schedule, first->overrides);
-        if (!o) return false;
-        first->overrides = o;
+        HcOverride made = scheduled(s->hyper, s->group, s->removed ? NULL : &s->schedule);
+        if (!drop_replaced(opt, "diffopt_create", first, &made) ||
+            !add(opt, "diffopt_create", first, &made))
+            return false;
     }
     return take_learned(opt, optim);
 }
@@ -89,8 +138,8 @@ static Hyper unscheduled(const DiffOpt *opt, size_t i, size_t h) {
 static Hyper seen(const DiffOpt *opt, size_t i, size_t h) {
     Hyper value = unscheduled(opt, i, h);
     HcOverride *o = newest(opt, i, h, true, false);
-    if (!o || !o->schedule) return value;
-    if (!o->known) o->factor = schedule_at(o->schedule, opt->first_step + opt->now->steps);
+    if (!o || !o->schedule.factor) return value;
+    if (!o->known) o->factor = schedule_at(&o->schedule, opt->first_step + opt->now->steps);
     o->known = true;
     return hyper_mul(value, o->factor);
 }
@@ -119,11 +168,38 @@ static bool check_group(DiffOpt *opt, const char *who, size_t group) {
            hc_fail(opt->tape, HC_ERR_RANGE, "%s: there is no group %zu", who, group);
 }
 
-static bool put_in_force(DiffOpt *opt, HcOverride *o) {
-    HcSnapshot *next = o ? hc_diffopt_push(opt, false) : NULL;
-    if (!next) return false;
-    next->overrides = o;
-    hc_diffopt_settle(opt, next);
+/* Room in which overrides outlast the release of a step. */
+static bool find_room(DiffOpt *opt, const char *who, HcSnapshot *next) {
+    if (next->override_count < next->room_count) return true;
+    next->room_count = 2 * next->override_count + 4;
+    next->room = hc_tape_alloc(opt->tape, next->room_count * sizeof *next->room, who);
+    return next->room != NULL;
+}
+
+static bool above_base(const DiffOpt *opt, const Tensor *x) {
+    return x && x->index >= opt->module->base.nodes;
+}
+
+/* What a function of the user's own looks at is not known. */
+static bool schedule_above_base(const DiffOpt *opt, const Schedule *schedule) {
+    return schedule &&
+           (above_base(opt, schedule->coefficient.tensor) || schedule->function ||
+            schedule_above_base(opt, schedule->first) || schedule_above_base(opt, schedule->next));
+}
+
+/* Release steps carry settings on, so memory is bounded by the number of different ones. What was made before
+ * one more of them stays, and so do tensors among them, where they are. */
+static bool put_in_force(DiffOpt *opt, const char *who, const HcOverride *made) {
+    HcSnapshot *next = hc_diffopt_push(opt, false);
+    if (!next || !drop_replaced(opt, who, next, made) || !find_room(opt, who, next) ||
+        !add(opt, who, next, made))
+        return false;
+    bool more = next->override_count > next->override_most;
+    if (more) next->override_most = next->override_count;
+    next->place = hc_arena_top(&opt->tape->data);
+    opt->now = next;
+    if (more || above_base(opt, made->value) || schedule_above_base(opt, &made->schedule))
+        hc_diffopt_raise_base(opt);
     return true;
 }
 
@@ -134,14 +210,8 @@ static bool override(DiffOpt *opt, const char *who, const char *name, size_t gro
     if (value && !hc_check(who, value)) return false;
     if (value && value->tape != opt->tape)
         return hc_fail(opt->tape, HC_ERR_TAPE, "%s: the tensor is on another tape", who);
-    HcOverride *o = hc_tape_alloc(opt->tape, sizeof *o, who);
-    if (!o) return false;
-    *o = (HcOverride){.next = opt->now->overrides,
-                      .hyper = hyper,
-                      .group = group,
-                      .weight = weight,
-                      .value = value};
-    return put_in_force(opt, o);
+    return put_in_force(
+        opt, who, &(HcOverride){.hyper = hyper, .group = group, .weight = weight, .value = value});
 }
 
 bool diffopt_override(DiffOpt *opt, const char *name, size_t group, Tensor *value) {
@@ -170,5 +240,6 @@ bool diffopt_schedule(DiffOpt *opt, const char *name, size_t group, const Schedu
         return false;
     if (schedule && !schedule->factor)
         return hc_fail(opt->tape, HC_ERR_ARG, "%s: no schedule_ function made the schedule", who);
-    return put_in_force(opt, scheduled(opt, who, hyper, group, schedule, opt->now->overrides));
+    HcOverride made = scheduled(hyper, group, schedule);
+    return put_in_force(opt, who, &made);
 }

@@ -167,9 +167,9 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     bool early = release && root->mode == HC_FIRST_ORDER;
     if (done && early) {
         /* The gradients stand apart, so all that led to them can go before the update is recorded. */
-        root->stepping = true;
+        root->stepping = root->releasing = true;
         done = tape_release(tape, root->base);
-        root->stepping = false;
+        root->stepping = root->releasing = false;
         loss = NULL;
         params = NULL;
     }
@@ -177,7 +177,12 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
                          grads + opt->count);
     opt->at_work = false;
     hc_scratch_free(&tape->scratch, grads, bytes);
-    if (done && release && !early) return tape_release(tape, root->base) || take_back(opt, before);
+    if (done && release && !early) {
+        root->releasing = true;
+        done = tape_release(tape, root->base) || take_back(opt, before);
+        root->releasing = false;
+        return done;
+    }
     if (done) root->base = tape_mark(tape);
     return done;
 }

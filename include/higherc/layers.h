@@ -89,7 +89,7 @@ HC_API Module *module_dropout(double p);
  * +-1/sqrt(hidden). */
 
 typedef struct RnnOptions {
-    size_t layers;      /**< 1; at least 1 */
+    size_t layers;      /**< 1; 1 to 4096 */
     bool relu;          /**< false: tanh; of module_rnn only */
     bool bias;          /**< true */
     bool bidirectional; /**< false */

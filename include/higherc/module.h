@@ -69,7 +69,8 @@ HC_API Module *module_create(const ModuleClass *cls, void *state);
 HC_API Param *module_add_param(Module *module, const char *name, Shape shape);
 /** Adds a buffer: a tensor that is carried along but not trained, all `value` at first. */
 HC_API bool module_add_buffer(Module *module, const char *name, Shape shape, double value);
-/** Adds a child, which is owned from here on, also when this fails. */
+/** Adds a child, which is owned from here on, also when this fails.
+ *  Errors: HC_ERR_RANGE: modules nest at most 256 deep. */
 HC_API bool module_add_child(Module *module, const char *name, Module *child);
 /** Makes the parameter at `path` be the one at `source` (a shared, tied weight): equal shapes; paths
  *  from this module, e.g. module_tie(net, "decoder.weight", "encoder.weight"). */

@@ -92,32 +92,42 @@ bool hc_diffopt_usable(const DiffOpt *opt, const char *who) {
 
 /* ---- making ------------------------------------------------------------------------------------------ */
 
-/* Where each of the optimizer's Params stands among the module's. Both lists usually run alike, so the
- * search goes on from the last hit. */
+/* Where a Param stands among the module's; SIZE_MAX for nowhere, or when out of memory. The set is filled when it
+ * is first needed: both lists usually run alike. */
+static size_t place_of(HcParamSet *set, ParamList list, const Param *param) {
+    if (!set->entries) {
+        if (!hc_param_set_create(set, list.count)) return SIZE_MAX;
+        for (size_t i = 0; i < list.count; i++)
+            hc_param_set_add(set, list.items[i], i);
+    }
+    return hc_param_set_find(set, param);
+}
+
+/* Where each of the optimizer's Params stands among the module's. */
 static bool match(DiffOpt *opt, const Optim *optim, const char *who) {
     ParamList list = module_params(opt->module->module);
+    HcParamSet set = {NULL, 0};
+    const Param *missing = NULL;
     size_t at = 0;
     for (size_t i = 0; i < opt->count; i++)
         opt->group[i] = HC_NO_GROUP;
     for (size_t g = 0; g < optim->group_count; g++)
-        for (size_t k = 0; k < optim->groups[g].params.count; k++) {
+        for (size_t k = 0; k < optim->groups[g].params.count && !missing; k++, at++) {
             const Param *p = optim->groups[g].params.items[k];
-            size_t tried = 0;
-            while (tried < list.count && list.items[at] != p) {
-                at = (at + 1) % list.count;
-                tried++;
+            if (at >= list.count || list.items[at] != p) at = place_of(&set, list, p);
+            if (at == SIZE_MAX) {
+                missing = p;
+                break;
             }
-            if (tried == list.count)
-                return hc_fail(opt->tape, HC_ERR_STATE,
-                               "%s: '%s' of the optimizer is not a parameter of the module", who,
-                               p->cell.name);
-            if (p->dtype != optim->dtype)
-                return hc_fail(opt->tape, HC_ERR_DTYPE, "%s: '%s' was converted to the other type",
-                               who, p->cell.name);
             opt->group[at] = g;
             opt->place[at] = k;
         }
-    return true;
+    bool memory = !missing || set.entries;
+    hc_param_set_free(&set);
+    if (!memory) return hc_fail_nomem(opt->tape, who);
+    return !missing || hc_fail(opt->tape, HC_ERR_STATE,
+                               "%s: '%s' of the optimizer is not a parameter of the module", who,
+                               missing->cell.name);
 }
 
 /* The optimizer's present state as constants on the tape. */
@@ -128,6 +138,9 @@ static bool branch(DiffOpt *opt, const Optim *optim, HcFastMoments *moments) {
         const HcGroup *group = &optim->groups[opt->group[i]];
         const HcMoments *from = &group->moments[opt->place[i]];
         const Param *p = group->params.items[opt->place[i]];
+        if (p->dtype != optim->dtype)
+            return hc_fail(opt->tape, HC_ERR_DTYPE,
+                           "diffopt_create: '%s' was converted to the other type", p->cell.name);
         moments[i].steps = from->steps;
         for (size_t s = 0; s < opt->cls->state_count; s++) {
             if (!from->state[s]) continue;

@@ -93,7 +93,8 @@ static Module *clone_tree(const Module *from) {
     }
     for (size_t i = 0; done && i < from->child_count; i++) {
         Module *child = NULL;
-        for (size_t j = 0; j < i; j++) /* the same child at another place */
+        for (size_t j = 0; from->children[i].repeat && j < i;
+             j++) /* the same child at another place */
             if (from->children[j].module == from->children[i].module)
                 child = to->children[j].module;
         if (!child) child = clone_tree(from->children[i].module);
@@ -104,21 +105,36 @@ static Module *clone_tree(const Module *from) {
     return NULL;
 }
 
-/* Where a tree holds the Param of a slot. */
-static Param **holder(Module *module, size_t slot) {
-    if (slot < module->param_count) return &module->params[slot].param;
-    for (size_t i = 0; i < module->child_count; i++) {
-        Module *child = module->children[i].module;
-        if (slot >= child->param_base && slot < child->param_base + child->param_plan.slots)
-            return holder(child, slot - child->param_base);
-    }
-    return NULL;
+/* Where a tree holds the Params of its slots; returns how many. */
+static size_t find_holders(Module *module, Param ***holders) {
+    size_t count = module->param_count;
+    for (size_t i = 0; i < count; i++)
+        holders[i] = &module->params[i].param;
+    for (size_t i = 0; i < module->child_count; i++)
+        if (!module->children[i].repeat)
+            count += find_holders(module->children[i].module, holders + count);
+    return count;
 }
 
-static bool replan_tree(Module *module) {
-    for (size_t i = 0; i < module->child_count; i++)
-        if (!replan_tree(module->children[i].module)) return false;
-    return module->child_count > 0 || hc_module_replan(module);
+/* Ties the copy's Params as those of the plan are. */
+static bool tie_alike(Module *copy, const HcPlan *plan) {
+    if (plan->unique.count == plan->slots) return true;
+    Param ***holders = hc_alloc_zero(plan->slots, sizeof *holders);
+    Param **first = hc_alloc_zero(plan->unique.count, sizeof *first);
+    bool done = holders && first;
+    if (done) find_holders(copy, holders);
+    for (size_t slot = 0; done && slot < plan->slots; slot++) {
+        Param **at = &first[plan->index[slot]];
+        if (*at && *at != *holders[slot]) {
+            param_unref(*holders[slot]);
+            *holders[slot] = param_ref(*at);
+        }
+        *at = *holders[slot];
+    }
+    hc_free(holders);
+    hc_free(first);
+    if (!done) return hc_fail_thread(HC_ERR_NOMEM, "module_clone: out of memory");
+    return hc_module_replan_tree(copy);
 }
 
 Module *module_clone(const Module *module) {
@@ -129,16 +145,7 @@ Module *module_clone(const Module *module) {
     }
     Module *copy = clone_tree(module);
     if (!copy) return NULL;
-    const HcPlan *plan = &module->param_plan;
-    for (size_t slot = 0; slot < plan->slots; slot++)
-        for (size_t first = 0; first < slot; first++) {
-            Param **from = holder(copy, first), **to = holder(copy, slot);
-            if (plan->index[first] != plan->index[slot] || *from == *to) continue;
-            param_unref(*to);
-            *to = param_ref(*from);
-            break;
-        }
-    if (replan_tree(copy) && hc_module_replan(copy)) return copy;
+    if (tie_alike(copy, &module->param_plan)) return copy;
     module_destroy(copy);
     return NULL;
 }

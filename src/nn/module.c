@@ -49,16 +49,8 @@ static void free_plan(HcPlan *plan) {
 
 static void destroy_tree(Module *module) {
     for (size_t i = 0; i < module->child_count; i++) {
-        bool again = false; /* the same child may stand at several places */
-        for (size_t j = 0; j < i; j++)
-            if (module->children[j].module == module->children[i].module) again = true;
-        if (!again) continue;
         hc_free(module->children[i].name);
-        module->children[i] = (HcChild){NULL, NULL};
-    }
-    for (size_t i = 0; i < module->child_count; i++) {
-        hc_free(module->children[i].name);
-        if (module->children[i].module) destroy_tree(module->children[i].module);
+        if (!module->children[i].repeat) destroy_tree(module->children[i].module);
     }
     for (size_t i = 0; i < module->param_count; i++) {
         hc_free(module->params[i].name);
@@ -91,18 +83,12 @@ void module_destroy(Module *module) {
 
 /* ---- the plan -------------------------------------------------------------------------------------- */
 
-/* The first place of a child: where it is used again it has the same slots. */
-static bool is_repeat(const Module *module, size_t i) {
-    for (size_t j = 0; j < i; j++)
-        if (module->children[j].module == module->children[i].module) return true;
-    return false;
-}
-
 typedef struct Walk {
     HcPlan *plan; /* NULL: only count */
     bool buffers;
     size_t slots;
     bool failed;
+    HcParamSet seen;
     char path[256]; /* of the module being visited, with a dot at its end */
 } Walk;
 
@@ -121,9 +107,7 @@ static void take_param(Walk *walk, const HcNamed *named) {
     size_t slot = walk->slots++;
     if (!walk->plan) return;
     HcPlan *plan = walk->plan;
-    size_t index = 0;
-    while (index < plan->unique.count && plan->unique.items[index] != named->param)
-        index++;
+    size_t index = hc_param_set_add(&walk->seen, named->param, plan->unique.count);
     plan->index[slot] = index;
     if (index < plan->unique.count) return;
     plan->unique.items[plan->unique.count++] = named->param;
@@ -139,7 +123,7 @@ static void walk_tree(Walk *walk, Module *module) {
         take_param(walk, &own[i]);
     for (size_t i = 0; i < module->child_count; i++) {
         HcChild *child = &module->children[i];
-        if (is_repeat(module, i)) continue;
+        if (child->repeat) continue;
         if (walk->buffers)
             child->module->buffer_base = walk->slots - base;
         else
@@ -157,14 +141,17 @@ static void walk_tree(Walk *walk, Module *module) {
 static bool make_plan(Module *module, bool buffers, HcPlan *plan) {
     Walk count = {.buffers = buffers};
     walk_tree(&count, module);
-    *plan = (HcPlan){.slots = count.slots};
+    *plan = (HcPlan){
+        .slots = count.slots, .index_room = count.slots + 1, .unique_room = count.slots + 1};
     plan->unique.items = hc_alloc_zero(count.slots + 1, sizeof(Param *));
     plan->index = hc_alloc_zero(count.slots + 1, sizeof *plan->index);
     bool root = !module->owner; /* names run from there */
     if (root) plan->names = hc_alloc_zero(count.slots + 1, sizeof *plan->names);
     Walk fill = {.plan = plan, .buffers = buffers};
-    bool done = plan->unique.items && plan->index && (plan->names || !root);
+    bool done = plan->unique.items && plan->index && (plan->names || !root) &&
+                hc_param_set_create(&fill.seen, count.slots);
     if (done) walk_tree(&fill, module);
+    hc_param_set_free(&fill.seen);
     return done && !fill.failed;
 }
 
@@ -194,6 +181,89 @@ bool hc_module_replan(Module *module) {
     return done || hc_fail_thread(HC_ERR_NOMEM, "module: out of memory");
 }
 
+bool hc_module_replan_tree(Module *module) {
+    for (size_t i = 0; i < module->child_count; i++)
+        if (!hc_module_replan_tree(module->children[i].module)) return false;
+    bool done = make_plan(module, false, &module->param_next) &&
+                make_plan(module, true, &module->buffer_next);
+    if (done) {
+        enforce(&module->param_plan, &module->param_next);
+        enforce(&module->buffer_plan, &module->buffer_next);
+    }
+    free_plan(&module->param_next);
+    free_plan(&module->buffer_next);
+    return done || hc_fail_thread(HC_ERR_NOMEM, "module: out of memory");
+}
+
+/* ---- at the end of a root's plan, without making it anew ------------------------------------------------- */
+
+static bool plan_room(HcPlan *plan, size_t slots, size_t params) {
+    return hc_grow((void **)&plan->index, &plan->index_room, plan->slots, plan->slots + slots,
+                   sizeof *plan->index) &&
+           hc_grow((void **)&plan->unique.items, &plan->unique_room, plan->unique.count,
+                   plan->unique.count + params, sizeof(Param *));
+}
+
+/* New names of a child's Params under a root, in its plan to come; false when out of memory. */
+static bool name_below(HcPlan *next, const HcPlan *child, const char *name) {
+    size_t used = strlen(name);
+    next->names = hc_alloc_zero(child->unique.count + 1, sizeof *next->names);
+    next->unique.count = next->names ? child->unique.count : 0;
+    for (size_t i = 0; i < next->unique.count; i++) {
+        char full[512];
+        const char *rest = child->unique.items[i]->cell.name;
+        size_t length = strlen(rest);
+        if (used + 1 + length >= sizeof full) continue;
+        memcpy(full, name, used);
+        full[used] = '.';
+        memcpy(full + used + 1, rest, length + 1);
+        if (!(next->names[i] = hc_copy_text(full))) return false;
+    }
+    return next->names != NULL;
+}
+
+static void append_plan(HcPlan *plan, HcPlan *next, const HcPlan *child) {
+    for (size_t i = 0; i < child->unique.count; i++) {
+        if (next->names[i]) hc_param_rename(child->unique.items[i], next->names[i]);
+        next->names[i] = NULL;
+    }
+    for (size_t i = 0; i < child->slots; i++)
+        plan->index[plan->slots + i] = plan->unique.count + child->index[i];
+    if (child->unique.count)
+        memcpy(plan->unique.items + plan->unique.count, child->unique.items,
+               child->unique.count * sizeof *child->unique.items);
+    plan->slots += child->slots;
+    plan->unique.count += child->unique.count;
+}
+
+/* A child that was a root shares no Param with the tree it comes to: ties are made within one. */
+static bool plan_child(Module *module, Module *child, const char *name) {
+    bool done =
+        plan_room(&module->param_plan, child->param_plan.slots, child->param_plan.unique.count) &&
+        plan_room(&module->buffer_plan, child->buffer_plan.slots,
+                  child->buffer_plan.unique.count) &&
+        name_below(&module->param_next, &child->param_plan, name) &&
+        name_below(&module->buffer_next, &child->buffer_plan, name);
+    if (done) {
+        child->param_base = module->param_plan.slots;
+        child->buffer_base = module->buffer_plan.slots;
+        append_plan(&module->param_plan, &module->param_next, &child->param_plan);
+        append_plan(&module->buffer_plan, &module->buffer_next, &child->buffer_plan);
+    }
+    free_plan(&module->param_next);
+    free_plan(&module->buffer_next);
+    return done || hc_fail_thread(HC_ERR_NOMEM, "module: out of memory");
+}
+
+static bool plan_own(Module *module, bool buffer, Param *added) {
+    HcPlan *plan = buffer ? &module->buffer_plan : &module->param_plan;
+    if (module->owner || module->child_count > 0) return hc_module_replan(module);
+    if (!plan_room(plan, 1, 1)) return hc_fail_thread(HC_ERR_NOMEM, "module: out of memory");
+    plan->index[plan->slots++] = plan->unique.count;
+    plan->unique.items[plan->unique.count++] = added;
+    return true;
+}
+
 void hc_module_rebase(Module *module) {
     for (; module; module = module->owner) {
         walk_tree(&(Walk){.buffers = false}, module);
@@ -211,9 +281,18 @@ static bool good_name(const char *who, const char *name) {
     return true;
 }
 
+static uint32_t hash_name(const char *name, size_t length) {
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (unsigned char)name[i]) * 16777619u;
+    return hash;
+}
+
 static const HcNamed *named(const HcNamed *list, size_t count, const char *name, size_t length) {
+    uint32_t hash = hash_name(name, length);
     for (size_t i = 0; i < count; i++)
-        if (strlen(list[i].name) == length && memcmp(list[i].name, name, length) == 0)
+        if (list[i].hash == hash && strlen(list[i].name) == length &&
+            memcmp(list[i].name, name, length) == 0)
             return &list[i];
     return NULL;
 }
@@ -232,11 +311,12 @@ static Param *add(Module *module, const char *who, const char *name, Shape shape
     HcNamed **list = buffer ? &module->buffers : &module->params;
     size_t *count = buffer ? &module->buffer_count : &module->param_count;
     size_t *capacity = buffer ? &module->buffer_capacity : &module->param_capacity;
-    HcNamed added = {hc_copy_text(name), param_create(name, shape, module->dtype)};
+    HcNamed added = {hc_copy_text(name), hash_name(name, strlen(name)),
+                     param_create(name, shape, module->dtype)};
     if (added.name && added.param &&
         hc_grow((void **)list, capacity, *count, *count + 1, sizeof **list)) {
         (*list)[(*count)++] = added;
-        if (hc_module_replan(module)) return added.param;
+        if (plan_own(module, buffer, added.param)) return added.param;
         (*count)--;
         hc_module_rebase(module);
     }
@@ -256,12 +336,19 @@ bool module_add_buffer(Module *module, const char *name, Shape shape, double val
 }
 
 static bool append_child(Module *module, const char *who, const char *name, Module *child) {
+    uint32_t hash = hash_name(name, strlen(name));
     for (size_t i = 0; i < module->child_count; i++)
-        if (strcmp(module->children[i].name, name) == 0)
+        if (module->children[i].hash == hash && strcmp(module->children[i].name, name) == 0)
             return hc_fail_thread(HC_ERR_NAME, "%s: there is a '%s' already", who, name);
+    size_t depth = 1;
+    for (const Module *m = module; m; m = m->owner)
+        depth++;
+    if (depth + child->height > HC_MOST_DEPTH)
+        return hc_fail_thread(HC_ERR_RANGE, "%s: '%s': modules nested more than %d deep", who, name,
+                              HC_MOST_DEPTH);
     if (child->dtype != module->dtype)
         return hc_fail_thread(HC_ERR_DTYPE, "%s: the child is of the other type", who);
-    HcChild added = {hc_copy_text(name), child};
+    HcChild added = {hc_copy_text(name), hash, child->owner != NULL, child};
     if (!added.name || !hc_grow((void **)&module->children, &module->child_capacity,
                                 module->child_count, module->child_count + 1, sizeof added)) {
         hc_free(added.name);
@@ -270,7 +357,11 @@ static bool append_child(Module *module, const char *who, const char *name, Modu
     Module *owner = child->owner;
     module->children[module->child_count++] = added;
     child->owner = module;
-    if (hc_module_replan(module)) return true;
+    bool done = added.repeat ||
+                (module->owner ? hc_module_replan(module) : plan_child(module, child, name));
+    for (Module *m = module, *below = child; done && m; below = m, m = m->owner)
+        if (m->height < below->height + 1) m->height = below->height + 1;
+    if (done) return true;
     module->child_count--;
     child->owner = owner;
     hc_free(added.name);

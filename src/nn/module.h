@@ -6,15 +6,22 @@
 #include "higherc/module.h"
 #include "ops/ops.h"
 #include "tape/param.h"
+#include "tape/param_set.h"
 #include "tape/stamp.h"
+
+/* Trees are walked by recursion; at this depth that fits small stacks of threads. */
+#define HC_MOST_DEPTH 256
 
 typedef struct HcNamed {
     char *name;
+    uint32_t hash; /* of the name */
     Param *param;
 } HcNamed;
 
 typedef struct HcChild {
     char *name;
+    uint32_t hash;
+    bool repeat; /* it stands at an earlier place too, where its slots are counted */
     Module *module;
 } HcChild;
 
@@ -25,6 +32,7 @@ typedef struct HcPlan {
     ParamList unique;
     size_t *index; /* of each slot */
     size_t slots;
+    size_t index_room, unique_room;
     char **names; /* while it is made: the new names of those in unique, NULL where they stay */
 } HcPlan;
 
@@ -40,6 +48,7 @@ struct Module {
     HcPlan param_plan, buffer_plan;
     HcPlan param_next, buffer_next; /* made, but not in force yet */
     HcVersion *version;             /* of the plans; UINT64_MAX changes: the module is gone */
+    size_t height; /* levels below */
     DType dtype;
     bool training;
     bool takes_relu, takes_pool; /* its forward heeds such a Frame.tail */
@@ -100,5 +109,7 @@ bool hc_module_slot(const Module *module, const char *path, bool buffer, size_t 
  * they were: undo then what was changed, and call rebase. */
 bool hc_module_replan(Module *module);
 void hc_module_rebase(Module *module);
+/* The same for every module of a tree. */
+bool hc_module_replan_tree(Module *module);
 
 #endif

@@ -140,9 +140,14 @@ static bool add_all_params(Module *module, const Recurrent *r) {
     return true;
 }
 
+#define HC_MOST_LAYERS 4096
+
 static bool check_options(const HcCellKind *kind, const RnnOptions *o) {
     const char *who = kind->layer;
     if (o->layers == 0) return hc_fail_thread(HC_ERR_ARG, "module_%s: no layers", who);
+    if (o->layers > HC_MOST_LAYERS)
+        return hc_fail_thread(HC_ERR_RANGE, "module_%s: %zu layers, more than %d", who, o->layers,
+                              HC_MOST_LAYERS);
     if (o->relu && kind != &hc_cell_rnn)
         return hc_fail_thread(HC_ERR_ARG, "module_%s: relu is an option of module_rnn only", who);
     return (o->dropout >= 0 && o->dropout <= 1) ||

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tape/param_set.h"
+
 bool hc_optim_fail(Optim *optim, HcStatus status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -96,20 +98,25 @@ size_t optim_add_group(Optim *optim, ParamList params) {
     }
     HcGroup group = {.params = hc_params_copy(params, who)};
     if (!group.params.items) return SIZE_MAX;
-    bool done = true;
+    size_t total = params.count;
+    for (size_t g = 0; g < optim->group_count; g++)
+        total += optim->groups[g].params.count;
+    HcParamSet seen = {NULL, 0};
+    bool done = hc_param_set_create(&seen, total) ||
+                hc_optim_fail(optim, HC_ERR_NOMEM, "%s: out of memory", who);
+    for (size_t g = 0; done && g < optim->group_count; g++)
+        for (size_t i = 0; i < optim->groups[g].params.count; i++)
+            hc_param_set_add(&seen, optim->groups[g].params.items[i], 0);
     for (size_t i = 0; i < params.count && done; i++) {
-        size_t g, place;
         const Param *param = group.params.items[i];
-        bool twice = find(optim, param, &g, &place);
-        for (size_t j = 0; j < i; j++)
-            twice = twice || group.params.items[j] == param;
-        if (twice)
+        if (hc_param_set_add(&seen, param, i + 1) != i + 1)
             done =
                 hc_optim_fail(optim, HC_ERR_ARG, "%s: '%s' is listed twice", who, param->cell.name);
         else if (param->dtype != optim->dtype)
             done = hc_optim_fail(optim, HC_ERR_DTYPE, "%s: '%s' is of the other type", who,
                                  param->cell.name);
     }
+    hc_param_set_free(&seen);
     if (done) {
         group.moments = hc_alloc_zero(params.count, sizeof *group.moments);
         if (!group.moments || !hc_grow((void **)&optim->groups, &optim->group_capacity,

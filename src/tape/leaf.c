@@ -12,17 +12,33 @@ static size_t slot_of(const HcParamLeaf *leaves, size_t capacity, const Param *p
     return i;
 }
 
-static bool grow(Tape *tape) {
-    size_t capacity = tape->leaf_capacity ? tape->leaf_capacity * 2 : 32;
-    HcParamLeaf *leaves = hc_budget_alloc(&tape->budget, capacity * sizeof *leaves);
-    if (!leaves) return hc_fail_nomem(tape, "param_tensor");
-    memset(leaves, 0, capacity * sizeof *leaves);
+static bool there(const HcParamLeaf *entry) {
+    return entry->param && entry->leaf && hc_alive(entry->leaf) &&
+           entry->leaf->serial == entry->serial;
+}
+
+/* A new table without the Params whose leaves are gone: loops that release, and make ever new modules, do not
+ * collect them. It has room for as many again. False, with the table as it was, when out of memory. */
+static bool rebuild(Tape *tape) {
+    size_t kept = 0, capacity = 32;
     for (size_t i = 0; i < tape->leaf_capacity; i++)
-        if (tape->leaves[i].param)
-            leaves[slot_of(leaves, capacity, tape->leaves[i].param)] = tape->leaves[i];
+        kept += there(&tape->leaves[i]);
+    while (capacity < 4 * kept + 1)
+        capacity *= 2;
+    HcParamLeaf *leaves = hc_budget_alloc(&tape->budget, capacity * sizeof *leaves);
+    if (!leaves) return false;
+    memset(leaves, 0, capacity * sizeof *leaves);
+    for (size_t i = 0; i < tape->leaf_capacity; i++) {
+        HcParamLeaf *entry = &tape->leaves[i];
+        if (there(entry))
+            leaves[slot_of(leaves, capacity, entry->param)] = *entry;
+        else
+            param_unref(entry->param);
+    }
     hc_budget_free(&tape->budget, tape->leaves, tape->leaf_capacity * sizeof *leaves);
     tape->leaves = leaves;
     tape->leaf_capacity = capacity;
+    tape->leaf_count = kept;
     return true;
 }
 
@@ -49,7 +65,10 @@ Tensor *param_tensor(Tape *tape, Param *param) {
                 "param_tensor: '%s' is not initialised (module_init, param_set)", param->cell.name);
         return NULL;
     }
-    if (tape->leaf_count * 2 >= tape->leaf_capacity && !grow(tape)) return NULL;
+    if (tape->leaf_count * 2 >= tape->leaf_capacity && !rebuild(tape)) {
+        hc_fail_nomem(tape, "param_tensor");
+        return NULL;
+    }
     HcParamLeaf *entry = &tape->leaves[slot_of(tape->leaves, tape->leaf_capacity, param)];
     if (!entry->param) {
         *entry = (HcParamLeaf){.param = param_ref(param)};
@@ -96,6 +115,7 @@ void hc_leaves_trim(Tape *tape) {
         HcParamLeaf *entry = &tape->leaves[i];
         if (entry->leaf && !hc_alive(entry->leaf)) entry->leaf = NULL;
     }
+    if (tape->leaf_count > 0) rebuild(tape);
 }
 
 void hc_leaves_free(Tape *tape) {

@@ -155,11 +155,12 @@ bool hc_fmodule_usable(const FModule *f, const char *who) {
                               who);
     const FModule *root = f->root;
     if (root->plan->changes != root->planned)
-        return hc_fail(f->tape, HC_ERR_CHANGED,
-                       root->plan->changes == UINT64_MAX
-                           ? "%s: the module it was made of was destroyed"
-                           : "%s: the module it was made of has got a child, a Param or a tie since",
-                       who);
+        return hc_fail(
+            f->tape, HC_ERR_CHANGED,
+            root->plan->changes == UINT64_MAX
+                ? "%s: the module it was made of was destroyed"
+                : "%s: the module it was made of has got a child, a Param or a tie since",
+            who);
     return f->tape->status == HC_OK;
 }
 

@@ -42,7 +42,7 @@ struct FModule {
     FModule *root;
     Tape *tape;
     Module *module;
-    HcVersion *plan; /* of a root: its module's, which the tape holds by a stamp ... */
+    HcVersion *plan;  /* of a root: its module's, which the tape holds by a stamp ... */
     uint64_t planned; /* ... and what that was */
     size_t param_base, buffer_base; /* in the root */
     FMode mode;

@@ -199,7 +199,8 @@ static bool copy_stamps(HcCapture *c) {
     p->stamps = hc_alloc_zero(count, sizeof *p->stamps);
     if (!p->stamps) return false;
     for (const HcStamp *s = c->tape->stamps; s; s = s->next)
-        if (!s->version->local) p->stamps[p->stamp_count++] = (HcStamped){hc_version_ref(s->version), s->changes};
+        if (!s->version->local)
+            p->stamps[p->stamp_count++] = (HcStamped){hc_version_ref(s->version), s->changes};
     return true;
 }
 

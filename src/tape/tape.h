@@ -14,8 +14,9 @@
  * restore runs when the top is at the mark. It may emit leaves over memory of its own, as many as it moved. */
 typedef struct HcScope HcScope;
 struct HcScope {
-    uint32_t check; /* its kind's own word while it is on the tape: another kind may take its place */
-    HcScope *next;  /* older */
+    uint32_t
+        check; /* its kind's own word while it is on the tape: another kind may take its place */
+    HcScope *next; /* older */
     HcPosition place;
     bool (*keep)(HcScope *scope, const TapeMark *mark);
     void (*back)(HcScope *scope, const TapeMark *mark);

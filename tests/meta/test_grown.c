@@ -77,8 +77,8 @@ static void still_right(void) {
 }
 
 int main(void) {
-    static Change *const changes[] = {add_child, add_grandchild, add_param,
-                                      add_buffer, tie, destroy};
+    static Change *const changes[] = {add_child, add_grandchild, add_param, add_buffer,
+                                      tie,       destroy};
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
         refused_after(changes[i]);
     still_right();

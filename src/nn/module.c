@@ -249,6 +249,7 @@ static bool plan_child(Module *module, Module *child, const char *name) {
         child->buffer_base = module->buffer_plan.slots;
         append_plan(&module->param_plan, &module->param_next, &child->param_plan);
         append_plan(&module->buffer_plan, &module->buffer_next, &child->buffer_plan);
+        module->version->changes++;
     }
     free_plan(&module->param_next);
     free_plan(&module->buffer_next);
@@ -261,6 +262,7 @@ static bool plan_own(Module *module, bool buffer, Param *added) {
     if (!plan_room(plan, 1, 1)) return hc_fail_thread(HC_ERR_NOMEM, "module: out of memory");
     plan->index[plan->slots++] = plan->unique.count;
     plan->unique.items[plan->unique.count++] = added;
+    module->version->changes++;
     return true;
 }
 

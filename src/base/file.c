@@ -38,15 +38,22 @@ static uint64_t get(const unsigned char *from, size_t size) {
 /* ---- writing ----------------------------------------------------------------------------------------- */
 
 static void write_bytes(HcWriter *w, const void *bytes, size_t size) {
-    w->good = w->good && fwrite(bytes, 1, size, w->file) == size;
+    w->size = size > UINT64_MAX - w->size ? UINT64_MAX : w->size + size;
+    if (w->counts) return;
+    w->good = w->good && fwrite(bytes, 1, size, w->to.file) == size;
     w->crc = hc_crc32(w->crc, bytes, size);
+}
+
+void hc_write_count(HcWriter *w) {
+    *w = (HcWriter){.counts = true, .good = true, .size = HC_FILE_HEAD + HC_FILE_TAIL};
 }
 
 void hc_write_begin(HcWriter *w, const char *path, const char *kind, uint32_t version) {
     char padded[KIND] = {0};
     memcpy(padded, kind, strlen(kind));
-    *w = (HcWriter){.file = fopen(path, "wb")};
-    w->good = w->file != NULL;
+    *w = (HcWriter){.good = false};
+    hc_replace_begin(&w->to, path);
+    w->good = w->opened = w->to.file != NULL;
     write_bytes(w, magic, sizeof magic);
     write_bytes(w, padded, sizeof padded);
     hc_write_u32(w, version);
@@ -95,6 +102,11 @@ static void set_bits(char *real, uint64_t bits, size_t item) {
 
 void hc_write_reals(HcWriter *w, const void *reals, size_t count, size_t item) {
     unsigned char piece[PIECE * 8];
+    if (w->counts) {
+        uint64_t bytes = count > UINT64_MAX / item ? UINT64_MAX : (uint64_t)count * item;
+        w->size = bytes > UINT64_MAX - w->size ? UINT64_MAX : w->size + bytes;
+        return;
+    }
     for (size_t i = 0; i < count && w->good; i += PIECE) {
         size_t n = count - i < PIECE ? count - i : PIECE;
         for (size_t j = 0; j < n; j++)
@@ -106,15 +118,15 @@ void hc_write_reals(HcWriter *w, const void *reals, size_t count, size_t item) {
 bool hc_write_end(HcWriter *w, const char *who, const char *path) {
     uint32_t crc = w->crc;
     hc_write_u32(w, crc);
-    if (w->file && fclose(w->file) != 0) w->good = false;
+    w->good = hc_replace_end(&w->to, w->good);
     return w->good || hc_fail_thread(HC_ERR_IO, "%s: '%s' could not be %s", who, path,
-                                     w->file ? "written in full" : "opened for writing");
+                                     w->opened ? "written in full" : "opened for writing");
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------- */
 
-void *hc_read_file(const char *who, const char *path, size_t *size) {
-    FILE *file = fopen(path, "rb");
+void *hc_read_file(const char *who, const char *path, uint64_t most, size_t *size) {
+    FILE *file = hc_open_to_read(path);
     if (!file) {
         hc_fail_thread(HC_ERR_IO, "%s: '%s' could not be opened", who, path);
         return NULL;
@@ -122,11 +134,12 @@ void *hc_read_file(const char *who, const char *path, size_t *size) {
     void *bytes = NULL;
     size_t capacity = 0, used = 0, more = 1;
     bool room = true;
-    while (more > 0) {
+    while (more > 0 && used <= most) {
         room = hc_grow(&bytes, &capacity, used, used ? 2 * used : 4096, 1);
         if (!room) break;
         more = fread((char *)bytes + used, 1, capacity - used, file);
         used += more;
+        if (used > most) used = (size_t)most + 1;
         if (used >= sizeof magic && memcmp(bytes, magic, sizeof magic) != 0) break;
     }
     bool good = room && !ferror(file);
@@ -142,10 +155,10 @@ void *hc_read_file(const char *who, const char *path, size_t *size) {
 }
 
 bool hc_read_begin(HcReader *r, const char *who, const char *name, const void *bytes, size_t size,
-                   const char *kind, uint32_t version) {
+                   uint64_t most, const char *kind, uint32_t version) {
     char padded[KIND] = {0};
     memcpy(padded, kind, strlen(kind));
-    *r = (HcReader){.bytes = bytes, .size = size, .good = true};
+    *r = (HcReader){.bytes = bytes, .size = size, .whole = size <= most, .good = true};
     if (size < sizeof magic || memcmp(bytes, magic, sizeof magic) != 0)
         return hc_fail_thread(HC_ERR_IO, "%s: '%s' is no file of this library", who, name);
     if (size < HC_FILE_HEAD + HC_FILE_TAIL)
@@ -158,6 +171,7 @@ bool hc_read_begin(HcReader *r, const char *who, const char *name, const void *b
     if (found != version)
         return hc_fail_thread(HC_ERR_IO, "%s: '%s' has version %lu of its format, not %lu", who,
                               name, (unsigned long)found, (unsigned long)version);
+    if (!r->whole) return true;
     r->size = size - HC_FILE_TAIL;
     if (get(r->bytes + r->size, HC_FILE_TAIL) != hc_crc32(0, bytes, r->size))
         return hc_fail_thread(HC_ERR_IO, "%s: '%s' is cut off or damaged (its checksum is wrong)",
@@ -207,7 +221,7 @@ void hc_read_reals(HcReader *r, void *to, uint64_t count, size_t item) {
 }
 
 bool hc_read_end(HcReader *r, const char *who, const char *name) {
-    return (r->good && r->at == r->size) ||
+    return (r->good && r->whole && r->at == r->size) ||
            hc_fail_thread(HC_ERR_IO, "%s: '%s' is damaged: %s", who, name,
                           r->good ? "more than it should hold" : "less than it should hold");
 }

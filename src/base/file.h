@@ -5,8 +5,7 @@
 #ifndef HC_BASE_FILE_H
 #define HC_BASE_FILE_H
 
-#include <stdio.h>
-
+#include "base/replace.h"
 #include "base/status.h"
 
 #define HC_FILE_HEAD 20 /* bytes before the body */
@@ -17,19 +16,24 @@ uint32_t hc_crc32(uint32_t crc, const void *bytes, size_t size); /* begins with 
 /* ---- writing: after a failure the rest does nothing ------------------------------------------------ */
 
 typedef struct HcWriter {
-    FILE *file;
+    HcReplace to;
+    bool counts; /* writes nothing, only counts */
+    bool opened, good;
     uint32_t crc;
-    bool good;
+    uint64_t size; /* of what was written or counted, saturated */
 } HcWriter;
 
+/* A writer that only counts the bytes of a whole file, its tail too. */
+void hc_write_count(HcWriter *w);
 void hc_write_begin(HcWriter *w, const char *path, const char *kind, uint32_t version);
 void hc_write_u32(HcWriter *w, uint32_t value);
 void hc_write_u64(HcWriter *w, uint64_t value);
 void hc_write_f64(HcWriter *w, double value);
 void hc_write_text(HcWriter *w, const char *text);
-/* count reals of 4 or 8 bytes each */
+/* count reals of 4 or 8 bytes each; a writer that counts does not look at them */
 void hc_write_reals(HcWriter *w, const void *reals, size_t count, size_t item);
-/* Closes the file. False, with the thread's error, when anything did not reach it. */
+/* Puts the file in its place. False, with the thread's error and the old file as it was, when anything did
+ * not reach the disk. */
 bool hc_write_end(HcWriter *w, const char *who, const char *path);
 
 /* ---- reading: from memory, never past its end --------------------------------------------------------- */
@@ -37,15 +41,17 @@ bool hc_write_end(HcWriter *w, const char *who, const char *path);
 typedef struct HcReader {
     const unsigned char *bytes;
     size_t size, at;
-    bool good; /* false once something was asked for that is not there */
+    bool whole; /* there is not more than the reader was to expect */
+    bool good;  /* false once something was asked for that is not there */
 } HcReader;
 
-/* The whole file, to be freed with hc_free; NULL with the thread's error. Stops at the first bytes of a
- * file that is not the library's. */
-void *hc_read_file(const char *who, const char *path, size_t *size);
-/* Checks head and tail; the reader then stands at the body. `name` is for messages. */
+/* A file, to be freed with hc_free; NULL with the thread's error. Not more than one byte past `most`, what it
+ * may hold if it is right; and only the first bytes of a file that is not the library's. */
+void *hc_read_file(const char *who, const char *path, uint64_t most, size_t *size);
+/* Checks head and tail; the reader then stands at the body. Of more bytes than `most` there is no tail, but what
+ * else is wrong with them can be read. `name` is for messages. */
 bool hc_read_begin(HcReader *r, const char *who, const char *name, const void *bytes, size_t size,
-                   const char *kind, uint32_t version);
+                   uint64_t most, const char *kind, uint32_t version);
 /* 0, and not good any more, past the end. */
 uint32_t hc_read_u32(HcReader *r);
 uint64_t hc_read_u64(HcReader *r);

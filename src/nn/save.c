@@ -43,6 +43,20 @@ static void write_list(HcWriter *w, ParamList list) {
     }
 }
 
+static void write_module(HcWriter *w, const Module *module) {
+    hc_write_u32(w, (uint32_t)module->dtype);
+    write_list(w, module_params(module));
+    write_list(w, module_buffers(module));
+}
+
+/* What a file of the module takes. */
+static uint64_t file_size(const Module *module) {
+    HcWriter w;
+    hc_write_count(&w);
+    write_module(&w, module);
+    return w.size;
+}
+
 bool module_save(const Module *module, const char *path) {
     const char *who = "module_save";
     if (!module || !path)
@@ -54,9 +68,7 @@ bool module_save(const Module *module, const char *path) {
                                   params.items[i]->cell.name);
     HcWriter w;
     hc_write_begin(&w, path, kind, VERSION);
-    hc_write_u32(&w, (uint32_t)module->dtype);
-    write_list(&w, params);
-    write_list(&w, module_buffers(module));
+    write_module(&w, module);
     return hc_write_end(&w, who, path);
 }
 
@@ -79,7 +91,7 @@ bool hc_module_load(Module *module, const char *name, const void *bytes, size_t 
     const char *who = "module_load";
     for (int write = 0; write <= 1; write++) { /* all is checked before anything is written */
         HcReader r;
-        if (!hc_read_begin(&r, who, name, bytes, size, kind, VERSION) ||
+        if (!hc_read_begin(&r, who, name, bytes, size, file_size(module), kind, VERSION) ||
             !hc_read_dtype(&r, who, name, module->dtype) ||
             !read_list(&r, who, name, module_params(module), write) ||
             !read_list(&r, who, name, module_buffers(module), write) || !hc_read_end(&r, who, name))
@@ -93,7 +105,7 @@ bool module_load(Module *module, const char *path) {
     if (!module || !path)
         return hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, module ? "path" : "module");
     size_t size;
-    void *bytes = hc_read_file(who, path, &size);
+    void *bytes = hc_read_file(who, path, file_size(module), &size);
     bool done = bytes && hc_module_load(module, path, bytes, size);
     hc_free(bytes);
     return done;

@@ -34,9 +34,35 @@ static void write_group(HcWriter *w, const Optim *optim, const HcGroup *group) {
         for (size_t s = 0; s < cls->state_count; s++) {
             const void *state = group->moments[i].state[s];
             hc_write_u32(w, state != NULL);
-            if (state) hc_write_reals(w, state, p->count, optim->work->item);
+            if (state || w->counts) hc_write_reals(w, state, p->count, optim->work->item);
         }
     }
+}
+
+static void write_optim(HcWriter *w, const Optim *optim) {
+    hc_write_text(w, optim->cls->name);
+    hc_write_u32(w, (uint32_t)optim->dtype);
+    hc_write_u64(w, optim->steps);
+    hc_write_u64(w, optim->cls->state_count);
+    for (size_t s = 0; s < optim->cls->state_count; s++)
+        hc_write_text(w, optim->cls->states[s]);
+    hc_write_u64(w, optim->group_count);
+    for (size_t g = 0; g < optim->group_count; g++)
+        write_group(w, optim, &optim->groups[g]);
+    hc_write_u64(w, optim->learned.count);
+    for (size_t i = 0; i < optim->learned.count; i++) {
+        const Param *p = optim->learned.items[i];
+        hc_write_param_head(w, p);
+        hc_write_reals(w, p->data, p->count, p->item);
+    }
+}
+
+/* The most that a file of the optimizer takes: with every state there. */
+static uint64_t most_of(const Optim *optim) {
+    HcWriter w;
+    hc_write_count(&w);
+    write_optim(&w, optim);
+    return w.size;
 }
 
 bool optim_save(const Optim *optim, const char *path) {
@@ -45,21 +71,7 @@ bool optim_save(const Optim *optim, const char *path) {
         return hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, optim ? "path" : "optimizer");
     HcWriter w;
     hc_write_begin(&w, path, kind, VERSION);
-    hc_write_text(&w, optim->cls->name);
-    hc_write_u32(&w, (uint32_t)optim->dtype);
-    hc_write_u64(&w, optim->steps);
-    hc_write_u64(&w, optim->cls->state_count);
-    for (size_t s = 0; s < optim->cls->state_count; s++)
-        hc_write_text(&w, optim->cls->states[s]);
-    hc_write_u64(&w, optim->group_count);
-    for (size_t g = 0; g < optim->group_count; g++)
-        write_group(&w, optim, &optim->groups[g]);
-    hc_write_u64(&w, optim->learned.count);
-    for (size_t i = 0; i < optim->learned.count; i++) {
-        const Param *p = optim->learned.items[i];
-        hc_write_param_head(&w, p);
-        hc_write_reals(&w, p->data, p->count, p->item);
-    }
+    write_optim(&w, optim);
     return hc_write_end(&w, who, path);
 }
 
@@ -77,8 +89,14 @@ typedef struct Loading {
 
 static const char who[] = "optim_load";
 
+/* Whether all that was asked for was there; else says so. */
+static bool was_there(Loading *l) {
+    return l->r.good || hc_read_end(&l->r, who, l->name);
+}
+
 static bool same_count(Loading *l, size_t want, const char *what) {
     uint64_t found = hc_read_u64(&l->r);
+    if (!was_there(l)) return false;
     return found == want ||
            hc_fail_thread(HC_ERR_SHAPE, "%s: '%s' holds %llu %s, the optimizer %zu", who, l->name,
                           (unsigned long long)found, what, want);
@@ -108,22 +126,33 @@ static bool read_hyper(Loading *l, size_t g, size_t h) {
             "before loading",
             who, hyper->name, g, l->name);
     l->hyper[g][h] = value;
-    return l->r.good;
+    return was_there(l);
+}
+
+/* A count that no one can have reached is none: the next step would count on from it. */
+static bool read_steps(Loading *l, size_t *steps) {
+    uint64_t found = hc_read_u64(&l->r), most = (uint64_t)1 << 53;
+    if (found > most || found > SIZE_MAX / 2)
+        return hc_fail_thread(HC_ERR_RANGE, "%s: '%s' holds a count of %llu steps", who, l->name,
+                              (unsigned long long)found);
+    *steps = (size_t)found;
+    return was_there(l);
 }
 
 static bool read_moments(Loading *l, const Param *p, HcMoments *to) {
     size_t item = l->optim->work->item;
     if (!hc_read_param_head(&l->r, who, l->name, p)) return false;
-    to->steps = (size_t)hc_read_u64(&l->r);
+    if (!read_steps(l, &to->steps)) return false;
     for (size_t s = 0; s < l->optim->cls->state_count && l->r.good; s++) {
         uint32_t present = hc_read_u32(&l->r);
         if (present == 0) continue;
-        if (present > 1) return l->r.good = false;
+        if (present > 1) l->r.good = false;
+        if (!was_there(l)) return false;
         if (!(to->state[s] = hc_alloc(p->count, item)))
             return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
         hc_read_reals(&l->r, to->state[s], p->count, item);
     }
-    return l->r.good;
+    return was_there(l);
 }
 
 static bool read_group(Loading *l, size_t g) {
@@ -152,20 +181,17 @@ static bool read_learned(Loading *l, bool write) {
 
 static bool read_all(Loading *l, const void *bytes, size_t size) {
     const Optim *optim = l->optim;
-    if (!hc_read_begin(&l->r, who, l->name, bytes, size, kind, VERSION) ||
+    if (!hc_read_begin(&l->r, who, l->name, bytes, size, most_of(optim), kind, VERSION) ||
         !same_text(l, optim->cls->name, "the rule") ||
         !hc_read_dtype(&l->r, who, l->name, optim->dtype))
         return false;
-    l->steps = (size_t)hc_read_u64(&l->r);
+    if (!read_steps(l, &l->steps)) return false;
     if (!same_count(l, optim->cls->state_count, "states")) return false;
     for (size_t s = 0; s < optim->cls->state_count; s++)
         if (!same_text(l, optim->cls->states[s], "a state")) return false;
     if (!same_count(l, optim->group_count, "groups")) return false;
-    bool done = true;
-    for (size_t g = 0; g < optim->group_count && done; g++)
-        done = read_group(l, g);
-    if (!done) /* what has no words yet is a file that ends too early */
-        return higherc_status() == HC_OK ? hc_read_end(&l->r, who, l->name) : false;
+    for (size_t g = 0; g < optim->group_count; g++)
+        if (!read_group(l, g)) return false;
     size_t learned_at = l->r.at;
     if (!read_learned(l, false) || !hc_read_end(&l->r, who, l->name)) return false;
     l->r.at = learned_at;
@@ -184,8 +210,18 @@ static void take(Loading *l) {
     }
 }
 
+/* Keeps what went wrong, if something did, on the optimizer, and in the thread unless that held an error. */
+static void fail_beside(Optim *optim, const HcError *before) {
+    HcError error;
+    hc_error_take(&error);
+    hc_error_put(before);
+    if (error.status != HC_OK) hc_optim_fail(optim, error.status, "%s", error.text);
+}
+
 bool hc_optim_load(Optim *optim, const char *name, const void *bytes, size_t size) {
     Loading l = {.optim = optim, .name = name};
+    HcError before;
+    hc_error_take(&before); /* what goes wrong here is the optimizer's error, whatever the thread's is */
     l.moments = hc_alloc_zero(optim->group_count, sizeof *l.moments);
     l.hyper = hc_alloc_zero(optim->group_count, sizeof *l.hyper);
     bool room = l.moments && l.hyper;
@@ -195,10 +231,8 @@ bool hc_optim_load(Optim *optim, const char *name, const void *bytes, size_t siz
     }
     bool done =
         room ? read_all(&l, bytes, size) : hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
-    if (done)
-        take(&l);
-    else if (higherc_error())
-        hc_optim_fail(optim, higherc_status(), "%s", higherc_error());
+    if (done) take(&l);
+    fail_beside(optim, &before);
     for (size_t g = 0; l.moments && g < optim->group_count; g++)
         hc_moments_free(l.moments[g], optim->groups[g].params.count);
     hc_free(l.moments);
@@ -209,8 +243,11 @@ bool hc_optim_load(Optim *optim, const char *name, const void *bytes, size_t siz
 bool optim_load(Optim *optim, const char *path) {
     if (!optim || !path)
         return hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, optim ? "path" : "optimizer");
+    HcError before;
+    hc_error_take(&before);
     size_t size;
-    void *bytes = hc_read_file(who, path, &size);
+    void *bytes = hc_read_file(who, path, most_of(optim), &size);
+    fail_beside(optim, &before);
     bool done = bytes && hc_optim_load(optim, path, bytes, size);
     hc_free(bytes);
     return done;

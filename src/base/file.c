@@ -118,7 +118,9 @@ void hc_write_reals(HcWriter *w, const void *reals, size_t count, size_t item) {
 bool hc_write_end(HcWriter *w, const char *who, const char *path) {
     uint32_t crc = w->crc;
     hc_write_u32(w, crc);
+    bool no_memory = w->to.no_memory;
     w->good = hc_replace_end(&w->to, w->good);
+    if (no_memory) return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
     return w->good || hc_fail_thread(HC_ERR_IO, "%s: '%s' could not be %s", who, path,
                                      w->opened ? "written in full" : "opened for writing");
 }

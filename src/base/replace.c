@@ -54,7 +54,8 @@ static bool is_special(const char *path) {
     wchar_t *name = wide(path);
     DWORD is = name ? GetFileAttributesW(name) : INVALID_FILE_ATTRIBUTES;
     hc_free(name);
-    return is != INVALID_FILE_ATTRIBUTES && (is & (FILE_ATTRIBUTE_DEVICE | FILE_ATTRIBUTE_DIRECTORY));
+    return is != INVALID_FILE_ATTRIBUTES &&
+           (is & (FILE_ATTRIBUTE_DEVICE | FILE_ATTRIBUTE_DIRECTORY));
 }
 
 static void keep_permissions(FILE *file, const char *path) {
@@ -180,9 +181,10 @@ static void remove_file(const char *path) {
 
 void hc_replace_begin(HcReplace *r, const char *path) {
     *r = (HcReplace){.path = where_it_leads(path)};
-    if (!r->path) return;
-    bool special = is_special(r->path);
-    if (!special && !(r->beside = joined(r->path, strlen(r->path), ".part"))) return;
+    bool special = r->path && is_special(r->path);
+    if (r->path && !special) r->beside = joined(r->path, strlen(r->path), ".part");
+    r->no_memory = !r->path || (!special && !r->beside);
+    if (r->no_memory) return;
     r->file = open_to_write(special ? r->path : r->beside);
     if (r->file && !special) keep_permissions(r->file, r->path);
 }

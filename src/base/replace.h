@@ -7,9 +7,11 @@
 #include <stdio.h>
 
 typedef struct HcReplace {
-    FILE *file;   /* to be written to; NULL when it could not be opened */
-    char *path;   /* what is to be replaced: where a symbolic link leads, or the name given */
-    char *beside; /* the file's name until then: path and ".part"; NULL for what is no regular file */
+    FILE *file; /* to be written to; NULL when it could not be opened */
+    char *path; /* what is to be replaced: where a symbolic link leads, or the name given */
+    char *
+        beside; /* the file's name until then: path and ".part"; NULL for what is no regular file */
+    bool no_memory; /* why there is no file */
 } HcReplace;
 
 /* What a writer that was killed left under the same name is overwritten, so only one at a time may write. Names

@@ -185,8 +185,7 @@ bool hc_buffer_write(Param *buffer, const Tensor *value) {
         return hc_fail(tape, HC_ERR_DTYPE, "buffer '%s' was converted to the other type",
                        buffer->cell.name);
     hc_note_read(value); /* what a replay would not write */
-    if (!hc_moves_add(tape, who, value, buffer->data) || !hc_moves_hold(tape, who))
-        return false;
+    if (!hc_moves_add(tape, who, value, buffer->data) || !hc_moves_hold(tape, who)) return false;
     hc_moves_make(tape);
     hc_param_written(buffer);
     return true;

@@ -221,7 +221,8 @@ static void fail_beside(Optim *optim, const HcError *before) {
 bool hc_optim_load(Optim *optim, const char *name, const void *bytes, size_t size) {
     Loading l = {.optim = optim, .name = name};
     HcError before;
-    hc_error_take(&before); /* what goes wrong here is the optimizer's error, whatever the thread's is */
+    hc_error_take(
+        &before); /* what goes wrong here is the optimizer's error, whatever the thread's is */
     l.moments = hc_alloc_zero(optim->group_count, sizeof *l.moments);
     l.hyper = hc_alloc_zero(optim->group_count, sizeof *l.hyper);
     bool room = l.moments && l.hyper;

@@ -113,8 +113,7 @@ static bool delay(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, siz
     Tensor *a = frame_buffer(frame, "a");
     if (nin != 1 || nout != 1) return false;
     out[0] = tensor_mul(in[0], frame_param(frame, "w"));
-    return frame_set_buffer(frame, "a", tensor_add_scalar(a, 1)) &&
-           frame_set_buffer(frame, "b", a);
+    return frame_set_buffer(frame, "a", tensor_add_scalar(a, 1)) && frame_set_buffer(frame, "b", a);
 }
 
 static Module *delay_line(void) {

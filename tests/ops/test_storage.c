@@ -182,7 +182,8 @@ static void check_sums(DType dtype) {
         Tensor *pairs[][2] = {
             {tensor_sum_axes(x, axes, count, false), tensor_sum_axes(stored, axes, count, false)},
             {tensor_mean_axes(x, axes, count, true), tensor_mean_axes(stored, axes, count, true)},
-            {tensor_var_axes(x, axes, count, 1, true), tensor_var_axes(stored, axes, count, 1, true)},
+            {tensor_var_axes(x, axes, count, 1, true),
+             tensor_var_axes(stored, axes, count, 1, true)},
             {tensor_norm(x), tensor_norm(stored)},
             {tensor_logsumexp_axes(x, axes, count, true),
              tensor_logsumexp_axes(stored, axes, count, true)}};

@@ -24,7 +24,12 @@ static bool update(OptimUpdate *u, void *user) {
     return (u->param = tensor_sub(u->param, hyper_scale(u->hyper[LR], direction))) != NULL;
 }
 
-static const OptimClass lion = {"lion", hypers, HYPERS, states, 1, update};
+static const OptimClass lion = {.name = "lion",
+                                .hypers = hypers,
+                                .hyper_count = HYPERS,
+                                .states = states,
+                                .state_count = 1,
+                                .update = update};
 
 int main(void) {
     Tape *tape = tape_create(HC_F32);

@@ -160,6 +160,9 @@ struct OptimClass {
     size_t state_count;
     /** One update in tensor operations; false, or a NULL out, on failure. */
     bool (*update)(OptimUpdate *update, void *user);
+    /** NULL, or what is wrong, in words, with hyperparameters that are each within their bounds but do not go
+     *  together; NULL when they do. What it refuses, makers, optim_set and optim_load refuse. */
+    const char *(*fault)(const double *hyper);
 };
 
 /** An optimizer with a rule of your own, working in place and differentiably. */

@@ -179,6 +179,16 @@ bool optim_set(Optim *optim, const char *name, size_t group, double value) {
         return hc_optim_fail(optim, HC_ERR_RANGE, "%s: %s cannot be %g", who, name, value);
     for (size_t g = 0; g < optim->group_count; g++) {
         if (group != HC_ALL_GROUPS && g != group) continue;
+        double hyper[HC_MAX_HYPERS];
+        memcpy(hyper, optim->groups[g].hyper, sizeof hyper);
+        hyper[index] = value;
+        const char *fault = hc_hypers_fault(optim->cls, hyper);
+        if (fault)
+            return hc_optim_fail(optim, HC_ERR_RANGE, "%s: %s cannot be %g: %s", who, name, value,
+                                 fault);
+    }
+    for (size_t g = 0; g < optim->group_count; g++) {
+        if (group != HC_ALL_GROUPS && g != group) continue;
         HcGroup *to = &optim->groups[g];
         to->hyper[index] = value;
         for (size_t i = 0; i < to->learned[index].count; i++)

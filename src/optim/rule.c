@@ -18,12 +18,19 @@ Optim *optim_new(const char *name, ParamList params) {
 }
 
 Optim *hc_optim_with(const OptimClass *cls, ParamList params, const double *values) {
-    Optim *optim = optim_create(cls, params, NULL);
-    for (size_t i = 0; optim && i < cls->hyper_count; i++)
-        if (!optim_set(optim, cls->hypers[i].name, HC_ALL_GROUPS, values[i])) {
-            optim_destroy(optim);
-            optim = NULL;
+    for (size_t i = 0; i < cls->hyper_count; i++)
+        if (!hc_hyper_accepts(&cls->hypers[i], values[i])) {
+            hc_fail_thread(HC_ERR_RANGE, "optim_%s: %s cannot be %g", cls->name, cls->hypers[i].name,
+                           values[i]);
+            return NULL;
         }
+    const char *fault = hc_hypers_fault(cls, values);
+    if (fault) {
+        hc_fail_thread(HC_ERR_RANGE, "optim_%s: %s", cls->name, fault);
+        return NULL;
+    }
+    Optim *optim = optim_create(cls, params, NULL);
+    if (optim) memcpy(optim->groups[0].hyper, values, cls->hyper_count * sizeof *values);
     return optim;
 }
 

@@ -42,12 +42,17 @@ static bool update(OptimUpdate *u, void *user) {
     return u->param != NULL;
 }
 
+static const char *fault(const double *hyper) {
+    return hyper[STEP_MIN] <= hyper[STEP_MAX] ? NULL : "step_min is above step_max";
+}
+
 const OptimClass hc_rule_rprop = {.name = "rprop",
                                   .hypers = hypers,
                                   .hyper_count = HYPERS,
                                   .states = states,
                                   .state_count = 2,
-                                  .update = update};
+                                  .update = update,
+                                  .fault = fault};
 
 RpropOptions rprop_options(double lr) {
     return (RpropOptions){
@@ -55,11 +60,6 @@ RpropOptions rprop_options(double lr) {
 }
 
 Optim *optim_rprop(ParamList params, RpropOptions options) {
-    if (!(options.step_min <= options.step_max)) {
-        hc_fail_thread(HC_ERR_RANGE, "optim_rprop: step_min %g is above step_max %g",
-                       options.step_min, options.step_max);
-        return NULL;
-    }
     const double values[HYPERS] = {[LR] = options.lr,
                                    [ETAMINUS] = options.etaminus,
                                    [ETAPLUS] = options.etaplus,

@@ -31,22 +31,24 @@ static bool update(OptimUpdate *u, void *user) {
     return u->param != NULL;
 }
 
+static const char *fault(const double *hyper) {
+    bool good = hyper[NESTEROV] == 0 || (hyper[MOMENTUM] > 0 && hyper[DAMPENING] == 0);
+    return good ? NULL : "nesterov needs momentum > 0 and dampening 0";
+}
+
 const OptimClass hc_rule_sgd = {.name = "sgd",
                                 .hypers = hypers,
                                 .hyper_count = HYPERS,
                                 .states = states,
                                 .state_count = 1,
-                                .update = update};
+                                .update = update,
+                                .fault = fault};
 
 SgdOptions sgd_options(double lr) {
     return (SgdOptions){.lr = lr};
 }
 
 Optim *optim_sgd(ParamList params, SgdOptions options) {
-    if (options.nesterov && !(options.momentum > 0 && options.dampening == 0)) {
-        hc_fail_thread(HC_ERR_RANGE, "optim_sgd: nesterov needs momentum > 0 and dampening 0");
-        return NULL;
-    }
     const double values[HYPERS] = {[LR] = options.lr,
                                    [MOMENTUM] = options.momentum,
                                    [DAMPENING] = options.dampening,

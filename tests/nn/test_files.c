@@ -64,6 +64,32 @@ static void check_steps(void) {
     module_destroy(m);
 }
 
+/* Hyperparameters that do not go together are refused wherever they come from. */
+static void check_together(void) {
+    const char *path = "files_together.optim";
+    Module *m = filled(2, 1);
+    Optim *sgd = optim_sgd(module_params(m), sgd_options(0.1));
+    CHECK(!optim_set(sgd, "nesterov", HC_ALL_GROUPS, 1));
+    CHECK_ERROR("optim_set: nesterov cannot be 1: nesterov needs momentum");
+    CHECK(optim_get(sgd, "nesterov", 0) == 0);
+    CHECK(optim_set(sgd, "momentum", HC_ALL_GROUPS, 0.9));
+    CHECK(optim_set(sgd, "nesterov", HC_ALL_GROUPS, 1));
+    CHECK(!optim_set(sgd, "momentum", 0, 0) && !optim_set(sgd, "dampening", 0, 0.5));
+    CHECK_ERROR("optim_set: momentum cannot be 0");
+    CHECK(optim_save(sgd, path) && optim_load(sgd, path));
+    remove(path);
+    RpropOptions wide = rprop_options(0.1);
+    wide.step_min = 100; /* above the default of step_max, which is raised, too */
+    wide.step_max = 200;
+    Optim *rprop = optim_rprop(module_params(m), wide);
+    CHECK(rprop && optim_get(rprop, "step_min", 0) == 100);
+    CHECK(!optim_set(rprop, "step_max", HC_ALL_GROUPS, 50));
+    CHECK_ERROR("step_min is above step_max");
+    optim_destroy(rprop);
+    optim_destroy(sgd);
+    module_destroy(m);
+}
+
 #ifdef _XOPEN_SOURCE
 
 #include <signal.h>
@@ -198,6 +224,7 @@ static void check_survival(void) {}
 
 int main(void) {
     check_steps();
+    check_together();
     check_survival();
     return check_done();
 }

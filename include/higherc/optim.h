@@ -90,8 +90,8 @@ HC_API const void *optim_param_state(const Optim *optim, const Param *param, con
 
 /** Writes the optimizer's state to a file: moments, step counts, hyperparameters of all groups, and what is
  *  learned; not the Params themselves (module_save), nor schedules. The same on every platform, with a
- *  checksum.
- *  Errors: HC_ERR_IO when not all of it reached the file (a full disk), which then is of no use. */
+ *  checksum. Written beside its name and then renamed, as module_save does.
+ *  Errors: HC_ERR_IO when not all of it reached the disk; the old file is then as it was. */
 HC_API bool optim_save(const Optim *optim, const char *path);
 /** Reads it into an optimizer of the same rule, type, groups, Params (names and shapes) and optim_learn.
  *  All or nothing, whatever the file holds.

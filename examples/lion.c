@@ -18,10 +18,10 @@ static Tensor *average(Hyper beta, Tensor *m, Tensor *g) { /* of m, 0 at first, 
 
 static bool update(OptimUpdate *u, void *user) {
     (void)user;
-    Tensor *direction = tensor_sign(average(u->hyper[BETA1], u->state[0], u->grad));
-    direction = hyper_axpy(u->hyper[DECAY], u->param, direction);
-    u->state[0] = average(u->hyper[BETA2], u->state[0], u->grad);
-    return (u->param = tensor_sub(u->param, hyper_scale(u->hyper[LR], direction))) != NULL;
+    Tensor *direction = tensor_sign(average(u->hypers[BETA1], u->state[0], u->grad));
+    direction = hyper_axpy(u->hypers[DECAY], u->param, direction);
+    u->state[0] = average(u->hypers[BETA2], u->state[0], u->grad);
+    return (u->param = tensor_sub(u->param, hyper_scale(u->hypers[LR], direction))) != NULL;
 }
 
 static const OptimClass lion = {.name = "lion",

@@ -134,7 +134,7 @@ typedef struct OptimUpdate {
     Tensor *param;                /**< in: the weight; out: the new one */
     Tensor *grad;                 /**< in */
     Tensor *state[HC_MAX_STATES]; /**< in: NULL before the first update; out: the new ones */
-    Hyper hyper[HC_MAX_HYPERS];   /**< in, in the class's order; flags are numbers 0 or 1 */
+    Hyper hypers[HC_MAX_HYPERS];  /**< in, in the class's order; flags are numbers 0 or 1 */
     size_t step;                  /**< in: 1 at the weight's first update */
 } OptimUpdate;
 
@@ -162,7 +162,7 @@ struct OptimClass {
     bool (*update)(OptimUpdate *update, void *user);
     /** NULL, or what is wrong, in words, with hyperparameters that are each within their bounds but do not go
      *  together; NULL when they do. What it refuses, makers, optim_set and optim_load refuse. */
-    const char *(*fault)(const double *hyper);
+    const char *(*fault)(const double *values);
 };
 
 /** An optimizer with a rule of your own, working in place and differentiably. */

@@ -65,7 +65,7 @@ static bool update_all(DiffOpt *opt, HcSnapshot *next, Tensor **weights, Tensor 
         u.grad = grads[i];
         u.step = m->steps + 1;
         memcpy(u.state, m->state, sizeof u.state);
-        hc_diffopt_hypers(opt, i, u.hyper);
+        hc_diffopt_hypers(opt, i, u.hypers);
         hc_run_rule(opt->cls, &u, opt->user, opt->tape);
         if (opt->tape->status != HC_OK) return false;
         const char *fault = hc_update_fault(opt->cls, &u, opt->tape, &params.items[i]->shape);

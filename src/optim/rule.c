@@ -36,9 +36,9 @@ Optim *hc_optim_with(const OptimClass *cls, ParamList params, const double *valu
 
 Tensor *hc_rule_gradient(const OptimUpdate *u, size_t maximize, size_t weight_decay) {
     Tensor *g = u->grad;
-    if (u->hyper[maximize].value != 0) g = tensor_neg(g);
-    return hyper_is_zero(u->hyper[weight_decay]) ? g
-                                                 : hyper_axpy(u->hyper[weight_decay], u->param, g);
+    if (u->hypers[maximize].value != 0) g = tensor_neg(g);
+    return hyper_is_zero(u->hypers[weight_decay]) ? g
+                                                 : hyper_axpy(u->hypers[weight_decay], u->param, g);
 }
 
 Tensor *hc_descend(Tensor *p, Hyper step, Tensor *x) {

@@ -22,13 +22,13 @@ static Tensor *rms(Hyper eps, Tensor *x, Tensor *like) {
 
 static bool update(OptimUpdate *u, void *user) {
     (void)user;
-    Hyper eps = u->hyper[EPS];
+    Hyper eps = u->hypers[EPS];
     Tensor *g = hc_rule_gradient(u, MAXIMIZE, WEIGHT_DECAY);
-    u->state[V] = hc_average(u->hyper[RHO], u->state[V], tensor_square(g));
+    u->state[V] = hc_average(u->hypers[RHO], u->state[V], tensor_square(g));
     Tensor *ratio = tensor_div(rms(eps, u->state[A], g), rms(eps, u->state[V], g));
     Tensor *delta = tensor_mul(ratio, g);
-    u->state[A] = hc_average(u->hyper[RHO], u->state[A], tensor_square(delta));
-    u->param = hc_descend(u->param, u->hyper[LR], delta);
+    u->state[A] = hc_average(u->hypers[RHO], u->state[A], tensor_square(delta));
+    u->param = hc_descend(u->param, u->hypers[LR], delta);
     return u->param != NULL;
 }
 

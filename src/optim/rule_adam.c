@@ -22,25 +22,25 @@ const char *const hc_adam_states[3] = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"
 /* Whether the update is one that is there as one operation (ops/adam.c): all numbers but the learning rate,
  * which may be a tensor with one number. */
 static bool is_fused(const OptimUpdate *u, const Tensor *p, const Tensor *g) {
-    const Tensor *m = u->state[M], *v = u->state[V], *lr = u->hyper[HC_ADAM_LR].tensor;
-    return !u->hyper[HC_ADAM_BETA1].tensor && !u->hyper[HC_ADAM_BETA2].tensor &&
-           !u->hyper[HC_ADAM_EPS].tensor && u->hyper[HC_ADAM_AMSGRAD].value == 0 &&
+    const Tensor *m = u->state[M], *v = u->state[V], *lr = u->hypers[HC_ADAM_LR].tensor;
+    return !u->hypers[HC_ADAM_BETA1].tensor && !u->hypers[HC_ADAM_BETA2].tensor &&
+           !u->hypers[HC_ADAM_EPS].tensor && u->hypers[HC_ADAM_AMSGRAD].value == 0 &&
            (!lr || lr->form->count == 1) && p->form->ndim < HC_MAX_DIMS &&
            g->form->plain == p->form->plain && !m == !v &&
            (!m || (m->form->plain == p->form->plain && v->form->plain == p->form->plain));
 }
 
 static Tensor *fused(OptimUpdate *u, Tensor *p, Tensor *g) {
-    double beta1 = u->hyper[HC_ADAM_BETA1].value, beta2 = u->hyper[HC_ADAM_BETA2].value;
+    double beta1 = u->hypers[HC_ADAM_BETA1].value, beta2 = u->hypers[HC_ADAM_BETA2].value;
     const double constants[HC_ADAM_K_CONSTANTS] = {[HC_ADAM_K_BETA1] = beta1,
                                                    [HC_ADAM_K_REST1] = 1 - beta1,
                                                    [HC_ADAM_K_BETA2] = beta2,
                                                    [HC_ADAM_K_REST2] = 1 - beta2,
                                                    [HC_ADAM_K_SCALE] =
                                                        1 / sqrt(1 - pow(beta2, (double)u->step)),
-                                                   [HC_ADAM_K_EPS] = u->hyper[HC_ADAM_EPS].value};
-    Hyper factor = hyper_div(hyper_const(-1), hc_correction(u->hyper[HC_ADAM_BETA1], u->step));
-    Hyper rate = hyper_mul(u->hyper[HC_ADAM_LR], factor); /* one operation where lr is a tensor */
+                                                   [HC_ADAM_K_EPS] = u->hypers[HC_ADAM_EPS].value};
+    Hyper factor = hyper_div(hyper_const(-1), hc_correction(u->hypers[HC_ADAM_BETA1], u->step));
+    Hyper rate = hyper_mul(u->hypers[HC_ADAM_LR], factor); /* one operation where lr is a tensor */
     if (!rate.tensor) rate.tensor = tensor_scalar(p->tape, rate.value);
     Tensor *out[3];
     if (!hc_adam(p, g, u->state[M], u->state[V], rate.tensor, constants, out)) return NULL;
@@ -51,17 +51,17 @@ static Tensor *fused(OptimUpdate *u, Tensor *p, Tensor *g) {
 
 Tensor *hc_adam_move(OptimUpdate *u, Tensor *p, Tensor *g) {
     if (p && g && is_fused(u, p, g)) return fused(u, p, g);
-    u->state[M] = hc_average(u->hyper[HC_ADAM_BETA1], u->state[M], g);
-    u->state[V] = hc_average(u->hyper[HC_ADAM_BETA2], u->state[V], tensor_square(g));
+    u->state[M] = hc_average(u->hypers[HC_ADAM_BETA1], u->state[M], g);
+    u->state[V] = hc_average(u->hypers[HC_ADAM_BETA2], u->state[V], tensor_square(g));
     Tensor *second = u->state[V];
-    if (u->hyper[HC_ADAM_AMSGRAD].value != 0) {
+    if (u->hypers[HC_ADAM_AMSGRAD].value != 0) {
         if (u->state[U]) second = tensor_maximum(u->state[U], second);
         u->state[U] = second;
     }
-    Hyper root = hyper_sqrt(hc_correction(u->hyper[HC_ADAM_BETA2], u->step));
+    Hyper root = hyper_sqrt(hc_correction(u->hypers[HC_ADAM_BETA2], u->step));
     Tensor *scaled = hyper_scale(hyper_div(hyper_const(1), root), hc_root0(second));
-    Tensor *direction = tensor_div(u->state[M], hyper_shift(u->hyper[HC_ADAM_EPS], scaled));
-    Hyper rate = hyper_div(u->hyper[HC_ADAM_LR], hc_correction(u->hyper[HC_ADAM_BETA1], u->step));
+    Tensor *direction = tensor_div(u->state[M], hyper_shift(u->hypers[HC_ADAM_EPS], scaled));
+    Hyper rate = hyper_div(u->hypers[HC_ADAM_LR], hc_correction(u->hypers[HC_ADAM_BETA1], u->step));
     return hc_descend(p, rate, direction);
 }
 

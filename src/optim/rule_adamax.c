@@ -19,11 +19,11 @@ static const char *const states[] = {"exp_avg", "exp_inf"};
 static bool update(OptimUpdate *u, void *user) {
     (void)user;
     Tensor *g = hc_rule_gradient(u, MAXIMIZE, WEIGHT_DECAY);
-    Tensor *size = hyper_shift(u->hyper[EPS], tensor_abs(g));
-    u->state[M] = hc_average(u->hyper[BETA1], u->state[M], g);
-    if (u->state[U]) size = tensor_maximum(hyper_scale(u->hyper[BETA2], u->state[U]), size);
+    Tensor *size = hyper_shift(u->hypers[EPS], tensor_abs(g));
+    u->state[M] = hc_average(u->hypers[BETA1], u->state[M], g);
+    if (u->state[U]) size = tensor_maximum(hyper_scale(u->hypers[BETA2], u->state[U]), size);
     u->state[U] = size;
-    Hyper rate = hyper_div(u->hyper[LR], hc_correction(u->hyper[BETA1], u->step));
+    Hyper rate = hyper_div(u->hypers[LR], hc_correction(u->hypers[BETA1], u->step));
     u->param = hc_descend(u->param, rate, tensor_div(u->state[M], size));
     return u->param != NULL;
 }

@@ -15,11 +15,11 @@ static const OptimHyper hypers[HC_ADAM_HYPERS] = {
 
 static bool update(OptimUpdate *u, void *user) {
     (void)user;
-    Hyper decay = u->hyper[HC_ADAM_WEIGHT_DECAY];
+    Hyper decay = u->hypers[HC_ADAM_WEIGHT_DECAY];
     Tensor *p = u->param, *g = u->grad;
-    if (u->hyper[HC_ADAM_MAXIMIZE].value != 0) g = tensor_neg(g);
+    if (u->hypers[HC_ADAM_MAXIMIZE].value != 0) g = tensor_neg(g);
     if (!hyper_is_zero(decay))
-        p = hyper_scale(hyper_sub(hyper_const(1), hyper_mul(u->hyper[HC_ADAM_LR], decay)), p);
+        p = hyper_scale(hyper_sub(hyper_const(1), hyper_mul(u->hypers[HC_ADAM_LR], decay)), p);
     u->param = hc_adam_move(u, p, g);
     return u->param != NULL;
 }

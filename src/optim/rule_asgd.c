@@ -26,14 +26,14 @@ static Tensor *running_average(Hyper t0, size_t t, Tensor *ax, Tensor *p) {
 
 static bool update(OptimUpdate *u, void *user) {
     (void)user;
-    Hyper lr = u->hyper[LR], lambd = u->hyper[LAMBD];
+    Hyper lr = u->hypers[LR], lambd = u->hypers[LAMBD];
     Tensor *g = hc_rule_gradient(u, MAXIMIZE, WEIGHT_DECAY);
     Tensor *eta = u->state[ETA] ? u->state[ETA] : hyper_fill(lr, u->param);
     Tensor *keep = hyper_shift(hyper_const(1), hyper_scale(hyper_sub(hyper_const(0), lambd), eta));
     u->param = tensor_sub(tensor_mul(u->param, keep), tensor_mul(eta, g));
-    u->state[AX] = running_average(u->hyper[T0], u->step, u->state[AX], u->param);
+    u->state[AX] = running_average(u->hypers[T0], u->step, u->state[AX], u->param);
     Hyper slope = hyper_mul(hyper_mul(lambd, lr), hyper_const((double)u->step));
-    Hyper slowed = hyper_pow(hyper_add(hyper_const(1), slope), u->hyper[ALPHA]);
+    Hyper slowed = hyper_pow(hyper_add(hyper_const(1), slope), u->hypers[ALPHA]);
     u->state[ETA] = hyper_fill(hyper_div(lr, slowed), eta);
     return u->param && u->state[ETA] && u->state[AX];
 }

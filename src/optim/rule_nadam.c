@@ -20,9 +20,9 @@ static const char *const states[] = {"exp_avg", "exp_avg_sq", "mu_product"};
 
 /* mu_t */
 static Hyper scheduled(const OptimUpdate *u, size_t t) {
-    Hyper exponent = hyper_mul(hyper_const((double)t), u->hyper[MOMENTUM_DECAY]);
+    Hyper exponent = hyper_mul(hyper_const((double)t), u->hypers[MOMENTUM_DECAY]);
     Hyper fading = hyper_mul(hyper_const(0.5), hyper_pow(hyper_const(0.96), exponent));
-    return hyper_mul(u->hyper[BETA1], hyper_sub(hyper_const(1), fading));
+    return hyper_mul(u->hypers[BETA1], hyper_sub(hyper_const(1), fading));
 }
 
 /* x a / (1 - product) */
@@ -34,17 +34,17 @@ static bool update(OptimUpdate *u, void *user) {
     (void)user;
     Hyper mu = scheduled(u, u->step), next = scheduled(u, u->step + 1);
     Tensor *g = hc_rule_gradient(u, MAXIMIZE, WEIGHT_DECAY);
-    u->state[M] = hc_average(u->hyper[BETA1], u->state[M], g);
-    u->state[V] = hc_average(u->hyper[BETA2], u->state[V], tensor_square(g));
+    u->state[M] = hc_average(u->hypers[BETA1], u->state[M], g);
+    u->state[V] = hc_average(u->hypers[BETA2], u->state[V], tensor_square(g));
     Tensor *product = u->state[PRODUCT];
     product = product ? hyper_scale(mu, product) : hyper_fill(mu, g);
     u->state[PRODUCT] = product;
     Tensor *now = corrected(g, hyper_sub(hyper_const(1), mu), product);
     Tensor *ahead = corrected(u->state[M], next, hyper_scale(next, product));
-    Hyper root = hyper_sqrt(hc_correction(u->hyper[BETA2], u->step));
+    Hyper root = hyper_sqrt(hc_correction(u->hypers[BETA2], u->step));
     Tensor *scale = hyper_scale(hyper_div(hyper_const(1), root), hc_root0(u->state[V]));
-    Tensor *direction = tensor_div(tensor_add(now, ahead), hyper_shift(u->hyper[EPS], scale));
-    u->param = hc_descend(u->param, u->hyper[LR], direction);
+    Tensor *direction = tensor_div(tensor_add(now, ahead), hyper_shift(u->hypers[EPS], scale));
+    u->param = hc_descend(u->param, u->hypers[LR], direction);
     return u->param != NULL;
 }
 

@@ -41,7 +41,7 @@ static Hyper where_tensor(Tensor *condition, Hyper a, double b) {
 
 /* What the corrected first moment is multiplied with: sqrt(1 - beta2^t) r / (sqrt(v) + eps), or 1. */
 static Tensor *adapted(const OptimUpdate *u, Tensor *m) {
-    Hyper beta2 = u->hyper[BETA2], correction = hc_correction(beta2, u->step);
+    Hyper beta2 = u->hypers[BETA2], correction = hc_correction(beta2, u->step);
     Hyper rho_inf = minus(hyper_div(hyper_const(2), hyper_sub(hyper_const(1), beta2)), 1);
     Hyper power = hyper_pow(beta2, hyper_const((double)u->step));
     Hyper lost = hyper_div(hyper_mul(hyper_const(2 * (double)u->step), power), correction);
@@ -54,7 +54,7 @@ static Tensor *adapted(const OptimUpdate *u, Tensor *m) {
         rho_inf = where_tensor(condition, rho_inf, harmless);
     }
     Hyper factor = hyper_mul(hyper_sqrt(correction), rectification(rho, rho_inf));
-    Tensor *scale = hyper_shift(u->hyper[EPS], hc_root0(u->state[V]));
+    Tensor *scale = hyper_shift(u->hypers[EPS], hc_root0(u->state[V]));
     Tensor *rectified = tensor_div(hyper_scale(factor, m), scale);
     return condition ? tensor_where(condition, rectified, m) : rectified;
 }
@@ -62,9 +62,9 @@ static Tensor *adapted(const OptimUpdate *u, Tensor *m) {
 static bool update(OptimUpdate *u, void *user) {
     (void)user;
     Tensor *g = hc_rule_gradient(u, MAXIMIZE, WEIGHT_DECAY);
-    u->state[M] = hc_average(u->hyper[BETA1], u->state[M], g);
-    u->state[V] = hc_average(u->hyper[BETA2], u->state[V], tensor_square(g));
-    Hyper rate = hyper_div(u->hyper[LR], hc_correction(u->hyper[BETA1], u->step));
+    u->state[M] = hc_average(u->hypers[BETA1], u->state[M], g);
+    u->state[V] = hc_average(u->hypers[BETA2], u->state[V], tensor_square(g));
+    Hyper rate = hyper_div(u->hypers[LR], hc_correction(u->hypers[BETA1], u->step));
     u->param = hc_descend(u->param, rate, adapted(u, u->state[M]));
     return u->param != NULL;
 }

@@ -20,20 +20,20 @@ static const char *const states[] = {"square_avg", "momentum_buffer", "grad_avg"
 
 static bool update(OptimUpdate *u, void *user) {
     (void)user;
-    Hyper momentum = u->hyper[MOMENTUM];
+    Hyper momentum = u->hypers[MOMENTUM];
     Tensor *g = hc_rule_gradient(u, MAXIMIZE, WEIGHT_DECAY);
-    u->state[V] = hc_average(u->hyper[ALPHA], u->state[V], tensor_square(g));
+    u->state[V] = hc_average(u->hypers[ALPHA], u->state[V], tensor_square(g));
     Tensor *second = u->state[V];
-    if (u->hyper[CENTERED].value != 0) {
-        u->state[A] = hc_average(u->hyper[ALPHA], u->state[A], g);
+    if (u->hypers[CENTERED].value != 0) {
+        u->state[A] = hc_average(u->hypers[ALPHA], u->state[A], g);
         second = tensor_relu(tensor_sub(second, tensor_square(u->state[A])));
     }
-    Tensor *direction = tensor_div(g, hyper_shift(u->hyper[EPS], hc_root0(second)));
+    Tensor *direction = tensor_div(g, hyper_shift(u->hypers[EPS], hc_root0(second)));
     if (!hyper_is_zero(momentum)) {
         if (u->state[B]) direction = tensor_add(hyper_scale(momentum, u->state[B]), direction);
         u->state[B] = direction;
     }
-    u->param = hc_descend(u->param, u->hyper[LR], direction);
+    u->param = hc_descend(u->param, u->hypers[LR], direction);
     return u->param != NULL;
 }
 

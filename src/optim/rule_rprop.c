@@ -27,17 +27,17 @@ static Tensor *bounded(Tensor *x, Hyper low, Hyper high) {
 static bool update(OptimUpdate *u, void *user) {
     (void)user;
     Tensor *g = u->grad, *size = u->state[STEP_SIZE], *p = u->param;
-    if (u->hyper[MAXIMIZE].value != 0) g = tensor_neg(g);
-    if (!size) size = hyper_fill(u->hyper[LR], g);
+    if (u->hypers[MAXIMIZE].value != 0) g = tensor_neg(g);
+    if (!size) size = hyper_fill(u->hypers[LR], g);
     if (u->state[PREV]) {
         Tensor *turn = tensor_mul(g, u->state[PREV]), *zero = hyper_fill(hyper_const(0), g);
         Tensor *same = tensor_gt(turn, zero), *turned = tensor_lt(turn, zero);
-        Tensor *less = tensor_where(turned, hyper_scale(u->hyper[ETAMINUS], size), size);
-        size = tensor_where(same, hyper_scale(u->hyper[ETAPLUS], size), less);
+        Tensor *less = tensor_where(turned, hyper_scale(u->hypers[ETAMINUS], size), size);
+        size = tensor_where(same, hyper_scale(u->hypers[ETAPLUS], size), less);
         g = tensor_where(turned, zero, g);
     }
     u->state[PREV] = g;
-    u->state[STEP_SIZE] = bounded(size, u->hyper[STEP_MIN], u->hyper[STEP_MAX]);
+    u->state[STEP_SIZE] = bounded(size, u->hypers[STEP_MIN], u->hypers[STEP_MAX]);
     u->param = tensor_sub(p, tensor_mul(tensor_sign(g), u->state[STEP_SIZE]));
     return u->param != NULL;
 }

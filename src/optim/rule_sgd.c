@@ -17,17 +17,17 @@ static const char *const states[] = {"momentum_buffer"};
 
 static bool update(OptimUpdate *u, void *user) {
     (void)user;
-    Hyper momentum = u->hyper[MOMENTUM];
+    Hyper momentum = u->hypers[MOMENTUM];
     Tensor *g = hc_rule_gradient(u, MAXIMIZE, WEIGHT_DECAY);
     if (!hyper_is_zero(momentum)) {
         Tensor *b = g;
         if (u->state[0])
-            b = hyper_axpy(hyper_sub(hyper_const(1), u->hyper[DAMPENING]), g,
+            b = hyper_axpy(hyper_sub(hyper_const(1), u->hypers[DAMPENING]), g,
                            hyper_scale(momentum, u->state[0]));
         u->state[0] = b;
-        g = u->hyper[NESTEROV].value != 0 ? hyper_axpy(momentum, b, g) : b;
+        g = u->hypers[NESTEROV].value != 0 ? hyper_axpy(momentum, b, g) : b;
     }
-    u->param = hc_descend(u->param, u->hyper[LR], g);
+    u->param = hc_descend(u->param, u->hypers[LR], g);
     return u->param != NULL;
 }
 

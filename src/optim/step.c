@@ -46,7 +46,7 @@ static const char *run_rule(const Optim *optim, size_t g, size_t i, OptimUpdate 
         if (moments->state[s])
             u->state[s] = tensor_borrow(optim->work, p->shape, moments->state[s]);
     for (size_t h = 0; h < optim->cls->hyper_count; h++)
-        u->hyper[h] = hyper_of(optim, g, i, h);
+        u->hypers[h] = hyper_of(optim, g, i, h);
     hc_run_rule(optim->cls, u, optim->user, optim->work);
     const char *fault = hc_update_fault(optim->cls, u, optim->work, &p->shape);
     return tape_error(optim->work) ? tape_error(optim->work) : fault;

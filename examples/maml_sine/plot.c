@@ -185,7 +185,7 @@ static void draw_steps(FILE *file, const Panel *panel, bool numbers, const Optio
     const Reference *paper = reference_paper(shots, options->first_order);
     for (size_t i = 0; paper && i < 4; i++)
         if (reference_steps[i] <= options->eval_steps)
-            panel_marker(file, panel, MARKER_DIAMOND, (double)reference_steps[i], paper->mse[i],
+            panel_marker(file, panel, MARKER_DIAMOND, (double)reference_steps[i], paper->low[i],
                          "paper");
 }
 

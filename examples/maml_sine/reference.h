@@ -10,7 +10,8 @@ typedef struct Reference {
     const char *name;
     size_t shots;
     bool first_order; /**< which kind of MAML it is about */
-    double mse[4];    /**< query MSE after 0, 1, 5 and 10 steps; NaN where none is known */
+    /** Query MSE after 0, 1, 5 and 10 steps, from and to; NaN where none is known. */
+    double low[4], high[4];
 } Reference;
 
 /** The step counts reported: 0, 1, 5, 10. */

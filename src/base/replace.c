@@ -2,6 +2,7 @@
  * MoveFileEx that writes through; elsewhere what C11 has: remove and rename. */
 #if !defined(_WIN32) && !defined(__wasi__)
 #define _XOPEN_SOURCE 700
+#define _FILE_OFFSET_BITS 64
 #endif
 
 #include "base/replace.h"

@@ -111,12 +111,13 @@ HC_API bool module_init_truncated_normal(Module *module, double deviation, Rng *
  *  Errors: HC_ERR_STATE for a module that belongs to another: convert the whole tree. */
 HC_API bool module_to(Module *module, DType dtype);
 /** Writes the values of all Params and buffers to a file, with names and shapes, the same on every
- *  platform, with a checksum. Modes and frozen flags are not saved. The file is written beside its name, with
- *  ".part" behind it, flushed to disk, and then takes the name over: after a full disk, a kill or a power cut
- *  the old file or the new one is there, whole. A ".part" left by a kill is overwritten by the next save; two
- *  writers of one name at a time are not provided for. The path is UTF-8 on Windows.
+ *  platform, with a checksum. Modes and frozen flags are not saved. The path is UTF-8 on Windows. The
+ *  file is written beside it, to path.tmp-..., flushed to disk, and then takes the name over: after a full disk, a
+ *  kill or a power cut the old file or the new one is there, whole; of several writers, one's. So its folder must be
+ *  one to write in. What a kill left beside it goes with the next save to the same name. Links are followed; owner
+ *  and permissions are kept where the system lets.
  *  Errors: HC_ERR_STATE (a Param not initialised), HC_ERR_IO when not all of it reached the disk; the old file
- *          is then as it was. */
+ *          is then as it was; HC_ERR_NOMEM. */
 HC_API bool module_save(const Module *module, const char *path);
 /** Reads it into a module of the same type, names and shapes, in the same order. All or nothing, whatever
  *  the file holds.

@@ -117,7 +117,8 @@ HC_API bool tape_check_nan(Tape *tape, bool on);
 HC_API Pool *tape_set_pool(Tape *tape, Pool *pool);
 
 /** Writes the graph for Graphviz: all below `output`, or the whole tape when that is NULL.
- *  Errors: HC_ERR_IO when the file cannot be written in full; what is there then is incomplete. */
+ *  Takes the place of an older file whole, or not at all.
+ *  Errors: HC_ERR_IO when not all of it reached the disk; HC_ERR_NOMEM. */
 HC_API bool tape_write_dot(Tape *tape, Tensor *output, const char *path);
 
 #ifdef __cplusplus

@@ -52,8 +52,8 @@ void hc_write_begin(HcWriter *w, const char *path, const char *kind, uint32_t ve
     char padded[KIND] = {0};
     memcpy(padded, kind, strlen(kind));
     *w = (HcWriter){.good = false};
-    hc_replace_begin(&w->to, path);
-    w->good = w->opened = w->to.file != NULL;
+    w->status = hc_replace_open(&w->to, path);
+    w->good = w->status == HC_OK;
     write_bytes(w, magic, sizeof magic);
     write_bytes(w, padded, sizeof padded);
     hc_write_u32(w, version);
@@ -118,17 +118,16 @@ void hc_write_reals(HcWriter *w, const void *reals, size_t count, size_t item) {
 bool hc_write_end(HcWriter *w, const char *who, const char *path) {
     uint32_t crc = w->crc;
     hc_write_u32(w, crc);
-    bool no_memory = w->to.no_memory;
-    w->good = hc_replace_end(&w->to, w->good);
-    if (no_memory) return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
+    w->good = hc_replace_close(&w->to, w->good);
+    if (w->status == HC_ERR_NOMEM) return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
     return w->good || hc_fail_thread(HC_ERR_IO, "%s: '%s' could not be %s", who, path,
-                                     w->opened ? "written in full" : "opened for writing");
+                                     w->status == HC_OK ? "written in full" : "opened for writing");
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------- */
 
 void *hc_read_file(const char *who, const char *path, uint64_t most, size_t *size) {
-    FILE *file = hc_open_to_read(path);
+    FILE *file = hc_open(path);
     if (!file) {
         hc_fail_thread(HC_ERR_IO, "%s: '%s' could not be opened", who, path);
         return NULL;

@@ -17,8 +17,9 @@ uint32_t hc_crc32(uint32_t crc, const void *bytes, size_t size); /* begins with 
 
 typedef struct HcWriter {
     HcReplace to;
-    bool counts; /* writes nothing, only counts */
-    bool opened, good;
+    HcStatus status; /* of the opening */
+    bool counts;     /* writes nothing, only counts */
+    bool good;
     uint32_t crc;
     uint64_t size; /* of what was written or counted, saturated */
 } HcWriter;

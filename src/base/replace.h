@@ -1,25 +1,42 @@
-/* Files that take another's place whole: written beside it, flushed to disk, then renamed over it. After a
- * full disk, a kill or a power cut the old file or the new one is there. */
+/* A file that takes another's place when it is whole: written beside it under a name of its own, flushed to
+ * the disk, then renamed. Whatever happens in between, the old file or the new one is there. Names are UTF-8. */
 #ifndef HC_BASE_REPLACE_H
 #define HC_BASE_REPLACE_H
 
-#include <stdbool.h>
 #include <stdio.h>
 
+#include "base/status.h"
+
+#if defined _WIN32
+#define HC_FILES_WINDOWS
+#elif defined __unix__ || defined __APPLE__ || defined __HAIKU__
+#define HC_FILES_POSIX
+#endif
+
 typedef struct HcReplace {
-    FILE *file; /* to be written to; NULL when it could not be opened */
-    char *path; /* what is to be replaced: where a symbolic link leads, or the name given */
-    char *
-        beside; /* the file's name until then: path and ".part"; NULL for what is no regular file */
-    bool no_memory; /* why there is no file */
+    FILE *file;
+    char *path; /* what is replaced: links are followed */
+    char *temp; /* what is written; NULL where that is the path itself, a device or a pipe */
 } HcReplace;
 
-/* What a writer that was killed left under the same name is overwritten, so only one at a time may write. Names
- * are UTF-8 on Windows. */
-void hc_replace_begin(HcReplace *r, const char *path);
-/* Puts the file in its place (good), or removes it. False when the old one is still there. */
-bool hc_replace_end(HcReplace *r, bool good);
-/* fopen(path, "rb") for such names. */
-FILE *hc_open_to_read(const char *path);
+/* A file to write to, in place of an older one that may be written to. HC_ERR_IO, HC_ERR_NOMEM: nothing is open. */
+HcStatus hc_replace_open(HcReplace *r, const char *path);
+/* Puts it in its place if `good` and all of it reached the disk; else the old file stays as it was, and
+ * nothing beside it. The next opening of the path removes what a killed process left. */
+bool hc_replace_close(HcReplace *r, bool good);
+
+/* fopen to read bytes. */
+FILE *hc_open(const char *path);
+
+/* ---- for the files of each system ------------------------------------------------------------------------- */
+
+/* "path.tmp-process-number" */
+char *hc_temp_name(const char *path, unsigned long process, unsigned long number);
+/* Whether a name in a folder is one of those of the path's last part. */
+bool hc_is_temp(const char *name, const char *last, unsigned long *process, unsigned long *number);
+/* The folder of a path up to its last separator, or "./". */
+char *hc_folder_of(const char *path);
+const char *hc_last_part(const char *path);
+void hc_replace_free(HcReplace *r);
 
 #endif

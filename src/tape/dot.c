@@ -1,6 +1,5 @@
 /* The graph as text for Graphviz, one line a node, without recursion. */
-#include <stdio.h>
-
+#include "base/replace.h"
 #include "tape/tape.h"
 
 /* A byte for each node up to `last`: below the output or not. NULL after hc_fail. */
@@ -55,13 +54,15 @@ bool tape_write_dot(Tape *tape, Tensor *output, const char *path) {
     size_t end = output ? (size_t)output->index + 1 : tape->count;
     unsigned char *below = output ? find_below(tape, output->index) : NULL;
     if (output && !below) return false;
-    FILE *file = fopen(path, "w");
-    bool done = file && fputs("digraph tape {\n", file) != EOF;
+    HcReplace out;
+    HcStatus status = hc_replace_open(&out, path);
+    bool done = status == HC_OK && fputs("digraph tape {\n", out.file) != EOF;
     for (size_t i = 0; done && i < end; i++)
         if ((!below || below[i]) && hc_alive(hc_node(tape, i)))
-            done = put_node(file, hc_node(tape, i));
-    done = done && fputs("}\n", file) != EOF;
-    if (file && fclose(file) != 0) done = false;
+            done = put_node(out.file, hc_node(tape, i));
+    done = done && fputs("}\n", out.file) != EOF;
+    done = hc_replace_close(&out, done);
     hc_free(below);
+    if (status == HC_ERR_NOMEM) return hc_fail_nomem(tape, who);
     return done || hc_fail(tape, HC_ERR_IO, "%s: '%s' could not be written in full", who, path);
 }

@@ -1,0 +1,294 @@
+/* Files take the place of older ones whole or not at all: names, what killed writers leave, and on POSIX a writer
+ * killed at random moments, a limit on sizes, links, devices and permissions. */
+#if !defined _WIN32
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "support/check.h"
+
+#ifdef HC_FILES_POSIX
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#endif
+
+static const char kind[] = "test";
+
+/* `count` times the same number. */
+static bool save(const char *path, uint64_t number, size_t count) {
+    HcWriter w;
+    hc_write_begin(&w, path, kind, 1);
+    hc_write_u64(&w, count);
+    for (size_t i = 0; i < count; i++)
+        hc_write_u64(&w, number);
+    return hc_write_end(&w, "save", path);
+}
+
+/* The number, or 0 for a file that is not whole. */
+static uint64_t load(const char *path) {
+    size_t size;
+    HcReader r;
+    void *bytes = hc_read_file("load", path, 1 << 20, &size);
+    bool good = bytes && hc_read_begin(&r, "load", path, bytes, size, 1 << 20, kind, 1);
+    uint64_t count = good ? hc_read_u64(&r) : 0, number = count ? hc_read_u64(&r) : 0;
+    for (uint64_t i = 1; i < count; i++)
+        good = good && hc_read_u64(&r) == number;
+    good = good && hc_read_end(&r, "load", path);
+    hc_free(bytes);
+    return good ? number : 0;
+}
+
+static void put_file(const char *path) {
+    FILE *file = fopen(path, "wb");
+    CHECK(file && fclose(file) == 0);
+}
+
+static bool exists(const char *path) {
+    FILE *file = hc_open(path);
+    if (file) fclose(file);
+    return file != NULL;
+}
+
+static void names(void) {
+    unsigned long process = 0, number = 0;
+    char *name = hc_temp_name("some/net", 12, 345);
+    CHECK(name && strcmp(name, "some/net.tmp-12-345") == 0);
+    CHECK(hc_is_temp("net.tmp-12-345", "net", &process, &number) && process == 12 && number == 345);
+    static const char *const others[] = {"net",          "net.tmp",         "net.tmp-",
+                                         "net.tmp-1",    "net.tmp-1-",      "net.tmp--1",
+                                         "net.tmp-1-2x", "other.tmp-1-2",   "net.tmp-1-2-3",
+                                         "net.tmp-+1-2", "net2.tmp-12-345", "net.tmp-1- 2"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        CHECK(!hc_is_temp(others[i], "net", &process, &number));
+    char *folder = hc_folder_of("some/net"), *here = hc_folder_of("net"), *root = hc_folder_of("/");
+    CHECK(strcmp(folder, "some/") == 0 && strcmp(here, "./") == 0 && strcmp(root, "/") == 0);
+    CHECK(strcmp(hc_last_part("a/b/net"), "net") == 0 && strcmp(hc_last_part("net"), "net") == 0);
+    hc_free(name);
+    hc_free(folder);
+    hc_free(here);
+    hc_free(root);
+}
+
+/* UTF-8 names too; what another process left goes, what only looks alike stays. */
+static void replaced(void) {
+    static const char path[] = "replace_\xC3\xA9\xE2\x82\xAC.tmp";
+    CHECK(save(path, 1, 10) && load(path) == 1);
+    CHECK(save(path, 2, 1000) && load(path) == 2);
+    CHECK(save(path, 3, 1) && load(path) == 3);
+    CHECK(remove(path) == 0 || !exists("replace.tmp")); /* remove() takes no UTF-8 on Windows */
+    CHECK(!save("no/such/folder/file", 1, 1));
+    CHECK_ERROR("could not be opened for writing");
+    CHECK(save("replace.tmp", 1, 10));
+#if defined HC_FILES_POSIX || defined HC_FILES_WINDOWS
+    put_file("replace.tmp.tmp-999999999-7");
+    put_file("replace.tmp.tmp-999999999-7b");
+    CHECK(save("replace.tmp", 2, 10) && load("replace.tmp") == 2);
+    CHECK(!exists("replace.tmp.tmp-999999999-7") && exists("replace.tmp.tmp-999999999-7b"));
+    remove("replace.tmp.tmp-999999999-7b");
+#endif
+    remove("replace.tmp");
+}
+
+/* However long a file is, no more is read than what is asked for and a byte. */
+static void read_no_further(void) {
+    static const uint64_t most[] = {0, 1, 100, 4095, 4096, 4097, 5000, 100000};
+    CHECK(save("replace.tmp", 4, 40000));
+    for (size_t i = 0; i < sizeof most / sizeof *most; i++) {
+        size_t size = 0;
+        HcReader r;
+        void *bytes = hc_read_file("load", "replace.tmp", most[i], &size);
+        CHECK(bytes && size == (size_t)most[i] + 1);
+        if (most[i] > 100) {
+            CHECK(hc_read_begin(&r, "load", "long", bytes, size, most[i], kind, 1));
+            CHECK(hc_read_u64(&r) == 40000 && hc_read_u64(&r) == 4); /* to be compared */
+            CHECK(!hc_read_end(&r, "load", "long"));
+            CHECK_ERROR("'long' is damaged: more than it should hold");
+        }
+        hc_free(bytes);
+    }
+    remove("replace.tmp");
+}
+
+#ifdef HC_FILES_POSIX
+
+/* What is in the folder that we are in. */
+static size_t count_files(void) {
+    size_t count = 0;
+    DIR *here = opendir(".");
+    for (const struct dirent *entry; here && (entry = readdir(here)) != NULL;)
+        count += entry->d_name[0] != '.';
+    if (here) closedir(here);
+    return count;
+}
+
+/* The exit status of what runs in a child, -1 when it was killed. */
+static int in_child(int (*run)(void)) {
+    fflush(NULL);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) _exit(run());
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void killed(void) {
+    enum { KILLS = 200, COUNT = 20000 };
+    size_t left = 0, fresh = 0;
+    Rng rng = rng_seed(7);
+    CHECK(save("net", 1, COUNT));
+    fflush(NULL);
+    for (int i = 0; i < KILLS; i++) {
+        uint64_t before = load("net");
+        pid_t child = fork();
+        if (child == 0)
+            for (uint64_t number = before + 1;; number++)
+                if (!save("net", number, COUNT)) _exit(1);
+        nanosleep(&(struct timespec){0, (long)rng_below(&rng, 8000) * 1000}, NULL);
+        int status;
+        CHECK(child > 0 && kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child);
+        CHECK(WIFSIGNALED(status));
+        uint64_t after = load("net");
+        CHECK(after >= before && before > 0);
+        size_t files = count_files();
+        CHECK(files <= 2); /* each child cleans up after the one before, or has not begun */
+        left += files == 2;
+        fresh += after > before;
+    }
+    printf("%d writers killed, %zu left something, %zu had written\n", KILLS, left, fresh);
+    CHECK(save("net", 1, 1) && load("net") == 1 && count_files() == 1);
+}
+
+/* What a living writer is at work on is left alone, by processes and threads. */
+static int save_beside(void) {
+    return save("net", 5, 10) && load("net") == 5 && count_files() == 2 ? 0 : 1;
+}
+
+static void two_writers(void) {
+    HcReplace r;
+    CHECK(hc_replace_open(&r, "net") == HC_OK && count_files() == 2);
+    CHECK(in_child(save_beside) == 0 && save("net", 6, 10) && count_files() == 2);
+    CHECK(load("net") == 6);
+    CHECK(!hc_replace_close(&r, false) && count_files() == 1 && load("net") == 6);
+    /* A process that has the number of one that was killed. */
+    char *name = hc_temp_name("net", (unsigned long)getpid(), 1000000);
+    put_file(name);
+    CHECK(save("net", 7, 10) && count_files() == 1);
+    hc_free(name);
+}
+
+/* Writers of the same name do not write into each other's file. */
+static void many_writers(void) {
+    enum { WRITERS = 3 };
+    pid_t child[WRITERS];
+    CHECK(save("net", 1, 5000));
+    fflush(NULL);
+    for (uint64_t i = 0; i < WRITERS; i++)
+        if ((child[i] = fork()) == 0)
+            for (;;)
+                if (!save("net", i + 2, 3000 * (i + 1))) _exit(1);
+    for (int i = 0; i < 300; i++)
+        CHECK(load("net") > 0);
+    for (int i = 0; i < WRITERS; i++) {
+        int status;
+        CHECK(child[i] > 0 && kill(child[i], SIGKILL) == 0);
+        CHECK(waitpid(child[i], &status, 0) == child[i] && WIFSIGNALED(status));
+    }
+    CHECK(load("net") > 0 && save("net", 1, 1) && count_files() == 1);
+}
+
+/* A file that would be larger than the system allows, as on a full disk. */
+static int save_too_much(void) {
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){10000, 10000});
+    if (save("net", 9, 100000) || save("new", 9, 100000)) return 1;
+    return strstr(higherc_error(), "'net' could not be written in full") && count_files() == 1 ? 0
+                                                                                               : 2;
+}
+
+static void full(void) {
+    CHECK(save("net", 8, 10));
+    CHECK(in_child(save_too_much) == 0 && load("net") == 8 && count_files() == 1);
+    if (access("/dev/full", W_OK) != 0) return;
+    CHECK(!save("/dev/full", 1, 10));
+    CHECK_ERROR("could not be written in full");
+    CHECK(save("/dev/null", 1, 10));
+    struct stat st;
+    CHECK(stat("/dev/null", &st) == 0 && S_ISCHR(st.st_mode)); /* not replaced */
+}
+
+static void links(void) {
+    CHECK(mkdir("sub", 0777) == 0 && symlink("sub/target", "link") == 0 &&
+          symlink("link", "other") == 0);
+    CHECK(save("other", 3, 10) && load("sub/target") == 3); /* to what was not there */
+    CHECK(save("other", 4, 10) && load("sub/target") == 4 && load("link") == 4);
+    struct stat st;
+    CHECK(lstat("other", &st) == 0 && S_ISLNK(st.st_mode));
+    CHECK(lstat("link", &st) == 0 && S_ISLNK(st.st_mode));
+    CHECK(symlink("loop", "loop") == 0 && !save("loop", 1, 1));
+    CHECK_ERROR("could not be opened for writing");
+    static const char *const made[] = {"sub/target", "link", "other", "loop"};
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+        CHECK(unlink(made[i]) == 0);
+    CHECK(rmdir("sub") == 0);
+}
+
+/* As someone whom permissions bind. */
+static int without_permission(void) {
+    if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) return 77;
+    if (save("net", 1, 10)) return 1; /* the folder is not to be written to */
+    if (!strstr(higherc_error(), "could not be opened for writing")) return 2;
+    higherc_clear_error();
+    if (load("net") != 8) return 3;
+    return save("open/file", 1, 10) ? 4 : 0; /* the folder is, the file is not */
+}
+
+static void permissions(void) {
+    struct stat st;
+    CHECK(chmod("net", 0640) == 0 && save("net", 8, 10));
+    CHECK(stat("net", &st) == 0 && (st.st_mode & 0777) == 0640);
+    CHECK(chmod("net", 0666) == 0 && save("net", 8, 10)); /* more than the mask would give */
+    CHECK(stat("net", &st) == 0 && (st.st_mode & 0777) == 0666);
+    CHECK(mkdir("open", 0777) == 0 && chmod("open", 0777) == 0 && save("open/file", 2, 10));
+    CHECK(chmod("open/file", 0444) == 0 && chmod(".", 0555) == 0);
+    int status = in_child(without_permission);
+    CHECK(status == 0 || status == 77);
+    CHECK(chmod(".", 0777) == 0 && load("net") == 8 && load("open/file") == 2);
+    CHECK(unlink("open/file") == 0 && rmdir("open") == 0 && count_files() == 1);
+}
+
+static void on_posix(void) {
+    char folder[64];
+    snprintf(folder, sizeof folder, "replace_%ld.tmp", (long)getpid());
+    CHECK(mkdir(folder, 0777) == 0 && chdir(folder) == 0);
+    killed();
+    two_writers();
+    many_writers();
+    full();
+    links();
+    permissions();
+    CHECK(unlink("net") == 0 && count_files() == 0 && chdir("..") == 0 && rmdir(folder) == 0);
+}
+
+#endif
+
+int main(void) {
+    names();
+    replaced();
+    read_no_further();
+#ifdef HC_FILES_POSIX
+    on_posix();
+#endif
+    CHECK(higherc_error() == NULL);
+    return check_done();
+}

@@ -19,6 +19,7 @@ static void show(Tape *tape, Module *net, Optim *inner, bool copy) {
     diffopt_step(opt, tensor_square(tensor_sub_scalar(tensor_sum(weight_of(f, tape)), 5)));
     Tensor *meta = tensor_square(tensor_sum(weight_of(f, tape)));
 
+    if (higherc_error()) return;
     Tensor *w0 = fmodule_params_at(f, 0).items[0], *w1 = fmodule_params_at(f, 1).items[0],
            *g0 = NULL;
     printf("\ncopy_initial_weights = %s\n", copy ? "true" : "false");
@@ -38,10 +39,11 @@ static void show(Tape *tape, Module *net, Optim *inner, bool copy) {
         tensor_backward(meta);
         printf("  d meta / d W    = %.2f   (flows on to W: MAML trains W with it)\n",
                param_grad_get(w, 0));
-    } else {
+    } else if (!higherc_error()) {
         printf("  d meta / d W    is absent (cut at W<0>: W is not what is being trained)\n");
         tensor_backward(meta);
         printf("  asking for it all the same is an error:\n    %s\n", tape_error(tape));
+        if (higherc_status() != HC_ERR_GRAD) return; /* it was another error: out of memory */
         tape_clear_error(tape);
         higherc_clear_error();
     }

@@ -383,6 +383,25 @@ static void memory(void) {
     failing_end();
 }
 
+static void *make_large(size_t worker, Tape *tape, void *user) {
+    (void)worker;
+    return tensor_sum(tensor_ones(tape, shape1(1 << 20))) ? user : NULL;
+}
+
+/* What making a state took is given back: a worker's tape is as small as one without. */
+static void trimmed(void) {
+    Pool *pool = pool_create(2);
+    TasksOptions options = tasks_options(HC_F64);
+    options.create = make_large;
+    options.user = &options;
+    Tasks *tasks = tasks_create_with(pool, (ParamList){NULL, 0}, options);
+    CHECK(tasks != NULL);
+    for (size_t worker = 0; worker < 2; worker++)
+        CHECK(tape_stats(tasks_tape(tasks, worker)).reserved_bytes < 1 << 20);
+    tasks_destroy(tasks);
+    pool_destroy(pool);
+}
+
 static void refusals(void) {
     ParamList nothing = {NULL, 0}, broken = {NULL, 2};
     Rng rng = rng_seed(1);
@@ -421,6 +440,7 @@ int main(void) {
     states();
     replayed();
     memory();
+    trimmed();
     refusals();
     if (higherc_error()) CHECK_ERROR("no error is left");
     return check_done();

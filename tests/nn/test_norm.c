@@ -270,6 +270,16 @@ static void errors(void) {
     CHECK_ERROR("batch_norm1d: takes one tensor and gives one");
     tape_clear_error(tape);
     module_destroy(bn);
+    Module *ln = ready(module_layer_norm(shape1(C), norm_options()));
+    Module *gn = ready(module_group_norm(1, C, norm_options()));
+    CHECK(!module_forward_n(ln, (Tensor *[]){x, x}, 2, two, 1));
+    CHECK_ERROR("layer_norm: takes one tensor and gives one");
+    tape_clear_error(tape);
+    CHECK(!module_forward_n(gn, (Tensor *[]){x, x}, 2, two, 1));
+    CHECK_ERROR("group_norm: takes one tensor and gives one");
+    tape_clear_error(tape);
+    module_destroy(ln);
+    module_destroy(gn);
 
     Tensor *v = tensor_ones(tape, shape1(C)), *w = tensor_ones(tape, shape1(C + 1));
     WRONG(HC_ERR_ARG, tensor_batch_norm(x, v, NULL, NULL, NULL, 1e-5));

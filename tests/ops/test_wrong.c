@@ -33,6 +33,22 @@ static void wrong_tensors(void) {
     WRONG(HC_ERR_SHAPE, tensor_dot(a, v));
     WRONG(HC_ERR_SHAPE, tensor_where(a, b, v));
     WRONG(HC_ERR_SHAPE, tensor_mse_loss(a, b));
+    WRONG(HC_ERR_SHAPE, tensor_mse_loss_per_example(a, v)); /* though v broadcasts */
+    WRONG(HC_ERR_SHAPE, tensor_mse_loss(a, v));
+    Tensor *rows = tensor_zeros(tape, shape1(2));
+    CHECK(!tensor_embedding(rows, v));
+    CHECK_ERROR("tensor_embedding: index (2) with weight (3)");
+    tape_clear_error(tape);
+    CHECK(!tensor_embedding(rows, tensor_ones(tape, shape3(2, 3, 1))));
+    CHECK_ERROR("tensor_embedding: index (2) with weight (2, 3, 1)");
+    tape_clear_error(tape);
+    Tensor *scale = tensor_ones(far, shape1(3));
+    CHECK(!tensor_layer_norm(a, shape1(3), scale, NULL, 1e-5));
+    CHECK_ERROR("tensor_layer_norm: ");
+    tape_clear_error(tape);
+    CHECK(!tensor_batch_norm(a, NULL, NULL, v, scale, 1e-5));
+    CHECK_ERROR("tensor_batch_norm: ");
+    tape_clear_error(tape);
     WRONG(HC_ERR_SHAPE, tensor_reshape(a, shape1(5)));
     WRONG(HC_ERR_SHAPE, tensor_reshape(a, refused));
     WRONG(HC_ERR_SHAPE, tensor_expand(a, shape2(2, 4)));

@@ -161,7 +161,8 @@ struct OptimClass {
     /** One update in tensor operations; false, or a NULL out, on failure. */
     bool (*update)(OptimUpdate *update, void *user);
     /** NULL, or what is wrong, in words, with hyperparameters that are each within their bounds but do not go
-     *  together; NULL when they do. What it refuses, makers, optim_set and optim_load refuse. */
+     *  together; NULL when they do. What it refuses, makers, optim_set and optim_load refuse.
+     *  NaN stands for a number that is learned, which is to be let pass. */
     const char *(*fault)(const double *values);
 };
 

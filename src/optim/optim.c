@@ -171,6 +171,14 @@ bool hc_hyper_accepts(const OptimHyper *hyper, double value) {
            (!hyper->flag || value == 0 || value == 1);
 }
 
+const char *hc_hypers_fault(const Optim *optim, const HcGroup *group, const double *hyper,
+                            size_t set) {
+    double seen[HC_MAX_HYPERS];
+    for (size_t h = 0; h < optim->cls->hyper_count; h++)
+        seen[h] = group->learned[h].count && h != set ? (double)NAN : hyper[h];
+    return optim->cls->fault ? optim->cls->fault(seen) : NULL;
+}
+
 bool optim_set(Optim *optim, const char *name, size_t group, double value) {
     const char *who = "optim_set";
     size_t index = 0;
@@ -182,7 +190,7 @@ bool optim_set(Optim *optim, const char *name, size_t group, double value) {
         double hyper[HC_MAX_HYPERS];
         memcpy(hyper, optim->groups[g].hyper, sizeof hyper);
         hyper[index] = value;
-        const char *fault = hc_hypers_fault(optim->cls, hyper);
+        const char *fault = hc_hypers_fault(optim, &optim->groups[g], hyper, index);
         if (fault)
             return hc_optim_fail(optim, HC_ERR_RANGE, "%s: %s cannot be %g: %s", who, name, value,
                                  fault);

@@ -69,10 +69,10 @@ bool hc_hyper_index(const OptimClass *cls, const char *who, const char *name, si
 
 /* Whether a number is within the hyperparameter's bounds; of a flag: 0 or 1. */
 bool hc_hyper_accepts(const OptimHyper *hyper, double value);
-/* What is wrong with hyperparameters taken together, or NULL. */
-static inline const char *hc_hypers_fault(const OptimClass *cls, const double *hyper) {
-    return cls->fault ? cls->fault(hyper) : NULL;
-}
+/* What is wrong with these numbers for a group taken together, or NULL. Those that it learns count as NaN, but not
+ * that of `set`, which is about to be written to what is learned; SIZE_MAX for none. */
+const char *hc_hypers_fault(const Optim *optim, const HcGroup *group, const double *hyper,
+                            size_t set);
 /* The checks of what changes a hyperparameter that is no flag, in a group or all. */
 bool hc_optim_setting(Optim *optim, const char *who, const char *name, size_t group, size_t *hyper);
 /* The Param in the place of a hyperparameter of the Param at that place of the group, or NULL. */

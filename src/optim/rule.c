@@ -20,11 +20,11 @@ Optim *optim_new(const char *name, ParamList params) {
 Optim *hc_optim_with(const OptimClass *cls, ParamList params, const double *values) {
     for (size_t i = 0; i < cls->hyper_count; i++)
         if (!hc_hyper_accepts(&cls->hypers[i], values[i])) {
-            hc_fail_thread(HC_ERR_RANGE, "optim_%s: %s cannot be %g", cls->name, cls->hypers[i].name,
-                           values[i]);
+            hc_fail_thread(HC_ERR_RANGE, "optim_%s: %s cannot be %g", cls->name,
+                           cls->hypers[i].name, values[i]);
             return NULL;
         }
-    const char *fault = hc_hypers_fault(cls, values);
+    const char *fault = cls->fault ? cls->fault(values) : NULL;
     if (fault) {
         hc_fail_thread(HC_ERR_RANGE, "optim_%s: %s", cls->name, fault);
         return NULL;
@@ -37,8 +37,9 @@ Optim *hc_optim_with(const OptimClass *cls, ParamList params, const double *valu
 Tensor *hc_rule_gradient(const OptimUpdate *u, size_t maximize, size_t weight_decay) {
     Tensor *g = u->grad;
     if (u->hypers[maximize].value != 0) g = tensor_neg(g);
-    return hyper_is_zero(u->hypers[weight_decay]) ? g
-                                                 : hyper_axpy(u->hypers[weight_decay], u->param, g);
+    return hyper_is_zero(u->hypers[weight_decay])
+               ? g
+               : hyper_axpy(u->hypers[weight_decay], u->param, g);
 }
 
 Tensor *hc_descend(Tensor *p, Hyper step, Tensor *x) {

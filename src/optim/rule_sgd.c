@@ -32,8 +32,9 @@ static bool update(OptimUpdate *u, void *user) {
 }
 
 static const char *fault(const double *hyper) {
-    bool good = hyper[NESTEROV] == 0 || (hyper[MOMENTUM] > 0 && hyper[DAMPENING] == 0);
-    return good ? NULL : "nesterov needs momentum > 0 and dampening 0";
+    bool wrong =
+        hyper[MOMENTUM] <= 0 || fabs(hyper[DAMPENING]) > 0; /* not of NaN, which is learned */
+    return hyper[NESTEROV] == 0 || !wrong ? NULL : "nesterov needs momentum > 0 and dampening 0";
 }
 
 const OptimClass hc_rule_sgd = {.name = "sgd",

@@ -160,7 +160,7 @@ static bool read_group(Loading *l, size_t g) {
     if (!same_count(l, l->optim->cls->hyper_count, "hyperparameters")) return false;
     for (size_t h = 0; h < l->optim->cls->hyper_count; h++)
         if (!read_hyper(l, g, h)) return false;
-    const char *fault = hc_hypers_fault(l->optim->cls, l->hyper[g]);
+    const char *fault = hc_hypers_fault(l->optim, group, l->hyper[g], SIZE_MAX);
     if (fault)
         return hc_fail_thread(HC_ERR_RANGE, "%s: '%s', group %zu: %s", who, l->name, g, fault);
     if (!same_count(l, group->params.count, "Params in a group")) return false;

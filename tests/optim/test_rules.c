@@ -3,6 +3,7 @@
 #include <higherc/higherc.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "support/check.h"
@@ -199,6 +200,75 @@ static void defaults(void) {
     param_unref(p);
 }
 
+/* Numbers that do not go together are refused by makers and optim_set alike, group by group. */
+static void together(void) {
+    Param *p = param_create("w", shape1(1), HC_F32), *q = param_create("v", shape1(1), HC_F32);
+    ParamList list = {&p, 1};
+    SgdOptions options = sgd_options(0.1);
+    options.nesterov = true;
+    CHECK(!optim_sgd(list, options));
+    CHECK_ERROR("optim_sgd: nesterov needs momentum > 0 and dampening 0");
+    options.momentum = 0.9;
+    options.dampening = 0.1;
+    CHECK(!optim_sgd(list, options));
+    CHECK_ERROR("nesterov needs");
+    options.dampening = 0;
+    Optim *sgd = optim_sgd(list, options), *plain = optim_sgd(list, sgd_options(0.1));
+    CHECK(optim_add_group(plain, (ParamList){&q, 1}) == 1);
+    CHECK(!optim_set(sgd, "momentum", 0, 0) && optim_get(sgd, "momentum", 0) == 0.9);
+    CHECK_ERROR("optim_set: momentum cannot be 0: nesterov needs");
+    CHECK(!optim_set(sgd, "dampening", 0, 0.1) && optim_set(sgd, "momentum", 0, 0.5));
+    CHECK_ERROR("dampening cannot be 0.1");
+    CHECK(!optim_set(plain, "nesterov", HC_ALL_GROUPS, 1));
+    CHECK_ERROR("nesterov cannot be 1");
+    CHECK(optim_set(plain, "momentum", 1, 0.9) && !optim_set(plain, "nesterov", HC_ALL_GROUPS, 1));
+    CHECK_ERROR("nesterov cannot be 1");
+    CHECK(optim_get(plain, "nesterov", 1) == 0 && optim_set(plain, "nesterov", 1, 1));
+    CHECK(optim_learn(plain, "momentum", 0, HC_LEARN_GROUP)); /* its number may change */
+    CHECK(optim_set(plain, "nesterov", 0, 1) && !optim_set(plain, "momentum", 0, 0));
+    CHECK_ERROR("momentum cannot be 0");
+    Optim *rprop = optim_rprop(list, rprop_options(0.1));
+    CHECK(!optim_set(rprop, "step_min", 0, 51) && !optim_set(rprop, "step_max", 0, 1e-7));
+    CHECK_ERROR("step_min cannot be 51: step_min is above step_max");
+    RpropOptions far = rprop_options(0.1);
+    far.step_min = 60;
+    far.step_max = 70;
+    Optim *high = optim_rprop(list, far);
+    CHECK(high && optim_get(high, "step_min", 0) == 60);
+    optim_destroy(sgd);
+    optim_destroy(plain);
+    optim_destroy(rprop);
+    optim_destroy(high);
+    param_unref(p);
+    param_unref(q);
+}
+
+static bool keep(OptimUpdate *u, void *user) {
+    (void)user;
+    return (u->state[0] = u->grad) != NULL;
+}
+
+/* Of a class's names only as many are read as it says. */
+static void names_of_states(void) {
+    static const char *const two[] = {"kept", "beyond"}, *const one[] = {"kept", "other"};
+    const OptimClass cls = {.name = "keeps", .states = two, .state_count = 1, .update = keep},
+                     like = {.name = "keeps", .states = one, .state_count = 1, .update = keep};
+    Param *p = param_create("w", shape1(1), HC_F64);
+    param_fill(p, 1);
+    Optim *optim = optim_create(&cls, (ParamList){&p, 1}, NULL),
+          *other = optim_create(&like, (ParamList){&p, 1}, NULL);
+    double g = 2;
+    CHECK(param_add_grad_f64(p, &g, 1) && optim_step(optim));
+    CHECK(optim_param_state(optim, p, "kept") && !optim_param_state(optim, p, "beyond"));
+    CHECK_ERROR("keeps has no state 'beyond'");
+    CHECK(optim_save(optim, "optim_rules.tmp") && optim_load(other, "optim_rules.tmp"));
+    const double *kept = optim_param_state(other, p, "kept");
+    CHECK(kept && *kept == 2 && remove("optim_rules.tmp") == 0);
+    optim_destroy(optim);
+    optim_destroy(other);
+    param_unref(p);
+}
+
 int main(void) {
     for (size_t i = 0; i < unroll_config_count; i++)
         for (int dtype = HC_F32; dtype <= HC_F64; dtype++) {
@@ -208,6 +278,8 @@ int main(void) {
     by_hand();
     later_steps();
     defaults();
+    together();
+    names_of_states();
     CHECK(higherc_error() == NULL);
     return check_done();
 }

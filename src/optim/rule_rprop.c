@@ -43,7 +43,7 @@ static bool update(OptimUpdate *u, void *user) {
 }
 
 static const char *fault(const double *hyper) {
-    return hyper[STEP_MIN] <= hyper[STEP_MAX] ? NULL : "step_min is above step_max";
+    return hyper[STEP_MIN] > hyper[STEP_MAX] ? "step_min is above step_max" : NULL;
 }
 
 const OptimClass hc_rule_rprop = {.name = "rprop",

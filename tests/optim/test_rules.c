@@ -235,6 +235,7 @@ static void together(void) {
     far.step_max = 70;
     Optim *high = optim_rprop(list, far);
     CHECK(high && optim_get(high, "step_min", 0) == 60);
+    CHECK(optim_learn(high, "step_max", 0, HC_LEARN_PARAM) && optim_set(high, "step_min", 0, 80));
     optim_destroy(sgd);
     optim_destroy(plain);
     optim_destroy(rprop);

@@ -88,13 +88,16 @@ HC_API size_t optim_param_steps(const Optim *optim, const Param *param);
  *  and count, or NULL while it has none yet. */
 HC_API const void *optim_param_state(const Optim *optim, const Param *param, const char *name);
 
-/** Writes the optimizer's state to a file: moments, step counts, hyperparameters of all groups, and what is
- *  learned; not the Params themselves (module_save), nor schedules. The same on every platform, with a
- *  checksum. Written beside its name and then renamed, as module_save does.
- *  Errors: HC_ERR_IO when not all of it reached the disk; the old file is then as it was. */
+/** Writes the optimizer's state to a file: moments, step counts, hyperparameters of all groups, what is learned,
+ *  and schedules; not the Params themselves (module_save). The same on every platform, with a checksum. Of a
+ *  schedule_lambda only its place is saved. Written beside its name and then renamed, as module_save does.
+ *  Errors: HC_ERR_IO when not all of it reached the disk; the old file is then as it was; HC_ERR_STATE (a schedule
+ *          of more than 64 parts, or that no schedule_ function made), HC_ERR_NOMEM. */
 HC_API bool optim_save(const Optim *optim, const char *path);
 /** Reads it into an optimizer of the same rule, type, groups, Params (names and shapes) and optim_learn.
- *  All or nothing, whatever the file holds.
+ *  All or nothing, whatever the file holds. The file's schedules take the place of the optimizer's, except those of
+ *  files that were written before schedules were saved; where there is a schedule_lambda the optimizer must have
+ *  one in the same place.
  *  Errors: HC_ERR_IO (cut off, damaged, of another kind or version), HC_ERR_NAME, HC_ERR_SHAPE,
  *          HC_ERR_DTYPE, HC_ERR_STATE, HC_ERR_RANGE, HC_ERR_NOMEM. */
 HC_API bool optim_load(Optim *optim, const char *path);

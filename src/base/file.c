@@ -168,8 +168,8 @@ bool hc_read_begin(HcReader *r, const char *who, const char *name, const void *b
         return hc_fail_thread(HC_ERR_IO, "%s: '%s' holds something else than '%s'", who, name,
                               kind);
     r->at = sizeof magic + KIND;
-    uint32_t found = hc_read_u32(r);
-    if (found != version)
+    uint32_t found = r->version = hc_read_u32(r);
+    if (found == 0 || found > version)
         return hc_fail_thread(HC_ERR_IO, "%s: '%s' has version %lu of its format, not %lu", who,
                               name, (unsigned long)found, (unsigned long)version);
     if (!r->whole) return true;

@@ -87,6 +87,17 @@ static HcOverride scheduled(size_t hyper, size_t group, const Schedule *schedule
     return made;
 }
 
+/* Those that were loaded are the optimizer's, which may be loaded once more or destroyed. */
+static bool take_nodes(DiffOpt *opt, const HcScheduled *from, Schedule *to) {
+    if (!from->nodes) return true;
+    size_t bytes = from->node_count * sizeof *from->nodes;
+    Schedule *own = hc_tape_alloc(opt->tape, bytes, "diffopt_create");
+    if (!own) return false;
+    memcpy(own, from->nodes, bytes);
+    hc_schedule_move(to, from->nodes, own, from->node_count);
+    return true;
+}
+
 bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim, HcSnapshot *first) {
     opt->first_step = optim->steps;
     for (size_t g = 0; g < optim->group_count; g++)
@@ -95,7 +106,8 @@ bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim, HcSnapshot *firs
     for (size_t i = 0; i < optim->schedule_count; i++) {
         const HcScheduled *s = &optim->schedules[i];
         HcOverride made = scheduled(s->hyper, s->group, s->removed ? NULL : &s->schedule);
-        if (!drop_replaced(opt, "diffopt_create", first, &made) ||
+        if (!take_nodes(opt, s, &made.schedule) ||
+            !drop_replaced(opt, "diffopt_create", first, &made) ||
             !add(opt, "diffopt_create", first, &made))
             return false;
     }

@@ -74,7 +74,7 @@ void optim_destroy(Optim *optim) {
         free_group(&optim->groups[i]);
     hc_free(optim->groups);
     hc_params_free(&optim->learned);
-    hc_free(optim->schedules);
+    hc_scheduled_free(optim->schedules, optim->schedule_count);
     tape_destroy(optim->work);
     hc_version_unref(optim->version);
     hc_free(optim);

@@ -35,7 +35,22 @@ typedef struct HcScheduled {
     size_t hyper, group; /* or HC_ALL_GROUPS */
     bool removed;        /* none, in spite of an earlier one for all groups */
     Schedule schedule;
+    Schedule
+        *nodes; /* [node_count]: those it was loaded with, from `first` and `next` on; else NULL */
+    size_t node_count;
 } HcScheduled;
+
+/* What files call the functions that make schedules. */
+typedef enum HcScheduleKind {
+    HC_SCHEDULE_NONE, /* removed; or made by no schedule_ function */
+    HC_SCHEDULE_STEP,
+    HC_SCHEDULE_COSINE,
+    HC_SCHEDULE_POLYNOMIAL,
+    HC_SCHEDULE_WARMUP,
+    HC_SCHEDULE_LAMBDA,
+    HC_SCHEDULE_THEN,
+    HC_SCHEDULE_KINDS
+} HcScheduleKind;
 
 struct Optim {
     const OptimClass *cls;
@@ -77,6 +92,12 @@ const char *hc_hypers_fault(const Optim *optim, const HcGroup *group, const doub
 bool hc_optim_setting(Optim *optim, const char *who, const char *name, size_t group, size_t *hyper);
 /* The Param in the place of a hyperparameter of the Param at that place of the group, or NULL. */
 Param *hc_learned(const Optim *optim, size_t group, size_t place, size_t hyper);
+HcScheduleKind hc_schedule_kind(const Schedule *schedule); /* NULL: none */
+/* Makes an empty one of the kind, not HC_SCHEDULE_NONE. */
+Schedule hc_schedule_of(HcScheduleKind kind);
+/* Lets the schedule's pointers into `from` lead to the same places of `to`, a copy of these nodes. */
+void hc_schedule_move(Schedule *schedule, const Schedule *from, Schedule *to, size_t count);
+void hc_scheduled_free(HcScheduled *list, size_t count);
 /* The schedule in force, or NULL. */
 const Schedule *hc_scheduled(const Optim *optim, size_t group, size_t hyper);
 

@@ -2,7 +2,8 @@
  * (u64); the count of states (u64) and their names; the count of groups (u64) and of each its
  * hyperparameters (u64, then names, f64 values, and u32: 0, or 1 + how finely it is learned) and Params
  * (u64, then names, shapes, steps (u64), and for each state u32 whether it is there and its numbers); the
- * count of learned Params (u64) and of each the name, shape and numbers. */
+ * count of learned Params (u64) and of each the name, shape and numbers; from version 2 on the schedules
+ * (save_schedule.c). */
 #include "optim/save.h"
 
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "nn/save.h"
 
 static const char kind[] = "optim";
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 /* ---- saving --------------------------------------------------------------------------------------------- */
 
@@ -55,6 +56,7 @@ static void write_optim(HcWriter *w, const Optim *optim) {
         hc_write_param_head(w, p);
         hc_write_reals(w, p->data, p->count, p->item);
     }
+    hc_write_schedules(w, optim);
 }
 
 /* The most that a file of the optimizer takes: with every state there. */
@@ -69,6 +71,7 @@ bool optim_save(const Optim *optim, const char *path) {
     const char *who = "optim_save";
     if (!optim || !path)
         return hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, optim ? "path" : "optimizer");
+    if (!hc_check_schedules(optim, who)) return false;
     HcWriter w;
     hc_write_begin(&w, path, kind, VERSION);
     write_optim(&w, optim);
@@ -85,6 +88,8 @@ typedef struct Loading {
     HcMoments **moments;            /* [group_count] */
     double (*hyper)[HC_MAX_HYPERS]; /* [group_count] */
     size_t steps;
+    HcScheduled *schedules;
+    size_t schedule_count;
 } Loading;
 
 static const char who[] = "optim_load";
@@ -196,7 +201,13 @@ static bool read_all(Loading *l, const void *bytes, size_t size) {
     for (size_t g = 0; g < optim->group_count; g++)
         if (!read_group(l, g)) return false;
     size_t learned_at = l->r.at;
-    if (!read_learned(l, false) || !hc_read_end(&l->r, who, l->name)) return false;
+    if (!read_learned(l, false)) return false;
+    if (l->r.version >= 2 && !hc_read_schedules(&l->r, optim, who, l->name, l->steps, &l->schedules,
+                                                &l->schedule_count)) {
+        was_there(l);
+        return false;
+    }
+    if (!hc_read_end(&l->r, who, l->name)) return false;
     l->r.at = learned_at;
     return read_learned(l, true);
 }
@@ -205,6 +216,12 @@ static void take(Loading *l) {
     Optim *optim = l->optim;
     optim->steps = l->steps;
     hc_optim_changed(optim);
+    if (l->r.version >= 2) { /* before, files had none, and leave those there are */
+        hc_scheduled_free(optim->schedules, optim->schedule_count);
+        optim->schedules = l->schedules;
+        optim->schedule_count = optim->schedule_capacity = l->schedule_count;
+        l->schedules = NULL;
+    }
     for (size_t g = 0; g < optim->group_count; g++) {
         HcMoments *old = optim->groups[g].moments;
         optim->groups[g].moments = l->moments[g];
@@ -241,6 +258,7 @@ bool hc_optim_load(Optim *optim, const char *name, const void *bytes, size_t siz
         hc_moments_free(l.moments[g], optim->groups[g].params.count);
     hc_free(l.moments);
     hc_free(l.hyper);
+    hc_scheduled_free(l.schedules, l.schedule_count);
     return done;
 }
 

@@ -76,6 +76,46 @@ Hyper schedule_at(const Schedule *schedule, size_t step) {
     return hyper_const(NAN);
 }
 
+/* ---- kinds, for files ---------------------------------------------------------------------------------- */
+
+static Hyper (*const factors[HC_SCHEDULE_KINDS])(const Schedule *, size_t) = {
+    [HC_SCHEDULE_STEP] = step_factor,
+    [HC_SCHEDULE_COSINE] = cosine_factor,
+    [HC_SCHEDULE_POLYNOMIAL] = polynomial_factor,
+    [HC_SCHEDULE_WARMUP] = warmup_factor,
+    [HC_SCHEDULE_LAMBDA] = lambda_factor,
+    [HC_SCHEDULE_THEN] = then_factor,
+};
+
+HcScheduleKind hc_schedule_kind(const Schedule *schedule) {
+    unsigned kind = schedule && schedule->factor ? HC_SCHEDULE_KINDS : 0;
+    while (kind > 0 && (kind == HC_SCHEDULE_KINDS || factors[kind] != schedule->factor))
+        kind--;
+    return (HcScheduleKind)kind;
+}
+
+Schedule hc_schedule_of(HcScheduleKind kind) {
+    return (Schedule){.factor = factors[kind]};
+}
+
+static const Schedule *moved(const Schedule *at, const Schedule *from, const Schedule *to) {
+    return at ? to + (at - from) : NULL;
+}
+
+void hc_schedule_move(Schedule *schedule, const Schedule *from, Schedule *to, size_t count) {
+    for (size_t i = 0; i <= count; i++) {
+        Schedule *s = i < count ? &to[i] : schedule;
+        s->first = moved(s->first, from, to);
+        s->next = moved(s->next, from, to);
+    }
+}
+
+void hc_scheduled_free(HcScheduled *list, size_t count) {
+    for (size_t i = 0; list && i < count; i++)
+        hc_free(list[i].nodes);
+    hc_free(list);
+}
+
 /* ---- on an optimizer ----------------------------------------------------------------------------------- */
 
 const Schedule *hc_scheduled(const Optim *optim, size_t group, size_t hyper) {
@@ -93,7 +133,10 @@ static void forget(Optim *optim, size_t hyper, size_t group) {
     for (size_t i = 0; i < optim->schedule_count; i++) {
         const HcScheduled *s = &optim->schedules[i];
         bool hidden = s->hyper == hyper && (s->group == group || group == HC_ALL_GROUPS);
-        if (!hidden) optim->schedules[kept++] = *s;
+        if (hidden)
+            hc_free(s->nodes);
+        else
+            optim->schedules[kept++] = *s;
     }
     optim->schedule_count = kept;
 }

@@ -2,7 +2,7 @@
  * loading must neither crash nor change anything unless it succeeds, and say why it failed.
  *
  * As a ctest this runs over a module's and an optimizer's own files: cut off at every length, every byte
- * changed, numbers in them replaced by extreme ones, pieces moved about. With HIGHERC_LIBFUZZER defined
+ * changed, numbers in them replaced by extreme ones, pieces moved about (an argument says how often more). With HIGHERC_LIBFUZZER defined
  * it is a libFuzzer target (clang -fsanitize=fuzzer). */
 #include <higherc/higherc.h>
 
@@ -21,6 +21,26 @@ typedef struct World {
     Optim *optim;
 } World;
 
+static Hyper constant(size_t step, void *user) {
+    (void)step;
+    (void)user;
+    return hyper_const(0.5);
+}
+
+/* Of all the ways; a file with the function's place is taken only where there is one. */
+static void set_schedules(Optim *optim) {
+    static Schedule own, warmup, cosine, half, then, both;
+    own = schedule_lambda(constant, NULL);
+    warmup = schedule_warmup(3, hyper_const(0.1));
+    cosine = schedule_cosine(9, hyper_const(0.2));
+    half = schedule_step(2, hyper_const(0.5));
+    then = schedule_then(&warmup, 3, &own);
+    both = schedule_then(&cosine, 5, &then);
+    optim_schedule(optim, "lr", HC_ALL_GROUPS, &both);
+    optim_schedule(optim, "eps", 0, &half);
+    optim_schedule(optim, "lr", 0, NULL);
+}
+
 static World world_make(void) {
     Module *layers[] = {module_linear(2, 3), module_tanh(), module_linear_no_bias(3, 1)};
     World w = {.net = module_sequential(layers, 3)};
@@ -28,6 +48,7 @@ static World world_make(void) {
     module_init(w.net, &rng);
     w.optim = optim_new("adam", module_params(w.net));
     optim_learn(w.optim, "lr", 0, HC_LEARN_PARAM);
+    set_schedules(w.optim);
     Tape *tape = tape_create(HC_F32);
     tensor_backward(tensor_sum(module_forward(w.net, tensor_ones(tape, shape2(1, 2)))));
     optim_step(w.optim);
@@ -46,6 +67,13 @@ static uint32_t sum_list(uint32_t crc, ParamList list) {
     return crc;
 }
 
+static uint32_t sum_schedule(uint32_t crc, const Schedule *s) {
+    const uint64_t parts[] = {(uint64_t)hc_schedule_kind(s), s->steps};
+    crc = hc_crc32(hc_crc32(crc, parts, sizeof parts), &s->coefficient.value, sizeof(double));
+    if (hc_schedule_kind(s) != HC_SCHEDULE_THEN) return crc;
+    return sum_schedule(sum_schedule(crc, s->first), s->next);
+}
+
 /* All that a load may change. */
 static uint32_t fingerprint(const World *w) {
     ParamList list = module_params(w->net);
@@ -60,14 +88,34 @@ static uint32_t fingerprint(const World *w) {
                 optim_param_state(w->optim, list.items[i], optim_class(w->optim)->states[s]);
             if (state) crc = hc_crc32(crc, state, param_count(list.items[i]) * sizeof(float));
         }
+    for (size_t i = 0; i < w->optim->schedule_count; i++) {
+        const HcScheduled *s = &w->optim->schedules[i];
+        const size_t parts[] = {s->hyper, s->group, s->removed};
+        crc = hc_crc32(crc, parts, sizeof parts);
+        if (!s->removed) crc = sum_schedule(crc, &s->schedule);
+    }
     size_t steps = optim_steps(w->optim);
     return hc_crc32(crc, &steps, sizeof steps);
+}
+
+/* What was taken can be worked with: a step is a step or an error, and saves. */
+static void use(World *w, bool loaded) {
+    if (!loaded) return;
+    size_t steps = optim_steps(w->optim);
+    Tape *tape = tape_create(HC_F32);
+    if (!diffopt_create(w->optim, fmodule_create(tape, w->net, false))) abort();
+    tape_destroy(tape);
+    if (steps > (size_t)1 << 53) abort();
+    ParamList list = module_params(w->net);
+    for (size_t i = 0; i < list.count; i++)
+        if (optim_param_steps(w->optim, list.items[i]) > (uint64_t)1 << 53) abort();
 }
 
 static World fuzzed;
 static size_t taken;
 
 static void load(const uint8_t *bytes, size_t size) {
+    set_schedules(fuzzed.optim);
     uint32_t before = fingerprint(&fuzzed);
     higherc_clear_error();
     bool module = hc_module_load(fuzzed.net, "fuzzed", bytes, size);
@@ -75,6 +123,7 @@ static void load(const uint8_t *bytes, size_t size) {
     before = fingerprint(&fuzzed);
     higherc_clear_error();
     bool optim = hc_optim_load(fuzzed.optim, "fuzzed", bytes, size);
+    use(&fuzzed, optim);
     if (!optim && (higherc_error() == NULL || fingerprint(&fuzzed) != before)) abort();
     higherc_clear_error();
     taken += module + optim;
@@ -107,7 +156,7 @@ static size_t read_back(const char *path, uint8_t *bytes) {
     return size;
 }
 
-static void mutate(const uint8_t *seed, size_t size) {
+static void mutate(const uint8_t *seed, size_t size, size_t rounds) {
     static const uint8_t flips[] = {0x01, 0x80, 0xFF};
     static const uint64_t extremes[] = {0, UINT64_MAX, UINT64_MAX / 4 + 1, 0x7FF0000000000000u,
                                         UINT32_MAX};
@@ -129,7 +178,7 @@ static void mutate(const uint8_t *seed, size_t size) {
                 LLVMFuzzerTestOneInput(bytes, size);
             }
     Rng rng = rng_seed(size);
-    for (int round = 0; round < 3000; round++) { /* pieces moved, repeated, left out */
+    for (size_t round = 0; round < 3000 * rounds; round++) { /* pieces moved, repeated, left out */
         memcpy(bytes, seed, size);
         size_t from = rng_below(&rng, size), to = rng_below(&rng, size);
         size_t length = rng_below(&rng, size - (from > to ? from : to)), now = size;
@@ -139,17 +188,18 @@ static void mutate(const uint8_t *seed, size_t size) {
     }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    size_t rounds = argc > 1 ? (size_t)strtoul(argv[1], NULL, 10) : 1;
     uint8_t seed[ROOM];
     World w = world_make();
     CHECK(module_save(w.net, "fuzz_module.tmp") && optim_save(w.optim, "fuzz_optim.tmp"));
     world_free(&w);
     size_t size = read_back("fuzz_module.tmp", seed);
     CHECK(size > 100);
-    mutate(seed, size);
+    mutate(seed, size, rounds);
     size = read_back("fuzz_optim.tmp", seed);
     CHECK(size > 100);
-    mutate(seed, size);
+    mutate(seed, size, rounds);
     /* Numbers may be anything, so some mutants are sound files; none was without its checksum. */
     CHECK(taken > 0);
     printf("%zu loads succeeded\n", taken);

@@ -36,9 +36,9 @@ static bool scenario(void) {
     Tape *tape = tape_create_with(options);
     Module *net = unroll_net(HC_F64, false);
     Optim *optim = net ? optim_new(rule, module_params(net)) : NULL;
-    Schedule half = schedule_exponential(hyper_const(0.5));
+    Schedule half = schedule_exponential(hyper_const(0.5)), both = schedule_then(&half, 3, &half);
     bool done = optim && optim_learn(optim, "lr", HC_ALL_GROUPS, HC_LEARN_PARAM) &&
-                optim_schedule(optim, "lr", 0, &half);
+                optim_schedule(optim, "lr", 0, &both);
     FModule *f = fmodule_create(tape, net, false);
     DiffOpt *opt = diffopt_create(optim, f);
     for (int k = 0; k < 2; k++) {
@@ -55,6 +55,10 @@ static bool scenario(void) {
     bool loaded = committed && optim_save(optim, path) && optim_load(optim, path) &&
                   module_save(net, path) && module_load(net, path);
     if (committed) CHECK(optim_steps(optim) == 2);
+    tape_destroy(tape);
+    options.block_bytes = 64; /* each state that is taken over asks for memory */
+    tape = loaded ? tape_create_with(options) : NULL;
+    if (loaded) loaded = diffopt_create(optim, fmodule_create(tape, net, false)) != NULL;
     tape_destroy(tape);
     optim_destroy(optim);
     module_destroy(net);

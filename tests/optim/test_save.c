@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "optim/save.h"
 #include "support/check.h"
 #include "support/unroll.h"
 
@@ -119,6 +121,225 @@ static void errors(void) {
     module_destroy(wide);
 }
 
+static size_t read_bytes(unsigned char *bytes, size_t room) {
+    FILE *file = fopen(path, "rb");
+    size_t size = file ? fread(bytes, 1, room, file) : 0;
+    if (file) fclose(file);
+    CHECK(size > 0 && size < room);
+    return size;
+}
+
+static void seal(unsigned char *bytes, size_t size) {
+    uint32_t crc = hc_crc32(0, bytes, size - HC_FILE_TAIL);
+    for (size_t i = 0; i < HC_FILE_TAIL; i++)
+        bytes[size - HC_FILE_TAIL + i] = (unsigned char)(crc >> 8 * i);
+}
+
+/* ---- schedules --------------------------------------------------------------------------------------------- */
+
+static Hyper halved(size_t step, void *user) {
+    return hyper_const(*(const double *)user / (double)(step + 1));
+}
+
+enum { SCHEDULES = 7 };
+
+/* One of each kind, on an optimizer of two groups. All of it may go once the optimizer was saved. */
+typedef struct Plan {
+    Schedule step, cosine, polynomial, warmup, lambda, then, both;
+} Plan;
+
+static void make_plan(Plan *p, double *user) {
+    p->step = schedule_step(2, hyper_const(0.5));
+    p->cosine = schedule_cosine(7, hyper_const(0.1));
+    p->polynomial = schedule_polynomial(9, hyper_const(2));
+    p->warmup = schedule_warmup(4, hyper_const(0.2));
+    p->lambda = schedule_lambda(halved, user);
+    p->then = schedule_then(&p->warmup, 4, &p->cosine);
+    p->both = schedule_then(&p->then, 5, &p->lambda);
+}
+
+static Optim *scheduled(Module *net, Plan *plan, const Schedule *schedule) {
+    ParamList all = module_params(net);
+    Optim *optim = optim_new("adam", (ParamList){all.items, 4});
+    CHECK(optim_add_group(optim, (ParamList){all.items + 4, 2}) == 1);
+    CHECK(optim_set(optim, "lr", HC_ALL_GROUPS, 0.05));
+    if (!schedule) return optim;
+    CHECK(optim_schedule(optim, "lr", HC_ALL_GROUPS, schedule));
+    CHECK(optim_schedule(optim, "lr", 1, NULL) && optim_schedule(optim, "beta1", 1, &plan->step));
+    return optim;
+}
+
+/* After loading, steps in place and on the tape go on with the same bits, also where what was loaded is gone. */
+static void schedules(void) {
+    double user = 0.8;
+    Plan plan;
+    make_plan(&plan, &user);
+    const Schedule *all[SCHEDULES] = {&plan.step,   &plan.cosine, &plan.polynomial, &plan.warmup,
+                                      &plan.lambda, &plan.then,   &plan.both};
+    for (size_t i = 0; i < SCHEDULES; i++) {
+        bool own = i == 4 || i == 6; /* those with a function need it in its place */
+        Module *net = unroll_net(HC_F64, false);
+        Optim *optim = scheduled(net, &plan, all[i]);
+        CHECK(unroll_in_place(net, optim, 3) && optim_save(optim, path));
+        Module *copy = module_clone(net), *fast = module_clone(net);
+        Optim *other = scheduled(copy, &plan, own ? all[i] : NULL),
+              *third = scheduled(fast, &plan, own ? all[i] : NULL);
+        CHECK(optim_schedule(other, "eps", 0, &plan.step)); /* goes */
+        CHECK(optim_load(other, path) && optim_load(other, path) && optim_load(third, path));
+        Tape *tape = tape_create(HC_F64);
+        FModule *f = fmodule_create(tape, fast, false);
+        DiffOpt *opt = diffopt_create(third, f);
+        CHECK(optim_load(third, path));
+        optim_destroy(third);
+        CHECK(unroll_fast(tape, f, opt, 5) && fmodule_commit(f, fast));
+        CHECK(unroll_in_place(net, optim, 5) && unroll_in_place(copy, other, 5));
+        CHECK(same_params(net, copy) && same_params(net, fast));
+        CHECK(optim_save(other, path) && optim_schedule(other, "lr", HC_ALL_GROUPS, NULL));
+        tape_destroy(tape);
+        optim_destroy(optim);
+        optim_destroy(other);
+        module_destroy(net);
+        module_destroy(copy);
+        module_destroy(fast);
+    }
+}
+
+static Hyper strange_factor(const Schedule *s, size_t step) {
+    (void)s;
+    (void)step;
+    return hyper_const(1);
+}
+
+static void schedules_refused(void) {
+    double user = 0.8;
+    Plan plan;
+    make_plan(&plan, &user);
+    Module *net = unroll_net(HC_F64, false);
+    Optim *optim = scheduled(net, &plan, &plan.both), *other = scheduled(net, &plan, NULL);
+    CHECK(optim_save(optim, path) && !optim_load(other, path));
+    CHECK_ERROR("has a schedule_lambda on 'lr': optim_schedule comes before loading");
+    CHECK(optim_schedule(other, "lr", HC_ALL_GROUPS, &plan.then) && !optim_load(other, path));
+    CHECK_ERROR("schedule_lambda");
+    Schedule circle = schedule_then(&plan.step, 3, &circle);
+    CHECK(optim_schedule(optim, "lr", HC_ALL_GROUPS, &circle) && !optim_save(optim, path));
+    CHECK_ERROR("optim_save: the schedule of 'lr' cannot be saved: it has more than 64 parts");
+    Schedule chain[64];
+    chain[0] = plan.step;
+    for (size_t i = 1; i < 64; i++)
+        chain[i] = schedule_then(&plan.step, 1, &chain[i - 1]);
+    CHECK(optim_schedule(optim, "lr", HC_ALL_GROUPS, &chain[32]) && !optim_save(optim, path));
+    CHECK_ERROR("more than 64 parts");
+    CHECK(optim_schedule(optim, "lr", HC_ALL_GROUPS, &chain[31]) && optim_save(optim, path));
+    CHECK(optim_load(optim, path));
+    Schedule broken = schedule_then(&plan.step, 3, NULL), strange = {.factor = strange_factor};
+    const Schedule *wrong[] = {&broken, &strange};
+    for (int i = 0; i < 2; i++) {
+        CHECK(optim_schedule(optim, "lr", HC_ALL_GROUPS, wrong[i]) && !optim_save(optim, path));
+        CHECK_ERROR("no schedule_ function made it");
+    }
+    Tape *tape = tape_create(HC_F64);
+    Schedule learned = schedule_exponential(hyper_tensor(tensor_scalar(tape, 0.5))),
+             later = schedule_then(&plan.step, 3, &learned);
+    CHECK(optim_schedule(optim, "lr", HC_ALL_GROUPS, &later) && !optim_save(optim, path));
+    CHECK_ERROR("a coefficient is a tensor");
+    tape_destroy(tape);
+    optim_destroy(optim);
+    optim_destroy(other);
+    module_destroy(net);
+}
+
+/* A file of the first version has no schedules, and leaves those there are. */
+static void first_version(void) {
+    static unsigned char bytes[1 << 16];
+    double user = 0.8;
+    Plan plan;
+    make_plan(&plan, &user);
+    Module *net = unroll_net(HC_F64, false), *copy = module_clone(net);
+    Optim *optim = scheduled(net, &plan, NULL), *other = scheduled(copy, &plan, &plan.step);
+    CHECK(unroll_in_place(net, optim, 2) && unroll_in_place(copy, other, 3));
+    CHECK(optim_save(optim, path));
+    size_t size = read_bytes(bytes, sizeof bytes) - 8; /* the count, 0 */
+    bytes[16] = 1;
+    seal(bytes, size);
+    CHECK(hc_optim_load(other, "old", bytes, size) && optim_steps(other) == 2);
+    CHECK(hc_scheduled(other, 0, 0) && hc_scheduled(other, 0, 0)->factor == plan.step.factor);
+    bytes[16] = 3;
+    seal(bytes, size);
+    CHECK(!hc_optim_load(other, "new", bytes, size));
+    CHECK_ERROR("has version 3 of its format, not 2");
+    bytes[16] = 0;
+    seal(bytes, size);
+    CHECK(!hc_optim_load(other, "none", bytes, size));
+    CHECK_ERROR("has version 0");
+    optim_destroy(optim);
+    optim_destroy(other);
+    module_destroy(net);
+    module_destroy(copy);
+}
+
+/* ---- what is no file of an optimizer ------------------------------------------------------------------------ */
+
+/* A file of an SGD of one Param, changed at a place and closed with a right checksum. */
+static bool load_changed(Optim *optim, const char *after, size_t past, uint64_t value) {
+    static unsigned char bytes[4096];
+    size_t size = read_bytes(bytes, sizeof bytes), at = 0, length = strlen(after);
+    while (at + length < size && memcmp(bytes + at, after, length) != 0)
+        at++;
+    at += length + past;
+    CHECK(size > 0 && at + 8 < size);
+    for (size_t i = 0; i < 8; i++)
+        bytes[at + i] = (unsigned char)(value >> 8 * i);
+    seal(bytes, size);
+    return hc_optim_load(optim, "changed", bytes, size);
+}
+
+/* What no optimizer writes is no state to go on from. */
+static void nonsense(void) {
+    Param *p = param_create("theta", shape1(1), HC_F32);
+    param_fill(p, 1);
+    SgdOptions options = sgd_options(0.1);
+    options.momentum = 0.5;
+    Optim *optim = optim_sgd((ParamList){&p, 1}, options);
+    CHECK(optim_save(optim, path));
+    CHECK(!load_changed(optim, "sgd", 4, UINT64_MAX));
+    CHECK_ERROR("holds a count of 18446744073709551615 steps");
+    CHECK(!load_changed(optim, "theta", 4 + 8, UINT64_MAX)); /* of the Param, after its shape */
+    CHECK_ERROR("holds a count of 18446744073709551615 steps");
+    CHECK(load_changed(optim, "sgd", 4, 1000) && optim_steps(optim) == 1000);
+    CHECK(load_changed(optim, "nesterov", 0, 0x3FF0000000000000u)); /* 1.0 */
+    CHECK(optim_set(optim, "nesterov", 0, 0) && optim_set(optim, "momentum", 0, 0));
+    CHECK(optim_save(optim, path));
+    CHECK(!load_changed(optim, "nesterov", 0, 0x3FF0000000000000u));
+    CHECK_ERROR("optim_load: 'changed', group 0: nesterov needs momentum > 0");
+    optim_destroy(optim);
+    param_unref(p);
+}
+
+/* The optimizer tells this error, the thread keeps the older one. */
+static void older_error(void) {
+    Module *net = unroll_net(HC_F32, false);
+    Optim *optim = optim_new("adam", module_params(net));
+    CHECK(unroll_in_place(net, optim, 1) && optim_save(optim, path));
+    static unsigned char bytes[1 << 16];
+    size_t size = read_bytes(bytes, sizeof bytes);
+    for (size_t cut = 30; cut < size; cut += 101) {
+        unsigned char tail[HC_FILE_TAIL];
+        memcpy(tail, bytes + cut - HC_FILE_TAIL, sizeof tail);
+        seal(bytes, cut);
+        CHECK(!module_param(net, "nope"));
+        CHECK(!hc_optim_load(optim, "cut", bytes, cut));
+        CHECK(strstr(optim_error(optim), "optim_load: ") && strstr(optim_error(optim), "'cut'"));
+        CHECK_ERROR("nope");
+        memcpy(bytes + cut - HC_FILE_TAIL, tail, sizeof tail);
+    }
+    CHECK(!module_param(net, "nope") && !optim_load(optim, "no/such/file"));
+    CHECK(strstr(optim_error(optim), "'no/such/file' could not be opened"));
+    CHECK_ERROR("nope");
+    CHECK(optim_load(optim, path) && higherc_error() == NULL);
+    optim_destroy(optim);
+    module_destroy(net);
+}
+
 int main(void) {
     for (size_t i = 0; i < unroll_config_count; i++) {
         goes_on(&unroll_configs[i], HC_F32);
@@ -126,6 +347,11 @@ int main(void) {
     }
     groups_and_learned();
     errors();
+    schedules();
+    schedules_refused();
+    first_version();
+    nonsense();
+    older_error();
     remove(path);
     CHECK(higherc_error() == NULL);
     return check_done();

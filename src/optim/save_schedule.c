@@ -1,0 +1,174 @@
+/* Schedules in an optimizer's file: the count (u64), and of each the number of its hyperparameter and of its group
+ * (u64; all bits for all groups), then its kind (u32), and unless that is none its coefficient (f64), its steps (u64)
+ * and, where one schedule follows another, both in the same way. */
+#include <math.h>
+
+#include "base/alloc.h"
+#include "optim/save.h"
+
+enum { MOST_PIECES = 64, PIECE_BYTES = 4 + 8 + 8, ENTRY_BYTES = 8 + 8 };
+
+/* ---- saving --------------------------------------------------------------------------------------------- */
+
+/* What keeps a schedule out of a file, or NULL. */
+static const char *fault_of(const Schedule *s, size_t *pieces) {
+    HcScheduleKind kind = hc_schedule_kind(s);
+    if (kind == HC_SCHEDULE_NONE) return "no schedule_ function made it, or a part of it";
+    if (s->coefficient.tensor) return "a coefficient is a tensor";
+    if (++*pieces > MOST_PIECES) return "it has more than 64 parts, or goes in a circle";
+    if (kind != HC_SCHEDULE_THEN) return NULL;
+    const char *fault = fault_of(s->first, pieces);
+    return fault ? fault : fault_of(s->next, pieces);
+}
+
+bool hc_check_schedules(const Optim *optim, const char *who) {
+    for (size_t i = 0; i < optim->schedule_count; i++) {
+        const HcScheduled *s = &optim->schedules[i];
+        size_t pieces = 0;
+        const char *fault = s->removed ? NULL : fault_of(&s->schedule, &pieces);
+        if (fault)
+            return hc_fail_thread(HC_ERR_STATE, "%s: the schedule of '%s' cannot be saved: %s", who,
+                                  optim->cls->hypers[s->hyper].name, fault);
+    }
+    return true;
+}
+
+static void write_schedule(HcWriter *w, const Schedule *s) {
+    HcScheduleKind kind = hc_schedule_kind(s);
+    hc_write_u32(w, (uint32_t)kind);
+    hc_write_f64(w, s->coefficient.value);
+    hc_write_u64(w, s->steps);
+    if (kind != HC_SCHEDULE_THEN) return;
+    write_schedule(w, s->first);
+    write_schedule(w, s->next);
+}
+
+static size_t most_schedules(const Optim *optim) {
+    return (optim->group_count + 1) * optim->cls->hyper_count;
+}
+
+void hc_write_schedules(HcWriter *w, const Optim *optim) {
+    if (w->counts) { /* the most there may be */
+        uint64_t most =
+            8 + (uint64_t)most_schedules(optim) * (ENTRY_BYTES + MOST_PIECES * PIECE_BYTES);
+        w->size = most > UINT64_MAX - w->size ? UINT64_MAX : w->size + most;
+        return;
+    }
+    hc_write_u64(w, optim->schedule_count);
+    for (size_t i = 0; i < optim->schedule_count; i++) {
+        const HcScheduled *s = &optim->schedules[i];
+        hc_write_u64(w, s->hyper);
+        hc_write_u64(w, s->group == HC_ALL_GROUPS ? UINT64_MAX : s->group);
+        if (s->removed)
+            hc_write_u32(w, HC_SCHEDULE_NONE);
+        else
+            write_schedule(w, &s->schedule);
+    }
+}
+
+/* ---- loading -------------------------------------------------------------------------------------------- */
+
+typedef struct Reading {
+    HcReader *r;
+    const Optim *optim;
+    const char *who, *name;
+    HcScheduled *to;
+    size_t pieces;
+} Reading;
+
+static bool damaged(const Reading *g) {
+    return hc_fail_thread(HC_ERR_IO, "%s: '%s' is damaged: a schedule that cannot be", g->who,
+                          g->name);
+}
+
+static bool read_schedule(Reading *g, Schedule *to, const Schedule *mine);
+
+/* The two of which the first was read are children of a place in the list of nodes. */
+static bool read_both(Reading *g, Schedule *to, const Schedule *mine) {
+    HcScheduled *entry = g->to;
+    if (!entry->nodes && !(entry->nodes = hc_alloc_zero(MOST_PIECES, sizeof *entry->nodes)))
+        return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", g->who);
+    if (entry->node_count + 2 > MOST_PIECES) return damaged(g);
+    Schedule *both = entry->nodes + entry->node_count;
+    entry->node_count += 2;
+    to->first = both;
+    to->next = both + 1;
+    bool same = hc_schedule_kind(mine) == HC_SCHEDULE_THEN;
+    return read_schedule(g, both, same ? mine->first : NULL) &&
+           read_schedule(g, both + 1, same ? mine->next : NULL);
+}
+
+/* The rest of one of that kind. `mine` is what the optimizer has in its place, or NULL: the function of a schedule
+ * of one's own is in no file. */
+static bool read_rest(Reading *g, HcScheduleKind kind, Schedule *to, const Schedule *mine) {
+    *to = hc_schedule_of(kind);
+    to->coefficient.value = hc_read_f64(g->r);
+    uint64_t steps = hc_read_u64(g->r);
+    to->steps = steps < SIZE_MAX ? (size_t)steps : SIZE_MAX;
+    if (!g->r->good) return false;
+    if (++g->pieces > MOST_PIECES || (kind == HC_SCHEDULE_STEP && steps == 0)) return damaged(g);
+    if (kind == HC_SCHEDULE_THEN) return read_both(g, to, mine);
+    if (kind != HC_SCHEDULE_LAMBDA) return true;
+    if (hc_schedule_kind(mine) != kind)
+        return hc_fail_thread(HC_ERR_STATE,
+                              "%s: '%s' has a schedule_lambda on '%s': optim_schedule comes before "
+                              "loading",
+                              g->who, g->name, g->optim->cls->hypers[g->to->hyper].name);
+    to->function = mine->function;
+    to->user = mine->user;
+    return true;
+}
+
+static bool read_schedule(Reading *g, Schedule *to, const Schedule *mine) {
+    uint32_t kind = hc_read_u32(g->r);
+    if (!g->r->good) return false;
+    if (kind == HC_SCHEDULE_NONE || kind >= HC_SCHEDULE_KINDS) return damaged(g);
+    return read_rest(g, (HcScheduleKind)kind, to, mine);
+}
+
+/* The optimizer's own for the same hyperparameter and group, or NULL. */
+static const Schedule *own(const Optim *optim, const HcScheduled *like) {
+    for (size_t i = 0; i < optim->schedule_count; i++) {
+        const HcScheduled *s = &optim->schedules[i];
+        if (s->hyper == like->hyper && s->group == like->group && !s->removed) return &s->schedule;
+    }
+    return NULL;
+}
+
+static bool read_entry(Reading *g, size_t steps) {
+    const Optim *optim = g->optim;
+    uint64_t hyper = hc_read_u64(g->r), group = hc_read_u64(g->r);
+    if (!g->r->good) return false;
+    if (hyper >= optim->cls->hyper_count || optim->cls->hypers[hyper].flag ||
+        (group != UINT64_MAX && group >= optim->group_count))
+        return damaged(g);
+    g->to->hyper = (size_t)hyper;
+    g->to->group = group == UINT64_MAX ? HC_ALL_GROUPS : (size_t)group;
+    uint32_t kind = hc_read_u32(g->r);
+    if (!g->r->good) return false;
+    if (kind >= HC_SCHEDULE_KINDS) return damaged(g);
+    g->to->removed = kind == HC_SCHEDULE_NONE;
+    if (g->to->removed) return true;
+    Schedule *schedule = &g->to->schedule;
+    if (!read_rest(g, (HcScheduleKind)kind, schedule, own(optim, g->to))) return false;
+    Hyper factor = schedule_at(schedule, steps);
+    return (!factor.tensor && !isnan(factor.value)) || damaged(g);
+}
+
+bool hc_read_schedules(HcReader *r, const Optim *optim, const char *who, const char *name,
+                       size_t steps, HcScheduled **list, size_t *list_count) {
+    uint64_t count = hc_read_u64(r);
+    Reading g = {.r = r, .optim = optim, .who = who, .name = name};
+    if (!r->good) return false;
+    if (count > most_schedules(optim)) return damaged(&g);
+    if (count == 0) return true;
+    if (!(*list = hc_alloc_zero((size_t)count, sizeof **list)))
+        return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
+    *list_count = (size_t)count;
+    for (size_t i = 0; i < count; i++) {
+        g.to = *list + i;
+        g.pieces = 0;
+        if (!read_entry(&g, steps)) return false;
+    }
+    return true;
+}

@@ -155,7 +155,7 @@ static void killed(void) {
             for (uint64_t number = before + 1;; number++)
                 if (!save("net", number, COUNT)) _exit(1);
         nanosleep(&(struct timespec){0, (long)rng_below(&rng, 8000) * 1000}, NULL);
-        int status;
+        int status = 0;
         CHECK(child > 0 && kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child);
         CHECK(WIFSIGNALED(status));
         uint64_t after = load("net");

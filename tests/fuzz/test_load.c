@@ -105,7 +105,7 @@ static void use(World *w, bool loaded) {
     Tape *tape = tape_create(HC_F32);
     if (!diffopt_create(w->optim, fmodule_create(tape, w->net, false))) abort();
     tape_destroy(tape);
-    if (steps > (size_t)1 << 53) abort();
+    if (steps > (uint64_t)1 << 53) abort();
     ParamList list = module_params(w->net);
     for (size_t i = 0; i < list.count; i++)
         if (optim_param_steps(w->optim, list.items[i]) > (uint64_t)1 << 53) abort();

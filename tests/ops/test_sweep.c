@@ -3,58 +3,8 @@
 #include <higherc/higherc.h>
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "ops/ops.h"
-#include "support/check.h"
-
-enum { MOST_INPUTS = 6, MOST_NUMBERS = 64 };
-
-typedef struct Row {
-    const char *name, *shapes;
-    double low, high;
-    GradcheckFn *fn;
-} Row;
-
-#define HC_OP(name, shapes, low, high, call)                                                       \
-    static Tensor *call_##name(Tensor *const *x, size_t n, void *user) {                           \
-        (void)n;                                                                                   \
-        (void)user;                                                                                \
-        return call;                                                                               \
-    }
-#include "ops/ops.def"
-#undef HC_OP
-
-static const Row rows[] = {
-#define HC_OP(name, shapes, low, high, call) {#name, shapes, low, high, call_##name},
-#include "ops/ops.def"
-#undef HC_OP
-};
-
-/* "3x4 s|..." up to the bar: the shapes; the rest is returned. */
-static const char *parse(const char *text, Shape *shapes, size_t *count) {
-    for (*count = 0; *text && *text != '|'; ++*count) {
-        Shape *shape = &shapes[*count];
-        *shape = shape_scalar();
-        if (*text == 's') text++;
-        while (*text >= '0' && *text <= '9') {
-            char *end;
-            shape->dim[shape->ndim++] = strtoul(text, &end, 10);
-            text = *end == 'x' ? end + 1 : end;
-        }
-        while (*text == ' ')
-            text++;
-    }
-    return *text == '|' ? text + 1 : text;
-}
-
-/* Distinct numbers, so that no maximum has ties. */
-static void draw(double *values, size_t count, const Row *row, Rng *rng) {
-    for (size_t i = 0; i < count; i++)
-        values[i] = row->low + (row->high - row->low) * rng_uniform(rng);
-}
+#include "ops/op_rows.h"
 
 /* The value and first gradients, as doubles one after the other. */
 static size_t value_and_grads(DType dtype, const Row *row, const Shape *shapes, size_t count,
@@ -207,25 +157,8 @@ static void check_gradcheck(void) {
     tape_destroy(tape);
 }
 
-/* From the row's name, so that a new row leaves the numbers of others, none of which is near a kink, as they
- * are. */
-static Rng rng_of(const Row *row) {
-    uint64_t seed = 5;
-    for (const char *c = row->name; *c; c++)
-        seed = seed * 31 + (unsigned char)*c;
-    return rng_seed(seed);
-}
-
 int main(void) {
-    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
-        Rng rng = rng_of(&rows[r]);
-        for (const char *text = rows[r].shapes; *text;) {
-            Shape shapes[MOST_INPUTS];
-            size_t count;
-            text = parse(text, shapes, &count);
-            check_case(&rows[r], shapes, count, &rng);
-        }
-    }
+    each_row(check_case);
     check_gradcheck();
     return check_done();
 }

@@ -311,10 +311,10 @@ static bool unchanged(HcSweep *s, const Tensor *y, const Tensor *x) {
 
 static bool reads_unchanged(HcSweep *s, const Tensor *y) {
     unsigned mask = 0;
-    for (unsigned j = 0; j < y->nin && j < HC_INLINE_INPUTS; j++)
+    for (unsigned j = 0; j < y->nin && j < HC_MOST_READ; j++)
         if (hc_needs(s, j)) mask |= y->op->reads[j];
-    for (unsigned i = 0; i < y->nin && i < HC_INLINE_INPUTS; i++)
-        if ((mask & 1u << i) && !unchanged(s, y, hc_inputs(y)[i])) return false;
+    for (unsigned i = 0; i < y->nin && i < HC_MOST_READ; i++)
+        if ((mask & HC_IN(i)) && !unchanged(s, y, hc_inputs(y)[i])) return false;
     return !(mask & HC_READS_OUTPUT) || unchanged(s, y, y);
 }
 

@@ -75,7 +75,12 @@ static void backward_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     hc_give_composed(s, y, hc_stacked_cotangent(s, y), backward_composed);
 }
 
-#define EVERYTHING 0x7f
+/* The first cotangent given may be that of p, of m or of v, the second of m or of v. */
+enum {
+    GIVENS = HC_IN(FIRST_GIVEN) | HC_IN(FIRST_GIVEN + 1) | HC_IN(FIRST_GIVEN + 2),
+    SCALES = HC_IN(RATE1) | HC_IN(CONSTANTS1),
+    ANY = HC_IN(G1) | HC_IN(M1) | HC_IN(V1) | SCALES
+};
 
 static const HcOp op_backward = {.name = "optim_adam",
                                  .flags = HC_OP_PARTS | HC_OP_STEADY,
@@ -83,7 +88,13 @@ static const HcOp op_backward = {.name = "optim_adam",
                                  .infer = backward_infer,
                                  .forward = backward_forward,
                                  .vjp = backward_vjp,
-                                 .reads = {EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING}};
+                                 .reads = {[G1] = (ANY & ~HC_IN(G1)) | GIVENS,
+                                           [M1] = (ANY & ~HC_IN(M1)) | HC_IN(FIRST_GIVEN),
+                                           [V1] = ANY | HC_IN(FIRST_GIVEN),
+                                           [RATE1] = (ANY & ~HC_IN(RATE1)) | HC_IN(FIRST_GIVEN),
+                                           [FIRST_GIVEN] = ANY,
+                                           [FIRST_GIVEN + 1] = HC_IN(G1) | HC_IN(CONSTANTS1),
+                                           [FIRST_GIVEN + 2] = HC_IN(G1) | HC_IN(CONSTANTS1)}};
 
 /* ---- to the rate: sum(t d) ------------------------------------------------------------------------------ */
 
@@ -115,7 +126,9 @@ static const HcOp op_rate = {.name = "optim_adam",
                              .infer = rate_infer,
                              .forward = rate_forward,
                              .vjp = rate_vjp,
-                             .reads = {EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING}};
+                             .reads = {HC_IN(1) | HC_IN(2) | HC_IN(3),
+                                       HC_IN(0) | HC_IN(2) | HC_IN(3),
+                                       HC_IN(0) | HC_IN(1) | HC_IN(2) | HC_IN(3)}};
 
 /* ---- the update ------------------------------------------------------------------------------------------ */
 
@@ -162,13 +175,18 @@ static void adam_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     if (hc_needs(s, SECOND)) hc_give(s, SECOND, to[2]);
 }
 
+enum { MOVED = HC_IN(RATE) | HC_IN(CONSTANTS) | HC_READS_OUTPUT }; /* read beside g */
+
 static const HcOp op_adam = {.name = "optim_adam",
                              .flags = HC_OP_PARTS | HC_OP_STEADY,
                              .arity = SECOND + 1,
                              .infer = adam_infer,
                              .forward = adam_forward,
                              .vjp = adam_vjp,
-                             .reads = {0, 2 | 4 | 8, 2 | 4 | 8 | HC_READS_OUTPUT, 0}};
+                             .reads = {[G] = HC_IN(G) | MOVED,
+                                       [RATE] = HC_IN(CONSTANTS) | HC_READS_OUTPUT,
+                                       [MOMENT] = MOVED,
+                                       [SECOND] = MOVED}};
 
 bool hc_adam(Tensor *p, Tensor *g, Tensor *m, Tensor *v, Tensor *rate, const double *constants,
              Tensor **out) {

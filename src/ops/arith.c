@@ -19,7 +19,7 @@
                                  .reads = {read},                                                  \
                                  .kernel = HC_KERNEL(id)}
 
-enum { A = 1, B = 2, Y = HC_READS_OUTPUT };
+enum { A = HC_IN(0), B = HC_IN(1), Y = HC_READS_OUTPUT };
 
 /* ---- y + c x: the accumulating form of addition. To x: c g; to y: g ------------------------------ */
 

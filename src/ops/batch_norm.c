@@ -23,7 +23,7 @@
 
 #include "ops/channels.h"
 
-enum { X = 1, MOMENTS = 2, WEIGHT = 4, EPS = 0 };
+enum { X = HC_IN(0), MOMENTS = HC_IN(1), WEIGHT = HC_IN(2), EPS = 0 };
 
 /* The choice is the last input, past the arity. */
 static Tensor *choice_of(const Tensor *y) {
@@ -151,12 +151,13 @@ static void norm_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     norm_rule(s, norm_of(y), hc_inputs(y)[2], gy, (const unsigned[]){0, 2, 3});
 }
 
-static const HcOp op_norm = {.name = "tensor_batch_norm",
-                             .arity = 4,
-                             .infer = infer_norm,
-                             .forward = norm_forward,
-                             .vjp = norm_vjp,
-                             .reads = {X | MOMENTS | WEIGHT, 0, X | MOMENTS, X | MOMENTS}};
+static const HcOp op_norm = {
+    .name = "tensor_batch_norm",
+    .arity = 4,
+    .infer = infer_norm,
+    .forward = norm_forward,
+    .vjp = norm_vjp,
+    .reads = {X | MOMENTS | WEIGHT | HC_IN(4), 0, X | MOMENTS | HC_IN(4), HC_IN(4)}};
 
 static Tensor *norm(Norm n, Tensor *w, Tensor *b) {
     return emit(&op_norm, n, (Tensor *[]){w, b}, 2);
@@ -197,12 +198,13 @@ static void chosen_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     norm_rule(s, n, in[2], gy, (const unsigned[]){1, 2, 3});
 }
 
-static const HcOp op_chosen = {.name = "tensor_batch_norm",
-                               .flags = HC_OP_ALIAS,
-                               .arity = 4,
-                               .infer = chosen_infer,
-                               .vjp = chosen_vjp,
-                               .reads = {0, 1 | 2 | 4, 1 | 2, 1 | 2}};
+static const HcOp op_chosen = {
+    .name = "tensor_batch_norm",
+    .flags = HC_OP_ALIAS,
+    .arity = 4,
+    .infer = chosen_infer,
+    .vjp = chosen_vjp,
+    .reads = {0, HC_IN(0) | HC_IN(1) | HC_IN(2), HC_IN(0) | HC_IN(1), HC_IN(0)}};
 
 Tensor *hc_batch_norm_fused(Tensor *x, Tensor *moments, Tensor *weight, Tensor *bias, double eps,
                             HcTail tail) {
@@ -250,12 +252,13 @@ static void sums_vjp(HcSweep *s, Tensor *y, Tensor *t) {
     if (hc_needs(s, 2)) hc_give(s, 2, norm(n, t1, t0));
 }
 
-static const HcOp op_sums = {.name = "tensor_batch_norm",
-                             .arity = 3,
-                             .infer = infer_two_rows,
-                             .forward = sums_forward,
-                             .vjp = sums_vjp,
-                             .reads = {X | MOMENTS | 4 | HC_READS_OUTPUT, 0, X | MOMENTS}};
+static const HcOp op_sums = {
+    .name = "tensor_batch_norm",
+    .arity = 3,
+    .infer = infer_two_rows,
+    .forward = sums_forward,
+    .vjp = sums_vjp,
+    .reads = {X | MOMENTS | HC_IN(2) | HC_IN(3) | HC_READS_OUTPUT, 0, X | MOMENTS | HC_IN(3)}};
 
 static Tensor *sums(Norm n, Tensor *g) {
     return emit(&op_sums, n, &g, 1);
@@ -285,13 +288,16 @@ static void backward_vjp(HcSweep *s, Tensor *y, Tensor *v) {
     if (hc_needs(s, 3)) hc_give(s, 3, picked(n, w, v, sums_v));
 }
 
+/* Of backward and picked: x, its moments and the choice; what is swept back, and its sums. */
+enum { ALWAYS = X | MOMENTS | HC_IN(5), GIVEN = HC_IN(3) | HC_IN(4) };
+
 static const HcOp op_backward = {
     .name = "tensor_batch_norm",
     .arity = 5,
     .infer = infer_like_x,
     .forward = backward_forward,
     .vjp = backward_vjp,
-    .reads = {X | MOMENTS | WEIGHT | 8, 0, X | MOMENTS | 8, X | MOMENTS | WEIGHT}};
+    .reads = {ALWAYS | WEIGHT | GIVEN, 0, ALWAYS | GIVEN, ALWAYS | WEIGHT}};
 
 static Tensor *backward(Norm n, Tensor *w, Tensor *g, Tensor *sums_g) {
     return emit(&op_backward, n, (Tensor *[]){w, g, sums_g}, 3);
@@ -331,7 +337,7 @@ static const HcOp op_picked = {
     .infer = picked_infer,
     .forward = picked_forward,
     .vjp = picked_vjp,
-    .reads = {X | MOMENTS | WEIGHT | 8, 0, X | MOMENTS | 8, X | MOMENTS | WEIGHT}};
+    .reads = {ALWAYS | WEIGHT | GIVEN, 0, ALWAYS | GIVEN, ALWAYS | WEIGHT}};
 
 static Tensor *picked(Norm n, Tensor *w, Tensor *v, Tensor *sums_v) {
     return n.choice ? emit(&op_picked, n, (Tensor *[]){w, v, sums_v}, 3)
@@ -362,13 +368,19 @@ static void slope_vjp(HcSweep *s, Tensor *y, Tensor *t) {
     if (hc_needs(s, 3)) hc_give(s, 3, backward(n, t, g, sums_g));
 }
 
-static const HcOp op_slope = {
-    .name = "tensor_batch_norm",
-    .arity = 6,
-    .infer = infer_vector,
-    .forward = slope_forward,
-    .vjp = slope_vjp,
-    .reads = {X | MOMENTS | 12 | HC_READS_OUTPUT, 0, X | MOMENTS | 8, X | MOMENTS | 4}};
+enum {
+    ALL_SLOPES = X | MOMENTS | HC_IN(6),
+    G_AND_SUMS = HC_IN(2) | HC_IN(4),
+    V_AND_SUMS = HC_IN(3) | HC_IN(5)
+};
+
+static const HcOp op_slope = {.name = "tensor_batch_norm",
+                              .arity = 6,
+                              .infer = infer_vector,
+                              .forward = slope_forward,
+                              .vjp = slope_vjp,
+                              .reads = {ALL_SLOPES | G_AND_SUMS | V_AND_SUMS | HC_READS_OUTPUT, 0,
+                                        ALL_SLOPES | V_AND_SUMS, ALL_SLOPES | G_AND_SUMS}};
 
 static Tensor *slope(Norm n, Tensor *g, Tensor *v, Tensor *sums_g, Tensor *sums_v) {
     return emit(&op_slope, n, (Tensor *[]){g, v, sums_g, sums_v}, 4);
@@ -405,14 +417,15 @@ static void second_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     hc_give_composed(s, y, gy, second_composed);
 }
 
-enum { EVERY = 15 };
+enum { ALL_SECONDS = X | MOMENTS | HC_IN(8), G = HC_IN(3), V = HC_IN(4) };
 
 static const HcOp op_second = {.name = "tensor_batch_norm",
                                .arity = 8,
                                .infer = infer_like_x,
                                .forward = second_forward,
                                .vjp = second_vjp,
-                               .reads = {EVERY, EVERY, EVERY, EVERY}};
+                               .reads = {ALL_SECONDS | WEIGHT | G | V, 0, ALL_SECONDS | G | V,
+                                         ALL_SECONDS | WEIGHT | V, ALL_SECONDS | WEIGHT | G}};
 
 static Tensor *second(Norm n, Tensor *w, Tensor *g, Tensor *v, Tensor *sums_g, Tensor *sums_v,
                       Tensor *slope_gv) {

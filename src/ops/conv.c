@@ -220,7 +220,7 @@ static const HcOp op_conv = {.name = "tensor_conv2d",
                              .infer = conv_infer,
                              .forward = conv_forward,
                              .vjp = conv_vjp,
-                             .reads = {2, 1, 0}};
+                             .reads = {HC_IN(1), HC_IN(0)}};
 
 /* ---- gx of the form given, from g and w. To g: conv(c, w); to w: conv_weight(g, c) --------------- */
 
@@ -250,7 +250,7 @@ static const HcOp op_conv_input = {.name = "tensor_conv2d",
                                    .infer = conv_input_infer,
                                    .forward = conv_input_forward,
                                    .vjp = conv_input_vjp,
-                                   .reads = {2, 1, 0}};
+                                   .reads = {HC_IN(1), HC_IN(0)}};
 
 /* ---- gw of the form given, from g and x. To g: conv(x, c); to x: conv_input(g, c) ---------------- */
 
@@ -291,7 +291,7 @@ static const HcOp op_conv_weight = {.name = "tensor_conv2d",
                                     .infer = conv_weight_infer,
                                     .forward = conv_weight_forward,
                                     .vjp = conv_weight_vjp,
-                                    .reads = {2, 1, 0}};
+                                    .reads = {HC_IN(1), HC_IN(0)}};
 
 /* ---- builders ------------------------------------------------------------------------------------ */
 

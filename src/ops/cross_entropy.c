@@ -9,7 +9,7 @@
  * Only x and t are kept, and p is made again where it is needed. */
 #include "ops/ops.h"
 
-enum { X = 1, SECOND = 2, THIRD = 4 };
+enum { X = HC_IN(0), SECOND = HC_IN(1), THIRD = HC_IN(2) };
 
 static Tensor *slope(Tensor *x, Tensor *t, Tensor *g);
 static Tensor *fold(Tensor *x, Tensor *t, Tensor *v);
@@ -135,14 +135,12 @@ static void bend_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     hc_give_composed(s, y, gy, bend_composed);
 }
 
-enum { EVERY = X | SECOND | THIRD };
-
 static const HcOp op_bend = {.name = "tensor_cross_entropy_loss",
                              .arity = 3,
                              .infer = hc_infer_dense,
                              .forward = bend_forward,
                              .vjp = bend_vjp,
-                             .reads = {EVERY, EVERY, EVERY}};
+                             .reads = {X | SECOND | THIRD, X | THIRD, X | SECOND}};
 
 static Tensor *bend(Tensor *x, Tensor *g, Tensor *v) {
     return hc_emit(&op_bend, NULL, (Tensor *[]){x, g, v}, 3);

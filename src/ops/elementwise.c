@@ -298,7 +298,7 @@ static const HcOp op_where = {.name = "tensor_where",
                               .infer = hc_infer_same,
                               .forward = where_forward,
                               .vjp = where_vjp,
-                              .reads = {0, 1, 1}};
+                              .reads = {0, HC_IN(0), HC_IN(0)}};
 
 Tensor *tensor_where(Tensor *condition, Tensor *a, Tensor *b) {
     Tensor *x[3] = {condition, a, b};

@@ -81,7 +81,7 @@ static const HcOp op_gather = {.name = "tensor_gather",
                                .infer = gather_infer,
                                .forward = gather_forward,
                                .vjp = gather_vjp,
-                               .reads = {2, 0}};
+                               .reads = {HC_IN(1)}};
 
 Tensor *tensor_gather(Tensor *x, int axis, Tensor *index) {
     int i;
@@ -114,7 +114,7 @@ static const HcOp op_scatter = {.name = "tensor_scatter_add",
                                 .infer = scatter_infer,
                                 .forward = scatter_forward,
                                 .vjp = scatter_vjp,
-                                .reads = {0, 1, 0}};
+                                .reads = {0, HC_IN(0)}};
 
 Tensor *tensor_scatter_add(Tensor *x, int axis, Tensor *index, Tensor *source) {
     int i;
@@ -162,7 +162,7 @@ static const HcOp op_select = {.name = "tensor_index_select",
                                .infer = select_infer,
                                .forward = select_forward,
                                .vjp = select_vjp,
-                               .reads = {2, 0}};
+                               .reads = {HC_IN(1)}};
 
 Tensor *tensor_index_select(Tensor *x, int axis, Tensor *index) {
     int i;
@@ -199,7 +199,7 @@ static const HcOp op_index_add = {.name = "tensor_index_select",
                                   .infer = index_add_infer,
                                   .forward = index_add_forward,
                                   .vjp = index_add_vjp,
-                                  .reads = {0, 1, 0}};
+                                  .reads = {0, HC_IN(0)}};
 
 static Tensor *index_add(Tensor *index, Tensor *source, int axis, size_t size, Tensor *acc) {
     HcAttr attr = {.range = {.axis = axis, .size = size}};

@@ -73,7 +73,7 @@ static const HcOp op_scaled_difference = {.name = "tensor_mse_loss",
                                           .infer = scaled_difference_infer,
                                           .forward = scaled_difference_forward,
                                           .vjp = scaled_difference_vjp,
-                                          .reads = {2 | 4, 1, 1}};
+                                          .reads = {HC_IN(1) | HC_IN(2), HC_IN(0), HC_IN(0)}};
 
 static Tensor *scaled_difference(double c, Tensor *s, Tensor *a, Tensor *b) {
     return hc_emit(&op_scaled_difference, &(HcAttr){.real = {c}}, (Tensor *[]){s, a, b}, b ? 3 : 2);
@@ -107,7 +107,7 @@ static const HcOp op_mse = {.name = "tensor_mse_loss",
                             .infer = mse_infer,
                             .forward = mse_forward,
                             .vjp = mse_vjp,
-                            .reads = {1 | 2, 1 | 2}};
+                            .reads = {HC_IN(0) | HC_IN(1), HC_IN(0) | HC_IN(1)}};
 
 Tensor *tensor_mse_loss(Tensor *prediction, Tensor *target) {
     if (!fits(op_mse.name, prediction, target)) return NULL;

@@ -95,7 +95,7 @@ static const HcOp op_product = {.name = "tensor_matmul",
                                 .infer = product_infer,
                                 .forward = product_forward,
                                 .vjp = product_vjp,
-                                .reads = {2, 1, 0},
+                                .reads = {HC_IN(1), HC_IN(0)},
                                 .work = product_work};
 
 /* form: the result's, or NULL where it is not known yet. */
@@ -196,7 +196,7 @@ static const HcOp op_linear = {.name = "tensor_linear",
                                .infer = linear_infer,
                                .forward = linear_forward,
                                .vjp = linear_vjp,
-                               .reads = {2, 1, 0}};
+                               .reads = {HC_IN(1), HC_IN(0)}};
 
 static const HcOp op_linear_relu = {
     .name = "tensor_linear",
@@ -205,7 +205,7 @@ static const HcOp op_linear_relu = {
     .infer = linear_infer,
     .forward = linear_relu_forward,
     .vjp = linear_relu_vjp,
-    .reads = {2 | HC_READS_OUTPUT, 1 | HC_READS_OUTPUT, HC_READS_OUTPUT}};
+    .reads = {HC_IN(1) | HC_READS_OUTPUT, HC_IN(0) | HC_READS_OUTPUT, HC_READS_OUTPUT}};
 
 static Tensor *emit_linear(const HcOp *op, Tensor *x, Tensor *weight, Tensor *bias) {
     Tensor *in[3] = {x, weight, bias};

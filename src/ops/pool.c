@@ -215,7 +215,7 @@ static const HcOp op_spread = {.name = "tensor_max_pool2d",
                                .infer = form_given,
                                .forward = spread_forward,
                                .vjp = spread_vjp,
-                               .reads = {2}};
+                               .reads = {HC_IN(1)}};
 
 static void pick_images(const HcKernels *k, const void *geometry, size_t images, void *to,
                         const void *from, void *taps) {
@@ -240,7 +240,7 @@ static const HcOp op_pick = {.name = "tensor_max_pool2d",
                              .infer = form_given,
                              .forward = pick_forward,
                              .vjp = pick_vjp,
-                             .reads = {2}};
+                             .reads = {HC_IN(1)}};
 
 /* ---- max_pool2d: pick(x, winners), known already: a view of the winners. To x: spread(g, winners) - */
 
@@ -262,7 +262,7 @@ static const HcOp op_max_pool = {.name = "tensor_max_pool2d",
                                  .arity = 2,
                                  .infer = max_pool_infer,
                                  .vjp = max_pool_vjp,
-                                 .reads = {0, 1}};
+                                 .reads = {0, HC_IN(0)}};
 
 static Tensor *max_pool(Tensor *x, const Pool2dOptions *options, bool relu) {
     HcAttr attr;

@@ -187,14 +187,14 @@ static const HcOp op_max = {.name = "tensor_max",
                             .infer = reduce_infer,
                             .forward = max_forward,
                             .vjp = extreme_vjp,
-                            .reads = {1 | HC_READS_OUTPUT}};
+                            .reads = {HC_IN(0) | HC_READS_OUTPUT}};
 
 static const HcOp op_min = {.name = "tensor_min",
                             .arity = 1,
                             .infer = reduce_infer,
                             .forward = min_forward,
                             .vjp = extreme_vjp,
-                            .reads = {1 | HC_READS_OUTPUT}};
+                            .reads = {HC_IN(0) | HC_READS_OUTPUT}};
 
 static Tensor *extreme(const HcOp *op, Tensor *x, uint32_t mask, bool keep) {
     for (int i = 0; i < x->form->ndim; i++)

@@ -4,7 +4,7 @@
 
 #include "ops/ops.h"
 
-enum { X = 1, Y = HC_READS_OUTPUT };
+enum { X = HC_IN(0), Y = HC_READS_OUTPUT };
 
 /* A function without attributes, its rule and its builder. */
 #define UNARY_OP(id, read)                                                                         \
@@ -129,7 +129,7 @@ static const HcOp op_gate = {.name = "tensor_relu",
                              .infer = hc_infer_same,
                              .forward = hc_forward_binary,
                              .vjp = gate_vjp,
-                             .reads = {0, 1},
+                             .reads = {0, HC_IN(0)},
                              .kernel = HC_KERNEL(gate)};
 
 Tensor *hc_gate(Tensor *g, Tensor *x, double slope) {

@@ -124,7 +124,10 @@ enum {
     HC_OP_STEADY = 512 /* forward calls a few kernels, always the same ones (program/trace.c) */
 };
 
-#define HC_READS_OUTPUT 0x80
+/* Which values a rule reads (HcOp.reads): input j, or the result. */
+#define HC_IN(j) (1u << (j))
+#define HC_READS_OUTPUT 0x8000u
+#define HC_MOST_READ 9 /* inputs; no rule reads one after these */
 
 struct HcOp {
     const char *name; /* as the public builder's, for messages */
@@ -137,8 +140,8 @@ struct HcOp {
     bool (*forward)(Tensor *y);
     /* Hands each needed input its cotangent (grad/sweep.h), given that of y. Calls builders only. */
     void (*vjp)(HcSweep *sweep, Tensor *y, Tensor *gy);
-    /* Which values the gradient to input j reads: bit i for input i, HC_READS_OUTPUT for y. */
-    uint8_t reads[HC_INLINE_INPUTS];
+    /* Which values the gradient to input j reads: HC_IN(i) for input i, HC_READS_OUTPUT for y. */
+    uint16_t reads[HC_MOST_READ];
     size_t kernel; /* offset in HcKernels of the elementwise function, for the shared forwards */
     /* How many multiply-adds a number of the result takes, for a program to weigh; or NULL. */
     size_t (*work)(const Tensor *y);
@@ -218,7 +221,7 @@ Tensor *hc_hand_over(HcSweep *sweep, Tensor *gy);
 
 /* For a fused operation: the cotangents of all inputs by recording compose(y), the same value made of
  * other operations out of y's inputs (at most HC_MOST_COMPOSED), and sweeping that. */
-#define HC_MOST_COMPOSED 9
+#define HC_MOST_COMPOSED HC_MOST_READ
 void hc_give_composed(HcSweep *sweep, Tensor *y, Tensor *gy, Tensor *(*compose)(Tensor *y));
 
 #endif

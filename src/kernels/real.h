@@ -29,14 +29,10 @@
 
 /* Products are apart: they alone are compiled with contraction (fused multiply-add). */
 extern const HcKernels HC_NAMED(kernels);
-void HC_NAMED(gemm)(const HcGemm *g);
-size_t HC_NAMED(gemm_work)(const HcGemm *g);
-void HC_NAMED(conv)(const HcConv *g, void *y, const void *x, const void *weight, const void *start,
-                    size_t start_step, void *work);
-void HC_NAMED(conv_input)(const HcConv *g, void *gx, const void *gy, const void *weight,
-                          const void *start, size_t start_step, void *work);
-void HC_NAMED(conv_weight)(const HcConv *g, void *gw, const void *gy, const void *x, bool add,
-                           size_t first, size_t last, void *work);
-size_t HC_NAMED(conv_work)(const HcConv *g);
+#define HC_DECLARE_HERE(type, name, params)
+#define HC_DECLARE_APART(type, name, params) type HC_NAMED(name) params;
+#define HC_FUNCTION(place, trace, type, name, params) HC_DECLARE_##place(type, name, params)
+#include "kernels/kernels.def"
+#undef HC_FUNCTION
 
 #endif

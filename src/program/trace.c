@@ -1,6 +1,7 @@
-/* From nodes to kernel calls. A forward that is steady (HC_OP_STEADY, and all elementwise ones) comes down to calls of a few kernels
- * whose operands have the same addresses at each run. So each is run once with a table of kernels that
- * write down what they are called with and compute nothing. Any other node is one call of its forward. */
+/* From nodes to kernel calls. A forward that is steady (HC_OP_STEADY, and all elementwise ones) comes down to
+ * calls of a few kernels whose operands have the same addresses at each run. So each is run once with a table
+ * of kernels that write down what they are called with and compute nothing. Any other node is one call of its
+ * forward; so is one that turns out to call a kernel that cannot be written down, or none at all. */
 #include <string.h>
 
 #include "program/call.h"
@@ -16,6 +17,7 @@ static _Thread_local struct {
     Program *program;
     const HcKernels *real;
     bool failed;
+    bool whole; /* a kernel was called that is not traced: the calls are not all there is */
 } tracing;
 
 static void log_call(const HcCall *call) {
@@ -226,28 +228,49 @@ static void trace_adam_rate(void *y, const void *t, const void *m, const void *v
         .u.adam = {tracing.real, y, {.p = t}, .m = m, .v = v, .constants = constants, .n = n}});
 }
 
+/* ---- those that are not traced: the node is left whole ---------------------------------------------------- */
+
+/* Their parameters come from the table, and none is used. */
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#endif
+#define RESULT_void
+#define RESULT_bool return true
+#define STUB_TRACED(result, type, name, params)
+#define STUB_ASKED(result, type, name, params)
+#define STUB_WHOLE(result, type, name, params)                                                     \
+    static type whole_##name params {                                                              \
+        tracing.whole = true;                                                                      \
+        result;                                                                                    \
+    }
+#define RESULT_size_t
+#define HC_FUNCTION(place, trace, type, name, params)                                              \
+    STUB_##trace(RESULT_##type, type, name, params)
+#include "kernels/kernels.def"
+#undef HC_FUNCTION
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+
+/* Nothing of the real table is in it but what computes no numbers. */
 static HcKernels traced_kernels(const HcKernels *real) {
-    HcKernels k = *real;
-#define HC_UNARY(name, formula) k.name = trace_##name;
-#define HC_UNARY_NEAR(name, formula, far, formula_far) k.name = trace_##name;
-#define HC_BINARY(name, formula) k.name = trace_##name;
+#define ENTRY_TRACED(name) trace_##name
+#define ENTRY_WHOLE(name) whole_##name
+#define ENTRY_ASKED(name) real->name
+    return (HcKernels){
+        .size = real->size,
+#define HC_UNARY(name, formula) .name = trace_##name,
+#define HC_UNARY_NEAR(name, formula, far, formula_far) .name = trace_##name,
+#define HC_BINARY(name, formula) .name = trace_##name,
 #include "kernels/elementwise.def"
 #undef HC_UNARY
 #undef HC_UNARY_NEAR
 #undef HC_BINARY
-    k.select = trace_select;
-    k.fill = trace_fill;
-    k.copy = trace_copy;
-    k.transpose = trace_transpose;
-    k.squared_distance = trace_squared_distance;
-    k.scaled_difference = trace_scaled_difference;
-    k.sum_rows = trace_sum_rows;
-    k.sum_cols = trace_sum_cols;
-    k.gemm = trace_gemm;
-    k.adam = trace_adam;
-    k.adam_backward = trace_adam_backward;
-    k.adam_rate = trace_adam_rate;
-    return k;
+#define HC_FUNCTION(place, trace, type, name, params) .name = ENTRY_##trace(name),
+#include "kernels/kernels.def"
+#undef HC_FUNCTION
+    };
 }
 
 /* ---- all nodes -------------------------------------------------------------------------------------------- */
@@ -288,14 +311,15 @@ static bool trace_node(Program *p, Tensor *node, const HcKernels *traced) {
     if (is_traceable(node)) {
         tracing.program = p;
         tracing.real = p->tape->k;
-        tracing.failed = false;
+        tracing.failed = tracing.whole = false;
         p->tape->k = traced;
         bool done = hc_forward(node);
         p->tape->k = tracing.real;
         if (!done || tracing.failed) return false;
-        HcCall *only = p->call_count - before == 1 ? &p->calls[before] : NULL;
+        size_t calls = p->call_count - before;
+        HcCall *only = calls == 1 ? &p->calls[before] : NULL;
         if (only && only->run == run_gemm) only->gradient = is_gradient(p, node);
-        if (p->call_count - before <= MOST_CALLS) return true;
+        if (!tracing.whole && calls > 0 && calls <= MOST_CALLS) return true;
         p->call_count = before;
     }
     return hc_program_add_call(p, &(HcCall){.run = hc_call_forward, .u.node = node});

@@ -17,7 +17,7 @@ static size_t wanted_inputs(const HcSweep *s, const Tensor *y, Tensor **wanted, 
     return count;
 }
 
-void hc_give_composed(HcSweep *s, Tensor *y, Tensor *gy, Tensor *(*compose)(Tensor *y)) {
+void hc_sweep_composed(HcSweep *s, Tensor *y, Tensor *gy) {
     Tape *tape = s->tape;
     Tensor *wanted[HC_MOST_COMPOSED], *grads[HC_MOST_COMPOSED];
     unsigned place[HC_MOST_COMPOSED];
@@ -26,7 +26,7 @@ void hc_give_composed(HcSweep *s, Tensor *y, Tensor *gy, Tensor *(*compose)(Tens
     TapeMark mark = tape_mark(tape);
     tape->scratching = false;
     tape->recording = true;
-    Tensor *composed = compose(y);
+    Tensor *composed = y->op->compose(y);
     tape->scratching = scratching;
     tape->recording = recording;
     unsigned flags = HC_SWEEP_CUT | (s->flags & (HC_SWEEP_RECORD | HC_SWEEP_ABSTRACT));

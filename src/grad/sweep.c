@@ -11,15 +11,6 @@
 #include "base/bits.h"
 #include "ops/ops.h"
 
-/* A node that was reached. */
-typedef struct Reached {
-    Tensor *node;
-    Tensor *slot;   /* its cotangent */
-    uint16_t needs; /* as node->passing: what is wanted is input j, or below it */
-    bool wanted;
-    bool owned; /* what is in its slot was made for that alone */
-} Reached;
-
 enum { REACHED = 1, WANTED = 2 };
 
 struct HcSweepSpace {
@@ -29,7 +20,7 @@ struct HcSweepSpace {
     size_t marks_capacity;
     uint32_t *number; /* by index */
     size_t number_capacity;
-    Reached *nodes; /* by number, indices falling */
+    HcReached *nodes; /* by number, indices falling */
     size_t nodes_capacity;
     const Tensor **asked; /* what want was called with, to undo it */
     size_t asked_count, asked_capacity;
@@ -73,7 +64,11 @@ bool hc_sweep_begin(HcSweep *s, Tensor *output, unsigned flags) {
     *s = (HcSweep){.tape = output->tape, .output = output, .flags = flags};
     HcSweepSpace *w = s->space = take_space(s->tape);
     size_t nodes = (size_t)output->index + 1;
-    if (w && GROW(marks, 0, nodes) && GROW(number, 0, nodes) && GROW(nodes, 0, nodes)) return true;
+    if (w && GROW(marks, 0, nodes) && GROW(number, 0, nodes) && GROW(nodes, 0, nodes)) {
+        s->nodes = w->nodes;
+        s->number = w->number;
+        return true;
+    }
     hc_fail_nomem(s->tape, "tensor_grad");
     hc_sweep_end(s);
     return false;
@@ -85,7 +80,7 @@ void hc_sweep_end(HcSweep *s) {
     for (size_t i = 0; i < w->asked_count; i++)
         w->marks[w->asked[i]->index] = 0;
     for (size_t i = 0; i < s->count; i++)
-        hc_drop(w->nodes[i].slot);
+        hc_drop(w->nodes[i].cotangent);
     w->busy = false;
     s->space = NULL;
 }
@@ -160,7 +155,7 @@ HC_INLINE bool descend(HcSweep *s, Way way) {
         w->marks[index] &= WANTED;
         uint16_t inputs = way.cut && wanted ? 0 : inputs_of(way, x);
         w->number[index] = (uint32_t)count;
-        w->nodes[count++] = (Reached){.node = x, .needs = inputs, .wanted = wanted};
+        w->nodes[count++] = (HcReached){.node = x, .needs = inputs, .wanted = wanted};
         loose |= !inputs && !wanted;
         pending += mark_inputs(w, way, x, inputs) - 1;
     }
@@ -168,27 +163,17 @@ HC_INLINE bool descend(HcSweep *s, Way way) {
     return loose;
 }
 
-static bool below(const Reached *x) {
-    return x->needs || x->wanted;
-}
-
-/* Of a node that was reached: its number holds. */
-static Reached *reached(const HcSweep *s, const Tensor *x) {
-    const HcSweepSpace *w = s->space;
-    return &w->nodes[w->number[x->index]];
-}
-
 /* Keeps of the inputs those above something wanted. */
 HC_INLINE void ascend(const HcSweep *s, Way way) {
     const HcSweepSpace *w = s->space;
-    for (Reached *x = w->nodes + s->count; x-- > w->nodes;) {
+    for (HcReached *x = w->nodes + s->count; x-- > w->nodes;) {
         Tensor *const *in = hc_inputs(x->node);
         unsigned needs = 0;
         for (unsigned rest = x->needs; rest; rest &= rest - 1) {
             unsigned j = (unsigned)hc_lowest_bit(rest);
             uint32_t end = j < HC_LAST_BIT ? j + 1 : x->node->nin;
             for (uint32_t i = j; i < end; i++)
-                if (passes(way, in[i]) && below(reached(s, in[i]))) needs |= 1u << j;
+                if (passes(way, in[i]) && hc_wanted_below(hc_reached(s, in[i]))) needs |= 1u << j;
         }
         x->needs = (uint16_t)needs;
     }
@@ -211,92 +196,19 @@ bool hc_sweep_find(HcSweep *s) {
     return true;
 }
 
-/* The number of a node reached; count when it was not. */
-static size_t number_of(const HcSweep *s, const Tensor *x) {
-    const HcSweepSpace *w = s->space;
-    if (x->index > s->output->index || (x->flags & HC_NODE_SCRATCH)) return s->count;
-    size_t k = w->number[x->index];
-    return k < s->count && w->nodes[k].node == x ? k : s->count;
-}
-
 bool hc_sweep_reaches(const HcSweep *s, const Tensor *x) {
-    return number_of(s, x) < s->count;
+    return hc_sweep_number(s, x) < s->count;
 }
 
 Tensor *hc_sweep_node(const HcSweep *s, size_t i) {
-    return s->space->nodes[i].node;
+    return s->nodes[i].node;
 }
 
 bool hc_sweep_wanted_below(const HcSweep *s, size_t i) {
-    return below(&s->space->nodes[i]);
+    return hc_wanted_below(&s->nodes[i]);
 }
 
 /* ---- pass three --------------------------------------------------------------------------------- */
-
-bool hc_needs(const HcSweep *s, unsigned j) {
-    if (j < HC_LAST_BIT) return s->needs >> j & 1;
-    if (j >= s->node->nin) return false;
-    size_t k = number_of(s, s->inputs[j]);
-    return k < s->count && below(&s->space->nodes[k]);
-}
-
-Tensor *hc_part_cotangent(const HcSweep *s, size_t i) {
-    size_t k = number_of(s, hc_part(s->node, i));
-    return k < s->count ? s->space->nodes[k].slot : NULL;
-}
-
-Tensor *hc_take(HcSweep *s, unsigned j) {
-    if (!hc_needs(s, j)) return NULL;
-    Reached *x = reached(s, s->inputs[j]);
-    Tensor *taken = x->slot;
-    if (!taken || !(taken->flags & HC_NODE_SCRATCH)) {
-        x->slot = NULL;
-        if (taken && x->owned) taken->flags |= HC_NODE_CONSUME;
-        return taken;
-    }
-    /* The slot's hold passes to the list of this rule's tensors, dropped when the rule returns. Held by
-     * nobody else, it may be overwritten. */
-    if (!hc_room_for_born(s->tape)) {
-        hc_fail_nomem(s->tape, "tensor_grad");
-        return NULL;
-    }
-    x->slot = NULL;
-    s->tape->born[s->tape->born_count++] = taken;
-    if (taken->index == 1) taken->flags |= HC_NODE_CONSUME;
-    return taken;
-}
-
-static void put(Reached *x, Tensor *g, bool owned) {
-    hc_hold(g);
-    x->slot = g;
-    x->owned = owned;
-}
-
-void hc_set(HcSweep *s, unsigned j, Tensor *g) {
-    if (g && hc_needs(s, j)) put(reached(s, s->inputs[j]), g, true);
-}
-
-void hc_give_scaled(HcSweep *s, unsigned j, Tensor *g, double c) {
-    if (!g || !hc_needs(s, j)) return;
-    Reached *x = reached(s, s->inputs[j]);
-    if (x->slot)
-        hc_set(s, j, hc_axpy(c, g, hc_take(s, j)));
-    else if (c == 1)
-        put(x, g, false);
-    else
-        hc_set(s, j, tensor_mul_scalar(g, c));
-}
-
-Tensor *hc_hand_over(HcSweep *s, Tensor *gy) {
-    const Reached *y = reached(s, s->node);
-    bool alone = gy->flags & HC_NODE_SCRATCH ? gy->index == 1 : y->owned;
-    if (alone && !y->wanted) gy->flags |= HC_NODE_CONSUME;
-    return gy;
-}
-
-void hc_give(HcSweep *s, unsigned j, Tensor *g) {
-    hc_give_scaled(s, j, g, 1);
-}
 
 /* Whether memory that x borrows, and y's rule is about to read, is as it was. */
 static bool unchanged(HcSweep *s, const Tensor *y, const Tensor *x) {
@@ -338,33 +250,41 @@ static void leave(const HcSweep *s, Manner was) {
     s->tape->abstract = was.abstract;
 }
 
-static void drop_slot(Reached *x) {
-    hc_drop(x->slot);
-    x->slot = NULL;
+static void drop_cotangent(HcReached *x) {
+    hc_drop(x->cotangent);
+    x->cotangent = NULL;
 }
 
 static void drop_parts(HcSweep *s, const Tensor *parent) {
     for (size_t i = 0; i < parent->form->dim[0]; i++) {
-        size_t k = number_of(s, hc_part(parent, i));
-        if (k < s->count && !s->space->nodes[k].wanted) drop_slot(&s->space->nodes[k]);
+        size_t k = hc_sweep_number(s, hc_part(parent, i));
+        if (k < s->count && !s->nodes[k].wanted) drop_cotangent(&s->nodes[k]);
     }
 }
 
-static void run_rule(HcSweep *s, Reached *x) {
+/* Its own rule, or that of what it is made of. */
+static void apply(HcSweep *s, Tensor *y, Tensor *gy) {
+    if (y->op->vjp)
+        y->op->vjp(s, y, gy);
+    else
+        hc_sweep_composed(s, y, y->op->flags & HC_OP_PARTS ? hc_stacked_cotangent(s, y) : gy);
+}
+
+static void run_rule(HcSweep *s, HcReached *x) {
     Tensor *y = x->node;
     s->node = y;
     s->inputs = hc_inputs(y);
     s->needs = x->needs;
     if (y->op->flags & HC_OP_PART) {
         /* It waits for the parent's rule, which runs if any part has a cotangent. */
-        Reached *parent = reached(s, s->inputs[0]);
-        if (!parent->slot) put(parent, x->slot, false);
+        HcReached *parent = hc_reached(s, s->inputs[0]);
+        if (!parent->cotangent) hc_put_cotangent(parent, x->cotangent, false);
         return;
     }
     size_t born = s->tape->born_count;
-    if (!(y->flags & HC_NODE_BESIDE) || reads_unchanged(s, y)) y->op->vjp(s, y, x->slot);
+    if (!(y->flags & HC_NODE_BESIDE) || reads_unchanged(s, y)) apply(s, y, x->cotangent);
     hc_drop_born(s->tape, born);
-    if (!x->wanted) drop_slot(x);
+    if (!x->wanted) drop_cotangent(x);
     if (y->op->flags & HC_OP_PARTS) drop_parts(s, y);
 }
 
@@ -372,21 +292,21 @@ bool hc_sweep_run(HcSweep *s, Tensor *gy) {
     HcSweepSpace *w = s->space;
     Tape *tape = s->tape;
     Manner was = enter(s);
-    if (s->count > 0 && below(&w->nodes[0])) {
+    if (s->count > 0 && hc_wanted_below(&w->nodes[0])) {
         hc_hold(gy);
-        w->nodes[0].slot = gy;
+        w->nodes[0].cotangent = gy;
     }
     for (size_t k = 0; k < s->count && tape->status == HC_OK; k++)
-        if (w->nodes[k].slot && w->nodes[k].needs) run_rule(s, &w->nodes[k]);
+        if (w->nodes[k].cotangent && w->nodes[k].needs) run_rule(s, &w->nodes[k]);
     leave(s, was);
     return tape->status == HC_OK;
 }
 
 Tensor *hc_sweep_result(HcSweep *s, const Tensor *x) {
     Tape *tape = s->tape;
-    size_t k = number_of(s, x);
+    size_t k = hc_sweep_number(s, x);
     if (k == s->count) return NULL;
-    Tensor *g = s->space->nodes[k].slot;
+    Tensor *g = s->nodes[k].cotangent;
     if (g) {
         hc_hold(g);
         return g;
@@ -401,15 +321,15 @@ Tensor *hc_sweep_result(HcSweep *s, const Tensor *x) {
 }
 
 /* Puts a dense gradient in the place of none, or of one stored otherwise. */
-static bool settle(HcSweep *s, Reached *x) {
+static bool settle(HcSweep *s, HcReached *x) {
     Tape *tape = s->tape;
     size_t born = tape->born_count;
     Manner was = enter(s);
     Tensor *g = hc_sweep_result(s, x->node), *dense = g ? hc_dense(g) : NULL;
     if (dense) {
         hc_hold(dense);
-        hc_drop(x->slot);
-        x->slot = dense;
+        hc_drop(x->cotangent);
+        x->cotangent = dense;
     }
     hc_drop(g);
     hc_drop_born(tape, born);
@@ -425,9 +345,9 @@ Tensor *hc_sweep_param(const HcSweep *s, size_t *i) {
 }
 
 Tensor *hc_sweep_settle(HcSweep *s, const Tensor *x) {
-    Reached *found = &s->space->nodes[s->space->number[x->index]];
-    bool settled = found->slot && hc_is_dense(found->slot->form);
-    return settled || settle(s, found) ? found->slot : NULL;
+    HcReached *found = &s->nodes[s->number[x->index]];
+    bool settled = found->cotangent && hc_is_dense(found->cotangent->form);
+    return settled || settle(s, found) ? found->cotangent : NULL;
 }
 
 bool hc_sweep_all(Tensor *output, Tensor *gy, Tensor *const *inputs, size_t count, unsigned flags,

@@ -7,6 +7,7 @@
 #define HC_GRAD_SWEEP_H
 
 #include "higherc/grad.h"
+#include "ops/cotangent.h"
 #include "tape/param.h"
 
 enum {
@@ -16,17 +17,6 @@ enum {
     HC_SWEEP_BLOCKED = 8,   /* go where no gradient flows, too: to find out why (not to be run) */
     HC_SWEEP_ABSTRACT = 16, /* cotangents stay on the tape, placed and not computed */
     HC_SWEEP_ORIGINS = 32   /* with BLOCKED: on from a leaf to what its numbers were taken from */
-};
-
-struct HcSweep {
-    Tape *tape;
-    HcSweepSpace *space;
-    Tensor *output;
-    unsigned flags;
-    size_t count;       /* nodes reached */
-    const Tensor *node; /* whose rule is running ... */
-    Tensor *const *inputs;
-    uint32_t needs; /* ... and which of its inputs want a cotangent */
 };
 
 /* In this order. want may be called any number of times; all return false after hc_fail. */
@@ -54,6 +44,10 @@ bool hc_sweep_wanted_below(const HcSweep *sweep, size_t i);
  * reached. */
 bool hc_sweep_all(Tensor *output, Tensor *gy, Tensor *const *inputs, size_t count, unsigned flags,
                   Tensor **grads);
+
+/* The rule of a fused operation without one of its own: the cotangents of all inputs, by recording what it is
+ * made of (op->compose) and sweeping that. */
+void hc_sweep_composed(HcSweep *sweep, Tensor *y, Tensor *gy);
 
 /* How gradients that were kept as constants were taken, so that a program can take them again: kept[i],
  * where not NULL, is that of output, with cotangent gy (NULL: 1), to inputs[i]. */

@@ -70,11 +70,6 @@ static bool backward_forward(Tensor *y) {
     return true;
 }
 
-static void backward_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
-    (void)gy;
-    hc_give_composed(s, y, hc_stacked_cotangent(s, y), backward_composed);
-}
-
 /* The first cotangent given may be that of p, of m or of v, the second of m or of v. */
 enum {
     GIVENS = HC_IN(FIRST_GIVEN) | HC_IN(FIRST_GIVEN + 1) | HC_IN(FIRST_GIVEN + 2),
@@ -87,7 +82,7 @@ static const HcOp op_backward = {.name = "optim_adam",
                                  .arity = FIRST_GIVEN,
                                  .infer = backward_infer,
                                  .forward = backward_forward,
-                                 .vjp = backward_vjp,
+                                 .compose = backward_composed,
                                  .reads = {[G1] = (ANY & ~HC_IN(G1)) | GIVENS,
                                            [M1] = (ANY & ~HC_IN(M1)) | HC_IN(FIRST_GIVEN),
                                            [V1] = ANY | HC_IN(FIRST_GIVEN),
@@ -116,16 +111,12 @@ static Tensor *rate_composed(Tensor *y) {
     return tensor_sum(tensor_mul(in[0], direction(in[1], in[2], in[3])));
 }
 
-static void rate_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
-    hc_give_composed(s, y, gy, rate_composed);
-}
-
 static const HcOp op_rate = {.name = "optim_adam",
                              .flags = HC_OP_STEADY,
                              .arity = 4,
                              .infer = rate_infer,
                              .forward = rate_forward,
-                             .vjp = rate_vjp,
+                             .compose = rate_composed,
                              .reads = {HC_IN(1) | HC_IN(2) | HC_IN(3),
                                        HC_IN(0) | HC_IN(2) | HC_IN(3),
                                        HC_IN(0) | HC_IN(1) | HC_IN(2) | HC_IN(3)}};

@@ -413,17 +413,13 @@ static Tensor *second_composed(Tensor *y) {
     return tensor_add(sum, backward(n, tensor_mul(f, hc_row(sums_v, 1)), g, sums_g));
 }
 
-static void second_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
-    hc_give_composed(s, y, gy, second_composed);
-}
-
 enum { ALL_SECONDS = X | MOMENTS | HC_IN(8), G = HC_IN(3), V = HC_IN(4) };
 
 static const HcOp op_second = {.name = "tensor_batch_norm",
                                .arity = 8,
                                .infer = infer_like_x,
                                .forward = second_forward,
-                               .vjp = second_vjp,
+                               .compose = second_composed,
                                .reads = {ALL_SECONDS | WEIGHT | G | V, 0, ALL_SECONDS | G | V,
                                          ALL_SECONDS | WEIGHT | V, ALL_SECONDS | WEIGHT | G}};
 

@@ -131,15 +131,11 @@ static Tensor *bend_composed(Tensor *y) {
     return tensor_mul(tensor_mul(g, p), tensor_sub(in[2], mean));
 }
 
-static void bend_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
-    hc_give_composed(s, y, gy, bend_composed);
-}
-
 static const HcOp op_bend = {.name = "tensor_cross_entropy_loss",
                              .arity = 3,
                              .infer = hc_infer_dense,
                              .forward = bend_forward,
-                             .vjp = bend_vjp,
+                             .compose = bend_composed,
                              .reads = {X | SECOND | THIRD, X | THIRD, X | SECOND}};
 
 static Tensor *bend(Tensor *x, Tensor *g, Tensor *v) {

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+#include "ops/cotangent.h"
 #include "tape/tape.h"
 
 #define HC_KERNEL(name) offsetof(HcKernels, name)

@@ -7,7 +7,7 @@
 #include "tape/form.h"
 
 typedef struct HcOp HcOp;
-typedef struct HcSweep HcSweep; /* grad/sweep.h */
+typedef struct HcSweep HcSweep; /* ops/cotangent.h */
 
 typedef struct HcReduce {
     uint32_t axes; /* bit i: axis i */
@@ -128,6 +128,7 @@ enum {
 #define HC_IN(j) (1u << (j))
 #define HC_READS_OUTPUT 0x8000u
 #define HC_MOST_READ 9 /* inputs; no rule reads one after these */
+#define HC_MOST_COMPOSED HC_MOST_READ
 
 struct HcOp {
     const char *name; /* as the public builder's, for messages */
@@ -138,8 +139,11 @@ struct HcOp {
     bool (*infer)(Tensor *y);
     /* Computes y->data from the node alone; where op->flags say ACC, into what is there. */
     bool (*forward)(Tensor *y);
-    /* Hands each needed input its cotangent (grad/sweep.h), given that of y. Calls builders only. */
+    /* Hands each needed input its cotangent (ops/cotangent.h), given that of y. Calls builders only. */
     void (*vjp)(HcSweep *sweep, Tensor *y, Tensor *gy);
+    /* For a fused operation: records the same value made of other operations out of y's inputs, at most
+     * HC_MOST_COMPOSED. One without vjp has the rule of that. */
+    Tensor *(*compose)(Tensor *y);
     /* Which values the gradient to input j reads: HC_IN(i) for input i, HC_READS_OUTPUT for y. */
     uint16_t reads[HC_MOST_READ];
     size_t kernel; /* offset in HcKernels of the elementwise function, for the shared forwards */
@@ -200,28 +204,5 @@ static inline Tensor *hc_acc_of(const Tensor *y) {
 }
 
 extern const HcOp hc_op_leaf;
-
-/* ---- for vjp rules; defined by the grad layer -------------------------------------------------- */
-
-/* Whether input j wants a cotangent. */
-bool hc_needs(const HcSweep *sweep, unsigned j);
-/* Adds g, or c g, to the cotangent of input j. A NULL g (after an error, or a zero) adds nothing. */
-void hc_give(HcSweep *sweep, unsigned j, Tensor *g);
-void hc_give_scaled(HcSweep *sweep, unsigned j, Tensor *g, double c);
-/* In the rule of an operation with several outputs: part i's cotangent, or NULL. */
-Tensor *hc_part_cotangent(const HcSweep *sweep, size_t i);
-/* For operations that accumulate: takes what is there already (or NULL), to be handed as acc to one
- * operation, whose result, read by nothing else and not by its own rule, goes to hc_set. Where no one can
- * tell, that overwrites what was taken, on the tape too. */
-Tensor *hc_take(HcSweep *sweep, unsigned j);
-void hc_set(HcSweep *sweep, unsigned j, Tensor *g);
-/* For a rule whose only use of its own node's cotangent gy is as acc of one operation: marks it to be
- * overwritten, too, where no one can tell. Returns gy. */
-Tensor *hc_hand_over(HcSweep *sweep, Tensor *gy);
-
-/* For a fused operation: the cotangents of all inputs by recording compose(y), the same value made of
- * other operations out of y's inputs (at most HC_MOST_COMPOSED), and sweeping that. */
-#define HC_MOST_COMPOSED HC_MOST_READ
-void hc_give_composed(HcSweep *sweep, Tensor *y, Tensor *gy, Tensor *(*compose)(Tensor *y));
 
 #endif

@@ -192,7 +192,7 @@ static Tensor *apart(const Tensor *node) {
 
 static void check_node(const char *row, Tensor *node, Rng *rng) {
     unsigned op = node->op->flags;
-    if (!(node->flags & HC_NODE_NEEDS) || !node->op->vjp || node->form->count == 0) return;
+    if (!(node->flags & HC_NODE_NEEDS) || !(node->op->vjp || node->op->compose) || node->form->count == 0) return;
     TapeMark mark = tape_mark(node->tape);
     Tensor *y = apart(node);
     Rule r = {row, y, y, NULL, 0};

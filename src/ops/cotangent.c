@@ -1,0 +1,63 @@
+/* Give, take and add up: the cotangents of a sweep, out of operations, so that with history they have one. */
+#include "ops/cotangent.h"
+
+#include "ops/ops.h"
+
+bool hc_needs(const HcSweep *s, unsigned j) {
+    if (j < HC_LAST_BIT) return s->needs >> j & 1;
+    if (j >= s->node->nin) return false;
+    size_t k = hc_sweep_number(s, s->inputs[j]);
+    return k < s->count && hc_wanted_below(&s->nodes[k]);
+}
+
+Tensor *hc_part_cotangent(const HcSweep *s, size_t i) {
+    size_t k = hc_sweep_number(s, hc_part(s->node, i));
+    return k < s->count ? s->nodes[k].cotangent : NULL;
+}
+
+Tensor *hc_take(HcSweep *s, unsigned j) {
+    if (!hc_needs(s, j)) return NULL;
+    HcReached *x = hc_reached(s, s->inputs[j]);
+    Tensor *taken = x->cotangent;
+    if (!taken || !(taken->flags & HC_NODE_SCRATCH)) {
+        x->cotangent = NULL;
+        if (taken && x->owned) taken->flags |= HC_NODE_CONSUME;
+        return taken;
+    }
+    /* Its hold passes to the list of this rule's tensors, dropped when the rule returns. Held by
+     * nobody else, it may be overwritten. */
+    if (!hc_room_for_born(s->tape)) {
+        hc_fail_nomem(s->tape, "tensor_grad");
+        return NULL;
+    }
+    x->cotangent = NULL;
+    s->tape->born[s->tape->born_count++] = taken;
+    if (taken->index == 1) taken->flags |= HC_NODE_CONSUME;
+    return taken;
+}
+
+void hc_set(HcSweep *s, unsigned j, Tensor *g) {
+    if (g && hc_needs(s, j)) hc_put_cotangent(hc_reached(s, s->inputs[j]), g, true);
+}
+
+void hc_give_scaled(HcSweep *s, unsigned j, Tensor *g, double c) {
+    if (!g || !hc_needs(s, j)) return;
+    HcReached *x = hc_reached(s, s->inputs[j]);
+    if (x->cotangent)
+        hc_set(s, j, hc_axpy(c, g, hc_take(s, j)));
+    else if (c == 1)
+        hc_put_cotangent(x, g, false);
+    else
+        hc_set(s, j, tensor_mul_scalar(g, c));
+}
+
+Tensor *hc_hand_over(HcSweep *s, Tensor *gy) {
+    const HcReached *y = hc_reached(s, s->node);
+    bool alone = gy->flags & HC_NODE_SCRATCH ? gy->index == 1 : y->owned;
+    if (alone && !y->wanted) gy->flags |= HC_NODE_CONSUME;
+    return gy;
+}
+
+void hc_give(HcSweep *s, unsigned j, Tensor *g) {
+    hc_give_scaled(s, j, g, 1);
+}

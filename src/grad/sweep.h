@@ -45,10 +45,6 @@ bool hc_sweep_wanted_below(const HcSweep *sweep, size_t i);
 bool hc_sweep_all(Tensor *output, Tensor *gy, Tensor *const *inputs, size_t count, unsigned flags,
                   Tensor **grads);
 
-/* The rule of a fused operation without one of its own: the cotangents of all inputs, by recording what it is
- * made of (op->compose) and sweeping that. */
-void hc_sweep_composed(HcSweep *sweep, Tensor *y, Tensor *gy);
-
 /* How gradients that were kept as constants were taken, so that a program can take them again: kept[i],
  * where not NULL, is that of output, with cotangent gy (NULL: 1), to inputs[i]. */
 typedef struct HcTaken {

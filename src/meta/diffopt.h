@@ -80,9 +80,11 @@ struct DiffOpt {
 HcSnapshot *hc_diffopt_push(DiffOpt *opt, bool own_moments);
 /* The next step_release goes back to here at most: what is there now is to outlast it. */
 void hc_diffopt_raise_base(DiffOpt *opt);
-/* While a step releases: notes the overrides above the mark, and puts them back. */
-void hc_diffopt_carry_overrides(DiffOpt *opt, const HcSnapshot *from, const TapeMark *mark);
-bool hc_diffopt_put_overrides_back(DiffOpt *opt, HcSnapshot *next);
+/* One more override in a snapshot; NULL after hc_fail. */
+HcOverride *hc_diffopt_add_override(DiffOpt *opt, const char *who, HcSnapshot *to,
+                                    const HcOverride *made);
+/* Lets the optimizer hear of releases from here on. */
+void hc_diffopt_enter(DiffOpt *opt);
 /* Whether a handle can be used; the usual NULL rule. */
 bool hc_diffopt_usable(const DiffOpt *opt, const char *who);
 /* What the optimizer learns and schedules, from its present values; for diffopt_create. */

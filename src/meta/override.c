@@ -30,17 +30,6 @@ static bool replaces(const HcOverride *by, const HcOverride *o) {
     return o->weight == HC_EVERY_WEIGHT && (by->group == HC_ALL_GROUPS || o->group == by->group);
 }
 
-static HcOverride *add(DiffOpt *opt, const char *who, HcSnapshot *to, const HcOverride *made) {
-    HcOverride *o = hc_tape_alloc(opt->tape, sizeof *o, who);
-    if (!o) return NULL;
-    *o = *made;
-    o->place = hc_arena_top(&opt->tape->data);
-    o->next = to->overrides;
-    to->overrides = o;
-    to->override_count++;
-    return o;
-}
-
 /* The same list without what `by` replaces. It ends in entries of the old list, which others may share; those
  * before the last that goes are copied. */
 static bool drop_replaced(DiffOpt *opt, const char *who, HcSnapshot *to, const HcOverride *by) {
@@ -61,22 +50,6 @@ static bool drop_replaced(DiffOpt *opt, const char *who, HcSnapshot *to, const H
         tail = &copy->next;
     }
     *tail = end->next;
-    return true;
-}
-
-void hc_diffopt_carry_overrides(DiffOpt *opt, const HcSnapshot *from, const TapeMark *mark) {
-    HcOverride *o = from->overrides;
-    opt->carried = 0;
-    for (; o && hc_above(o->place, mark); o = o->next)
-        from->room[opt->carried++] = *o;
-    opt->uncarried = o;
-}
-
-bool hc_diffopt_put_overrides_back(DiffOpt *opt, HcSnapshot *next) {
-    next->overrides = opt->uncarried;
-    for (size_t i = opt->carried; i-- > 0;)
-        if (!add(opt, "tape_release", next, &opt->kept.room[i])) return false;
-    next->override_count = opt->kept.override_count;
     return true;
 }
 
@@ -108,7 +81,7 @@ bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim, HcSnapshot *firs
         HcOverride made = scheduled(s->hyper, s->group, s->removed ? NULL : &s->schedule);
         if (!take_nodes(opt, s, &made.schedule) ||
             !drop_replaced(opt, "diffopt_create", first, &made) ||
-            !add(opt, "diffopt_create", first, &made))
+            !hc_diffopt_add_override(opt, "diffopt_create", first, &made))
             return false;
     }
     return take_learned(opt, optim);
@@ -204,7 +177,7 @@ static bool schedule_above_base(const DiffOpt *opt, const Schedule *schedule) {
 static bool put_in_force(DiffOpt *opt, const char *who, const HcOverride *made) {
     HcSnapshot *next = hc_diffopt_push(opt, false);
     if (!next || !drop_replaced(opt, who, next, made) || !find_room(opt, who, next) ||
-        !add(opt, who, next, made))
+        !hc_diffopt_add_override(opt, who, next, made))
         return false;
     bool more = next->override_count > next->override_most;
     if (more) next->override_most = next->override_count;

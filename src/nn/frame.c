@@ -229,3 +229,9 @@ Tensor *module_forward(Module *module, Tensor *x) {
     Tensor *y;
     return module_forward_n(module, &x, 1, &y, 1) ? y : NULL;
 }
+
+bool hc_one_to_one(Frame *frame, size_t nin, size_t nout) {
+    return (nin == 1 && nout == 1) ||
+           hc_fail(frame->binding->tape, HC_ERR_ARG, "%s: takes one tensor and gives one",
+                   frame->module->cls.name);
+}

@@ -4,12 +4,6 @@
 #include "nn/module.h"
 #include "ops/ops.h"
 
-bool hc_one_to_one(Frame *frame, size_t nin, size_t nout) {
-    return (nin == 1 && nout == 1) ||
-           hc_fail(frame->binding->tape, HC_ERR_ARG, "%s: takes one tensor and gives one",
-                   frame->module->cls.name);
-}
-
 /* ---- linear ------------------------------------------------------------------------------------- */
 
 static bool linear_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {

@@ -21,25 +21,6 @@
 
 enum { A = HC_IN(0), B = HC_IN(1), Y = HC_READS_OUTPUT };
 
-/* ---- y + c x: the accumulating form of addition. To x: c g; to y: g ------------------------------ */
-
-static void axpy_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
-    if (hc_needs(s, 0)) hc_give_scaled(s, 0, gy, y->attr.real[0]);
-    if (hc_needs(s, 1)) hc_give(s, 1, gy);
-}
-
-static const HcOp op_axpy = {.name = "tensor_axpy",
-                             .flags = HC_OP_ACC,
-                             .arity = 1,
-                             .infer = hc_infer_same,
-                             .forward = hc_forward_binary,
-                             .vjp = axpy_vjp,
-                             .kernel = HC_KERNEL(axpy)};
-
-Tensor *hc_axpy(double c, Tensor *x, Tensor *y) {
-    return hc_emit2(&op_axpy, &(HcAttr){.real = {c}}, x, y);
-}
-
 /* ---- a + b, a - b -------------------------------------------------------------------------------- */
 
 static void add_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -92,29 +73,6 @@ BINARY_OP(div, div, div_vjp, B, B | Y);
 
 Tensor *tensor_div(Tensor *a, Tensor *b) {
     return hc_binary(&op_div, NULL, a, b);
-}
-
-/* ---- y = a^b. To a: g b a^(b-1), 0 where b is 0; to b: g y log a, 0 where a is 0 and b >= 0 ---------
- * The masked places must not see log 0 either, or a later derivative is 0 times infinity there. */
-
-static void pow_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
-    Tensor *a = hc_inputs(y)[0], *b = hc_inputs(y)[1], *zero = tensor_scalar(y->tape, 0);
-    if (hc_needs(s, 0)) {
-        Tensor *flat = tensor_eq(b, zero);
-        Tensor *slope = tensor_mul(b, tensor_pow(a, tensor_sub_scalar(b, 1)));
-        hc_give(s, 0, tensor_where(flat, zero, tensor_mul(gy, slope)));
-    }
-    if (hc_needs(s, 1)) {
-        Tensor *masked = tensor_mul(tensor_eq(a, zero), tensor_ge(b, zero));
-        Tensor *safe = tensor_where(masked, tensor_scalar(y->tape, 1), a);
-        hc_give(s, 1, tensor_where(masked, zero, tensor_mul(gy, tensor_mul(y, tensor_log(safe)))));
-    }
-}
-
-BINARY_OP(pow, pow, pow_vjp, A | B, A | B | Y);
-
-Tensor *tensor_pow(Tensor *a, Tensor *b) {
-    return hc_binary(&op_pow, NULL, a, b);
 }
 
 /* ---- comparisons: 1 or 0, no derivative -------------------------------------------------------------- */
@@ -176,18 +134,8 @@ Tensor *tensor_minimum(Tensor *a, Tensor *b) {
 
 /* ---- c x, x + c, x / c ----------------------------------------------------------------------------- */
 
-static void scale_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
-    hc_give_scaled(s, 0, gy, y->attr.real[0]);
-}
-
-SCALAR_OP(scale, "tensor_mul_scalar", scale_vjp, 0);
-
-Tensor *tensor_mul_scalar(Tensor *x, double c) {
-    return hc_unary_c(&op_scale, x, c);
-}
-
 Tensor *tensor_neg(Tensor *x) {
-    return hc_unary_c(&op_scale, x, -1);
+    return tensor_mul_scalar(x, -1);
 }
 
 static void shift_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -213,19 +161,4 @@ SCALAR_OP(over, "tensor_div_scalar", over_vjp, 0);
 
 Tensor *tensor_div_scalar(Tensor *x, double c) {
     return hc_unary_c(&op_over, x, c);
-}
-
-/* ---- x^c. To x: g c x^(c-1); nothing for c = 0, so that whole powers end in zeros, not 0/0 --------- */
-
-static void power_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
-    double c = y->attr.real[0];
-    if (c == 0) return;
-    Tensor *slope = tensor_mul_scalar(tensor_pow_scalar(hc_inputs(y)[0], c - 1), c);
-    hc_give(s, 0, tensor_mul(gy, slope));
-}
-
-SCALAR_OP(power, "tensor_pow_scalar", power_vjp, A);
-
-Tensor *tensor_pow_scalar(Tensor *x, double c) {
-    return hc_unary_c(&op_power, x, c);
 }

@@ -1,4 +1,5 @@
-/* Give, take and add up: the cotangents of a sweep, out of operations, so that with history they have one. */
+/* Give, take and add up: the cotangents of a sweep, out of operations, so that with history they have one; and
+ * the two operations that takes, a multiple and one added. */
 #include "ops/cotangent.h"
 
 #include "ops/ops.h"
@@ -60,4 +61,40 @@ Tensor *hc_hand_over(HcSweep *s, Tensor *gy) {
 
 void hc_give(HcSweep *s, unsigned j, Tensor *g) {
     hc_give_scaled(s, j, g, 1);
+}
+
+/* ---- y + c x: the accumulating form of addition. To x: c g; to y: g ------------------------------ */
+
+static void axpy_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
+    if (hc_needs(s, 0)) hc_give_scaled(s, 0, gy, y->attr.real[0]);
+    if (hc_needs(s, 1)) hc_give(s, 1, gy);
+}
+
+static const HcOp op_axpy = {.name = "tensor_axpy",
+                             .flags = HC_OP_ACC,
+                             .arity = 1,
+                             .infer = hc_infer_same,
+                             .forward = hc_forward_binary,
+                             .vjp = axpy_vjp,
+                             .kernel = HC_KERNEL(axpy)};
+
+Tensor *hc_axpy(double c, Tensor *x, Tensor *y) {
+    return hc_emit2(&op_axpy, &(HcAttr){.real = {c}}, x, y);
+}
+
+/* ---- c x. To x: c g ---------------------------------------------------------------------------------- */
+
+static void scale_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
+    hc_give_scaled(s, 0, gy, y->attr.real[0]);
+}
+
+static const HcOp op_scale = {.name = "tensor_mul_scalar",
+                              .arity = 1,
+                              .infer = hc_infer_same,
+                              .forward = hc_forward_unary,
+                              .vjp = scale_vjp,
+                              .kernel = HC_KERNEL(scale)};
+
+Tensor *tensor_mul_scalar(Tensor *x, double c) {
+    return hc_unary_c(&op_scale, x, c);
 }

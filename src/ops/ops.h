@@ -18,13 +18,16 @@ bool hc_infer_same(Tensor *y);
 bool hc_infer_dense(Tensor *y);
 bool hc_forward_unary(Tensor *y); /* op->kernel with attr.real */
 bool hc_forward_binary(Tensor *y);
+bool hc_forward_select(Tensor *y);
+Tensor *hc_unary_c(const HcOp *op, Tensor *x, double c);
+
+/* ---- broadcast.c -------------------------------------------------------------------------------- */
 /* Replaces each x[i] by itself expanded to the common shape. */
 bool hc_broadcast(const char *who, Tensor **x, size_t count);
 /* Broadcasts and emits. */
 Tensor *hc_binary(const HcOp *op, const HcAttr *attr, Tensor *a, Tensor *b);
-Tensor *hc_unary_c(const HcOp *op, Tensor *x, double c);
 
-/* ---- arith.c, unary.c ------------------------------------------------------------------------- */
+/* ---- cotangent.c, unary.c ------------------------------------------------------------------------- */
 Tensor *hc_axpy(double c, Tensor *x, Tensor *y);     /* y + c x, equal shapes */
 Tensor *hc_gate(Tensor *g, Tensor *x, double slope); /* x > 0 ? g : slope g */
 Tensor *hc_sqrt0(Tensor *x);                         /* sqrt whose derivative at 0 is 0 */
@@ -42,7 +45,16 @@ bool hc_axis(const char *who, const Tensor *x, int axis, int ndim, int *out);
 bool hc_axes_mask(const char *who, const Tensor *x, const int *axes, size_t count, uint32_t *mask);
 bool hc_same_shape(const char *who, const Tensor *a, const Tensor *b);
 
-/* ---- pieces.c, reduce.c ------------------------------------------------------------------------ */
+/* ---- sum.c ------------------------------------------------------------------------------------- */
+typedef void HcReduceFn(void *y, const void *x, size_t stride, size_t m, size_t n);
+/* Of a node whose attr.reduce says which axes go. The form in which input 0 is read; y's form; numbers of that
+ * form reduced into what y holds; and the reduced tensor expanded to x's shape again. */
+const HcForm *hc_reduce_read_form(const Tensor *y);
+bool hc_reduce_infer(Tensor *y);
+void hc_reduce(Tensor *y, const char *x, const HcForm *f, HcReduceFn *rows, HcReduceFn *cols);
+Tensor *hc_reduce_expand_back(Tensor *reduced, const Tensor *y);
+
+/* ---- pieces.c, sum.c ------------------------------------------------------------------------ */
 /* The positions start, start + step ... of an axis of `size` zeros hold x. The adjoint of slice. */
 Tensor *hc_embed(Tensor *x, int axis, size_t start, size_t step, size_t size, Tensor *acc);
 /* Sums x over the axes in the mask (bit i: axis i), to acc where given, in row-major order. */

@@ -64,6 +64,12 @@ static void free_group(HcGroup *group) {
     hc_params_free(&group->params);
 }
 
+void hc_scheduled_free(HcScheduled *list, size_t count) {
+    for (size_t i = 0; list && i < count; i++)
+        hc_free(list[i].nodes);
+    hc_free(list);
+}
+
 void optim_destroy(Optim *optim) {
     if (!optim) return;
     if (optim->work && optim->work->calling.depth > 0) {

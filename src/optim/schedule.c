@@ -110,12 +110,6 @@ void hc_schedule_move(Schedule *schedule, const Schedule *from, Schedule *to, si
     }
 }
 
-void hc_scheduled_free(HcScheduled *list, size_t count) {
-    for (size_t i = 0; list && i < count; i++)
-        hc_free(list[i].nodes);
-    hc_free(list);
-}
-
 /* ---- on an optimizer ----------------------------------------------------------------------------------- */
 
 const Schedule *hc_scheduled(const Optim *optim, size_t group, size_t hyper) {

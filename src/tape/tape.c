@@ -9,28 +9,6 @@
 #define HC_BLOCK_BYTES 65536
 #endif
 
-bool hc_fail(Tape *tape, HcStatus status, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    if (tape && tape->status == HC_OK) {
-        va_list again;
-        va_copy(again, arguments);
-        tape->status = status;
-        vsnprintf(tape->message, sizeof tape->message, format, again);
-        va_end(again);
-    }
-    hc_fail_thread_v(status, format, arguments);
-    va_end(arguments);
-    return false;
-}
-
-bool hc_fail_nomem(Tape *tape, const char *who) {
-    if (tape && tape->budget.limit != SIZE_MAX)
-        return hc_fail(tape, HC_ERR_NOMEM, "%s: out of memory (the tape may hold %zu bytes)", who,
-                       tape->budget.limit);
-    return hc_fail(tape, HC_ERR_NOMEM, "%s: out of memory", who);
-}
-
 TapeOptions tape_options(DType dtype) {
     return (TapeOptions){.dtype = dtype, .max_bytes = SIZE_MAX, .block_bytes = HC_BLOCK_BYTES};
 }
@@ -272,13 +250,6 @@ bool tape_check_nan(Tape *tape, bool on) {
     bool was = tape->check_nan;
     tape->check_nan = on;
     return was;
-}
-
-void hc_note_read(const Tensor *x) {
-    Tape *tape = x->tape;
-    if (x->nin == 0 || tape->read != SIZE_MAX) return;
-    tape->read = tape->count;
-    tape->read_op = x->op->name;
 }
 
 Pool *tape_set_pool(Tape *tape, Pool *pool) {

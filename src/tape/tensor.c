@@ -220,3 +220,10 @@ bool tensor_copy_to_f64(Tensor *x, double *values, size_t count) {
 bool tensor_requires_grad(const Tensor *x) {
     return x && (x->flags & HC_NODE_NEEDS);
 }
+
+void hc_note_read(const Tensor *x) {
+    Tape *tape = x->tape;
+    if (x->nin == 0 || tape->read != SIZE_MAX) return;
+    tape->read = tape->count;
+    tape->read_op = x->op->name;
+}

@@ -1,0 +1,26 @@
+/* The error a tape keeps. Every failure of an operation goes through here: a place for a breakpoint. */
+#include <stdio.h>
+
+#include "tape/tape.h"
+
+bool hc_fail(Tape *tape, HcStatus status, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    if (tape && tape->status == HC_OK) {
+        va_list again;
+        va_copy(again, arguments);
+        tape->status = status;
+        vsnprintf(tape->message, sizeof tape->message, format, again);
+        va_end(again);
+    }
+    hc_fail_thread_v(status, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool hc_fail_nomem(Tape *tape, const char *who) {
+    if (tape && tape->budget.limit != SIZE_MAX)
+        return hc_fail(tape, HC_ERR_NOMEM, "%s: out of memory (the tape may hold %zu bytes)", who,
+                       tape->budget.limit);
+    return hc_fail(tape, HC_ERR_NOMEM, "%s: out of memory", who);
+}

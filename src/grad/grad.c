@@ -75,6 +75,7 @@ static bool finish(const char *who, Tensor *output, Tensor *gy, Tensor *const *i
     return true;
 }
 
+/* With cotangent gy; NULL: 1. */
 static bool gradients(const char *who, Tensor *output, Tensor *gy, Tensor *const *inputs,
                       size_t count, Tensor **grads, unsigned flags) {
     Tape *tape = output->tape;
@@ -86,9 +87,7 @@ static bool gradients(const char *who, Tensor *output, Tensor *gy, Tensor *const
     bool done = hc_sweep_all(output, gy, inputs, count, record ? HC_SWEEP_RECORD : 0, held);
     for (size_t i = 0; i < count && done; i++)
         given[i] = held[i];
-    Tensor *cotangent =
-        gy->flags & HC_NODE_SCRATCH ? NULL : gy; /* in scratch: the 1 of tensor_grad */
-    bool complete = done && finish(who, output, cotangent, inputs, count, given, flags);
+    bool complete = done && finish(who, output, gy, inputs, count, given, flags);
     for (size_t i = 0; i < count && complete; i++)
         grads[i] = given[i];
     for (size_t i = 0; i < count && done; i++)
@@ -112,15 +111,7 @@ bool tensor_grad(Tensor *output, Tensor *const *inputs, size_t count, Tensor **g
                  unsigned flags) {
     const char *who = "tensor_grad";
     if (!check_lists(who, output, inputs, count, grads) || !check_scalar(who, output)) return false;
-    Tape *tape = output->tape;
-    size_t born = tape->born_count;
-    bool scratching = tape->scratching;
-    if (!(flags & HC_CREATE_GRAPH)) tape->scratching = true;
-    Tensor *one = tensor_ones(tape, hc_form_shape(output->form));
-    tape->scratching = scratching;
-    bool done = one && gradients(who, output, one, inputs, count, grads, flags);
-    hc_drop_born(tape, born);
-    return done;
+    return gradients(who, output, NULL, inputs, count, grads, flags);
 }
 
 bool tensor_vjp(Tensor *output, Tensor *cotangent, Tensor *const *inputs, size_t count,
@@ -186,12 +177,8 @@ static bool backward(const char *who, Tensor *loss, Grads *grads) {
     Tape *tape = loss->tape;
     if (!hc_sweep_begin(&sweep, loss, HC_SWEEP_PARAMS)) return false;
     size_t born = tape->born_count;
-    bool scratching = tape->scratching;
-    tape->scratching = true;
-    bool done = hc_sweep_find(&sweep) && prepare_places(&sweep, grads, who);
-    Tensor *one = done ? tensor_ones(tape, hc_form_shape(loss->form)) : NULL;
-    tape->scratching = scratching;
-    done = one && hc_sweep_run(&sweep, one) && add_gradients(&sweep, grads);
+    bool done = hc_sweep_find(&sweep) && prepare_places(&sweep, grads, who) &&
+                hc_sweep_run(&sweep, NULL) && add_gradients(&sweep, grads);
     hc_sweep_end(&sweep);
     hc_drop_born(tape, born);
     return done;

@@ -332,7 +332,8 @@ bool hc_sweep_run(HcSweep *s, Tensor *gy) {
     HcSweepSpace *w = s->space;
     Tape *tape = s->tape;
     Manner was = enter(s);
-    if (s->count > 0 && hc_wanted_below(&w->nodes[0])) {
+    if (!gy) gy = tensor_ones(tape, hc_form_shape(s->output->form));
+    if (gy && s->count > 0 && hc_wanted_below(&w->nodes[0])) {
         hc_hold(gy);
         w->nodes[0].cotangent = gy;
     }

@@ -24,7 +24,7 @@ bool hc_sweep_begin(HcSweep *sweep, Tensor *output, unsigned flags);
 bool hc_sweep_want(HcSweep *sweep, const Tensor *x);
 bool hc_sweep_find(HcSweep *sweep); /* the first two passes: after it, reaches answers */
 bool hc_sweep_reaches(const HcSweep *sweep, const Tensor *x);
-/* The third pass from the cotangent gy. */
+/* The third pass from the cotangent gy; NULL: 1, which in scratch is the caller's to drop (hc_drop_born). */
 bool hc_sweep_run(HcSweep *sweep, Tensor *gy);
 /* The cotangent of a wanted node: on the tape with HC_SWEEP_RECORD or _ABSTRACT, else in scratch, held for the
  * caller until hc_drop; zeros when reached by no number; NULL when not reached, or after hc_fail. */

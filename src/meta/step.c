@@ -35,11 +35,7 @@ static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, 
                        "%s: the loss reaches none of the latest weights W<%zu>: %s", who,
                        opt->module->now->step, hc_why_text(why));
     }
-    bool scratching = tape->scratching;
-    tape->scratching = !record;
-    Tensor *one = done ? tensor_ones(tape, hc_form_shape(loss->form)) : NULL;
-    tape->scratching = scratching;
-    done = one && hc_sweep_run(&sweep, one);
+    done = done && hc_sweep_run(&sweep, NULL);
     for (size_t i = 0; i < opt->count && done; i++) {
         bool wanted = opt->group[i] != HC_NO_GROUP && (weights[i]->flags & HC_NODE_NEEDS);
         grads[i] = wanted ? hc_sweep_result(&sweep, weights[i]) : NULL;

@@ -76,8 +76,7 @@ static bool sweep_params(HcCapture *c, HcSweep *sweep) {
     p->grads = hc_alloc_zero(count, sizeof *p->grads);
     p->grad_params = hc_alloc_zero(count, sizeof *p->grad_params);
     if (!c->grads || !p->grads || !p->grad_params) return hc_fail_nomem(c->tape, who);
-    Tensor *one = tensor_ones(c->tape, hc_form_shape(sweep->output->form));
-    if (!one || !hc_sweep_run(sweep, one)) return false;
+    if (!hc_sweep_run(sweep, NULL)) return false;
     for (size_t i = 0; (leaf = hc_sweep_param(sweep, &i)); i++) {
         Tensor *g = hc_sweep_settle(sweep, leaf);
         if (!g) return false;

@@ -24,16 +24,14 @@ Tensor *hc_capture_again(const HcCapture *c, const Tensor *x) {
     return NULL;
 }
 
-static bool sweep_again(HcCapture *c, HcRetaken *r) {
+static bool sweep_again(HcRetaken *r) {
     const HcTaken *from = r->from;
     HcSweep sweep;
     if (!hc_sweep_begin(&sweep, from->output, HC_SWEEP_ABSTRACT | from->flags)) return false;
     bool done = true;
     for (size_t i = 0; done && i < from->count; i++)
         if (from->kept[i]) done = hc_sweep_want(&sweep, from->inputs[i]);
-    Tensor *gy = from->gy;
-    if (done && !gy) gy = tensor_ones(c->tape, hc_form_shape(from->output->form));
-    done = done && gy && hc_sweep_find(&sweep) && hc_sweep_run(&sweep, gy);
+    done = done && hc_sweep_find(&sweep) && hc_sweep_run(&sweep, from->gy);
     for (size_t i = 0; done && i < from->count; i++)
         if (from->kept[i]) done = (r->grads[i] = hc_sweep_settle(&sweep, from->inputs[i])) != NULL;
     hc_sweep_end(&sweep);
@@ -52,7 +50,7 @@ static bool take_again(HcCapture *c, const Tensor *x) {
     for (size_t i = 0; i < r->from->count; i++)
         if (r->from->kept[i] && r->from->kept[i]->index < r->stood)
             r->stood = r->from->kept[i]->index;
-    if (!sweep_again(c, r)) return false;
+    if (!sweep_again(r)) return false;
     r->end = c->tape->count;
     return true;
 }

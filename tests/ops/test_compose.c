@@ -18,11 +18,12 @@ static void check_node(const char *row, Tensor *y) {
         hc_copy_dense(c, composed);
         for (size_t i = 0; i < n; i++)
             largest = fmax(largest, fabs(composed[i]));
-        for (size_t i = 0; i < n; i++)
-            if (!(fabs(fused[i] - composed[i]) <= 1e-12 * (1 + largest))) {
-                CHECK(!"a fused value is that of its composition");
+        for (size_t i = 0; i < n; i++) {
+            bool same = fabs(fused[i] - composed[i]) <= 1e-12 * (1 + largest); /* not of NaN */
+            CHECK(same);
+            if (!same)
                 printf("  %s, %s: %.17g for %.17g\n", row, y->op->name, fused[i], composed[i]);
-            }
+        }
         compared += n;
     }
     free(fused);

@@ -96,7 +96,8 @@ static bool gradient(const Rule *r, double *out, size_t *count) {
 }
 
 static void wrong(const Rule *r, const char *what, const char *of, unsigned i) {
-    CHECK(!"the descriptor's reads are right");
+    bool reads_are_right = false;
+    CHECK(reads_are_right);
     printf("  %s, %s: to input %u, %s %s %u\n", r->row, r->node->op->name, r->j, what, of, i);
 }
 

@@ -59,6 +59,8 @@ void *hc_arena_alloc_further(HcArena *arena, size_t bytes) {
 void hc_arena_rewind(HcArena *arena, HcPosition position) {
     bool there = position.block < arena->count;
     const HcBlock *block = there ? &arena->blocks[position.block] : NULL;
+    HC_ASSERT(there ? position.offset <= block->size
+                    : position.block == arena->count && position.offset == 0);
     arena->block = position.block;
     arena->next = there ? block->data + position.offset : NULL;
     arena->end = there ? block->data + block->size : NULL;
@@ -99,6 +101,7 @@ void hc_scratch_init(HcScratch *scratch, HcBudget *budget, size_t block_bytes) {
 }
 
 void hc_scratch_destroy(HcScratch *scratch) {
+    HC_ASSERT(scratch->live == 0);
     hc_arena_destroy(&scratch->arena);
 }
 

@@ -4,6 +4,7 @@
 #define HC_BASE_ARENA_H
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/bits.h"
 
 typedef struct HcBlock {
@@ -100,6 +101,7 @@ static inline void *hc_scratch_alloc(HcScratch *scratch, size_t bytes) {
 
 static inline void hc_scratch_free(HcScratch *scratch, void *buffer, size_t bytes) {
     if (!buffer) return;
+    HC_ASSERT(scratch->live > 0 && hc_arena_holds(&scratch->arena, buffer));
     size_t rounded;
     void **free = &scratch->free[hc_scratch_class(bytes, &rounded)];
     *(void **)buffer = *free;

@@ -166,6 +166,8 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
         root->stepping = root->releasing = true;
         done = tape_release(tape, root->base);
         root->stepping = root->releasing = false;
+        for (size_t i = 0; i < opt->count && !done; i++)
+            hc_drop(grads[i]);
         loss = NULL;
         params = NULL;
     }

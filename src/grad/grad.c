@@ -132,7 +132,7 @@ bool tensor_vjp(Tensor *output, Tensor *cotangent, Tensor *const *inputs, size_t
 static Tensor *next_place(const HcSweep *sweep, const Grads *grads, size_t *i, size_t *index) {
     Tensor *leaf;
     for (; (leaf = hc_sweep_param(sweep, i)); ++*i)
-        if (!grads || hc_grads_index(grads, leaf->origin, index)) break;
+        if (!grads || hc_grads_index(grads, hc_param_of(leaf), index)) break;
     return leaf;
 }
 
@@ -142,7 +142,7 @@ static bool prepare_places(HcSweep *sweep, Grads *grads, const char *who) {
     Tensor *leaf;
     if (grads && !hc_grads_fit(grads, sweep->tape, who)) return false;
     for (size_t i = 0; (leaf = next_place(sweep, grads, &i, &index)); i++) {
-        Param *p = leaf->origin;
+        Param *p = hc_param_of(leaf);
         reached++;
         if (p->dtype != sweep->tape->dtype)
             return hc_fail(sweep->tape, HC_ERR_DTYPE, "%s: '%s' was converted to the other type",
@@ -166,7 +166,7 @@ static bool add_gradients(HcSweep *sweep, Grads *grads) {
         if (grads)
             hc_grads_add(grads, index, g->data);
         else
-            hc_param_add_grad(leaf->origin, g->data);
+            hc_param_add_grad(hc_param_of(leaf), g->data);
     }
     return true;
 }
@@ -290,7 +290,7 @@ bool tensor_reaches(Tensor *y, const Param *param) {
     if (hc_sweep_find(&sweep))
         for (size_t i = 0; i < sweep.count && !found; i++) {
             const Tensor *node = hc_sweep_node(&sweep, i);
-            found = (node->flags & HC_NODE_PARAM) && node->origin == param;
+            found = (node->flags & HC_NODE_PARAM) && hc_param_of(node) == param;
         }
     hc_sweep_end(&sweep);
     return found;

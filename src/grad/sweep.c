@@ -424,7 +424,7 @@ bool hc_sweep_keep(Tensor *output, Tensor *gy, Tensor *const *inputs, size_t cou
         taken->kept[i] = NULL;
         if (!keep) continue;
         if (!(grads[i] = hc_keep(grads[i], why))) return false;
-        grads[i]->origin = taken;
+        grads[i]->taken = taken;
         taken->kept[i] = grads[i];
     }
     return true;

@@ -47,13 +47,13 @@ bool hc_sweep_all(Tensor *output, Tensor *gy, Tensor *const *inputs, size_t coun
 
 /* How gradients that were kept as constants were taken, so that a program can take them again: kept[i],
  * where not NULL, is that of output, with cotangent gy (NULL: 1), to inputs[i]. */
-typedef struct HcTaken {
+struct HcTaken {
     Tensor *output, *gy;
     uint64_t serial; /* of the output, which a release may take away */
     unsigned flags;
     size_t count;
     Tensor **inputs, **kept;
-} HcTaken;
+};
 /* Keeps each of grads[0..count) that is in scratch as a constant on the tape, in its place; holds are
  * the caller's still. False after hc_fail, some being kept then. */
 bool hc_sweep_keep(Tensor *output, Tensor *gy, Tensor *const *inputs, size_t count, unsigned flags,

@@ -53,7 +53,7 @@ bool hc_slots_restore(HcSlots *slots, Tape *tape, Tensor **list, HcWhy why) {
         if (!leaf) return false;
         if (slots->needs[i]) leaf->flags |= HC_NODE_NEEDS;
         leaf->flags |= HC_NODE_BORROWED | HC_NODE_LOST;
-        leaf->origin = &slots->cell;
+        leaf->cell = &slots->cell;
         leaf->attr.version = slots->cell.version;
         list[i] = leaf;
     }

@@ -33,7 +33,7 @@ Tensor *hc_take(HcSweep *s, unsigned j) {
     }
     x->cotangent = NULL;
     s->tape->born[s->tape->born_count++] = taken;
-    if (taken->index == 1) taken->flags |= HC_NODE_CONSUME;
+    if (taken->holders == 1) taken->flags |= HC_NODE_CONSUME;
     return taken;
 }
 
@@ -54,7 +54,7 @@ void hc_give_scaled(HcSweep *s, unsigned j, Tensor *g, double c) {
 
 Tensor *hc_hand_over(HcSweep *s, Tensor *gy) {
     const HcReached *y = hc_reached(s, s->node);
-    bool alone = gy->flags & HC_NODE_SCRATCH ? gy->index == 1 : y->owned;
+    bool alone = gy->flags & HC_NODE_SCRATCH ? gy->holders == 1 : y->owned;
     if (alone && !y->wanted) gy->flags |= HC_NODE_CONSUME;
     return gy;
 }

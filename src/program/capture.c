@@ -80,7 +80,7 @@ static bool sweep_params(HcCapture *c, HcSweep *sweep) {
     for (size_t i = 0; (leaf = hc_sweep_param(sweep, &i)); i++) {
         Tensor *g = hc_sweep_settle(sweep, leaf);
         if (!g) return false;
-        p->grad_params[p->grad_count] = param_ref(leaf->origin);
+        p->grad_params[p->grad_count] = param_ref(hc_param_of(leaf));
         c->grads[p->grad_count++] = g;
     }
     return true;
@@ -118,7 +118,7 @@ static bool copy_node(HcCapture *c, Tensor *to, const Tensor *from, Tensor ***li
     for (uint32_t j = 0; j < from->nin; j++)
         in[j] = &p->nodes[c->number[hc_inputs(from)[j]->index]];
     if (from->op->flags & HC_OP_ALIAS) /* plan.c turns the distance into an address */
-        to->serial = (uint64_t)((const char *)from->data - (const char *)hc_inputs(from)[0]->data);
+        to->displaced = (size_t)((const char *)from->data - (const char *)hc_inputs(from)[0]->data);
     const Tensor *retaken = hc_capture_again(c, from);
     if (retaken) { /* a kept gradient: what was computed in its place */
         to->op = &op_in_place_of;
@@ -146,7 +146,7 @@ static bool own_leaves(Program *p) {
         Tensor *x = &p->nodes[i];
         if (x->nin > 0) continue;
         if (x->flags & HC_NODE_PARAM) {
-            Param *param = x->origin;
+            Param *param = hc_param_of(x);
             p->uses[uses++] = (HcParamUse){param_ref(param), param->data};
             x->data = param->data;
             continue;

@@ -10,7 +10,7 @@ static const char who[] = "program_capture";
 
 static const HcTaken *taken_of(const Tensor *x) {
     const HcTaken *taken =
-        x->flags & HC_NODE_LOST && !(x->flags & HC_NODE_BORROWED) ? x->origin : NULL;
+        x->flags & HC_NODE_LOST && !(x->flags & HC_NODE_BORROWED) ? x->taken : NULL;
     bool there = taken && hc_alive(taken->output) && taken->output->serial == taken->serial;
     return there ? taken : NULL;
 }

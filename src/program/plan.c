@@ -159,7 +159,7 @@ static void bind(const Plan *plan) {
         if (is_computed(x))
             x->data = p->memory + plan->offset[i];
         else if (x->op->flags & HC_OP_ALIAS)
-            x->data = (char *)hc_inputs(x)[0]->data + x->serial;
+            x->data = (char *)hc_inputs(x)[0]->data + x->displaced;
         else if (shares(x))
             x->data = hc_inputs(x)[0]->data;
     }

@@ -33,7 +33,7 @@ static bool put_node(FILE *file, const Tensor *x) {
     bool param = x->flags & HC_NODE_PARAM;
     bool done =
         fprintf(file, "  n%u [label=\"", x->index) > 0 &&
-        put_name(file, param ? ((const HcCell *)x->origin)->name : x->op->name) &&
+        put_name(file, param ? x->cell->name : x->op->name) &&
         fprintf(file, "\\n%s\"%s%s];\n", hc_shape_text(hc_form_shape(x->form), shape),
                 param ? ", shape=box" : "", x->flags & HC_NODE_NEEDS ? "" : ", style=dashed") > 0;
     for (uint32_t j = 0; done && j < x->nin; j++) {

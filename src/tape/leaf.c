@@ -83,7 +83,7 @@ Tensor *param_tensor(Tape *tape, Param *param) {
     tape->scratching = was;
     if (!leaf) return NULL;
     atomic_store(&param->lent, true);
-    leaf->origin = param;
+    leaf->cell = &param->cell;
     leaf->attr.version = param->cell.version;
     leaf->flags |= HC_NODE_BORROWED | HC_NODE_PARAM;
     entry->leaf = leaf;

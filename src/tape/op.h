@@ -8,6 +8,7 @@
 
 typedef struct HcOp HcOp;
 typedef struct HcSweep HcSweep; /* ops/cotangent.h */
+typedef struct HcTaken HcTaken; /* grad/sweep.h */
 
 typedef struct HcReduce {
     uint32_t axes; /* bit i: axis i */
@@ -86,14 +87,18 @@ enum {
 #define HC_LAST_BIT 15u
 #define HC_CHECK_WORD 0x48634e64u
 
-/* What others read of a node, up to its first two inputs, is one line of cache. */
+/* What others read of a node, up to its first two inputs, is one line of cache. Where a place has two names, the
+ * comment says of which node each is. */
 struct Tensor {
     const HcOp *op;
     Tape *tape;
     const HcForm *form;
     void *data;
     uint32_t check;
-    uint32_t index; /* on the tape; of a scratch node: its holders */
+    union {
+        uint32_t index;   /* among those of the tape, or of a Program */
+        uint32_t holders; /* of a scratch node */
+    };
     uint32_t nin;
     uint8_t flags, why;
     uint16_t passing; /* bit j: a gradient flows on to input j; HC_LAST_BIT: or to one after it */
@@ -101,8 +106,14 @@ struct Tensor {
         Tensor *few[HC_INLINE_INPUTS];
         Tensor **many;
     } in;
-    uint64_t serial;
-    void *origin; /* a borrowing leaf: its HcCell */
+    union {
+        uint64_t serial;  /* counts the tensors of the tape */
+        size_t displaced; /* of a Program's alias: how far into its input's memory it begins, in bytes */
+    };
+    union {
+        const HcCell *cell;   /* of a leaf that borrows: whose memory, a Param's among others; else NULL, or */
+        const HcTaken *taken; /* of a gradient kept as a constant: how it was taken */
+    };
     HcAttr attr;
 };
 

@@ -19,6 +19,12 @@ struct Param {
     bool ready, has_grad, frozen;
 };
 
+/* The Param whose leaf it is. */
+static inline Param *hc_param_of(const Tensor *leaf) {
+    HC_ASSERT(leaf->flags & HC_NODE_PARAM);
+    return (Param *)(uintptr_t)leaf->cell;
+}
+
 /* A private copy of a caller's list with a reference to each; items NULL after an error. */
 ParamList hc_params_copy(ParamList params, const char *who);
 void hc_params_free(ParamList *params);

@@ -1,9 +1,12 @@
 /* Recording: the one place where a node is made. The steps are apart (check, infer, place, forward,
  * link), so that the same operation can be run with or without history, on the tape's arena or in its
  * scratch store. */
+#include <stddef.h>
 #include <string.h>
 
 #include "tape/tape.h"
+
+_Static_assert(offsetof(Tensor, in) + 2 * sizeof(Tensor *) <= 64, "two inputs of a node are in its first line");
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
@@ -48,7 +51,7 @@ void hc_free_unheld(Tensor *x) {
         x->check = 0;
         free_scratch_node(x);
         x = base; /* an alias holds what it reads */
-    } while (x && (x->flags & HC_NODE_SCRATCH) && --x->index == 0);
+    } while (x && (x->flags & HC_NODE_SCRATCH) && --x->holders == 0);
 }
 
 static Tensor *no_memory(Tape *tape, const char *who) {
@@ -60,7 +63,7 @@ HC_INLINE Tensor *new_scratch_node(Tape *tape, const char *who) {
     Tensor *y = hc_room_for_born(tape) ? hc_scratch_alloc(&tape->scratch, sizeof *y) : NULL;
     if (!y) return no_memory(tape, who);
     y->flags = HC_NODE_SCRATCH;
-    y->index = 1;
+    y->holders = 1;
     return y;
 }
 
@@ -257,7 +260,7 @@ HC_INLINE Tensor *begin(const HcOp *op, Tensor *const *in, size_t nin) {
     y->op = op;
     y->tape = tape;
     y->form = NULL;
-    y->origin = NULL;
+    y->cell = NULL;
     y->passing = (uint16_t)said.passing;
     if (said.flags & HC_NODE_BORROWED) y->flags |= HC_NODE_BESIDE;
     y->why = (uint8_t)said.why;
@@ -312,7 +315,7 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
     y->op = &hc_op_leaf;
     y->tape = tape;
     y->form = form;
-    y->origin = NULL;
+    y->cell = NULL;
     y->nin = 0;
     y->passing = 0;
     y->data = data;
@@ -418,8 +421,8 @@ Tensor *hc_keep(Tensor *x, HcWhy why) {
 }
 
 const HcCell *hc_cell(const Tensor *x, uint64_t *version) {
-    while (!x->origin)
+    while (!x->cell)
         x = x->in.few[0];
     *version = x->attr.version;
-    return x->origin;
+    return x->cell;
 }

@@ -2,6 +2,7 @@
 #ifndef HC_TAPE_TAPE_H
 #define HC_TAPE_TAPE_H
 
+#include "base/assert.h"
 #include "base/inline.h"
 #include "base/status.h"
 #include "higherc/param.h"
@@ -175,13 +176,13 @@ bool hc_tape_room(Tape *tape, size_t nodes);
 
 /* Scratch nodes. hold and drop count holders; the last drop frees. */
 static inline void hc_hold(Tensor *x) {
-    if (x && (x->flags & HC_NODE_SCRATCH)) x->index++;
+    if (x && (x->flags & HC_NODE_SCRATCH)) x->holders++;
 }
 
 void hc_free_unheld(Tensor *x);
 
 static inline void hc_drop(Tensor *x) {
-    if (x && (x->flags & HC_NODE_SCRATCH) && --x->index == 0) hc_free_unheld(x);
+    if (x && (x->flags & HC_NODE_SCRATCH) && --x->holders == 0) hc_free_unheld(x);
 }
 
 /* Drops the maker's hold on all scratch nodes made since there were `from`. */

@@ -182,6 +182,7 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
         return done;
     }
     if (done) root->base = tape_mark(tape);
+    if (early) hc_tape_tidy(tape); /* the release was made while gradients stood apart */
     return done;
 }
 

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MANY_FORMS 4096
-
 Shape shape_of(const size_t *dim, int ndim) {
     Shape shape = {.ndim = -1};
     if (ndim < 0 || ndim > HC_MAX_DIMS || (ndim > 0 && !dim)) return shape;
@@ -88,12 +86,37 @@ void hc_forms_destroy(HcForms *forms) {
     hc_arena_destroy(&forms->arena);
 }
 
-void hc_forms_trim(HcForms *forms) {
-    if (forms->count < MANY_FORMS) return;
-    hc_arena_rewind(&forms->arena, (HcPosition){0, 0});
-    memset(forms->buckets, 0, forms->bucket_count * sizeof *forms->buckets);
-    memset(forms->memo, 0, sizeof forms->memo);
+static uint16_t number_of(size_t place) {
+    return place < UINT16_MAX - 1 ? (uint16_t)(place + 1) : 0;
+}
+
+/* Keys are made of numbers, which are given anew: nothing remembered holds any longer. */
+void hc_forms_sweep(HcForms *forms) {
     forms->count = 0;
+    for (size_t i = 0; i < forms->bucket_count; i++)
+        for (HcForm **at = &forms->buckets[i], *f; (f = *at);) {
+            if (f->used) {
+                f->used = false;
+                f->number = number_of(forms->count++);
+                at = &f->next;
+            } else {
+                *at = f->next;
+                f->next = forms->spare;
+                forms->spare = f;
+            }
+        }
+    forms->kept = forms->count;
+    memset(forms->memo, 0, sizeof forms->memo);
+    if (forms->count > 0) return;
+    forms->spare = NULL;
+    hc_arena_rewind(&forms->arena, (HcPosition){0, 0});
+}
+
+void hc_forms_trim(HcForms *forms) {
+    if (forms->count > 0) return;
+    HcBudget *budget = forms->arena.budget;
+    hc_forms_destroy(forms);
+    hc_forms_init(forms, budget);
 }
 
 /* Doubles the buckets; staying as it was when there is no memory only costs time. */
@@ -147,16 +170,18 @@ static bool is_packed(const HcForm *form) {
 
 static const HcForm *add_form(HcForms *forms, const HcForm *made) {
     if (forms->count >= forms->bucket_count && !grow_buckets(forms)) return NULL;
-    HcForm *form = hc_arena_alloc(&forms->arena, sizeof *form);
-    if (!form) return NULL;
+    HcForm *form = forms->spare;
+    if (form)
+        forms->spare = form->next;
+    else if (!(form = hc_arena_alloc(&forms->arena, sizeof *form)))
+        return NULL;
     *form = *made;
     if (!form->plain) form->plain = form;
     form->packed = form->plain == form || is_packed(form);
     HcForm **bucket = &forms->buckets[form->hash & (forms->bucket_count - 1)];
     form->next = *bucket;
     *bucket = form;
-    form->number = forms->count < UINT16_MAX - 1 ? (uint16_t)(forms->count + 1) : 0;
-    forms->count++;
+    form->number = number_of(forms->count++);
     return form;
 }
 

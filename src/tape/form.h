@@ -19,6 +19,7 @@ struct HcForm {
     int ndim;
     uint16_t number; /* from 1 among its tape's; 0: there were too many */
     bool packed;     /* dense in some order of its axes: no gaps, nothing repeated */
+    bool used;       /* found in use, by a sweep that looks for those that are not */
     size_t dim[HC_MAX_DIMS];
     size_t stride[HC_MAX_DIMS]; /* in numbers; 0 along expanded axes */
 };
@@ -35,12 +36,20 @@ typedef struct HcForms {
     HcArena arena;
     HcForm **buckets;
     size_t bucket_count, count;
+    size_t kept;   /* by the last sweep */
+    HcForm *spare; /* room of those that went */
     HcFormMemo memo[HC_FORM_MEMOS];
 } HcForms;
 
 void hc_forms_init(HcForms *forms, HcBudget *budget);
 void hc_forms_destroy(HcForms *forms);
-/* Forgets all once there are very many; only while no tensor is alive. */
+/* To be called for every form that is in use; then a sweep drops all others, and what was remembered. */
+static inline void hc_form_use(const HcForm *form) {
+    ((HcForm *)(uintptr_t)form)->used = ((HcForm *)(uintptr_t)form->plain)->used = true;
+}
+
+void hc_forms_sweep(HcForms *forms);
+/* Gives memory back where there are none. */
 void hc_forms_trim(HcForms *forms);
 
 /* The form with these sizes and strides (NULL: dense); NULL when out of memory. The count must not

@@ -9,6 +9,8 @@
 #define HC_BLOCK_BYTES 65536
 #endif
 
+#define MANY_FORMS 4096 /* that no tensor may use */
+
 TapeOptions tape_options(DType dtype) {
     return (TapeOptions){.dtype = dtype, .max_bytes = SIZE_MAX, .block_bytes = HC_BLOCK_BYTES};
 }
@@ -92,6 +94,26 @@ static void note_peak(Tape *tape) {
     if (live > tape->peak) tape->peak = live;
 }
 
+/* Drops the forms that no node has; scratch nodes are not looked for, so only while there are none. */
+static void sweep_forms(Tape *tape) {
+    if (tape->scratch.live > 0 || tape->calling.depth > 0) return;
+    for (size_t i = 0; i < tape->count; i++) {
+        const Tensor *x = hc_node(tape, i);
+        hc_form_use(x->form);
+        if (x->op->flags & HC_OP_FORM) hc_form_use(x->attr.form);
+    }
+    for (const HcDensed *d = tape->densed; d; d = d->next)
+        hc_form_use(d->form);
+    hc_forms_sweep(&tape->forms);
+}
+
+/* A sweep looks at all nodes and all forms, so as many were made since the last, up to a factor. */
+void hc_tape_tidy(Tape *tape) {
+    size_t made = tape->forms.count - tape->forms.kept;
+    if (made >= MANY_FORMS && made >= tape->forms.kept && made >= tape->count / 16)
+        sweep_forms(tape);
+}
+
 /* Views whose dense copy is about to go become views again. */
 static void undo_densed(Tape *tape, HcPosition place) {
     for (; tape->densed && hc_position_before(place, tape->densed->place);
@@ -135,7 +157,7 @@ void tape_reset(Tape *tape) {
     tape->read = SIZE_MAX;
     tape->resets++;
     hc_leaves_reset(tape);
-    if (!tape->never_reuse) hc_forms_trim(&tape->forms);
+    hc_tape_tidy(tape);
 }
 
 TapeMark tape_mark(Tape *tape) {
@@ -195,6 +217,7 @@ bool tape_release(Tape *tape, TapeMark mark) {
         s->restore(s, &mark);
     bool restored = tape->status == HC_OK;
     if (status != HC_OK) tape->status = status;
+    hc_tape_tidy(tape);
     return restored;
 }
 
@@ -203,6 +226,8 @@ void tape_trim(Tape *tape) {
     hc_arena_trim(&tape->data);
     hc_scratch_trim(&tape->scratch);
     hc_leaves_trim(tape);
+    sweep_forms(tape);
+    hc_forms_trim(&tape->forms);
     size_t kept = (tape->count + ((size_t)1 << tape->chunk_shift) - 1) >> tape->chunk_shift;
     while (tape->chunk_count > kept)
         hc_budget_free(&tape->budget, tape->chunks[--tape->chunk_count], chunk_bytes(tape));

@@ -174,6 +174,9 @@ void hc_tape_add_scope(Tape *tape, HcScope *scope, uint32_t word);
 /* Room for so many nodes, so that making them cannot fail for want of it. False when out of memory. */
 bool hc_tape_room(Tape *tape, size_t nodes);
 
+/* At a release: drops what the tape remembers of shapes long gone, once there is much of it. */
+void hc_tape_tidy(Tape *tape);
+
 /* Scratch nodes. hold and drop count holders; the last drop frees. */
 static inline void hc_hold(Tensor *x) {
     if (x && (x->flags & HC_NODE_SCRATCH)) x->holders++;

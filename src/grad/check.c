@@ -26,6 +26,17 @@ typedef struct Check {
     Tensor **leaves, **grads;
 } Check;
 
+/* The function's value; NULL after an error. */
+static Tensor *call(Check *c) {
+    HcCalling outer = hc_call_begin(c->tape);
+    Tensor *y = c->fn(c->leaves, c->count, c->user);
+    hc_call_end(c->tape, outer);
+    if (c->tape->status != HC_OK) return NULL;
+    if (y) return hc_check_all("gradcheck: the function", (Tensor *[]){c->leaves[0], y}, 2) ? y : NULL;
+    hc_fail_thread(HC_ERR_STATE, "gradcheck: the function gave no tensor");
+    return NULL;
+}
+
 static Tensor *weighted_sum(Tensor *x, Rng *rng) {
     if (!x) return NULL;
     return tensor_sum(tensor_mul(x, tensor_uniform(x->tape, tensor_shape(x), 0.5, 1.5, rng)));
@@ -38,9 +49,7 @@ static Tensor *evaluate(Check *c, int order, bool gradients) {
         Tensor *x = tensor_from_f64(c->tape, tensor_shape(c->inputs[i]), c->values[i]);
         if (!(c->leaves[i] = tensor_leaf(x))) return NULL;
     }
-    Tensor *sum = weighted_sum(c->fn(c->leaves, c->count, c->user), &rng);
-    if (!sum && c->tape->status == HC_OK)
-        hc_fail_thread(HC_ERR_STATE, "gradcheck: the function gave no tensor");
+    Tensor *sum = weighted_sum(call(c), &rng);
     for (int k = 0; sum && (k < order || gradients); k++) {
         unsigned flags = HC_ZEROS | (k < order ? HC_CREATE_GRAPH : 0);
         if (!tensor_grad(sum, c->leaves, c->count, c->grads, flags)) return NULL;

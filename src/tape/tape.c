@@ -130,6 +130,7 @@ static void undo_densed(Tape *tape, HcPosition place) {
  * that they have expired. */
 static void cut(Tape *tape, size_t count, HcPosition place) {
     note_peak(tape);
+    if (tape->count > tape->most_nodes) tape->most_nodes = tape->count;
     hc_tape_drop_stamps(tape, place);
     for (size_t i = count; i < tape->count; i++)
         hc_node(tape, i)->check = 0;
@@ -228,9 +229,12 @@ void tape_trim(Tape *tape) {
     hc_leaves_trim(tape);
     sweep_forms(tape);
     hc_forms_trim(&tape->forms);
-    size_t kept = (tape->count + ((size_t)1 << tape->chunk_shift) - 1) >> tape->chunk_shift;
+    /* Nodes keep their memory through one trim, so that handles of just now are told. */
+    size_t most = tape->count > tape->most_nodes ? tape->count : tape->most_nodes;
+    size_t kept = (most + ((size_t)1 << tape->chunk_shift) - 1) >> tape->chunk_shift;
     while (tape->chunk_count > kept)
         hc_budget_free(&tape->budget, tape->chunks[--tape->chunk_count], chunk_bytes(tape));
+    tape->most_nodes = tape->count;
 }
 
 HcStatus tape_status(const Tape *tape) {

@@ -73,7 +73,8 @@ struct Tape {
     HcStatus status;
     uint64_t serial; /* of the last tensor made */
     uint64_t resets;
-    size_t count; /* nodes */
+    size_t count;      /* nodes */
+    size_t most_nodes; /* since the last trim, as far as releases and resets saw */
     Tensor **chunks;
     size_t chunk_count, chunk_capacity;
     unsigned chunk_shift;

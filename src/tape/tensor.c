@@ -117,22 +117,29 @@ Tensor *tensor_arange(Tape *tape, double start, double stop, double step) {
     return y;
 }
 
+/* For questions that NULL has an answer to, which is that of a tensor that was freed as well. */
+static bool known(const char *who, const Tensor *x) {
+    return x && (hc_alive(x) ||
+                 hc_fail(x->tape, HC_ERR_EXPIRED,
+                         "%s: the tensor was freed by a reset or release of its tape", who));
+}
+
 Shape tensor_shape(const Tensor *x) {
-    return x ? hc_form_shape(x->form) : shape_of(NULL, -1);
+    return known("tensor_shape", x) ? hc_form_shape(x->form) : shape_of(NULL, -1);
 }
 
 int tensor_ndim(const Tensor *x) {
-    return x ? x->form->ndim : -1;
+    return known("tensor_ndim", x) ? x->form->ndim : -1;
 }
 
 size_t tensor_dim(const Tensor *x, int axis) {
-    if (!x) return 0;
+    if (!known("tensor_dim", x)) return 0;
     int i = axis < 0 ? axis + x->form->ndim : axis;
     return i >= 0 && i < x->form->ndim ? x->form->dim[i] : 0;
 }
 
 size_t tensor_count(const Tensor *x) {
-    return x ? x->form->count : 0;
+    return known("tensor_count", x) ? x->form->count : 0;
 }
 
 DType tensor_dtype(const Tensor *x) {
@@ -218,7 +225,7 @@ bool tensor_copy_to_f64(Tensor *x, double *values, size_t count) {
 }
 
 bool tensor_requires_grad(const Tensor *x) {
-    return x && (x->flags & HC_NODE_NEEDS);
+    return known("tensor_requires_grad", x) && (x->flags & HC_NODE_NEEDS);
 }
 
 void hc_note_read(const Tensor *x) {

@@ -20,6 +20,30 @@ static void tensors(void) {
     tape_destroy(tape);
 }
 
+/* Trimmed, too: nodes keep their memory through one trim. The numbers' goes at once, the nodes' with the next. */
+static void trimmed(void) {
+    enum { MANY = 20000 };
+    Tape *tape = tape_create(HC_F32);
+    Tensor *first = tensor_ones(tape, shape1(3)), *last = first;
+    for (int i = 0; i < MANY; i++)
+        last = tensor_neg(last);
+    size_t held = tape_stats(tape).reserved_bytes;
+    tape_reset(tape);
+    tape_trim(tape);
+    WRONG(HC_ERR_EXPIRED, tensor_neg(first));
+    WRONG(HC_ERR_EXPIRED, tensor_neg(last));
+    WRONG(HC_ERR_EXPIRED, tensor_count(last));
+    CHECK(tape_stats(tape).reserved_bytes < held - MANY * 64);
+    Tensor *again = tensor_ones(tape, shape1(3)); /* takes the first place */
+    TapeMark mark = tape_mark(tape);
+    Tensor *above = tensor_neg(again);
+    CHECK(tape_release(tape, mark));
+    tape_trim(tape);
+    WRONG(HC_ERR_EXPIRED, tensor_neg(above));
+    CHECK(tape_stats(tape).reserved_bytes < held / 10);
+    tape_destroy(tape);
+}
+
 /* Another kind of object at the address of a former one does not pass for it. */
 static void kinds(void) {
     Rng rng = rng_seed(1);
@@ -50,6 +74,7 @@ static void kinds(void) {
 
 int main(void) {
     tensors();
+    trimmed();
     kinds();
     return check_done();
 }

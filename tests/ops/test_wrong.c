@@ -248,10 +248,21 @@ static void no_shapes(void) {
     tape_destroy(tape);
 }
 
-/* A tensor that was freed, by release and by reset, is refused by all. */
+/* Questions with an answer for NULL give that, and an error. */
+static void asked(Tape *tape, Tensor *x) {
+    WRONG(HC_ERR_EXPIRED, tensor_shape(x).ndim != -1);
+    WRONG(HC_ERR_EXPIRED, tensor_ndim(x) != -1);
+    WRONG(HC_ERR_EXPIRED, tensor_dim(x, 0));
+    WRONG(HC_ERR_EXPIRED, tensor_count(x));
+    WRONG(HC_ERR_EXPIRED, tensor_requires_grad(x));
+    CHECK(tensor_tape(x) == tape && tensor_dtype(x) == HC_F64 && tensor_serial(x) > 0);
+}
+
+/* A tensor that was freed, by a release or a reset, trimmed or not, is refused by all. */
 static void expired(void) {
     Tape *tape = tape_create(HC_F64);
-    for (int way = 0; way < 2; way++) {
+    for (int ways = 0; ways < 4; ways++) {
+        bool way = ways & 1, trims = ways & 2;
         Tensor *live = way ? NULL : tensor_ones(tape, shape1(1)), *g = NULL;
         TapeMark mark = tape_mark(tape);
         Tensor *x = tensor_leaf(tensor_ones(tape, shape1(1))), *y = tensor_square(x);
@@ -259,6 +270,7 @@ static void expired(void) {
             tape_reset(tape);
         else
             CHECK(tape_release(tape, mark));
+        if (trims) tape_trim(tape);
         if (way) live = tensor_ones(tape, shape1(1));
         if (way) x = y; /* the first place is taken again */
         for (size_t k = 0; k < COUNT_OF(unary); k++)
@@ -291,6 +303,7 @@ static void expired(void) {
         WRONG(HC_ERR_EXPIRED, tensor_backward(x));
         WRONG(HC_ERR_EXPIRED, tensor_depends_on(x, live));
         WRONG(HC_ERR_EXPIRED, tape_write_dot(tape, x, "unused.dot"));
+        asked(tape, x);
         CHECK(g == NULL && tensor_item(live) == 1);
     }
     tape_destroy(tape);

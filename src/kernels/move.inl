@@ -1,4 +1,4 @@
-/* Moving numbers: fill, copy, transpose, conversion. */
+/* Moving numbers: fill, copy, transpose, conversion; and `call`, which is no loop. */
 
 #include "kernels/turn.h"
 
@@ -21,6 +21,10 @@ static void copy_kernel(void *y_, size_t sy, const void *x_, size_t sx, size_t n
 
 static void transpose_kernel(void *y_, const void *x_, size_t m, size_t n) {
     turn(y_, n, x_, m, n, m);
+}
+
+static void call_kernel(void (*fn)(void *user), void *user) {
+    fn(user);
 }
 
 static void from_f32_kernel(void *y_, const float *x, size_t n) {

@@ -78,7 +78,7 @@ enum {
 };
 
 static const HcOp op_backward = {.name = "optim_adam",
-                                 .flags = HC_OP_PARTS | HC_OP_STEADY,
+                                 .flags = HC_OP_PARTS,
                                  .arity = FIRST_GIVEN,
                                  .infer = backward_infer,
                                  .forward = backward_forward,
@@ -112,7 +112,6 @@ static Tensor *rate_composed(Tensor *y) {
 }
 
 static const HcOp op_rate = {.name = "optim_adam",
-                             .flags = HC_OP_STEADY,
                              .arity = 4,
                              .infer = rate_infer,
                              .forward = rate_forward,
@@ -169,7 +168,7 @@ static void adam_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 enum { MOVED = HC_IN(RATE) | HC_IN(CONSTANTS) | HC_READS_OUTPUT }; /* read beside g */
 
 static const HcOp op_adam = {.name = "optim_adam",
-                             .flags = HC_OP_PARTS | HC_OP_STEADY,
+                             .flags = HC_OP_PARTS,
                              .arity = SECOND + 1,
                              .infer = adam_infer,
                              .forward = adam_forward,

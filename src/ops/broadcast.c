@@ -55,7 +55,6 @@ static void where_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_where = {.name = "tensor_where",
-                              .flags = HC_OP_STEADY,
                               .arity = 3,
                               .infer = hc_infer_same,
                               .forward = hc_forward_select,

@@ -179,7 +179,7 @@ bool hc_over_run(HcOver *over, bool together, HcPieceFn *fn) {
 
 /* ---- what is chosen -------------------------------------------------------------------------------------- */
 
-static const double nothing_below = 0;
+static const double nothing_below[2] = {0, 0};
 
 static const void *taps(const HcOver *over, const HcPiece *piece) {
     return hc_over_at(over, hc_taps_of(over->choice), piece->chosen_at);
@@ -196,7 +196,7 @@ const void *hc_piece_spread(const HcOver *over, const HcPiece *piece, size_t j) 
     if (has_windows(over->choice))
         k->pool_spread(&piece->window, piece->room, g, taps(over, piece));
     else
-        k->gate(piece->room, chosen_numbers(over, piece), 1, g, 1, piece->count, &nothing_below);
+        k->gate(piece->room, chosen_numbers(over, piece), 1, g, 1, piece->count, nothing_below);
     return piece->room;
 }
 
@@ -211,7 +211,7 @@ void hc_piece_pick(const HcOver *over, const HcPiece *piece) {
     if (has_windows(over->choice))
         k->pool_pick(&piece->window, y, piece->room, taps(over, piece));
     else
-        k->gate(y, chosen_numbers(over, piece), 1, piece->room, 1, piece->count, &nothing_below);
+        k->gate(y, chosen_numbers(over, piece), 1, piece->room, 1, piece->count, nothing_below);
 }
 
 void hc_piece_choose(const HcOver *over, const HcPiece *piece) {

@@ -211,22 +211,34 @@ static bool custom_infer(Tensor *y) {
     return true;
 }
 
-/* The builder computes before there is a node, since that records; a Program, from the node. */
-static bool custom_forward(Tensor *y) {
-    Tensor *value = y->attr.custom.value;
-    if (value) {
-        hc_copy_dense(value, y->data);
-        return true;
-    }
+typedef struct Again {
+    Tensor *y;
+    bool done;
+} Again;
+
+/* What a Program runs: the value from the node. */
+static void compute_again(void *user) {
+    Again *again = user;
+    Tensor *y = again->y;
     const CustomClass *cls = y->attr.custom.cls;
-    value = compute(y->tape, cls, y->attr.custom.state, hc_inputs(y), y->nin);
-    bool same = value && shape_equal(hc_form_shape(value->form), hc_form_shape(y->form));
-    if (same)
+    Tensor *value = compute(y->tape, cls, y->attr.custom.state, hc_inputs(y), y->nin);
+    again->done = value && shape_equal(hc_form_shape(value->form), hc_form_shape(y->form));
+    if (again->done)
         hc_copy_dense(value, y->data);
     else if (value)
         hc_fail(y->tape, HC_ERR_SHAPE, "%s: '%s': its value's shape changed", who, cls->name);
     hc_drop(value);
-    return same;
+}
+
+/* The builder computes before there is a node, since that records. */
+static bool custom_forward(Tensor *y) {
+    const Tensor *value = y->attr.custom.value;
+    Again again = {y, true};
+    if (value)
+        hc_copy_dense(value, y->data);
+    else
+        y->tape->k->call(compute_again, &again);
+    return again.done;
 }
 
 static const HcOp op_custom = {.name = "tensor_custom",

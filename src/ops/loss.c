@@ -68,7 +68,6 @@ static void scaled_difference_vjp(HcSweep *s, Tensor *y, Tensor *gg) {
 }
 
 static const HcOp op_scaled_difference = {.name = "tensor_mse_loss",
-                                          .flags = HC_OP_STEADY,
                                           .arity = 3,
                                           .infer = scaled_difference_infer,
                                           .forward = scaled_difference_forward,
@@ -102,7 +101,6 @@ static void mse_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_mse = {.name = "tensor_mse_loss",
-                            .flags = HC_OP_STEADY,
                             .arity = 2,
                             .infer = mse_infer,
                             .forward = mse_forward,

@@ -90,7 +90,7 @@ static size_t product_work(const Tensor *y) {
 }
 
 static const HcOp op_product = {.name = "tensor_matmul",
-                                .flags = HC_OP_ACC | HC_OP_STEADY,
+                                .flags = HC_OP_ACC,
                                 .arity = 2,
                                 .infer = product_infer,
                                 .forward = product_forward,
@@ -191,7 +191,6 @@ static void linear_relu_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_linear = {.name = "tensor_linear",
-                               .flags = HC_OP_STEADY,
                                .arity = 3,
                                .infer = linear_infer,
                                .forward = linear_forward,
@@ -200,7 +199,6 @@ static const HcOp op_linear = {.name = "tensor_linear",
 
 static const HcOp op_linear_relu = {
     .name = "tensor_linear",
-    .flags = HC_OP_STEADY,
     .arity = 3,
     .infer = linear_infer,
     .forward = linear_relu_forward,

@@ -58,7 +58,7 @@ static void pass_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_clone = {.name = "tensor_clone",
-                              .flags = HC_OP_COPY | HC_OP_STEADY,
+                              .flags = HC_OP_COPY,
                               .arity = 1,
                               .infer = hc_infer_same,
                               .forward = clone_forward,
@@ -99,7 +99,7 @@ Tensor *tensor_detach(Tensor *x) {
 /* ---- leaf: the same numbers, with which a history begins ------------------------------------------------- */
 
 static const HcOp op_leaf = {.name = "tensor_leaf",
-                             .flags = HC_OP_LEAF | HC_OP_COPY | HC_OP_STEADY,
+                             .flags = HC_OP_LEAF | HC_OP_COPY,
                              .arity = 1,
                              .infer = hc_infer_same,
                              .forward = clone_forward};
@@ -134,7 +134,7 @@ static void reshape_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_reshape = {.name = "tensor_reshape",
-                                .flags = HC_OP_ALIAS | HC_OP_FORM,
+                                .flags = HC_OP_ALIAS,
                                 .arity = 1,
                                 .infer = reshape_infer,
                                 .vjp = reshape_vjp};
@@ -286,7 +286,7 @@ static void expand_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_expand = {.name = "tensor_expand",
-                               .flags = HC_OP_ALIAS | HC_OP_FORM,
+                               .flags = HC_OP_ALIAS,
                                .arity = 1,
                                .infer = expand_infer,
                                .vjp = expand_vjp};

@@ -88,7 +88,7 @@ static void embed_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_embed = {.name = "tensor_pad",
-                              .flags = HC_OP_ACC | HC_OP_STEADY,
+                              .flags = HC_OP_ACC,
                               .arity = 1,
                               .infer = embed_infer,
                               .forward = embed_forward,
@@ -148,26 +148,32 @@ static bool concat_infer(Tensor *y) {
     return y->form || hc_fail_nomem(y->tape, y->op->name);
 }
 
+/* The numbers of the largest input that is copied first: any number of them may be views, one at a time. */
+static size_t largest_view(const Tensor *y) {
+    size_t most = 0;
+    for (uint32_t i = 0; i < y->nin; i++) {
+        const HcForm *f = hc_inputs(y)[i]->form;
+        if (!hc_is_dense(f) && f->count > most) most = f->count;
+    }
+    return most;
+}
+
 static bool concat_forward(Tensor *y) {
     int axis = y->attr.range.axis;
     size_t row = y->form->dim[axis] * y->form->stride[axis], item = y->tape->item, at = 0;
+    size_t most = largest_view(y);
+    void *copy = most ? hc_work(y, most * item) : NULL;
+    if (most && !copy) return false;
     for (uint32_t i = 0; i < y->nin; i++) {
         const Tensor *x = hc_inputs(y)[i];
         size_t piece = x->form->dim[axis] * y->form->stride[axis];
         if (x->form->count == 0) continue;
-        char *copy = NULL;
-        const char *from = x->data;
-        if (!hc_is_dense(x->form)) {
-            /* One at a time: any number of inputs may be views. */
-            copy = hc_scratch_alloc(&y->tape->scratch, x->form->count * item);
-            if (!copy) return hc_fail_nomem(y->tape, y->op->name);
-            hc_copy_dense(x, copy);
-            from = copy;
-        }
+        bool view = !hc_is_dense(x->form);
+        const char *from = view ? copy : x->data;
+        if (view) hc_copy_dense(x, copy);
         for (size_t o = 0; o < x->form->count / piece; o++)
             y->tape->k->copy((char *)y->data + (o * row + at) * item, 1, from + o * piece * item, 1,
                              piece);
-        hc_scratch_free(&y->tape->scratch, copy, x->form->count * item);
         at += piece;
     }
     return true;

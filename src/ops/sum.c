@@ -114,7 +114,7 @@ static void sum_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_sum = {.name = "tensor_sum",
-                            .flags = HC_OP_ACC | HC_OP_STEADY,
+                            .flags = HC_OP_ACC,
                             .arity = 1,
                             .infer = hc_reduce_infer,
                             .forward = sum_forward,

@@ -108,8 +108,7 @@ static bool copy_node(HcCapture *c, Tensor *to, const Tensor *from, Tensor ***li
     to->tape = p->tape;
     to->index = (uint32_t)(to - p->nodes);
     to->form = own_form(p, from->form);
-    if (to->form && (from->op->flags & HC_OP_FORM)) to->attr.form = own_form(p, from->attr.form);
-    if (!to->form || ((from->op->flags & HC_OP_FORM) && !to->attr.form)) return false;
+    if (!to->form) return false;
     if (from->nin > HC_INLINE_INPUTS) {
         to->in.many = *links;
         *links += from->nin;

@@ -1,7 +1,7 @@
-/* From nodes to kernel calls. A forward that is steady (HC_OP_STEADY, and all elementwise ones) comes down to
- * calls of a few kernels whose operands have the same addresses at each run. So each is run once with a table
- * of kernels that write down what they are called with and compute nothing. Any other node is one call of its
- * forward; so is one that turns out to call a kernel that cannot be written down, or none at all. */
+/* From nodes to kernel calls. A forward comes down to calls of kernels whose operands have the same addresses at
+ * each run (tape/op.h). So each is run once with a table of kernels that write down what they are called with and
+ * compute nothing. A node is one call of its forward where that calls a kernel which cannot be written down, none
+ * at all, or too many. */
 #include <string.h>
 
 #include "program/call.h"
@@ -289,14 +289,12 @@ bool hc_program_add_call(Program *p, const HcCall *call) {
     return true;
 }
 
-/* Whether a forward is calls of kernels that can be traced. With a pool, one that may be large enough to be
- * split among threads is left whole. */
-static bool is_traceable(const Tensor *node) {
-    if (!(node->op->flags & HC_OP_STEADY) && node->op->kernel == 0) return false;
+/* With a pool, one that may be large enough to be split among threads is left whole. */
+static bool is_left_whole(const Tensor *node) {
     bool small = node->form->count < LEAST_SHARED;
     for (uint32_t j = 0; j < node->nin; j++)
         small = small && hc_inputs(node)[j]->form->count < LEAST_SHARED;
-    return small || !node->tape->pool;
+    return !small && node->tape->pool;
 }
 
 static bool is_gradient(const Program *p, const Tensor *node) {
@@ -306,42 +304,60 @@ static bool is_gradient(const Program *p, const Tensor *node) {
     return found;
 }
 
-static bool trace_node(Program *p, Tensor *node, const HcKernels *traced) {
-    size_t before = p->call_count;
-    if (is_traceable(node)) {
-        tracing.program = p;
-        tracing.real = p->tape->k;
-        tracing.failed = tracing.whole = false;
-        p->tape->k = traced;
-        bool done = hc_forward(node);
-        p->tape->k = tracing.real;
-        if (!done || tracing.failed) return false;
-        size_t calls = p->call_count - before;
-        HcCall *only = calls == 1 ? &p->calls[before] : NULL;
-        if (only && only->run == run_gemm) only->gradient = is_gradient(p, node);
-        if (!tracing.whole && calls > 0 && calls <= MOST_CALLS) return true;
-        p->call_count = before;
-    }
-    return hc_program_add_call(p, &(HcCall){.run = hc_call_forward, .u.node = node});
-}
-
-static bool trace_all(Program *p, const HcKernels *traced) {
-    p->call_count = 0;
-    for (size_t i = 0; i < p->step_count; i++)
-        if (!trace_node(p, p->steps[i], traced)) return false;
+/* Writes down a forward's calls, or finds out that it is to be left whole. */
+static bool trace_calls(Program *p, Tensor *node, const HcKernels *traced, bool *whole) {
+    Tape *tape = p->tape;
+    size_t before = p->call_count, work_most[HC_MOST_WORK];
+    memcpy(work_most, tape->work_most, sizeof work_most);
+    tracing.program = p;
+    tracing.real = tape->k;
+    tracing.failed = tracing.whole = false;
+    tape->k = traced;
+    bool done = hc_forward(node);
+    tape->k = tracing.real;
+    if (!done || tracing.failed) return false;
+    size_t calls = p->call_count - before;
+    HcCall *only = calls == 1 ? &p->calls[before] : NULL;
+    if (only && only->run == run_gemm) only->gradient = is_gradient(p, node);
+    if (!tracing.whole && calls > 0 && calls <= MOST_CALLS) return true;
+    memcpy(tape->work_most, work_most, sizeof work_most);
+    p->call_count = before;
+    *whole = true;
     return true;
 }
 
-/* Twice: first to learn how much working memory forwards take, then with buffers of that size, which stay
- * where they are and serve one forward after the other. */
-bool hc_program_trace(Program *p) {
-    const HcKernels traced = traced_kernels(p->tape->k);
-    if (!trace_all(p, &traced)) return false;
+static bool trace_all(Program *p, const HcKernels *traced, bool *whole) {
+    p->call_count = 0;
+    for (size_t i = 0; i < p->step_count; i++) {
+        if (!whole[i] && !trace_calls(p, p->steps[i], traced, &whole[i])) return false;
+        HcCall forward = {.run = hc_call_forward, .u.node = p->steps[i]};
+        if (whole[i] && !hc_program_add_call(p, &forward)) return false;
+    }
+    return true;
+}
+
+/* Twice: first to learn which forwards stay whole, and how much working memory the others take; then with
+ * buffers of that size, which stay where they are and serve one forward after the other. */
+static bool trace_twice(Program *p, bool *whole) {
+    Tape *tape = p->tape;
+    const HcKernels traced = traced_kernels(tape->k);
+    if (!trace_all(p, &traced, whole)) return false;
     for (size_t i = 0; i < HC_MOST_WORK; i++)
-        if (p->tape->work_most[i] > 0 && !(p->work[i] = hc_alloc(p->tape->work_most[i], 1)))
-            return false;
-    p->tape->fixed_work = p->work;
-    bool done = trace_all(p, &traced);
-    p->tape->fixed_work = NULL;
+        if (tape->work_most[i] > 0 && !(p->work[i] = hc_alloc(tape->work_most[i], 1))) return false;
+    tape->fixed_work = p->work;
+    bool done = trace_all(p, &traced, whole);
+    tape->fixed_work = NULL;
+    return done;
+}
+
+bool hc_program_trace(Program *p) {
+    Pool *pool = p->tape->pool;
+    bool *whole = hc_alloc(p->step_count, sizeof *whole);
+    for (size_t i = 0; whole && i < p->step_count; i++)
+        whole[i] = is_left_whole(p->steps[i]);
+    p->tape->pool = NULL; /* a call on another thread would not be seen */
+    bool done = whole && trace_twice(p, whole);
+    p->tape->pool = pool;
+    hc_free(whole);
     return done;
 }

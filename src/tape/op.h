@@ -127,12 +127,10 @@ enum {
     HC_OP_ACC = 2,     /* adds to a last input past `arity`, which may be missing, or changes it */
     HC_OP_NODIFF = 4,  /* no derivative: no gradient flows through */
     HC_OP_LEAF = 8,    /* history begins here: an input is only what the numbers were taken from */
-    HC_OP_FORM = 16,   /* attr.form is in use */
-    HC_OP_COPY = 32,   /* the result has input 0's numbers, in memory of its own */
-    HC_OP_RANDOM = 64, /* draws numbers: attr.random is in use */
-    HC_OP_PARTS = 128, /* several outputs: parts that follow it on the tape */
-    HC_OP_PART = 256,  /* one of them: it has no rule and keeps its cotangent for its parent's */
-    HC_OP_STEADY = 512 /* forward calls a few kernels, always the same ones (program/trace.c) */
+    HC_OP_COPY = 16,   /* the result has input 0's numbers, in memory of its own */
+    HC_OP_RANDOM = 32, /* draws numbers: attr.random is in use */
+    HC_OP_PARTS = 64,  /* several outputs: parts that follow it on the tape */
+    HC_OP_PART = 128   /* one of them: it has no rule and keeps its cotangent for its parent's */
 };
 
 /* Which values a rule reads (HcOp.reads): input j, or the result. */
@@ -148,14 +146,17 @@ struct HcOp {
     /* Sets y->form from inputs and attributes, for an alias y->data too. Any other's form must be
      * packed: forward writes it in that order. False after hc_fail. */
     bool (*infer)(Tensor *y);
-    /* Computes y->data from the node alone; where op->flags say ACC, into what is there. */
+    /* Computes y->data from the node alone; where op->flags say ACC, into what is there. Numbers are read and
+     * written by the kernels of y->tape->k only, and what else runs on them goes through its `call`, for a
+     * Program keeps the calls in the place of the forward; memory in between is that of hc_work. */
     bool (*forward)(Tensor *y);
     /* Hands each needed input its cotangent (ops/cotangent.h), given that of y. Calls builders only. */
     void (*vjp)(HcSweep *sweep, Tensor *y, Tensor *gy);
     /* For a fused operation: records the same value made of other operations out of y's inputs, at most
      * HC_MOST_COMPOSED. One without vjp has the rule of that. */
     Tensor *(*compose)(Tensor *y);
-    /* Which values the gradient to input j reads: HC_IN(i) for input i, HC_READS_OUTPUT for y. */
+    /* Which values the gradient to input j reads: HC_IN(i) for input i, HC_READS_OUTPUT for y. In an input
+     * whose gradient reads neither itself nor y, the operation is linear. */
     uint16_t reads[HC_MOST_READ];
     size_t kernel; /* offset in HcKernels of the elementwise function, for the shared forwards */
     /* How many multiply-adds a number of the result takes, for a program to weigh; or NULL. */

@@ -19,10 +19,31 @@ static Tensor *constant(Tensor *constants, int which) {
     return tensor_reshape(one, shape_scalar());
 }
 
-/* d, and the root it divides by, for the derivatives of both */
+/* d */
 static Tensor *direction(Tensor *m, Tensor *v, Tensor *constants) {
     Tensor *root = tensor_mul(hc_sqrt0(v), constant(constants, HC_ADAM_K_SCALE));
     return tensor_div(m, tensor_add(root, constant(constants, HC_ADAM_K_EPS)));
+}
+
+/* The new p, m and v; in: the inputs, m and v NULL for 0. */
+static void move(Tensor *const *in, Tensor **out) {
+    Tensor *c = in[CONSTANTS], *g2 = tensor_square(in[G]);
+    out[1] = tensor_mul(in[G], constant(c, HC_ADAM_K_REST1));
+    out[2] = tensor_mul(g2, constant(c, HC_ADAM_K_REST2));
+    if (in[MOMENT]) {
+        out[1] = tensor_add(out[1], tensor_mul(in[MOMENT], constant(c, HC_ADAM_K_BETA1)));
+        out[2] = tensor_add(out[2], tensor_mul(in[SECOND], constant(c, HC_ADAM_K_BETA2)));
+    }
+    Tensor *rate = tensor_reshape(in[RATE], shape_scalar());
+    out[0] = tensor_add(tensor_mul(rate, direction(out[1], out[2], c)), in[P]);
+}
+
+static Tensor *adam_composed(Tensor *y) {
+    Tensor *in[SECOND + 1] = {NULL}, *out[3];
+    for (size_t j = 0; j < y->nin; j++)
+        in[j] = hc_inputs(y)[j];
+    move(in, out);
+    return tensor_stack(out, 3, 0);
 }
 
 /* [to g, to m, to v] */
@@ -173,6 +194,7 @@ static const HcOp op_adam = {.name = "optim_adam",
                              .infer = adam_infer,
                              .forward = adam_forward,
                              .vjp = adam_vjp,
+                             .compose = adam_composed,
                              .reads = {[G] = HC_IN(G) | MOVED,
                                        [RATE] = HC_IN(CONSTANTS) | HC_READS_OUTPUT,
                                        [MOMENT] = MOVED,
@@ -183,5 +205,7 @@ bool hc_adam(Tensor *p, Tensor *g, Tensor *m, Tensor *v, Tensor *rate, const dou
     if (!hc_check("optim_adam", p)) return false;
     Tensor *in[] = {p, g, rate, NULL, m, v};
     in[CONSTANTS] = tensor_from_f64(p->tape, shape1(HC_ADAM_K_CONSTANTS), constants);
-    return hc_emit_parts(&op_adam, NULL, in, m ? SECOND + 1 : MOMENT, out, 3);
+    if (HC_FUSED) return hc_emit_parts(&op_adam, NULL, in, m ? SECOND + 1 : MOMENT, out, 3);
+    move(in, out);
+    return out[0] != NULL;
 }

@@ -151,12 +151,20 @@ static void norm_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     norm_rule(s, norm_of(y), hc_inputs(y)[2], gy, (const unsigned[]){0, 2, 3});
 }
 
+static Tensor *norm_composed(Tensor *y) {
+    Tensor *const *in = hc_inputs(y), *choice = choice_of(y);
+    Tensor *z = hc_batch_norm_composed(in[0], in[2], in[3], y->attr.real[EPS]);
+    if (!choice) return z;
+    return choice->form->ndim == 5 ? hc_pick(z, choice) : hc_gate(z, choice, 0);
+}
+
 static const HcOp op_norm = {
     .name = "tensor_batch_norm",
     .arity = 4,
     .infer = infer_norm,
     .forward = norm_forward,
     .vjp = norm_vjp,
+    .compose = norm_composed,
     .reads = {X | MOMENTS | WEIGHT | HC_IN(4), 0, X | MOMENTS | HC_IN(4), HC_IN(4)}};
 
 static Tensor *norm(Norm n, Tensor *w, Tensor *b) {
@@ -198,12 +206,22 @@ static void chosen_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     norm_rule(s, n, in[2], gy, (const unsigned[]){1, 2, 3});
 }
 
+static Tensor *chosen_composed(Tensor *y) {
+    Tensor *const *in = hc_inputs(y);
+    HcAttr attr = in[0]->attr;
+    Tensor *z = hc_batch_norm_composed(in[1], in[2], in[3], attr.window.eps);
+    if (attr.window.relu) z = tensor_relu(z);
+    attr.window.relu = false;
+    return attr.window.kernel[0] ? hc_max_pool(z, &attr) : z;
+}
+
 static const HcOp op_chosen = {
     .name = "tensor_batch_norm",
     .flags = HC_OP_ALIAS,
     .arity = 4,
     .infer = chosen_infer,
     .vjp = chosen_vjp,
+    .compose = chosen_composed,
     .reads = {0, HC_IN(0) | HC_IN(1) | HC_IN(2), HC_IN(0) | HC_IN(1), HC_IN(0)}};
 
 Tensor *hc_batch_norm_fused(Tensor *x, Tensor *moments, Tensor *weight, Tensor *bias, double eps,

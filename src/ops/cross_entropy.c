@@ -50,15 +50,25 @@ static void entropy_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     hc_give(s, 0, slope(hc_inputs(y)[0], hc_inputs(y)[1], gy));
 }
 
+static Tensor *negated_log_softmax(Tensor *x, Tensor *t) {
+    Tensor *picked = tensor_gather(tensor_log_softmax(x, -1), -1, tensor_unsqueeze(t, -1));
+    return tensor_neg(tensor_squeeze(picked, -1));
+}
+
+static Tensor *entropy_composed(Tensor *y) {
+    return negated_log_softmax(hc_inputs(y)[0], hc_inputs(y)[1]);
+}
+
 static const HcOp op_entropy = {.name = "tensor_cross_entropy_loss",
                                 .arity = 2,
                                 .infer = infer_entries,
                                 .forward = entropy_forward,
                                 .vjp = entropy_vjp,
+                                .compose = entropy_composed,
                                 .reads = {X | SECOND}};
 
 Tensor *hc_cross_entropy(Tensor *x, Tensor *t) {
-    return hc_emit2(&op_entropy, NULL, x, t);
+    return HC_FUSED ? hc_emit2(&op_entropy, NULL, x, t) : negated_log_softmax(x, t);
 }
 
 /* ---- slope, linear in g. To x: bend(x, g, v); to g: fold(x, t, v) ---------------------------------------- */
@@ -77,11 +87,23 @@ static void slope_vjp(HcSweep *s, Tensor *y, Tensor *v) {
     if (hc_needs(s, 2)) hc_give(s, 2, fold(in[0], in[1], v));
 }
 
+/* p - d */
+static Tensor *excess(Tensor *x, Tensor *t) {
+    Tensor *d = tensor_one_hot(t, x->form->dim[x->form->ndim - 1]);
+    return tensor_sub(tensor_softmax(x, -1), d);
+}
+
+static Tensor *slope_composed(Tensor *y) {
+    Tensor *const *in = hc_inputs(y);
+    return tensor_mul(tensor_unsqueeze(in[2], -1), excess(in[0], in[1]));
+}
+
 static const HcOp op_slope = {.name = "tensor_cross_entropy_loss",
                               .arity = 3,
                               .infer = hc_infer_dense,
                               .forward = slope_forward,
                               .vjp = slope_vjp,
+                              .compose = slope_composed,
                               .reads = {X | THIRD, 0, X | SECOND}};
 
 static Tensor *slope(Tensor *x, Tensor *t, Tensor *g) {
@@ -104,11 +126,17 @@ static void fold_vjp(HcSweep *s, Tensor *y, Tensor *h) {
     if (hc_needs(s, 2)) hc_give(s, 2, slope(in[0], in[1], h));
 }
 
+static Tensor *fold_composed(Tensor *y) {
+    Tensor *const *in = hc_inputs(y);
+    return tensor_sum_axes(tensor_mul(in[2], excess(in[0], in[1])), (int[]){-1}, 1, false);
+}
+
 static const HcOp op_fold = {.name = "tensor_cross_entropy_loss",
                              .arity = 3,
                              .infer = infer_entries,
                              .forward = fold_forward,
                              .vjp = fold_vjp,
+                             .compose = fold_composed,
                              .reads = {X | THIRD, 0, X | SECOND}};
 
 static Tensor *fold(Tensor *x, Tensor *t, Tensor *v) {

@@ -67,11 +67,18 @@ static void scaled_difference_vjp(HcSweep *s, Tensor *y, Tensor *gg) {
     if (b && hc_needs(s, 2)) hc_give(s, 2, scaled_difference(-c, scale, gg, NULL));
 }
 
+static Tensor *scaled_difference_composed(Tensor *y) {
+    Tensor *const *in = hc_inputs(y);
+    Tensor *scale = tensor_mul_scalar(tensor_reshape(in[0], shape_scalar()), y->attr.real[0]);
+    return tensor_mul(scale, y->nin > 2 ? tensor_sub(in[1], in[2]) : in[1]);
+}
+
 static const HcOp op_scaled_difference = {.name = "tensor_mse_loss",
                                           .arity = 3,
                                           .infer = scaled_difference_infer,
                                           .forward = scaled_difference_forward,
                                           .vjp = scaled_difference_vjp,
+                                          .compose = scaled_difference_composed,
                                           .reads = {HC_IN(1) | HC_IN(2), HC_IN(0), HC_IN(0)}};
 
 static Tensor *scaled_difference(double c, Tensor *s, Tensor *a, Tensor *b) {
@@ -100,16 +107,26 @@ static void mse_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     if (hc_needs(s, 1)) hc_give(s, 1, scaled_difference(-c, gy, a, b));
 }
 
+static Tensor *mean_square(Tensor *a, Tensor *b) {
+    return tensor_mean(tensor_square(tensor_sub(a, b)));
+}
+
+static Tensor *mse_composed(Tensor *y) {
+    return mean_square(hc_inputs(y)[0], hc_inputs(y)[1]);
+}
+
 static const HcOp op_mse = {.name = "tensor_mse_loss",
                             .arity = 2,
                             .infer = mse_infer,
                             .forward = mse_forward,
                             .vjp = mse_vjp,
+                            .compose = mse_composed,
                             .reads = {HC_IN(0) | HC_IN(1), HC_IN(0) | HC_IN(1)}};
 
 Tensor *tensor_mse_loss(Tensor *prediction, Tensor *target) {
     if (!fits(op_mse.name, prediction, target)) return NULL;
-    return hc_emit2(&op_mse, NULL, prediction, target);
+    return HC_FUSED ? hc_emit2(&op_mse, NULL, prediction, target)
+                    : mean_square(prediction, target);
 }
 
 Tensor *tensor_mse_loss_per_example(Tensor *prediction, Tensor *target) {

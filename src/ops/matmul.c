@@ -197,12 +197,22 @@ static const HcOp op_linear = {.name = "tensor_linear",
                                .vjp = linear_vjp,
                                .reads = {HC_IN(1), HC_IN(0)}};
 
+static Tensor *linear_then_relu(Tensor *x, Tensor *weight, Tensor *bias) {
+    return tensor_relu(tensor_linear(x, weight, bias));
+}
+
+static Tensor *linear_relu_composed(Tensor *y) {
+    Tensor *const *x = hc_inputs(y);
+    return linear_then_relu(x[0], x[1], y->nin > 2 ? x[2] : NULL);
+}
+
 static const HcOp op_linear_relu = {
     .name = "tensor_linear",
     .arity = 3,
     .infer = linear_infer,
     .forward = linear_relu_forward,
     .vjp = linear_relu_vjp,
+    .compose = linear_relu_composed,
     .reads = {HC_IN(1) | HC_READS_OUTPUT, HC_IN(0) | HC_READS_OUTPUT, HC_READS_OUTPUT}};
 
 static Tensor *emit_linear(const HcOp *op, Tensor *x, Tensor *weight, Tensor *bias) {
@@ -227,7 +237,8 @@ Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias) {
 }
 
 Tensor *hc_linear_relu(Tensor *x, Tensor *weight, Tensor *bias) {
-    return emit_linear(&op_linear_relu, x, weight, bias);
+    return HC_FUSED ? emit_linear(&op_linear_relu, x, weight, bias)
+                    : linear_then_relu(x, weight, bias);
 }
 
 /* ---- NumPy's matmul --------------------------------------------------------------------------------- */

@@ -1,7 +1,6 @@
-/* Normalisation: batch, layer and group norm, composites of
- *     xhat = (x - mean) / sqrt(var + eps),   var = mean((x - mean)^2)
- * over some axes, so every order of derivative is right by construction; but batch norm with the batch's
- * statistics is fused (batch_norm.c). Definitions are PyTorch's. */
+/* Normalisation: batch, layer and group norm, composites of xhat (normalised.c), so every order of derivative is
+ * right by construction; but batch norm with the batch's statistics is fused (batch_norm.c). Definitions are
+ * PyTorch's. */
 #include <math.h>
 
 #include "ops/ops.h"
@@ -9,28 +8,6 @@
 static bool good_eps(const char *who, const Tensor *x, double eps) {
     return (eps >= 0 && eps < (double)INFINITY) ||
            hc_fail(x->tape, HC_ERR_ARG, "%s: eps %g is not a number from 0 up", who, eps);
-}
-
-static Tensor *mean_over(Tensor *x, uint32_t mask) {
-    size_t n = 1;
-    for (int i = 0; x && i < x->form->ndim; i++)
-        if (mask >> i & 1) n *= x->form->dim[i];
-    return x ? tensor_mul_scalar(hc_sum_mask(x, mask, true, NULL), n ? 1 / (double)n : (double)NAN)
-             : NULL;
-}
-
-/* xhat over the axes in the mask; mean and var with those axes kept as 1. */
-static Tensor *normalised(Tensor *x, uint32_t mask, double eps, Tensor **mean, Tensor **var) {
-    *mean = mean_over(x, mask);
-    Tensor *d = tensor_sub(x, *mean);
-    *var = mean_over(tensor_square(d), mask);
-    return tensor_mul(d, tensor_rsqrt(tensor_add_scalar(*var, eps)));
-}
-
-/* xhat weight + bias, where there are such. */
-static Tensor *affine(Tensor *xhat, Tensor *weight, Tensor *bias) {
-    if (weight) xhat = tensor_mul(xhat, weight);
-    return bias ? tensor_add(xhat, bias) : xhat;
 }
 
 /* A parameter of the shape wanted, or none. */
@@ -60,20 +37,6 @@ static bool check_channels(const char *who, Tensor *x, Tensor *weight, Tensor *b
     return fits(who, "weight", x, weight, wanted) && fits(who, "bias", x, bias, wanted);
 }
 
-/* [C] as [C, 1, ...], which broadcasts over x; NULL stays. */
-static Tensor *per_channel(const Tensor *x, Tensor *p) {
-    if (!p || x->form->ndim == 2) return p;
-    Shape shape = shape1(x->form->dim[1]);
-    for (int i = 2; i < x->form->ndim; i++)
-        shape.dim[shape.ndim++] = 1;
-    return tensor_reshape(p, shape);
-}
-
-/* All axes but the channels'. */
-static uint32_t around_channels(const Tensor *x) {
-    return (((uint32_t)1 << x->form->ndim) - 1) & ~(uint32_t)2;
-}
-
 static bool check_batch(const char *who, Tensor *x, Tensor *weight, Tensor *bias, double eps) {
     if (!check_channels(who, x, weight, bias, eps)) return false;
     size_t channels = x->form->dim[1];
@@ -91,15 +54,10 @@ Tensor *hc_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps, HcTai
     Shape channels = shape1(x->form->dim[1]);
     if (mean) *mean = hc_row(moments, 0);
     if (var) *var = hc_row(moments, 1);
+    if (!HC_FUSED) return hc_tail(hc_batch_norm_composed(x, weight, bias, eps), tail);
     if (!weight) weight = tensor_ones(x->tape, channels);
     if (!bias) bias = tensor_zeros(x->tape, channels);
     return hc_batch_norm_fused(x, moments, weight, bias, eps, tail);
-}
-
-Tensor *hc_batch_norm_composed(Tensor *x, Tensor *weight, Tensor *bias, double eps) {
-    if (!check_batch("tensor_batch_norm", x, weight, bias, eps)) return NULL;
-    Tensor *m, *v, *xhat = normalised(x, around_channels(x), eps, &m, &v);
-    return affine(xhat, per_channel(x, weight), per_channel(x, bias));
 }
 
 Tensor *tensor_batch_norm(Tensor *x, Tensor *running_mean, Tensor *running_var, Tensor *weight,
@@ -119,8 +77,8 @@ Tensor *tensor_batch_norm(Tensor *x, Tensor *running_mean, Tensor *running_var, 
         return NULL;
     Tensor *scale = tensor_rsqrt(tensor_add_scalar(running_var, eps));
     if (weight) scale = tensor_mul(scale, weight);
-    Tensor *d = tensor_sub(x, per_channel(x, running_mean));
-    return affine(d, per_channel(x, scale), per_channel(x, bias));
+    Tensor *d = tensor_sub(x, hc_per_channel(x, running_mean));
+    return hc_affine(d, hc_per_channel(x, scale), hc_per_channel(x, bias));
 }
 
 /* Each group is a row. */
@@ -137,9 +95,9 @@ Tensor *tensor_group_norm(Tensor *x, size_t groups, Tensor *weight, Tensor *bias
     size_t row = shape.dim[1] / groups;
     for (int i = 2; i < shape.ndim; i++)
         row *= shape.dim[i];
-    Tensor *m, *v, *rows = tensor_reshape(x, shape3(shape.dim[0], groups, row));
-    Tensor *xhat = tensor_reshape(normalised(rows, 4, eps, &m, &v), shape);
-    return affine(xhat, per_channel(x, weight), per_channel(x, bias));
+    Tensor *rows = tensor_reshape(x, shape3(shape.dim[0], groups, row));
+    Tensor *xhat = tensor_reshape(hc_normalised(rows, 4, eps), shape);
+    return hc_affine(xhat, hc_per_channel(x, weight), hc_per_channel(x, bias));
 }
 
 /* ---- over the last axes ------------------------------------------------------------------------------ */
@@ -161,6 +119,5 @@ Tensor *tensor_layer_norm(Tensor *x, Shape normalized, Tensor *weight, Tensor *b
     if (!fits(who, "weight", x, weight, normalized) || !fits(who, "bias", x, bias, normalized))
         return NULL;
     uint32_t mask = (((uint32_t)1 << normalized.ndim) - 1) << first;
-    Tensor *m, *v;
-    return affine(normalised(x, mask, eps, &m, &v), weight, bias);
+    return hc_affine(hc_normalised(x, mask, eps), weight, bias);
 }

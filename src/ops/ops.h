@@ -11,6 +11,11 @@
 
 #define HC_KERNEL(name) offsetof(HcKernels, name)
 
+/* Whether builders make fused operations, or what these are made of (their compose): CMake's HIGHERC_FUSED. */
+#ifndef HC_FUSED
+#define HC_FUSED 1
+#endif
+
 /* ---- elementwise.c ---------------------------------------------------------------------------- */
 /* The shape of input 0. _same: which all inputs have, stored as acc or else the first packed input is,
  * for forwards that ask for their inputs in y's form; _dense: row-major. */
@@ -64,6 +69,10 @@ Tensor *hc_sum_stored(Tensor *x, uint32_t axes, bool keep);
 /* The sum of the rows of a matrix, of that form (dense). */
 Tensor *hc_sum_rows(Tensor *x, Tensor *acc, const HcForm *form);
 
+/* ---- reduce.c ---------------------------------------------------------------------------------- */
+/* The largest over the axes in the mask, which stay as 1, or 0 where that is infinite: without a derivative. */
+Tensor *hc_largest(Tensor *x, uint32_t mask);
+
 /* ---- index.c ----------------------------------------------------------------------------------- */
 /* For forwards: says that index[at] is not in 0..size-1. Returns false. */
 bool hc_bad_index(const Tensor *y, const void *index, size_t at, size_t size);
@@ -104,7 +113,15 @@ Tensor *hc_tail(Tensor *x, HcTail tail);
 /* tensor_batch_norm with the batch's statistics, and a tail; *mean and *var get them, [C], without history. */
 Tensor *hc_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps, HcTail tail,
                       Tensor **mean, Tensor **var);
-/* The same made of other operations, for tests. */
+
+/* ---- normalised.c ------------------------------------------------------------------------------------ */
+/* (x - mean) / sqrt(var + eps) over the axes in the mask. */
+Tensor *hc_normalised(Tensor *x, uint32_t mask, double eps);
+/* xhat weight + bias, where there are such. */
+Tensor *hc_affine(Tensor *xhat, Tensor *weight, Tensor *bias);
+/* [C] as [C, 1, ...], which broadcasts over x [N, C, ...]; NULL stays. */
+Tensor *hc_per_channel(const Tensor *x, Tensor *p);
+/* Batch norm with the batch's statistics, of single operations. */
 Tensor *hc_batch_norm_composed(Tensor *x, Tensor *weight, Tensor *bias, double eps);
 
 /* ---- batch_norm.c ------------------------------------------------------------------------------------ */

@@ -242,6 +242,14 @@ static const HcOp op_pick = {.name = "tensor_max_pool2d",
                              .vjp = pick_vjp,
                              .reads = {HC_IN(1)}};
 
+Tensor *hc_pick(Tensor *x, Tensor *winners) {
+    const HcForm *f = winners->form;
+    const HcForm *form = hc_form(&winners->tape->forms, 4, f->dim + 1, NULL);
+    if (form) return emit_with(&op_pick, &winners->attr, form, x, winners);
+    hc_fail_nomem(winners->tape, op_pick.name);
+    return NULL;
+}
+
 /* ---- max_pool2d: pick(x, winners), known already: a view of the winners. To x: spread(g, winners) - */
 
 static bool max_pool_infer(Tensor *y) {
@@ -264,12 +272,39 @@ static const HcOp op_max_pool = {.name = "tensor_max_pool2d",
                                  .vjp = max_pool_vjp,
                                  .reads = {0, HC_IN(0)}};
 
+static Tensor *max_pool_of(const HcOp *op, const HcAttr *attr, Tensor *x) {
+    return hc_emit2(op, attr, hc_emit1(&op_winners, attr, x), x);
+}
+
+static Tensor *relu_then_max_pool(Tensor *x, const HcAttr *attr) {
+    HcAttr own = *attr;
+    own.window.relu = false;
+    return max_pool_of(&op_max_pool, &own, tensor_relu(x));
+}
+
+static Tensor *relu_max_pool_composed(Tensor *y) {
+    return relu_then_max_pool(hc_inputs(y)[1], &y->attr);
+}
+
+static const HcOp op_relu_max_pool = {.name = "tensor_max_pool2d",
+                                      .flags = HC_OP_ALIAS,
+                                      .arity = 2,
+                                      .infer = max_pool_infer,
+                                      .vjp = max_pool_vjp,
+                                      .compose = relu_max_pool_composed,
+                                      .reads = {0, HC_IN(0)}};
+
+Tensor *hc_max_pool(Tensor *x, const HcAttr *attr) {
+    if (!attr->window.relu) return max_pool_of(&op_max_pool, attr, x);
+    return HC_FUSED ? max_pool_of(&op_relu_max_pool, attr, x) : relu_then_max_pool(x, attr);
+}
+
 static Tensor *max_pool(Tensor *x, const Pool2dOptions *options, bool relu) {
     HcAttr attr;
     if (!hc_check(op_max_pool.name, x) || !hc_pool_attr(op_max_pool.name, x, options, &attr))
         return NULL;
     attr.window.relu = relu;
-    return hc_emit2(&op_max_pool, &attr, hc_emit1(&op_winners, &attr, x), x);
+    return hc_max_pool(x, &attr);
 }
 
 Tensor *tensor_max_pool2d(Tensor *x, Pool2dOptions options) {

@@ -173,9 +173,13 @@ static const HcOp op_finite = {.name = "tensor_logsumexp",
                                .forward = hc_forward_unary,
                                .kernel = HC_KERNEL(finite_or_zero)};
 
+Tensor *hc_largest(Tensor *x, uint32_t mask) {
+    return hc_emit1(&op_finite, NULL, extreme(&op_max, x, mask, true));
+}
+
 /* log sum e^(x - m) + m: the shift m is a constant, for the result does not depend on it */
 static Tensor *logsumexp_mask(Tensor *x, uint32_t mask, bool keep) {
-    Tensor *m = hc_emit1(&op_finite, NULL, extreme(&op_max, x, mask, true));
+    Tensor *m = hc_largest(x, mask);
     Tensor *sum = m ? hc_sum_mask(tensor_exp(tensor_sub(x, m)), mask, true, NULL) : NULL;
     Tensor *y = tensor_add(tensor_log(sum), m);
     for (int i = x->form->ndim - 1; y && !keep && i >= 0; i--)

@@ -27,5 +27,9 @@ HcConv hc_pool_geometry(const HcAttr *attr, const HcForm *x, const HcForm *y);
  * each was found, -1 for none. */
 bool hc_winners_infer(Tensor *y);
 void *hc_taps_of(const Tensor *winners);
+/* x at those taps, as an operation. */
+Tensor *hc_pick(Tensor *x, Tensor *winners);
+/* The max-pool of attributes, of relu(x) where they say so. */
+Tensor *hc_max_pool(Tensor *x, const HcAttr *attr);
 
 #endif

@@ -12,6 +12,12 @@ static bool made_of_others(const Tensor *w) {
     return (w->flags & HC_NODE_NEEDS) && !start;
 }
 
+/* Whether steps move the weight: in a group, and not frozen, whatever was put in its place. */
+static bool moves(const DiffOpt *opt, size_t i) {
+    return opt->group[i] != HC_NO_GROUP &&
+           !module_params(opt->module->module).items[i]->frozen;
+}
+
 /* Gradients of the loss to the weights, NULL where there is none; at least one. */
 static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, Tensor **grads) {
     const char *who = "diffopt_step";
@@ -22,12 +28,11 @@ static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, 
     if (!hc_sweep_begin(&sweep, loss, HC_SWEEP_CUT | (record ? HC_SWEEP_RECORD : 0))) return false;
     bool done = true;
     for (size_t i = 0; i < opt->count && done; i++)
-        if (opt->group[i] != HC_NO_GROUP ? weights[i]->flags & HC_NODE_NEEDS
-                                         : made_of_others(weights[i]))
+        if (moves(opt, i) ? weights[i]->flags & HC_NODE_NEEDS : made_of_others(weights[i]))
             done = hc_sweep_want(&sweep, weights[i]);
     done = done && hc_sweep_find(&sweep);
     for (size_t i = 0; i < opt->count && done; i++)
-        reached += opt->group[i] != HC_NO_GROUP && hc_sweep_reaches(&sweep, weights[i]);
+        reached += moves(opt, i) && hc_sweep_reaches(&sweep, weights[i]);
     if (done && reached == 0) {
         hc_sweep_end(&sweep);
         HcWhy why = hc_why(loss, NULL);
@@ -37,7 +42,7 @@ static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, 
     }
     done = done && hc_sweep_run(&sweep, NULL);
     for (size_t i = 0; i < opt->count && done; i++) {
-        bool wanted = opt->group[i] != HC_NO_GROUP && (weights[i]->flags & HC_NODE_NEEDS);
+        bool wanted = moves(opt, i) && (weights[i]->flags & HC_NODE_NEEDS);
         grads[i] = wanted ? hc_sweep_result(&sweep, weights[i]) : NULL;
         done = tape->status == HC_OK;
     }
@@ -48,9 +53,16 @@ static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, 
     return done;
 }
 
+/* W<t+1> of what the rule gave. A constant, a state from before history began say, becomes a leaf, so that the
+ * next step moves it as it does in the other modes. */
+static Tensor *new_weight(const DiffOpt *opt, Tensor *x) {
+    if (opt->module->mode == HC_EVAL) return hc_leaf_of(x, true, true, HC_WHY_EVAL);
+    if ((x->flags & HC_NODE_NEEDS) || !opt->tape->recording) return x;
+    return hc_leaf_of(x, true, true, HC_WHY_CONSTANT);
+}
+
 /* Runs the rule on every weight with a gradient, into a new snapshot and list of weights. */
 static bool update_all(DiffOpt *opt, HcSnapshot *next, Tensor **weights, Tensor *const *grads) {
-    bool eval = opt->module->mode == HC_EVAL;
     ParamList params = module_params(opt->module->module);
     OptimUpdate u = {.param = NULL};
     hc_diffopt_begin_step(opt);
@@ -68,7 +80,7 @@ static bool update_all(DiffOpt *opt, HcSnapshot *next, Tensor **weights, Tensor 
         if (fault)
             return hc_fail(opt->tape, u.param ? HC_ERR_SHAPE : HC_ERR_STATE,
                            "diffopt_step: '%s': %s", params.items[i]->cell.name, fault);
-        weights[i] = eval ? hc_leaf_of(u.param, true, true, HC_WHY_EVAL) : u.param;
+        weights[i] = new_weight(opt, u.param);
         if (!weights[i]) return false;
         memcpy(m->state, u.state, sizeof u.state);
         m->steps++;

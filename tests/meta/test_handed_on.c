@@ -107,6 +107,60 @@ static void check_rules(void) {
     }
 }
 
+/* A state that history does not reach, of the optimizer branched from or cut off, becomes a weight. */
+static double adapt_in_two(const OptimClass *rule, FMode mode, bool detach) {
+    Tape *tape = tape_create(HC_F64);
+    Module *m = one_weight();
+    Optim *optim = optim_create(rule, module_params(m), NULL);
+    FModuleOptions options = fmodule_options(false);
+    options.mode = mode;
+    FModule *f = fmodule_create_with(tape, m, options);
+    DiffOpt *opt = diffopt_create(optim, f);
+    Tensor *x = tensor_ones(tape, shape2(1, 1));
+    for (int t = 0; t < STEPS; t++) {
+        if (t == 2 && detach) CHECK(diffopt_detach(opt));
+        if (t == 2 && !detach) {
+            CHECK(diffopt_commit(opt, optim) && fmodule_commit(f, m));
+            f = fmodule_create_with(tape, m, options);
+            opt = diffopt_create(optim, f);
+        }
+        CHECK(diffopt_step(opt, cube(fmodule_forward(f, x))));
+    }
+    double w = tensor_item(fmodule_param(f, "weight"));
+    optim_destroy(optim);
+    module_destroy(m);
+    tape_destroy(tape);
+    return w;
+}
+
+static void check_begun_again(void) {
+    for (size_t r = 0; r < 2; r++)
+        for (int mode = HC_FULL; mode <= HC_EVAL; mode++)
+            for (int detach = 0; detach < 2; detach++)
+                CHECK(adapt_in_two(&rules[r], (FMode)mode, detach) == train(&rules[r]));
+}
+
+/* A frozen weight that was put in place anew, with others through a vector say, is still left alone. */
+static void check_frozen(FMode mode) {
+    Tape *tape = tape_create(HC_F64);
+    Module *m = module_linear(1, 1);
+    CHECK(module_to(m, HC_F64) && param_fill(module_param(m, "weight"), 1) &&
+          param_fill(module_param(m, "bias"), 2));
+    param_freeze(module_param(m, "bias"), true);
+    Optim *optim = optim_sgd(module_params(m), sgd_options(0.1));
+    FModuleOptions options = fmodule_options(false);
+    options.mode = mode;
+    FModule *f = fmodule_create_with(tape, m, options);
+    DiffOpt *opt = diffopt_create(optim, f);
+    CHECK(fmodule_set_vector(f, fmodule_vector(f)));
+    CHECK(diffopt_step(opt, tensor_sum(fmodule_forward(f, tensor_ones(tape, shape2(1, 1))))));
+    CHECK(tensor_item(fmodule_param(f, "bias")) == 2);
+    CHECK_NEAR(tensor_item(fmodule_param(f, "weight")), 0.9, 1e-15, 0);
+    optim_destroy(optim);
+    module_destroy(m);
+    tape_destroy(tape);
+}
+
 /* ---- a module that hands a buffer on -------------------------------------------------------------------- */
 
 static bool delay(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
@@ -290,6 +344,9 @@ static void check_without_memory(void) {
 int main(void) {
     check_without_memory();
     check_rules();
+    check_begun_again();
+    for (int mode = HC_FULL; mode <= HC_EVAL; mode++)
+        check_frozen((FMode)mode);
     check_turned_buffer();
     for (int release = 0; release < 2; release++) {
         check_buffers(HC_BUFFERS_COPY, HC_EVAL, release);

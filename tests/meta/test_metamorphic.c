@@ -1,0 +1,181 @@
+/* Ways that must agree: an inner loop of whatever optimizer, network and settings gives the same bits of W<t>,
+ * of states and buffers in every mode, with releases, in place, on threads and replayed, and the same gradients
+ * where the mode keeps them. Combinations are drawn from a seed: meta_metamorphic COUNT SEED. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/check.h"
+#include "support/rules.h"
+#include "support/unroll.h"
+#include "support/ways.h"
+
+static bool same(const Bits *a, const Bits *b) {
+    return a->count == b->count &&
+           (a->count == 0 || memcmp(a->v, b->v, a->count * sizeof *a->v) == 0);
+}
+
+static size_t compared;
+
+static void describe(const Combination *c) {
+    const char *rule = c->rule < unroll_config_count
+                           ? unroll_configs[c->rule].name
+                           : own_rules[c->rule - unroll_config_count].name;
+    printf(
+        "  seed %llu: %s (rule %zu) on %s, %s, %zu steps, groups %d, clip %d, override %d, put %d, "
+        "schedule %zu, buffers %d%s%s%s%s\n",
+        (unsigned long long)c->seed, rule, c->rule, c->net->name,
+        c->dtype == HC_F32 ? "f32" : "f64", c->steps, c->groups, c->clip, c->override, c->put,
+        c->schedule, (int)c->buffers, c->training ? "" : ", evaluation",
+        c->frozen ? ", frozen" : "", c->penalty ? ", penalty" : "",
+        c->callback ? ", callback" : "");
+}
+
+/* Whether a way worked and gave the bits wanted; clears both. */
+static void agree(const Combination *c, const char *way, bool done, const Bits *want, Bits *got) {
+    bool good = done && higherc_error() == NULL && (!want || same(want, got));
+    if (!good) {
+        describe(c);
+        printf("  %s: %s\n", way, done ? "other bits" : "failed");
+        if (higherc_error()) printf("  %s\n", higherc_error());
+        for (size_t i = 0; want && done && i < want->count && i < got->count; i++)
+            if (memcmp(&want->v[i], &got->v[i], sizeof *got->v) != 0) {
+                printf("  %zu of %zu: %.17g, should be %.17g\n", i, want->count, got->v[i],
+                       want->v[i]);
+                break;
+            }
+    }
+    CHECK(good);
+    higherc_clear_error();
+    compared++;
+    got->count = 0;
+}
+
+static void check_way(const Combination *c, const Way *way, const Bits *want, const Bits *grads) {
+    Bits bits = {0}, own = {0};
+    bool done = ways_recorded(c, way, &bits, &own), have = own.count > 0;
+    agree(c, way->name, done, want, &bits);
+    if (have) agree(c, "gradients so", true, grads, &own);
+    free(bits.v);
+    free(own.v);
+}
+
+static void check_in_place(const Combination *c, const Bits *want) {
+    Bits bits = {0};
+    bool done = ways_in_place(c, &bits);
+    agree(c, "in place", done, want, &bits);
+    free(bits.v);
+}
+
+/* W<t> comes first in what is wanted. */
+static void check_replay(const Combination *c, const Way *way, const Bits *want,
+                         const Bits *grads) {
+    Bits bits = {0}, own = {0};
+    bool done = ways_replayed(c, way, &bits, &own);
+    Bits first = {want->v, bits.count, 0};
+    agree(c, way->name, done, &first, &bits);
+    agree(c, "gradients replayed", done, grads, &own);
+    free(bits.v);
+    free(own.v);
+}
+
+static void check_tasks(const Combination *c, const Way *way) {
+    Bits bits[3] = {{0}}, grads[3] = {{0}};
+    for (size_t threads = 0; threads < 3; threads++) {
+        bool done = ways_tasks(c, way, threads, &bits[threads], &grads[threads]);
+        if (threads == 0 && done) continue;
+        agree(c, threads ? "tasks" : "loop of tasks", done, &bits[0], &bits[threads]);
+        agree(c, "gradients of tasks", done, &grads[0], &grads[threads]);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        free(bits[i].v);
+        free(grads[i].v);
+    }
+}
+
+static void check_all(const Combination *c) {
+    static const Way full = {.name = "full"},
+                     first = {.name = "first order", .mode = HC_FIRST_ORDER};
+    static const Way ways[] = {
+        {.name = "full on a pool", .pool = true},
+        {.name = "full, weights handed in", .with = true},
+        {.name = "full, copied", .copied = true},
+        {.name = "full, a step taken back", .detour = true},
+        {.name = "full, committed half way", .split = true},
+        {.name = "full, scheduled late", .late = true},
+        {.name = "first order, released", .mode = HC_FIRST_ORDER, .release = true},
+        {.name = "first order, a step taken back", .mode = HC_FIRST_ORDER, .detour = true},
+        {.name = "first order, released, on a pool",
+         .mode = HC_FIRST_ORDER,
+         .release = true,
+         .pool = true},
+        {.name = "evaluation", .mode = HC_EVAL},
+        {.name = "evaluation, released", .mode = HC_EVAL, .release = true},
+        {.name = "evaluation, released, committed half way",
+         .mode = HC_EVAL,
+         .release = true,
+         .split = true},
+        {.name = "evaluation, weights handed in", .mode = HC_EVAL, .with = true},
+    };
+    Bits want = {0}, grads[2] = {{0}}, other = {0};
+    agree(c, full.name, ways_recorded(c, &full, &want, &grads[0]), NULL, &other);
+    size_t loss = want.count; /* the loss after the last step is there in two modes only */
+    agree(c, first.name, ways_recorded(c, &first, &other, &grads[1]), NULL, &(Bits){0});
+    agree(c, first.name, true, &want, &other);
+    Bits steps = {want.v, loss - 1, 0};
+    bool moves = c->net->repeats && c->buffers != HC_BUFFERS_SHARE;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        const Way *w = &ways[i];
+        if (w->detour && !moves) continue;
+        if (w->split && (c->override != OVERRIDE_NONE || c->steps < 2 || !c->net->repeats))
+            continue;
+        check_way(c, w, w->mode == HC_EVAL || w->split ? &steps : &want,
+                  &grads[w->mode == HC_FIRST_ORDER]);
+    }
+    bool numbers = c->override == OVERRIDE_NONE || c->override >= LEARN;
+    if (numbers && c->clip == CLIP_NONE && !c->callback && c->buffers != HC_BUFFERS_BATCH)
+        check_in_place(c, &want);
+    if (moves && c->buffers == HC_BUFFERS_COPY) {
+        check_replay(c, &full, &want, &grads[0]);
+        check_replay(c, &first, &want, &grads[1]);
+    }
+    if (c->buffers != HC_BUFFERS_SHARE) check_tasks(c, c->seed % 2 ? &full : &first);
+    free(want.v);
+    free(other.v);
+    free(grads[0].v);
+    free(grads[1].v);
+}
+
+static Combination draw(uint64_t seed) {
+    Rng rng = rng_seed(seed);
+    Combination c = {.seed = seed};
+    c.net = &nets[rng_below(&rng, net_count)];
+    c.rule = rng_below(&rng, unroll_config_count + 2 * own_rule_count);
+    if (c.rule >= unroll_config_count + own_rule_count) c.rule -= own_rule_count;
+    c.dtype = (DType)rng_below(&rng, 2);
+    c.steps = 1 + rng_below(&rng, MOST_STEPS);
+    c.groups = (int)rng_below(&rng, GROUPINGS);
+    c.clip = rng_below(&rng, 2) ? (int)rng_below(&rng, CLIPS) : CLIP_NONE;
+    c.override = rng_below(&rng, 2) ? (int)rng_below(&rng, OVERRIDES) : OVERRIDE_NONE;
+    c.put = rng_below(&rng, 2) ? (int)rng_below(&rng, PUTS) : PUT_NONE;
+    c.schedule = rng_below(&rng, 4);
+    c.buffers = (FBuffers)rng_below(&rng, 3);
+    if (rng_below(&rng, 2)) c.buffers = HC_BUFFERS_COPY;
+    c.training = rng_below(&rng, 4) > 0;
+    c.frozen = rng_below(&rng, 4) == 0;
+    c.penalty = rng_below(&rng, 2) > 0;
+    c.callback = rng_below(&rng, 8) == 0;
+    if (c.callback) c.clip = CLIP_NONE;
+    return c;
+}
+
+int main(int argc, char **argv) {
+    size_t count = argc > 1 ? strtoul(argv[1], NULL, 10) : 60;
+    uint64_t seed = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
+    for (size_t i = 0; i < count; i++) {
+        Combination c = draw(seed + i);
+        check_all(&c);
+    }
+    printf("%zu combinations, %zu comparisons\n", count, compared);
+    return check_done();
+}

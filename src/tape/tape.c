@@ -97,11 +97,8 @@ static void note_peak(Tape *tape) {
 /* Drops the forms that no node has; scratch nodes are not looked for, so only while there are none. */
 static void sweep_forms(Tape *tape) {
     if (tape->scratch.live > 0 || tape->calling.depth > 0) return;
-    for (size_t i = 0; i < tape->count; i++) {
-        const Tensor *x = hc_node(tape, i);
-        hc_form_use(x->form);
-        if (x->op->flags & HC_OP_FORM) hc_form_use(x->attr.form);
-    }
+    for (size_t i = 0; i < tape->count; i++)
+        hc_form_use(hc_node(tape, i)->form); /* that of an attribute is for infer alone */
     for (const HcDensed *d = tape->densed; d; d = d->next)
         hc_form_use(d->form);
     hc_forms_sweep(&tape->forms);

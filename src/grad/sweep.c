@@ -230,24 +230,14 @@ static bool reads_unchanged(HcSweep *s, const Tensor *y) {
     return !(mask & HC_READS_OUTPUT) || unchanged(s, y, y);
 }
 
-/* How a tape records and places; saved before, restored after. */
-typedef struct Manner {
-    bool recording, scratching, abstract;
-} Manner;
-
-static Manner enter(const HcSweep *s) {
-    Tape *tape = s->tape;
-    Manner was = {tape->recording, tape->scratching, tape->abstract};
-    tape->recording = was.recording && (s->flags & HC_SWEEP_RECORD);
-    tape->scratching = !(s->flags & (HC_SWEEP_RECORD | HC_SWEEP_ABSTRACT));
-    tape->abstract = s->flags & HC_SWEEP_ABSTRACT;
+/* How cotangents are made; returns what was there. */
+static HcManner enter(const HcSweep *s) {
+    HcManner was = s->tape->manner;
+    bool record = s->flags & HC_SWEEP_RECORD, abstract = s->flags & HC_SWEEP_ABSTRACT;
+    s->tape->manner = (HcManner){.recording = was.recording && record,
+                                 .scratching = !record && !abstract,
+                                 .abstract = abstract};
     return was;
-}
-
-static void leave(const HcSweep *s, Manner was) {
-    s->tape->recording = was.recording;
-    s->tape->scratching = was.scratching;
-    s->tape->abstract = was.abstract;
 }
 
 static void drop_cotangent(HcReached *x) {
@@ -284,22 +274,20 @@ static void apply_composed(HcSweep *s, Tensor *y, Tensor *gy) {
     Tape *tape = s->tape;
     Tensor *wanted[HC_MOST_COMPOSED], *grads[HC_MOST_COMPOSED];
     unsigned place[HC_MOST_COMPOSED];
-    bool scratching = tape->scratching, recording = tape->recording;
+    HcManner was = tape->manner;
     size_t count = wanted_inputs(s, y, wanted, place);
     TapeMark mark = tape_mark(tape);
-    tape->scratching = false;
-    tape->recording = true;
+    tape->manner = (HcManner){.recording = true, .abstract = was.abstract};
     Tensor *composed = y->op->compose(y);
-    tape->scratching = scratching;
-    tape->recording = recording;
+    tape->manner = was;
     unsigned flags = HC_SWEEP_CUT | (s->flags & (HC_SWEEP_RECORD | HC_SWEEP_ABSTRACT));
     if (composed && hc_sweep_all(composed, gy, wanted, count, flags, grads))
         for (size_t i = 0; i < count; i++) {
             /* What may read the composition's memory is copied before that goes. */
-            hc_give(s, place[i], grads[i] && scratching ? tensor_clone(grads[i]) : grads[i]);
+            hc_give(s, place[i], grads[i] && was.scratching ? tensor_clone(grads[i]) : grads[i]);
             hc_drop(grads[i]);
         }
-    if (scratching) tape_release(tape, mark);
+    if (was.scratching) tape_release(tape, mark);
 }
 
 /* Its own rule, or that of what it is made of. */
@@ -331,7 +319,7 @@ static void run_rule(HcSweep *s, HcReached *x) {
 bool hc_sweep_run(HcSweep *s, Tensor *gy) {
     HcSweepSpace *w = s->space;
     Tape *tape = s->tape;
-    Manner was = enter(s);
+    HcManner was = enter(s);
     if (!gy) gy = tensor_ones(tape, hc_form_shape(s->output->form));
     if (gy && s->count > 0 && hc_wanted_below(&w->nodes[0])) {
         hc_hold(gy);
@@ -339,7 +327,7 @@ bool hc_sweep_run(HcSweep *s, Tensor *gy) {
     }
     for (size_t k = 0; k < s->count && tape->status == HC_OK; k++)
         if (w->nodes[k].cotangent && w->nodes[k].needs) run_rule(s, &w->nodes[k]);
-    leave(s, was);
+    s->tape->manner = was;
     return tape->status == HC_OK;
 }
 
@@ -353,11 +341,11 @@ Tensor *hc_sweep_result(HcSweep *s, const Tensor *x) {
         return g;
     }
     size_t born = tape->born_count;
-    Manner was = enter(s);
+    HcManner was = enter(s);
     g = tensor_zeros(tape, hc_form_shape(x->form));
     hc_hold(g);
     hc_drop_born(tape, born);
-    leave(s, was);
+    s->tape->manner = was;
     return g;
 }
 
@@ -365,7 +353,7 @@ Tensor *hc_sweep_result(HcSweep *s, const Tensor *x) {
 static bool settle(HcSweep *s, HcReached *x) {
     Tape *tape = s->tape;
     size_t born = tape->born_count;
-    Manner was = enter(s);
+    HcManner was = enter(s);
     Tensor *g = hc_sweep_result(s, x->node), *dense = g ? hc_dense(g) : NULL;
     if (dense) {
         hc_hold(dense);
@@ -374,7 +362,7 @@ static bool settle(HcSweep *s, HcReached *x) {
     }
     hc_drop(g);
     hc_drop_born(tape, born);
-    leave(s, was);
+    s->tape->manner = was;
     return dense != NULL;
 }
 

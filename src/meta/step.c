@@ -112,10 +112,10 @@ static bool apply(DiffOpt *opt, Tensor *loss, Tensor *const *params, Tensor **gr
     if (!hc_diffopt_call_back(opt, weights, grads)) return false;
     HcSnapshot *next = hc_diffopt_push(opt, true);
     if (!next) return false;
-    bool recording = tape->recording;
-    if (opt->module->mode == HC_EVAL) tape->recording = false;
+    HcManner was = tape->manner;
+    if (opt->module->mode == HC_EVAL) tape->manner.recording = false;
     bool done = update_all(opt, next, weights, grads);
-    tape->recording = recording;
+    tape->manner = was;
     if (!done) return false;
     next->steps++;
     next->loss = loss;

@@ -15,21 +15,19 @@ static const char who[] = "tensor_custom";
 /* How the tape was before: what is made in between is recorded, and then released. */
 typedef struct Open {
     TapeMark mark;
-    bool recording, scratching;
+    HcManner manner;
     size_t read;
     const char *read_op;
 } Open;
 
 static Open open_tape(Tape *tape) {
-    Open was = {tape_mark(tape), tape->recording, tape->scratching, tape->read, tape->read_op};
-    tape->recording = true;
-    tape->scratching = false;
+    Open was = {tape_mark(tape), tape->manner, tape->read, tape->read_op};
+    tape->manner = (HcManner){.recording = true};
     return was;
 }
 
 static void close_tape(Tape *tape, Open was) {
-    tape->recording = was.recording;
-    tape->scratching = was.scratching;
+    tape->manner = was.manner;
     tape_release(tape, was.mark);
     tape->read = was.read; /* what was read in between is read again when it is run again */
     tape->read_op = was.read_op;
@@ -46,14 +44,14 @@ static Tensor *leaf_over(Tape *tape, const Tensor *x) {
 
 /* x's numbers in scratch, held for the caller. */
 static Tensor *apart(Tape *tape, Tensor *x) {
-    bool scratching = tape->scratching;
+    HcManner was = tape->manner;
     size_t born = tape->born_count;
-    tape->scratching = true;
+    tape->manner.scratching = true;
     Tensor *y = hc_emit_leaf(tape, who, hc_form_shape(x->form), NULL, HC_WHY_CONSTANT);
     if (y) hc_copy_dense(x, y->data);
     hc_hold(y);
     hc_drop_born(tape, born);
-    tape->scratching = scratching;
+    tape->manner = was;
     return y;
 }
 
@@ -161,7 +159,7 @@ static void backward_released(HcSweep *s, Tensor *y, Tensor *gy, Room *room) {
     close_tape(tape, was);
     for (unsigned i = 0; i < y->nin; i++) {
         Tensor *kept = room->grads[i];
-        hc_give(s, i, tape->scratching ? kept : hc_keep(kept, HC_WHY_NO_GRAPH));
+        hc_give(s, i, tape->manner.scratching ? kept : hc_keep(kept, HC_WHY_NO_GRAPH));
         hc_drop(kept);
     }
 }
@@ -186,7 +184,7 @@ static void custom_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     Tape *tape = y->tape;
     const CustomClass *cls = y->attr.custom.cls;
     Room room = {.bytes = 0};
-    if (tape->abstract) {
+    if (tape->manner.abstract) {
         hc_fail(tape, HC_ERR_STATE,
                 "%s: '%s': a Program cannot record its backward pass: take the gradient with "
                 "HC_CREATE_GRAPH before the capture",
@@ -196,7 +194,7 @@ static void custom_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     if (!unchanged(y) || !make_room(tape, y->nin, &room)) return;
     for (unsigned i = 0; i < y->nin; i++)
         room.needed[i] = hc_needs(s, i);
-    if (tape->recording && !tape->scratching)
+    if (tape->manner.recording && !tape->manner.scratching)
         backward_recorded(s, y, gy, &room);
     else
         backward_released(s, y, gy, &room);
@@ -263,7 +261,7 @@ Tensor *tensor_custom(const CustomClass *cls, Tensor *const *inputs, size_t coun
     }
     if (!hc_check_all(who, inputs, count)) return NULL;
     Tape *tape = inputs[0]->tape;
-    if (tape->abstract) {
+    if (tape->manner.abstract) {
         hc_fail(tape, HC_ERR_STATE, "%s: '%s': a Program cannot record it in a backward pass", who,
                 cls->name);
         return NULL;

@@ -51,11 +51,10 @@ static bool check_lists(Tape *tape, Tensor *const *inputs, size_t ninputs, Tenso
 
 /* x, dense, in memory of its own. */
 static Tensor *own(Tensor *x) {
-    bool recording = tape_set_recording(x->tape, false);
-    x->tape->abstract = true;
+    HcManner was = x->tape->manner;
+    x->tape->manner = (HcManner){.abstract = true};
     Tensor *y = tensor_clone(x);
-    x->tape->abstract = false;
-    tape_set_recording(x->tape, recording);
+    x->tape->manner = was;
     if (y) {
         y->form = y->form->plain;
         y->flags |= HC_NODE_OWNS;

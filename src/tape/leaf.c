@@ -76,11 +76,8 @@ Tensor *param_tensor(Tape *tape, Param *param) {
     }
     entry->used = true;
     if (fresh(entry)) return entry->leaf;
-    bool was = tape->scratching;
-    tape->scratching = false;
-    Tensor *leaf = hc_emit_leaf(tape, "param_tensor", param->shape, param->data,
-                                param->frozen ? HC_WHY_FROZEN : HC_WHY_NOTHING);
-    tape->scratching = was;
+    Tensor *leaf = hc_emit_tape_leaf(tape, "param_tensor", param->shape, param->data,
+                                     param->frozen ? HC_WHY_FROZEN : HC_WHY_NOTHING);
     if (!leaf) return NULL;
     atomic_store(&param->lent, true);
     leaf->cell = &param->cell;

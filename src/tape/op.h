@@ -185,6 +185,8 @@ static inline Tensor *hc_emit2(const HcOp *op, const HcAttr *attr, Tensor *a, Te
 
 /* A leaf of a shape; data NULL: owned and not yet filled, else borrowed. */
 Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why);
+/* The same on the tape, whatever its manner. */
+Tensor *hc_emit_tape_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why);
 /* A leaf with x's numbers, as a constant or (needs) one of which gradients can be asked; it shares x's
  * memory where it may (share), else has its own. */
 Tensor *hc_leaf_of(Tensor *x, bool share, bool needs, HcWhy why);

@@ -213,7 +213,7 @@ HC_INLINE bool look_at(const HcOp *op, const Tape *tape, Tensor *const *in, size
 HC_INLINE void link(Tensor *y) {
     unsigned op = y->op->flags;
     if (!y->passing) return;
-    if (!(op & (HC_OP_NODIFF | HC_OP_LEAF)) && y->tape->recording &&
+    if (!(op & (HC_OP_NODIFF | HC_OP_LEAF)) && y->tape->manner.recording &&
         !(y->flags & HC_NODE_SCRATCH)) {
         y->flags |= HC_NODE_NEEDS;
         y->why = HC_WHY_NOTHING;
@@ -255,7 +255,7 @@ HC_INLINE Tensor *begin(const HcOp *op, Tensor *const *in, size_t nin) {
     Tape *tape = in[0] ? in[0]->tape : NULL;
     Inputs said = {.why = HC_WHY_CONSTANT};
     if (!look_at(op, tape, in, nin, &said)) return NULL;
-    Tensor *y = tape->scratching ? new_scratch_node(tape, op->name) : new_tape_node(tape, op->name);
+    Tensor *y = tape->manner.scratching ? new_scratch_node(tape, op->name) : new_tape_node(tape, op->name);
     if (!y) return NULL;
     y->op = op;
     y->tape = tape;
@@ -289,7 +289,7 @@ Tensor *hc_finish(Tensor *y) {
     const char *next = tape->data.next;
     if (!y->op->infer(y) || !place(y))
         return give_up(y, false, hc_arena_position(&tape->data, block, next));
-    if (!tape->abstract && !forward(y))
+    if (!tape->manner.abstract && !forward(y))
         return give_up(y, true, hc_arena_position(&tape->data, block, next));
     link(y);
     return take_up(y);
@@ -310,7 +310,7 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
         return NULL;
     }
     HcPosition before = hc_arena_top(&tape->data);
-    Tensor *y = tape->scratching ? new_scratch_node(tape, who) : new_tape_node(tape, who);
+    Tensor *y = tape->manner.scratching ? new_scratch_node(tape, who) : new_tape_node(tape, who);
     if (!y) return NULL;
     y->op = &hc_op_leaf;
     y->tape = tape;
@@ -323,6 +323,14 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
     if (why == HC_WHY_NOTHING) y->flags |= HC_NODE_NEEDS;
     if (!data && !place(y)) return give_up(y, false, before);
     return take_up(y);
+}
+
+Tensor *hc_emit_tape_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why) {
+    HcManner was = tape->manner;
+    tape->manner.scratching = false;
+    Tensor *leaf = hc_emit_leaf(tape, who, shape, data, why);
+    tape->manner = was;
+    return leaf;
 }
 
 /* ---- what forwards use --------------------------------------------------------------------------------- */
@@ -410,10 +418,7 @@ void hc_start_from_acc(Tensor *y) {
 
 Tensor *hc_keep(Tensor *x, HcWhy why) {
     if (!x || !(x->flags & HC_NODE_SCRATCH)) return x;
-    bool was = x->tape->scratching;
-    x->tape->scratching = false;
-    Tensor *kept = hc_emit_leaf(x->tape, "tensor_grad", hc_form_shape(x->form), NULL, why);
-    x->tape->scratching = was;
+    Tensor *kept = hc_emit_tape_leaf(x->tape, "tensor_grad", hc_form_shape(x->form), NULL, why);
     if (!kept) return NULL;
     hc_copy_dense(x, kept->data);
     kept->flags |= HC_NODE_LOST;

@@ -41,7 +41,7 @@ Tape *tape_create_with(TapeOptions options) {
     tape->k = hc_kernels((int)options.dtype);
     tape->item = tape->k->size;
     tape->dtype = options.dtype;
-    tape->recording = true;
+    tape->manner.recording = true;
     tape->check_nan = options.check_nan;
     tape->never_reuse = options.never_reuse;
     tape->budget.limit = options.max_bytes;
@@ -262,13 +262,13 @@ void tape_seed(Tape *tape, uint64_t seed) {
 
 bool tape_set_recording(Tape *tape, bool on) {
     if (!tape) return false;
-    bool was = tape->recording;
-    tape->recording = on;
+    bool was = tape->manner.recording;
+    tape->manner.recording = on;
     return was;
 }
 
 bool tape_recording(const Tape *tape) {
-    return tape && tape->recording;
+    return tape && tape->manner.recording;
 }
 
 bool tape_check_nan(Tape *tape, bool on) {

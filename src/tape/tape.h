@@ -63,13 +63,20 @@ typedef struct HcCalling {
     HcPosition place;
 } HcCalling;
 
+/* How operations are made. Who changes it puts back what was there. */
+typedef struct HcManner {
+    bool recording;  /* with history */
+    bool scratching; /* in the scratch store */
+    bool abstract;   /* placed, but not run */
+} HcManner;
+
 struct Tape {
     const HcKernels *k;
     size_t item; /* bytes of a number */
     DType dtype;
-    bool recording, check_nan, never_reuse, scratching;
+    HcManner manner;
+    bool check_nan, never_reuse;
     bool grads_apart; /* at work for a task, whose gradients must not go to Params */
-    bool abstract;    /* operations are recorded and placed, but not run */
     HcStatus status;
     uint64_t serial; /* of the last tensor made */
     uint64_t resets;

@@ -297,7 +297,7 @@ size_t pool_threads(const Pool *pool) {
 
 bool pool_run(Pool *pool, size_t count, PoolFn *fn, void *user) {
     if (!pool || !fn)
-        return hc_fail_thread(HC_ERR_ARG, "pool_run: %s is NULL", pool ? "fn" : "the pool");
+        return hc_null("pool_run", pool ? "fn" : "the pool");
     Job job = {fn, user, count};
     if (pool->threads == 1 || count < 2 || atomic_exchange(&pool->busy, 1)) {
         run_alone(&job);

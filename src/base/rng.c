@@ -20,7 +20,7 @@ Rng rng_seed(uint64_t seed) {
 }
 
 static bool usable(Rng *rng, const char *who) {
-    return rng || hc_fail_thread(HC_ERR_ARG, "%s: the stream is NULL", who);
+    return rng || hc_null(who, "the stream");
 }
 
 Rng rng_split(Rng *rng) {
@@ -117,7 +117,7 @@ uint64_t rng_below(Rng *rng, uint64_t n) {
 void rng_shuffle(size_t *items, size_t count, Rng *rng) {
     if (!usable(rng, "rng_shuffle")) return;
     if (!items && count > 0) {
-        hc_fail_thread(HC_ERR_ARG, "rng_shuffle: items is NULL");
+        hc_null("rng_shuffle", "items");
         return;
     }
     for (size_t i = count; i > 1; i--) {

@@ -39,6 +39,10 @@ bool hc_fail_thread(HcStatus status, const char *format, ...) {
     return false;
 }
 
+bool hc_null(const char *who, const char *what) {
+    return hc_fail_thread(HC_ERR_ARG, "%s: %s is NULL", who, what);
+}
+
 const char *higherc_error(void) {
     return thread_error.status == HC_OK ? NULL : thread_error.text;
 }

@@ -20,6 +20,8 @@
 
 /* Keeps an error in the calling thread, unless it holds one already. Returns false. */
 bool hc_fail_thread(HcStatus status, const char *format, ...) HC_PRINTF(2, 3);
+/* The same of an argument that is NULL: an earlier error, kept then, may be why. */
+bool hc_null(const char *who, const char *what);
 bool hc_fail_thread_v(HcStatus status, const char *format, va_list arguments);
 
 /* An error, kept elsewhere than in the thread. */

@@ -50,8 +50,7 @@ bool fmodule_set_vector(FModule *f, Tensor *vector) {
     const char *who = "fmodule_set_vector";
     char text[HC_SHAPE_TEXT];
     if (!hc_fmodule_usable(f, who)) return false;
-    if (!vector && higherc_status() == HC_OK)
-        return hc_fail(f->tape, HC_ERR_ARG, "%s: the vector is NULL", who);
+    if (!vector) return hc_null_on(f->tape, who, "the vector");
     if (!hc_check(who, vector)) return false;
     Tensor **list = latest(f, who);
     if (!list) return false;

@@ -70,9 +70,7 @@ static bool branch(DiffOpt *opt, const Optim *optim, HcFastMoments *moments) {
 DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule) {
     const char *who = "diffopt_create";
     if (!optim || !fmodule) {
-        if (higherc_status() == HC_OK)
-            hc_fail(fmodule_tape(fmodule), HC_ERR_ARG, "%s: the %s is NULL", who,
-                    optim ? "functional module" : "optimizer");
+        hc_null_on(fmodule_tape(fmodule), who, optim ? "the functional module" : "the optimizer");
         return NULL;
     }
     if (!hc_fmodule_usable(fmodule, who)) return NULL;

@@ -86,8 +86,7 @@ FModule *fmodule_create(Tape *tape, Module *module, bool copy_initial_weights) {
 FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options) {
     const char *who = "fmodule_create";
     if (!tape || !module) {
-        if (higherc_status() == HC_OK)
-            hc_fail(tape, HC_ERR_ARG, "%s: the %s is NULL", who, tape ? "module" : "tape");
+        hc_null_on(tape, who, tape ? "the module" : "the tape");
         return NULL;
     }
     if (tape->status != HC_OK) return NULL;
@@ -146,10 +145,7 @@ static bool there(const FModule *f) {
 }
 
 bool hc_fmodule_usable(const FModule *f, const char *who) {
-    if (!f) {
-        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the module is NULL", who);
-        return false;
-    }
+    if (!f) return hc_null(who, "the module");
     if (!there(f))
         return hc_fail_thread(HC_ERR_EXPIRED, "%s: the module was freed by a reset or release",
                               who);

@@ -111,10 +111,7 @@ void hc_diffopt_raise_base(DiffOpt *opt) {
 }
 
 bool hc_diffopt_usable(const DiffOpt *opt, const char *who) {
-    if (!opt) {
-        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the optimizer is NULL", who);
-        return false;
-    }
+    if (!opt) return hc_null(who, "the optimizer");
     if (opt->scope.check != HC_DIFFOPT_WORD)
         return hc_fail_thread(HC_ERR_EXPIRED, "%s: the optimizer was freed by a reset or release",
                               who);

@@ -143,8 +143,7 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     const char *who = "diffopt_step";
     if (!hc_diffopt_usable(opt, who)) return false;
     Tape *tape = opt->tape;
-    if (!loss && higherc_status() == HC_OK)
-        return hc_fail(tape, HC_ERR_ARG, "%s: the loss is NULL", who);
+    if (!loss) return hc_null_on(tape, who, "the loss");
     if (!hc_check(who, loss)) return false;
     FModule *root = opt->module;
     char text[HC_SHAPE_TEXT];

@@ -62,9 +62,8 @@ static bool create_workers(Tasks *tasks) {
         if (!options->create) continue;
         worker->state = options->create(tasks->worker_count, worker->tape, options->user);
         if (!worker->state) {
-            if (higherc_status() == HC_OK)
-                hc_fail_thread(HC_ERR_STATE, "tasks_create: no state was made for worker %zu",
-                               tasks->worker_count);
+            hc_fail_thread(HC_ERR_STATE, "tasks_create: no state was made for worker %zu",
+                           tasks->worker_count);
             tape_destroy(worker->tape);
             return false;
         }
@@ -77,7 +76,7 @@ static bool create_workers(Tasks *tasks) {
 
 Tasks *tasks_create_with(Pool *pool, ParamList params, TasksOptions options) {
     if (!pool) {
-        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "tasks_create: the pool is NULL");
+        hc_null("tasks_create", "the pool");
         return NULL;
     }
     Tasks *tasks = hc_alloc_zero(1, sizeof *tasks);
@@ -123,10 +122,7 @@ static bool listed(ParamList params, const Param *param) {
 
 bool tasks_add_params(Tasks *tasks, ParamList params) {
     const char *who = "tasks_add_params";
-    if (!tasks) {
-        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the tasks are NULL", who);
-        return false;
-    }
+    if (!tasks) return hc_null(who, "the tasks");
     if (atomic_load(&tasks->running))
         return hc_fail_thread(HC_ERR_STATE, "%s: the tasks are running", who);
     ParamList added = hc_params_copy(params, who);
@@ -262,12 +258,9 @@ static bool run(Tasks *tasks, size_t count, Rng *rng) {
 
 bool tasks_run(Tasks *tasks, size_t count, Rng *rng, TaskFn *fn, void *user) {
     const char *who = "tasks_run";
-    if (!tasks) {
-        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the tasks are NULL", who);
-        return false;
-    }
+    if (!tasks) return hc_null(who, "the tasks");
     if (!rng || !fn)
-        return hc_fail_thread(HC_ERR_ARG, "%s: %s is NULL", who, rng ? "fn" : "the rng");
+        return hc_null(who, rng ? "fn" : "the rng");
     if (atomic_exchange(&tasks->running, 1))
         return hc_fail_thread(HC_ERR_STATE, "%s: these tasks are running already", who);
     tasks->fn = fn;

@@ -80,7 +80,7 @@ bool hc_frame_call_child(Frame *frame, size_t child, HcTail tail, Tensor *const 
 /* The number of a name in a list of names; false after hc_fail. */
 static bool number_of(Frame *frame, const char *who, const HcNamed *list, size_t count,
                       const char *name, size_t *number) {
-    if (!frame) return hc_fail_thread(HC_ERR_ARG, "%s: the frame is NULL", who);
+    if (!frame) return hc_null(who, "the frame");
     Tape *tape = frame->binding->tape;
     if (tape->status != HC_OK) return false;
     for (size_t i = 0; name && i < count; i++)
@@ -133,7 +133,7 @@ bool frame_set_buffer(Frame *frame, const char *name, Tensor *value) {
 
 bool frame_call_n(Frame *frame, const char *child, Tensor *const *in, size_t nin, Tensor **out,
                   size_t nout) {
-    if (!frame) return hc_fail_thread(HC_ERR_ARG, "frame_call: the frame is NULL");
+    if (!frame) return hc_null("frame_call", "the frame");
     for (size_t i = 0; child && i < frame->module->child_count; i++)
         if (strcmp(frame->module->children[i].name, child) == 0)
             return hc_frame_call_child(frame, i, (HcTail){false, NULL}, in, nin, out, nout);
@@ -203,9 +203,8 @@ static bool base_set_buffer(void *user, size_t index, Tensor *value) {
 bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     const char *who = "module_forward";
     if (!module || !in || nin == 0 || !out) {
-        if (higherc_status() == HC_OK)
-            hc_fail_thread(HC_ERR_ARG, "%s: %s", who,
-                           module ? "no inputs or outputs" : "the module is NULL");
+        hc_fail_thread(HC_ERR_ARG, "%s: %s", who,
+                       module ? "no inputs or outputs" : "the module is NULL");
         return false;
     }
     if (!hc_check_all(who, in, nin)) return false;

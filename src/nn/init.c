@@ -28,21 +28,13 @@ static bool init_tree(Module *module, Rng *rng) {
 }
 
 bool module_init(Module *module, Rng *rng) {
-    if (!module || !rng) {
-        if (higherc_status() == HC_OK)
-            hc_fail_thread(HC_ERR_ARG, "module_init: the %s is NULL", module ? "stream" : "module");
-        return false;
-    }
+    if (!module || !rng) return hc_null("module_init", module ? "the stream" : "the module");
     return init_tree(module, rng);
 }
 
 bool module_init_truncated_normal(Module *module, double deviation, Rng *rng) {
-    if (!module || !rng) {
-        if (higherc_status() == HC_OK)
-            hc_fail_thread(HC_ERR_ARG, "module_init_truncated_normal: the %s is NULL",
-                           module ? "stream" : "module");
-        return false;
-    }
+    if (!module || !rng)
+        return hc_null("module_init_truncated_normal", module ? "the stream" : "the module");
     ParamList params = module_params(module);
     for (size_t i = 0; i < params.count; i++) {
         Param *p = params.items[i];
@@ -139,8 +131,7 @@ static bool tie_alike(Module *copy, const HcPlan *plan) {
 
 Module *module_clone(const Module *module) {
     if (!module) {
-        if (higherc_status() == HC_OK)
-            hc_fail_thread(HC_ERR_ARG, "module_clone: the module is NULL");
+        hc_null("module_clone", "the module");
         return NULL;
     }
     Module *copy = clone_tree(module);

@@ -164,7 +164,7 @@ static void destroy_roots(Module *const *children, size_t count) {
 Module *module_sequential(Module *const *children, size_t count) {
     static const ModuleClass cls = {.name = "sequential", .forward = sequential_forward};
     bool sound = children || count == 0;
-    if (!sound) hc_fail_thread(HC_ERR_ARG, "module_sequential: children is NULL");
+    if (!sound) hc_null("module_sequential", "children");
     Module *module = sound ? module_create(&cls, NULL) : NULL;
     bool done = module != NULL;
     for (size_t i = 0; i < count && done; i++) {

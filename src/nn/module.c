@@ -276,7 +276,7 @@ void hc_module_rebase(Module *module) {
 /* ---- adding ------------------------------------------------------------------------------------------ */
 
 static bool good_name(const char *who, const char *name) {
-    if (!name) return hc_fail_thread(HC_ERR_ARG, "%s: the name is NULL", who);
+    if (!name) return hc_null(who, "the name");
     if (!*name || strchr(name, '.') || strlen(name) > 63)
         return hc_fail_thread(HC_ERR_ARG, "%s: '%.64s' is no name: 1 to 63 letters without dots",
                               who, name);
@@ -301,7 +301,7 @@ static const HcNamed *named(const HcNamed *list, size_t count, const char *name,
 
 static Param *add(Module *module, const char *who, const char *name, Shape shape, bool buffer) {
     if (!module) {
-        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the module is NULL", who);
+        hc_null(who, "the module");
         return NULL;
     }
     if (!good_name(who, name) || !hc_module_at_rest(module, who)) return NULL;
@@ -373,11 +373,7 @@ static bool append_child(Module *module, const char *who, const char *name, Modu
 
 bool hc_module_adopt(Module *module, const char *name, Module *child) {
     const char *who = "module_add_child";
-    if (!module || !child) {
-        if (higherc_status() == HC_OK)
-            hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, module ? "child" : "module");
-        return false;
-    }
+    if (!module || !child) return hc_null(who, module ? "the child" : "the module");
     if (!hc_module_at_rest(module, who) || !hc_module_at_rest(child, who)) return false;
     if (child->owner && child->owner != module)
         return hc_fail_thread(HC_ERR_STATE, "%s: the child belongs to another module", who);
@@ -433,8 +429,7 @@ bool hc_module_slot(const Module *module, const char *path, bool buffer, size_t 
 static Param *find_param(const Module *module, const char *path, bool buffer, const char *who) {
     size_t slot;
     if (!module || !path) {
-        if (higherc_status() == HC_OK)
-            hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, module ? "path" : "module");
+        hc_null(who, module ? "the path" : "the module");
         return NULL;
     }
     if (!hc_module_slot(module, path, buffer, &slot)) {
@@ -456,8 +451,7 @@ Param *module_buffer(const Module *module, const char *path) {
 Module *module_find(const Module *module, const char *path) {
     size_t params = 0, buffers = 0;
     if (!module || !path) {
-        if (higherc_status() == HC_OK)
-            hc_fail_thread(HC_ERR_ARG, "module_find: the %s is NULL", module ? "path" : "module");
+        hc_null("module_find", module ? "the path" : "the module");
         return NULL;
     }
     Module *found = hc_module_walk(module, path, strlen(path), &params, &buffers);
@@ -560,8 +554,7 @@ bool module_to(Module *module, DType dtype) {
 
 bool module_print(const Module *module, FILE *out) {
     if (!module || !out)
-        return hc_fail_thread(HC_ERR_ARG, "module_print: the %s is NULL",
-                              module ? "file" : "module");
+        return hc_null("module_print", module ? "the file" : "the module");
     ParamList params = module_params(module);
     size_t total = 0;
     char shape[HC_SHAPE_TEXT];

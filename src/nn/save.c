@@ -60,7 +60,7 @@ static uint64_t file_size(const Module *module) {
 bool module_save(const Module *module, const char *path) {
     const char *who = "module_save";
     if (!module || !path)
-        return hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, module ? "path" : "module");
+        return hc_null(who, module ? "the path" : "the module");
     ParamList params = module_params(module);
     for (size_t i = 0; i < params.count; i++)
         if (!params.items[i]->ready)
@@ -103,7 +103,7 @@ bool hc_module_load(Module *module, const char *name, const void *bytes, size_t 
 bool module_load(Module *module, const char *path) {
     const char *who = "module_load";
     if (!module || !path)
-        return hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, module ? "path" : "module");
+        return hc_null(who, module ? "the path" : "the module");
     size_t size;
     void *bytes = hc_read_file(who, path, file_size(module), &size);
     bool done = bytes && hc_module_load(module, path, bytes, size);

@@ -253,10 +253,9 @@ static const HcOp op_custom_constant = {.name = "tensor_custom",
 
 Tensor *tensor_custom(const CustomClass *cls, Tensor *const *inputs, size_t count, void *state) {
     if (!cls || !cls->name || !cls->forward || !inputs || count == 0) {
-        if (higherc_status() == HC_OK)
-            hc_fail_thread(HC_ERR_ARG, "%s: %s", who,
-                           !inputs || count == 0 ? "there are no inputs"
-                                                 : "the class has no name or no forward");
+        hc_fail_thread(HC_ERR_ARG, "%s: %s", who,
+                       !inputs || count == 0 ? "there are no inputs"
+                                             : "the class has no name or no forward");
         return NULL;
     }
     if (!hc_check_all(who, inputs, count)) return NULL;

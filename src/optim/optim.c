@@ -27,9 +27,8 @@ Optim *optim_create(const OptimClass *cls, ParamList params, void *user) {
                  cls->state_count <= HC_MAX_STATES && (cls->hypers || !cls->hyper_count) &&
                  (cls->states || !cls->state_count);
     if (!sound || params.count == 0) {
-        if (higherc_status() == HC_OK)
-            hc_fail_thread(HC_ERR_ARG, "optim_create: %s",
-                           sound ? "the list of Params is empty" : "the class is not complete");
+        hc_fail_thread(HC_ERR_ARG, "optim_create: %s",
+                       sound ? "the list of Params is empty" : "the class is not complete");
         return NULL;
     }
     Optim *optim = hc_alloc_zero(1, sizeof *optim);
@@ -99,7 +98,7 @@ static bool find(const Optim *optim, const Param *param, size_t *group, size_t *
 size_t optim_add_group(Optim *optim, ParamList params) {
     const char *who = "optim_add_group";
     if (!optim) {
-        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the optimizer is NULL", who);
+        hc_null(who, "the optimizer");
         return SIZE_MAX;
     }
     HcGroup group = {.params = hc_params_copy(params, who)};
@@ -159,7 +158,7 @@ bool hc_hyper_index(const OptimClass *cls, const char *who, const char *name, si
 
 static bool check_setting(Optim *optim, const char *who, const char *name, size_t group,
                           size_t *hyper) {
-    if (!optim) return hc_fail_thread(HC_ERR_ARG, "%s: the optimizer is NULL", who);
+    if (!optim) return hc_null(who, "the optimizer");
     if (!hc_hyper_index(optim->cls, who, name, hyper)) return false;
     return group == HC_ALL_GROUPS || group < optim->group_count ||
            hc_optim_fail(optim, HC_ERR_RANGE, "%s: there is no group %zu", who, group);

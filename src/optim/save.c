@@ -70,7 +70,7 @@ static uint64_t most_of(const Optim *optim) {
 bool optim_save(const Optim *optim, const char *path) {
     const char *who = "optim_save";
     if (!optim || !path)
-        return hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, optim ? "path" : "optimizer");
+        return hc_null(who, optim ? "the path" : "the optimizer");
     if (!hc_check_schedules(optim, who)) return false;
     HcWriter w;
     hc_write_begin(&w, path, kind, VERSION);
@@ -264,7 +264,7 @@ bool hc_optim_load(Optim *optim, const char *name, const void *bytes, size_t siz
 
 bool optim_load(Optim *optim, const char *path) {
     if (!optim || !path)
-        return hc_fail_thread(HC_ERR_ARG, "%s: the %s is NULL", who, optim ? "path" : "optimizer");
+        return hc_null(who, optim ? "the path" : "the optimizer");
     HcError before;
     hc_error_take(&before);
     size_t size;

@@ -70,9 +70,8 @@ Schedule schedule_then(const Schedule *first, size_t steps, const Schedule *next
 
 Hyper schedule_at(const Schedule *schedule, size_t step) {
     if (schedule && schedule->factor) return schedule->factor(schedule, step);
-    if (higherc_status() == HC_OK)
-        hc_fail_thread(HC_ERR_ARG, "schedule_at: %s",
-                       schedule ? "a schedule that no schedule_ function made" : "NULL");
+    hc_fail_thread(HC_ERR_ARG, "schedule_at: %s",
+                   schedule ? "a schedule that no schedule_ function made" : "NULL");
     return hyper_const(NAN);
 }
 

@@ -112,11 +112,7 @@ static void write_back(Optim *optim, Pending *pending, size_t count) {
 }
 
 bool optim_step(Optim *optim) {
-    if (!optim) {
-        return higherc_status() != HC_OK
-                   ? false
-                   : hc_fail_thread(HC_ERR_ARG, "optim_step: the optimizer is NULL");
-    }
+    if (!optim) return hc_null("optim_step", "the optimizer");
     if (optim->work->calling.depth > 0)
         return hc_optim_fail(optim, HC_ERR_STATE, "optim_step: from within its own rule");
     size_t count = 0;

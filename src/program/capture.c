@@ -22,9 +22,7 @@ static bool check_input(Tape *tape, const Tensor *x, size_t i) {
 
 static bool check_lists(Tape *tape, Tensor *const *inputs, size_t ninputs, Tensor *const *outputs,
                         size_t noutputs, Tensor *loss) {
-    if (!tape) {
-        return higherc_status() == HC_OK && hc_fail_thread(HC_ERR_ARG, "%s: the tape is NULL", who);
-    }
+    if (!tape) return hc_null(who, "the tape");
     if (tape->status != HC_OK) return false;
     if ((ninputs && !inputs) || (noutputs && !outputs) || (!noutputs && !loss))
         return hc_fail(tape, HC_ERR_ARG, "%s: %s", who,

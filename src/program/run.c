@@ -6,7 +6,7 @@
 
 static bool usable(const Program *p, const char *who) {
     if (p) return true;
-    return higherc_status() == HC_OK && hc_fail_thread(HC_ERR_ARG, "%s: the program is NULL", who);
+    return hc_null(who, "the program");
 }
 
 /* ---- inputs ------------------------------------------------------------------------------------------ */

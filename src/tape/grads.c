@@ -85,7 +85,7 @@ static bool make_room(const Grads *grads) {
 
 bool grads_add_to_params(const Grads *grads) {
     const char *who = "grads_add_to_params";
-    if (!grads) return hc_fail_thread(HC_ERR_ARG, "%s: grads is NULL", who);
+    if (!grads) return hc_null(who, "grads");
     if (!same_type(grads, who) || !make_room(grads)) return false;
     for (size_t i = 0; i < grads->params.count; i++)
         if (grads->present[i]) hc_param_add_grad(grads->params.items[i], place_of(grads, i));
@@ -102,7 +102,7 @@ const void *grads_get(const Grads *grads, size_t index) {
 
 void *grads_flat(Grads *grads, size_t *count) {
     if (!grads) {
-        hc_fail_thread(HC_ERR_ARG, "grads_flat: grads is NULL");
+        hc_null("grads_flat", "grads");
         return NULL;
     }
     for (size_t i = 0; i < grads->params.count; i++) {

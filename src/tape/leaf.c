@@ -50,8 +50,7 @@ static bool fresh(const HcParamLeaf *entry) {
 
 Tensor *param_tensor(Tape *tape, Param *param) {
     if (!tape || !param) {
-        if (tape ? tape->status == HC_OK && higherc_status() == HC_OK : higherc_status() == HC_OK)
-            hc_fail(tape, HC_ERR_ARG, "param_tensor: the %s is NULL", tape ? "Param" : "tape");
+        hc_null_on(tape, "param_tensor", tape ? "the Param" : "the tape");
         return NULL;
     }
     if (tape->status != HC_OK) return NULL;

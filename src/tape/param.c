@@ -109,7 +109,7 @@ void hc_param_written(Param *param) {
 
 static bool writable(const Param *param, const void *values, size_t count, const char *who) {
     if (!param || (!values && count > 0))
-        return hc_fail_thread(HC_ERR_ARG, "%s: %s is NULL", who, param ? "values" : "the Param");
+        return hc_null(who, param ? "values" : "the Param");
     if (count != param->count)
         return hc_fail_thread(HC_ERR_SHAPE, "%s: '%s' has %zu numbers, not %zu", who,
                               param->cell.name, param->count, count);
@@ -131,7 +131,7 @@ bool param_set_f64(Param *param, const double *values, size_t count) {
 }
 
 bool param_fill(Param *param, double value) {
-    if (!param) return hc_fail_thread(HC_ERR_ARG, "param_fill: the Param is NULL");
+    if (!param) return hc_null("param_fill", "the Param");
     param->k->fill(param->data, param->count, value);
     hc_param_written(param);
     return true;
@@ -139,7 +139,7 @@ bool param_fill(Param *param, double value) {
 
 bool param_uniform(Param *param, double low, double high, Rng *rng) {
     if (!param || !rng)
-        return hc_fail_thread(HC_ERR_ARG, "param_uniform: %s is NULL", param ? "rng" : "the Param");
+        return hc_null("param_uniform", param ? "rng" : "the Param");
     for (size_t i = 0; i < param->count; i++) {
         double value = low + (high - low) * rng_uniform(rng);
         param->k->from_f64((char *)param->data + i * param->item, &value, 1);
@@ -150,7 +150,7 @@ bool param_uniform(Param *param, double low, double high, Rng *rng) {
 
 bool param_normal(Param *param, double mean, double deviation, double bound, Rng *rng) {
     if (!param || !rng)
-        return hc_fail_thread(HC_ERR_ARG, "param_normal: %s is NULL", param ? "rng" : "the Param");
+        return hc_null("param_normal", param ? "rng" : "the Param");
     for (size_t i = 0; i < param->count; i++) {
         double z = bound > 0 ? rng_truncated_normal(rng, bound) : rng_normal(rng);
         double value = mean + deviation * z;
@@ -255,13 +255,12 @@ double hc_sum_squares(const HcKernels *k, const void *x, size_t n) {
 ParamList hc_params_copy(ParamList params, const char *who) {
     ParamList copy = {NULL, 0};
     if (!params.items && params.count > 0) {
-        hc_fail_thread(HC_ERR_ARG, "%s: the list is NULL", who);
+        hc_null(who, "the list");
         return copy;
     }
     for (size_t i = 0; i < params.count; i++) {
         if (!params.items[i]) {
-            if (higherc_status() == HC_OK)
-                hc_fail_thread(HC_ERR_ARG, "%s: Param %zu is NULL", who, i);
+            hc_fail_thread(HC_ERR_ARG, "%s: Param %zu is NULL", who, i);
             return copy;
         }
         if (params.items[i]->dtype != params.items[0]->dtype) {

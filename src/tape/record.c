@@ -15,8 +15,7 @@ bool hc_check_slowly(const char *who, Tensor *const *x, size_t count) {
     for (size_t i = 0; i < count && !tape; i++)
         if (x[i]) tape = x[i]->tape;
     if (!tape) {
-        if (higherc_status() == HC_OK)
-            hc_fail_thread(HC_ERR_ARG, "%s: %s", who, count ? "a tensor is NULL" : "no tensors");
+        hc_fail_thread(HC_ERR_ARG, "%s: %s", who, count ? "a tensor is NULL" : "no tensors");
         return false;
     }
     if (tape->status != HC_OK) return false;
@@ -297,7 +296,7 @@ Tensor *hc_finish(Tensor *y) {
 
 Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why) {
     if (!tape) {
-        if (higherc_status() == HC_OK) hc_fail_thread(HC_ERR_ARG, "%s: the tape is NULL", who);
+        hc_null(who, "the tape");
         return NULL;
     }
     if (tape->status != HC_OK) return NULL;

@@ -160,7 +160,7 @@ void tape_reset(Tape *tape) {
 
 TapeMark tape_mark(Tape *tape) {
     if (!tape) {
-        hc_fail_thread(HC_ERR_ARG, "tape_mark: the tape is NULL");
+        hc_null("tape_mark", "the tape");
         return (TapeMark){.tape = 0};
     }
     HcPosition top = hc_arena_top(&tape->data);
@@ -193,7 +193,7 @@ static bool keep_scopes(Tape *tape, const TapeMark *mark) {
 }
 
 bool tape_release(Tape *tape, TapeMark mark) {
-    if (!tape) return hc_fail_thread(HC_ERR_ARG, "tape_release: the tape is NULL");
+    if (!tape) return hc_null("tape_release", "the tape");
     if (mark.tape != (uint64_t)(uintptr_t)tape)
         return hc_fail(tape, HC_ERR_TAPE, "tape_release: the mark is of another tape");
     HcPosition place = {mark.block, mark.offset};

@@ -119,6 +119,8 @@ struct Tape {
 /* Keeps an error on the tape (NULL: only in the thread), unless it holds one. Returns false. */
 bool hc_fail(Tape *tape, HcStatus status, const char *format, ...) HC_PRINTF(3, 4);
 bool hc_fail_nomem(Tape *tape, const char *who);
+/* An argument that is NULL, on the tape too unless an earlier error of the thread may be why. Returns false. */
+bool hc_null_on(Tape *tape, const char *who, const char *what);
 
 static inline Tensor *hc_node(const Tape *tape, size_t index) {
     return tape->chunks[index >> tape->chunk_shift] +

@@ -417,9 +417,9 @@ static void refusals(void) {
     CHECK(!tasks_create(pool, p.rates, HC_F32));
     CHECK_ERROR("of another type than the tapes");
     CHECK(!tasks_add_params(NULL, nothing));
-    CHECK_ERROR("tasks are NULL");
+    CHECK_ERROR("tasks is NULL");
     CHECK(!tasks_run(NULL, 1, &rng, learn, &p));
-    CHECK_ERROR("tasks are NULL");
+    CHECK_ERROR("tasks is NULL");
     Tasks *tasks = tasks_create(pool, p.rates, HC_F64);
     CHECK(!tasks_run(tasks, 1, NULL, learn, &p));
     CHECK_ERROR("rng is NULL");

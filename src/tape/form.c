@@ -168,6 +168,14 @@ static bool is_packed(const HcForm *form) {
     return true;
 }
 
+static bool form_holds(const HcForm *form) {
+    size_t count = 1;
+    for (int i = 0; i < form->ndim; i++)
+        count *= form->dim[i];
+    return count == form->count && hc_is_dense(form->plain) && form->plain->count == count &&
+           equal(form->plain->dim, form->dim, form->ndim) && form->packed == (count == 0 || is_packed(form));
+}
+
 static const HcForm *add_form(HcForms *forms, const HcForm *made) {
     if (forms->count >= forms->bucket_count && !grow_buckets(forms)) return NULL;
     HcForm *form = forms->spare;
@@ -178,6 +186,7 @@ static const HcForm *add_form(HcForms *forms, const HcForm *made) {
     *form = *made;
     if (!form->plain) form->plain = form;
     form->packed = form->plain == form || is_packed(form);
+    HC_ASSERT(form_holds(form));
     HcForm **bucket = &forms->buckets[form->hash & (forms->bucket_count - 1)];
     form->next = *bucket;
     *bucket = form;

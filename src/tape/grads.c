@@ -148,6 +148,7 @@ bool hc_grads_index(const Grads *grads, const Param *param, size_t *index) {
 }
 
 void hc_grads_add(Grads *grads, size_t index, const void *values) {
+    HC_ASSERT(index < grads->params.count);
     size_t count = grads->params.items[index]->count;
     if (grads->present[index])
         grads->k->add(place_of(grads, index), place_of(grads, index), 1, values, 1, count, NULL);
@@ -161,6 +162,7 @@ void *hc_grads_empty(const Grads *grads, size_t index) {
 }
 
 void hc_grads_add_all(Grads *to, const Grads *from) {
+    HC_ASSERT(to->params.count == from->params.count && to->total == from->total);
     for (size_t i = 0; i < from->params.count; i++)
         if (from->present[i]) hc_grads_add(to, i, place_of(from, i));
 }

@@ -73,7 +73,9 @@ Tensor *param_tensor(Tape *tape, Param *param) {
         *entry = (HcParamLeaf){.param = param_ref(param)};
         tape->leaf_count++;
     }
+    HC_ASSERT(tape->leaf_count * 2 <= tape->leaf_capacity); /* so that looking for an entry ends */
     entry->used = true;
+    HC_ASSERT(!fresh(entry) || (hc_param_of(entry->leaf) == param && entry->leaf->data == param->data));
     if (fresh(entry)) return entry->leaf;
     Tensor *leaf = hc_emit_tape_leaf(tape, "param_tensor", param->shape, param->data,
                                      param->frozen ? HC_WHY_FROZEN : HC_WHY_NOTHING);

@@ -27,6 +27,7 @@ bool hc_moves_add(Tape *tape, const char *who, const Tensor *from, void *to) {
         hc_moves_drop(tape);
         return hc_fail_nomem(tape, who);
     }
+    HC_ASSERT(tape->move_count == 0 || !tape->moves[tape->move_count - 1].held);
     tape->moves[tape->move_count++] = (HcMove){.from = from, .to = to};
     return true;
 }
@@ -49,6 +50,7 @@ void hc_moves_make(Tape *tape) {
     for (size_t i = 0; i < tape->move_count; i++) {
         const HcMove *move = &tape->moves[i];
         if (at_home(move)) continue;
+        HC_ASSERT(move->held || !reads_foreign(move->from));
         if (move->held)
             tape->k->copy(move->to, 1, move->held, 1, move->from->form->count);
         else

@@ -41,7 +41,10 @@ Param *param_ref(Param *param) {
 }
 
 void param_unref(Param *param) {
-    if (!param || atomic_fetch_sub(&param->holders, 1) != 1) return;
+    if (!param) return;
+    size_t holders = atomic_fetch_sub(&param->holders, 1);
+    HC_ASSERT(holders > 0);
+    if (holders > 1) return;
     hc_free((void *)(uintptr_t)param->cell.name);
     hc_free(param->data);
     hc_free(param->former);
@@ -210,6 +213,7 @@ static void add_or_store(const HcKernels *k, void *to, bool present, const void 
 }
 
 void hc_param_add_grad(Param *param, const void *values) {
+    HC_ASSERT(param->grad);
     add_or_store(param->k, param->grad, param->has_grad, values, param->count);
     param->has_grad = true;
 }

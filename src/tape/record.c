@@ -177,6 +177,7 @@ static bool makes_no_nan(const Tensor *y) {
 
 HC_INLINE bool forward(Tensor *y) {
     if (y->op->flags & HC_OP_ALIAS) return true;
+    HC_ASSERT(y->tape->work_count == 0); /* all there is is freed behind a forward */
     bool done = y->op->forward(y);
     if (y->tape->work_count > 0) free_work(y->tape);
     return done && (!y->tape->check_nan || makes_no_nan(y));
@@ -223,9 +224,33 @@ HC_INLINE void link(Tensor *y) {
     if (cause > y->why) y->why = cause;
 }
 
+/* An input was made before, and on the tape if y is. */
+static bool input_holds(const Tensor *y, const Tensor *x) {
+    bool scratch = x->flags & HC_NODE_SCRATCH;
+    return x->tape == y->tape && hc_alive(x) &&
+           (y->flags & HC_NODE_SCRATCH || (!scratch && x->index < y->index));
+}
+
+/* What holds of every node when it is made. */
+static bool node_holds(const Tensor *y) {
+    const Tape *tape = y->tape;
+    bool scratch = y->flags & HC_NODE_SCRATCH, needs = y->flags & HC_NODE_NEEDS;
+    unsigned inputs = y->nin > HC_LAST_BIT ? UINT16_MAX : (1u << y->nin) - 1;
+    bool holds = y->data && y->form && (y->form->packed || y->op->flags & HC_OP_ALIAS);
+    holds = holds && (scratch ? y->holders == 1 : y->index == tape->count && y == hc_node(tape, y->index));
+    holds = holds && (scratch || !(y->flags & HC_NODE_OWNS));
+    /* A gradient that flows has somewhere to go; where none does there is a reason. */
+    holds = holds && !(y->passing & ~inputs) && needs == (y->why == HC_WHY_NOTHING);
+    holds = holds && (needs ? !scratch && (y->passing || y->op->flags & HC_OP_LEAF) : !y->passing);
+    for (uint32_t i = 0; holds && i < y->nin; i++)
+        holds = input_holds(y, hc_inputs(y)[i]);
+    return holds;
+}
+
 /* A node that is whole is the tape's, or the sweep's, from here on. */
 HC_INLINE Tensor *take_up(Tensor *y) {
     Tape *tape = y->tape;
+    HC_ASSERT(node_holds(y));
     y->check = HC_CHECK_WORD;
     y->serial = ++tape->serial;
     if (y->flags & HC_NODE_SCRATCH)
@@ -338,6 +363,7 @@ void *hc_work(Tensor *y, size_t bytes) {
     Tape *tape = y->tape;
     size_t place = tape->work_count;
     void *buffer = NULL;
+    HC_ASSERT(place < HC_MOST_WORK && (!tape->fixed_work || bytes <= tape->work_most[place]));
     if (place < HC_MOST_WORK)
         buffer =
             tape->fixed_work ? tape->fixed_work[place] : hc_scratch_alloc(&tape->scratch, bytes);
@@ -425,8 +451,8 @@ Tensor *hc_keep(Tensor *x, HcWhy why) {
 }
 
 const HcCell *hc_cell(const Tensor *x, uint64_t *version) {
-    while (!x->cell)
-        x = x->in.few[0];
+    for (; !x->cell; x = x->in.few[0])
+        HC_ASSERT(x->op->flags & HC_OP_ALIAS);
     *version = x->attr.version;
     return x->cell;
 }

@@ -15,7 +15,10 @@ HcVersion *hc_version_ref(HcVersion *version) {
 }
 
 void hc_version_unref(HcVersion *version) {
-    if (version && atomic_fetch_sub(&version->holders, 1) == 1) hc_free(version);
+    if (!version) return;
+    size_t holders = atomic_fetch_sub(&version->holders, 1);
+    HC_ASSERT(holders > 0);
+    if (holders == 1) hc_free(version);
 }
 
 bool hc_tape_stamp(Tape *tape, HcVersion *version, const char *who) {
@@ -23,6 +26,7 @@ bool hc_tape_stamp(Tape *tape, HcVersion *version, const char *who) {
     if (!stamp) return false;
     *stamp = (HcStamp){tape->stamps, hc_version_ref(version), version->changes,
                        hc_arena_top(&tape->data)};
+    HC_ASSERT(!stamp->next || hc_position_before(stamp->next->place, stamp->place)); /* newest first */
     tape->stamps = stamp;
     return true;
 }

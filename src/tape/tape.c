@@ -151,6 +151,7 @@ void tape_reset(Tape *tape) {
     if (!tape || !at_rest(tape, "tape_reset")) return;
     while (tape->scopes)
         drop_scope(tape);
+    HC_ASSERT(tape->born_count == 0 && tape->scratch.live == 0 && tape->move_count == 0); /* nothing is at work */
     cut(tape, 0, (HcPosition){0, 0});
     tape->read = SIZE_MAX;
     tape->resets++;
@@ -177,13 +178,15 @@ static bool mark_holds(const Tape *tape, const TapeMark *mark) {
     return hc_node(tape, mark->nodes - 1)->serial == mark->last;
 }
 
-/* Writes what outlives the release to memory of its own; all or nothing. */
-static bool keep_scopes(Tape *tape, const TapeMark *mark) {
+/* Writes what outlives the release to memory of its own; all or nothing. *most: how many nodes there are at most once
+ * the scopes have restored what they moved. */
+static bool keep_scopes(Tape *tape, const TapeMark *mark, size_t *most) {
     const char *who = "tape_release";
+    HC_ASSERT(tape->move_count == 0);
     for (HcScope *s = tape->scopes; s; s = s->next)
         if (!hc_above(s->place, mark) && !s->keep(s, mark)) return false;
-    size_t nodes = tape->never_reuse ? tape->count : mark->nodes;
-    if (!hc_tape_room(tape, nodes + tape->move_count)) {
+    *most = (tape->never_reuse ? tape->count : mark->nodes) + tape->move_count;
+    if (!hc_tape_room(tape, *most)) {
         hc_moves_drop(tape);
         return hc_fail_nomem(tape, who);
     }
@@ -203,7 +206,8 @@ bool tape_release(Tape *tape, TapeMark mark) {
                        "it, since");
     if (mark.nodes < tape->calling.nodes || hc_position_before(place, tape->calling.place))
         return at_rest(tape, "tape_release");
-    if (!keep_scopes(tape, &mark)) return false;
+    size_t most;
+    if (!keep_scopes(tape, &mark, &most)) return false;
     while (tape->scopes && hc_above(tape->scopes->place, &mark))
         drop_scope(tape);
     for (HcScope *s = tape->scopes; s; s = s->next)
@@ -213,6 +217,7 @@ bool tape_release(Tape *tape, TapeMark mark) {
     tape->status = HC_OK;
     for (HcScope *s = tape->scopes; s; s = s->next)
         s->restore(s, &mark);
+    HC_ASSERT(tape->count <= most);
     bool restored = tape->status == HC_OK;
     if (status != HC_OK) tape->status = status;
     hc_tape_tidy(tape);
@@ -301,5 +306,6 @@ void hc_tape_add_scope(Tape *tape, HcScope *scope, uint32_t word) {
     scope->check = word;
     scope->place = hc_arena_top(&tape->data);
     scope->next = tape->scopes;
+    HC_ASSERT(!scope->next || hc_position_before(scope->next->place, scope->place)); /* newest first */
     tape->scopes = scope;
 }

@@ -123,12 +123,14 @@ bool hc_fail_nomem(Tape *tape, const char *who);
 bool hc_null_on(Tape *tape, const char *who, const char *what);
 
 static inline Tensor *hc_node(const Tape *tape, size_t index) {
+    HC_ASSERT(index >> tape->chunk_shift < tape->chunk_count);
     return tape->chunks[index >> tape->chunk_shift] +
            (index & (((size_t)1 << tape->chunk_shift) - 1));
 }
 
 /* Output i of a node on the tape that has several. */
 static inline Tensor *hc_part(const Tensor *parent, size_t i) {
+    HC_ASSERT((parent->op->flags & HC_OP_PARTS) && i < parent->form->dim[0]);
     return hc_node(parent->tape, (size_t)parent->index + 1 + i);
 }
 
@@ -170,6 +172,7 @@ static inline HcCalling hc_call_begin(Tape *tape) {
 }
 
 static inline void hc_call_end(Tape *tape, HcCalling outer) {
+    HC_ASSERT(tape->calling.depth == outer.depth + 1);
     tape->calling = outer;
 }
 
@@ -189,12 +192,14 @@ void hc_tape_tidy(Tape *tape);
 
 /* Scratch nodes. hold and drop count holders; the last drop frees. */
 static inline void hc_hold(Tensor *x) {
+    HC_ASSERT(!x || x->check == HC_CHECK_WORD);
     if (x && (x->flags & HC_NODE_SCRATCH)) x->holders++;
 }
 
 void hc_free_unheld(Tensor *x);
 
 static inline void hc_drop(Tensor *x) {
+    HC_ASSERT(!x || !(x->flags & HC_NODE_SCRATCH) || x->holders > 0);
     if (x && (x->flags & HC_NODE_SCRATCH) && --x->holders == 0) hc_free_unheld(x);
 }
 

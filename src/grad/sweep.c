@@ -56,6 +56,12 @@ static HcSweepSpace *take_space(Tape *tape) {
     return w;
 }
 
+static bool all_zero(const uint8_t *marks, size_t count) {
+    while (count > 0 && marks[count - 1] == 0)
+        count--;
+    return count == 0;
+}
+
 #define GROW(items, used, need)                                                                    \
     hc_budget_grow(&s->tape->budget, (void **)&w->items, &w->items##_capacity, used, need,         \
                    sizeof *w->items)
@@ -65,6 +71,7 @@ bool hc_sweep_begin(HcSweep *s, Tensor *output, unsigned flags) {
     HcSweepSpace *w = s->space = take_space(s->tape);
     size_t nodes = (size_t)output->index + 1;
     if (w && GROW(marks, 0, nodes) && GROW(number, 0, nodes) && GROW(nodes, 0, nodes)) {
+        HC_ASSERT(all_zero(w->marks, nodes));
         s->nodes = w->nodes;
         s->number = w->number;
         return true;
@@ -77,6 +84,7 @@ bool hc_sweep_begin(HcSweep *s, Tensor *output, unsigned flags) {
 void hc_sweep_end(HcSweep *s) {
     HcSweepSpace *w = s->space;
     if (!w) return;
+    HC_ASSERT(w->busy);
     for (size_t i = 0; i < w->asked_count; i++)
         w->marks[w->asked[i]->index] = 0;
     for (size_t i = 0; i < s->count; i++)
@@ -275,6 +283,7 @@ static void apply_composed(HcSweep *s, Tensor *y, Tensor *gy) {
     Tensor *wanted[HC_MOST_COMPOSED], *grads[HC_MOST_COMPOSED];
     unsigned place[HC_MOST_COMPOSED];
     HcManner was = tape->manner;
+    HC_ASSERT(y->op->compose && y->nin <= HC_MOST_COMPOSED);
     size_t count = wanted_inputs(s, y, wanted, place);
     TapeMark mark = tape_mark(tape);
     tape->manner = (HcManner){.recording = true, .abstract = was.abstract};
@@ -306,6 +315,7 @@ static void run_rule(HcSweep *s, HcReached *x) {
     if (y->op->flags & HC_OP_PART) {
         /* It waits for the parent's rule, which runs if any part has a cotangent. */
         HcReached *parent = hc_reached(s, s->inputs[0]);
+        HC_ASSERT(parent->node->op->flags & HC_OP_PARTS);
         if (!parent->cotangent) hc_put_cotangent(parent, x->cotangent, false);
         return;
     }
@@ -321,6 +331,7 @@ bool hc_sweep_run(HcSweep *s, Tensor *gy) {
     Tape *tape = s->tape;
     HcManner was = enter(s);
     if (!gy) gy = tensor_ones(tape, hc_form_shape(s->output->form));
+    HC_ASSERT(!(s->flags & HC_SWEEP_BLOCKED) && (!gy || gy->form->plain == s->output->form->plain));
     if (gy && s->count > 0 && hc_wanted_below(&w->nodes[0])) {
         hc_hold(gy);
         w->nodes[0].cotangent = gy;
@@ -374,7 +385,7 @@ Tensor *hc_sweep_param(const HcSweep *s, size_t *i) {
 }
 
 Tensor *hc_sweep_settle(HcSweep *s, const Tensor *x) {
-    HcReached *found = &s->nodes[s->number[x->index]];
+    HcReached *found = hc_reached(s, x);
     bool settled = found->cotangent && hc_is_dense(found->cotangent->form);
     return settled || settle(s, found) ? found->cotangent : NULL;
 }

@@ -19,6 +19,7 @@ static Tensor **copy_list(Tape *tape, Tensor *const *list, size_t count) {
 bool hc_fmodule_push(FModule *root, Tensor *const *weights, Tensor *const *buffers, size_t step,
                      bool cut) {
     Tape *tape = root->tape;
+    HC_ASSERT(root->root == root && step >= root->now->step);
     HcWeights *next = hc_tape_alloc(tape, sizeof *next, "fmodule");
     if (!next) return false;
     *next = *root->now;
@@ -30,6 +31,7 @@ bool hc_fmodule_push(FModule *root, Tensor *const *weights, Tensor *const *buffe
     next->step = step;
     next->cut = cut;
     next->place = hc_arena_top(&tape->data);
+    HC_ASSERT(hc_position_before(next->prev->place, next->place));
     root->now = next;
     return true;
 }

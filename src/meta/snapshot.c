@@ -16,6 +16,7 @@ HcSnapshot *hc_diffopt_push(DiffOpt *opt, bool own_moments) {
             memcpy(next->moments, opt->now->moments, opt->count * sizeof *next->moments);
     }
     next->place = hc_arena_top(&opt->tape->data);
+    HC_ASSERT(hc_position_before(next->prev->place, next->place));
     return next;
 }
 
@@ -35,8 +36,10 @@ HcOverride *hc_diffopt_add_override(DiffOpt *opt, const char *who, HcSnapshot *t
 static void carry_overrides(DiffOpt *opt, const HcSnapshot *from, const TapeMark *mark) {
     HcOverride *o = from->overrides;
     opt->carried = 0;
-    for (; o && hc_above(o->place, mark); o = o->next)
+    for (; o && hc_above(o->place, mark); o = o->next) {
+        HC_ASSERT(opt->carried < from->room_count);
         from->room[opt->carried++] = *o;
+    }
     opt->uncarried = o;
 }
 

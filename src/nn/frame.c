@@ -45,6 +45,7 @@ bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, 
     HcCalling outer = hc_call_begin(binding->tape);
     running = &here;
     bool done = run(&frame, in, nin, out, nout);
+    HC_ASSERT(running == &here);
     running = here.outer;
     hc_call_end(binding->tape, outer);
     return done;
@@ -64,13 +65,24 @@ bool hc_module_at_rest(const Module *module, const char *who) {
     return true;
 }
 
+/* The index in the root's plan of one of the module's own Params or buffers; the Param there is the module's. */
+static size_t index_of(const HcPlan *plan, size_t base, const HcNamed *own, size_t count, size_t slot) {
+    HC_ASSERT(slot < count && base + slot < plan->slots);
+    size_t index = plan->index[base + slot];
+    HC_ASSERT(plan->unique.items[index] == own[slot].param);
+    return index;
+}
+
 Tensor *hc_frame_param(Frame *frame, size_t slot) {
     const HcBinding *b = frame->binding;
-    return b->param(b->user, b->root->param_plan.index[frame->param_base + slot]);
+    const Module *m = frame->module;
+    return b->param(b->user,
+                    index_of(&b->root->param_plan, frame->param_base, m->params, m->param_count, slot));
 }
 
 bool hc_frame_call_child(Frame *frame, size_t child, HcTail tail, Tensor *const *in, size_t nin,
                          Tensor **out, size_t nout) {
+    HC_ASSERT(child < frame->module->child_count);
     Module *module = frame->module->children[child].module;
     Frame inner = {module, frame->binding, frame->param_base + module->param_base,
                    frame->buffer_base + module->buffer_base, tail};
@@ -105,7 +117,8 @@ static bool buffer_index(Frame *frame, const char *who, const char *name, size_t
     if (!number_of(frame, who, frame ? frame->module->buffers : NULL,
                    frame ? frame->module->buffer_count : 0, name, &slot))
         return false;
-    *index = frame->binding->root->buffer_plan.index[frame->buffer_base + slot];
+    const Module *m = frame->module;
+    *index = index_of(&frame->binding->root->buffer_plan, frame->buffer_base, m->buffers, m->buffer_count, slot);
     return true;
 }
 

@@ -36,6 +36,7 @@ static inline size_t hc_sweep_number(const HcSweep *s, const Tensor *x) {
 
 /* Of a node that was reached: its number holds. */
 static inline HcReached *hc_reached(const HcSweep *s, const Tensor *x) {
+    HC_ASSERT(hc_sweep_number(s, x) < s->count);
     return &s->nodes[s->number[x->index]];
 }
 
@@ -44,6 +45,8 @@ static inline bool hc_wanted_below(const HcReached *x) {
 }
 
 static inline void hc_put_cotangent(HcReached *x, Tensor *g, bool owned) {
+    /* Of its node's shape; a node of several outputs only notes that one of them has one. */
+    HC_ASSERT(!g || (x->node->op->flags & HC_OP_PARTS) || g->form->plain == x->node->form->plain);
     hc_hold(g);
     x->cotangent = g;
     x->owned = owned;

@@ -111,5 +111,9 @@ bool hc_module_replan(Module *module);
 void hc_module_rebase(Module *module);
 /* The same for every module of a tree. */
 bool hc_module_replan_tree(Module *module);
+/* The same where a root got a child that was one, or a module a Param or buffer, last of all. */
+bool hc_module_plan_child(Module *module, Module *child, const char *name);
+bool hc_module_plan_own(Module *module, bool buffer, Param *added);
+void hc_plan_free(HcPlan *plan);
 
 #endif

@@ -1,5 +1,6 @@
-# Every operation has a row in ops.def, whose sweep differentiates it to third order; every public function that
-# takes a pointer is called with NULL in some test, or stands in the table of signatures that one goes through.
+# Every operation has a row in ops.def, whose sweep differentiates it to third order; every kernel is called in a test
+# of kernels; every public function that takes a pointer is called with NULL in some test, or stands in the table of
+# signatures that one goes through.
 cmake_policy(VERSION 3.16)
 
 # What makes, reads or only names tensors is no operation.
@@ -34,6 +35,25 @@ foreach(name ${functions})
   endif()
   if(NOT rows MATCHES "[^a-z_]${name}\\(")
     string(APPEND wrong "${name} has no row in ops.def\n")
+  endif()
+endforeach()
+
+file(READ ${SOURCE}/src/kernels/kernels.def text)
+string(REGEX MATCHALL "\nHC_FUNCTION\\([A-Z]+, [A-Z]+, [a-z_]+, [a-z0-9_]+" kernels "${text}")
+list(LENGTH kernels kernel_count)
+if(kernel_count LESS 50)
+  string(APPEND wrong "only ${kernel_count} kernels were found\n")
+endif()
+set(tested "")
+file(GLOB files ${SOURCE}/tests/kernels/test_*.c ${SOURCE}/tests/kernels/plain_*.inl)
+foreach(file ${files})
+  file(READ ${file} text)
+  string(APPEND tested "${text}")
+endforeach()
+foreach(row ${kernels})
+  string(REGEX REPLACE ".*, " "" name "${row}")
+  if(NOT tested MATCHES "->${name}[^a-z0-9_]")
+    string(APPEND wrong "the kernel ${name} is called in no test\n")
   endif()
 endforeach()
 

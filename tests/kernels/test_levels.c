@@ -107,6 +107,16 @@ static void binary(const char *name, HcBinaryFn *a, HcBinaryFn *b) {
             a(at(&out[0], offset), at(&x, 3 - offset), mode & 1, at(&z, offset), mode >> 1, n, c);
             b(at(&out[1], offset), at(&x, 3 - offset), mode & 1, at(&z, offset), mode >> 1, n, c);
             expect(same(&out[0], &out[1]), name, n, offset);
+            for (int place = 0; place < 2; place++) { /* in the place of either operand */
+                if (!(mode >> place & 1)) continue;
+                out[0] = out[1] = place ? z : x;
+                const void *p = place ? at(&x, 3) : at(&out[1], offset);
+                const void *q = place ? at(&out[1], offset) : at(&z, 3);
+                a(at(&out[0], offset), place ? at(&x, 3) : at(&x, offset), mode & 1,
+                  place ? at(&z, offset) : at(&z, 3), mode >> 1, n, c);
+                b(at(&out[1], offset), p, mode & 1, q, mode >> 1, n, c);
+                expect(same(&out[0], &out[1]), name, n, offset);
+            }
         }
 }
 

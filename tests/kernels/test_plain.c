@@ -1,0 +1,73 @@
+/* Every row of kernels.def, at every level and in both types, against plain loops in double: sizes around the width
+ * of a vector, memory that is not aligned, results in place where that is allowed, nothing written around them; and
+ * where a kernel does not contract (HERE), the same bits at every level. A row without a check here does not compile;
+ * what stands in a file of its own is named below, and the test `coverage` looks for it there. */
+#include "kernels/plain.h"
+
+#include "kernels/plain_index.inl"
+#include "kernels/plain_move.inl"
+#include "kernels/plain_reduce.inl"
+#include "kernels/plain_rows.inl"
+
+#include "kernels/plain_adam.inl"
+
+/* test_norm.c */
+#define check_channel_moments NULL
+#define check_channel_sums NULL
+#define check_channel_dots NULL
+#define check_batch_norm NULL
+#define check_batch_norm_backward NULL
+#define check_batch_norm_slope NULL
+#define check_batch_norm_second NULL
+/* test_conv.c */
+#define check_conv NULL
+#define check_conv_input NULL
+#define check_conv_weight NULL
+#define check_conv_work NULL
+/* test_pool.c */
+#define check_max_pool NULL
+#define check_pool_pick NULL
+#define check_pool_spread NULL
+#define check_avg_pool NULL
+#define check_avg_spread NULL
+/* test_gemm.c */
+#define check_gemm NULL
+#define check_gemm_work NULL
+
+typedef struct Row {
+    const char *name;
+    void (*check)(void);
+} Row;
+
+static const Row rows[] = {
+#define HC_FUNCTION(place, trace, type, name, params) {#name, check_##name},
+#include "kernels/kernels.def"
+#undef HC_FUNCTION
+};
+
+static void check_kernel(const Row *row, int dtype) {
+    uint64_t first = 0;
+    for (size_t level = 0; level < hc_kernel_levels(); level++) {
+        k = hc_kernels_at(level, dtype);
+        name = row->name;
+        rng = rng_seed(7);
+        bits = UINT64_C(14695981039346656037);
+        good = true;
+        row->check();
+        if (level == 0) first = bits;
+        CHECK(good && bits == first);
+        if (!good || bits != first) printf("  %s at %s\n", name, hc_kernel_level_name(level));
+    }
+}
+
+int main(void) {
+    size_t checked = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!rows[i].check) continue;
+        checked++;
+        for (int dtype = 0; dtype < 2; dtype++)
+            check_kernel(&rows[i], dtype);
+    }
+    printf("%zu kernels\n", checked);
+    return check_done();
+}

@@ -13,7 +13,8 @@ static bool product_infer(Tensor *y) {
     Tensor *const *x = hc_inputs(y);
     const HcForm *a = x[0]->form, *b = x[1]->form;
     size_t dim[HC_MAX_DIMS];
-    uint64_t key = hc_form_key(a, b, 1u + y->attr.product.ta + 2u * y->attr.product.tb);
+    unsigned turned = y->attr.product.ta + 2u * y->attr.product.tb;
+    uint64_t key = hc_form_key(a, b, HC_MANNER(HC_BY_PRODUCT, turned));
     if ((y->form = hc_form_recall(&y->tape->forms, key))) return true;
     for (int i = 0; i < a->ndim - 2; i++)
         dim[i] = a->dim[i];
@@ -117,7 +118,7 @@ Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc) {
 static bool linear_infer(Tensor *y) {
     Tensor *const *x = hc_inputs(y);
     size_t dim[HC_MAX_DIMS];
-    uint64_t key = hc_form_key(x[0]->form, x[1]->form, 5);
+    uint64_t key = hc_form_key(x[0]->form, x[1]->form, HC_BY_LINEAR);
     if ((y->form = hc_form_recall(&y->tape->forms, key))) return true;
     for (int i = 0; i < x[0]->form->ndim; i++)
         dim[i] = x[0]->form->dim[i];

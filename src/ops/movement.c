@@ -262,7 +262,7 @@ Tensor *tensor_transpose(Tensor *x, int axis0, int axis1) {
 
 static bool expand_infer(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form, *to = y->attr.form;
-    uint64_t key = hc_form_key(f, to, 7);
+    uint64_t key = hc_form_key(f, to, HC_BY_EXPAND);
     y->data = hc_inputs(y)[0]->data;
     if ((y->form = hc_form_recall(&y->tape->forms, key))) return true;
     int extra = to->ndim - f->ndim;

@@ -16,6 +16,10 @@
 #define HC_FUSED 1
 #endif
 
+/* What a form follows from, for hc_form_key: an operation's, with `own` for what its attributes add. */
+enum { HC_BY_PRODUCT = 1, HC_BY_LINEAR, HC_BY_REDUCE, HC_BY_EXPAND };
+#define HC_MANNER(by, own) ((uint32_t)(by) | (uint32_t)(own) << 3)
+
 /* ---- elementwise.c ---------------------------------------------------------------------------- */
 /* The shape of input 0. _same: which all inputs have, stored as acc or else the first packed input is,
  * for forwards that ask for their inputs in y's form; _dense: row-major. */

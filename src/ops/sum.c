@@ -17,8 +17,8 @@ bool hc_reduce_infer(Tensor *y) {
     const HcForm *f = hc_reduce_read_form(y);
     size_t dim[HC_MAX_DIMS], stride[HC_MAX_DIMS], step = 1;
     int place[HC_MAX_DIMS], axis[HC_MAX_DIMS], ndim = 0;
-    uint64_t key =
-        hc_form_key(f, NULL, 6 | y->attr.reduce.axes << 4 | (uint32_t)y->attr.reduce.keep << 3);
+    uint32_t how = y->attr.reduce.axes << 1 | (uint32_t)y->attr.reduce.keep;
+    uint64_t key = hc_form_key(f, NULL, HC_MANNER(HC_BY_REDUCE, how));
     if ((y->form = hc_form_recall(&y->tape->forms, key))) return true;
     for (int i = 0; i < f->ndim; i++) {
         bool gone = y->attr.reduce.axes >> i & 1;

@@ -67,8 +67,8 @@ static inline bool hc_is_dense(const HcForm *form) {
  * their number. */
 int hc_storage_axes(const HcForm *form, int axis[HC_MAX_DIMS]);
 
-/* A key for what an operation makes of two forms (b may be NULL) in some manner of its own, `how`; those of
- * different operations must differ. 0, under which nothing is remembered, for forms without a number. */
+/* A key for what an operation makes of two forms (b may be NULL) in some manner of its own, `how` (HC_MANNER of
+ * ops/ops.h). 0, under which nothing is remembered, for forms without a number. */
 static inline uint64_t hc_form_key(const HcForm *a, const HcForm *b, uint32_t how) {
     uint32_t first = a->number, second = b ? b->number : UINT16_MAX;
     return first && second ? (uint64_t)how << 32 | second << 16 | first : 0;

@@ -6,7 +6,7 @@
 
 #include "ops/op_rows.h"
 
-enum { ORDERS = 3, MOST_APART = 16, ROOM = 2048 };
+enum { ORDERS = 3, MOST_APART = 20, ROOM = 2048 };
 
 static size_t compared;
 static const HcOp *seen[64];

@@ -55,7 +55,7 @@ static const HcKernels idle = {
 
 /* ---- one forward --------------------------------------------------------------------------------------------- */
 
-enum { ROOM = 4096, MOST_APART = 16 };
+enum { ROOM = 4096, MOST_APART = 20 };
 
 static size_t checked;
 

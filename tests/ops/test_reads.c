@@ -2,14 +2,14 @@
  * and Adam's update make at orders 0 to 2 is looked at by itself: other numbers are put in the place of one
  * input, or of the result. The gradient to an input keeps its bits where `reads` does not name what was
  * changed, and somewhere loses them where it does; memory that was changed in place is HC_ERR_CHANGED
- * exactly where it is named. */
+ * exactly where it is named. Of more inputs than `reads` can name, no gradient may read the others. */
 #include <math.h>
 #include <string.h>
 
 #include "grad/sweep.h"
 #include "ops/op_rows.h"
 
-enum { MOST_OPS = 256, OUTPUT_BIT = 15, ROOM = 4096, MOST_APART = 16 };
+enum { MOST_OPS = 256, OUTPUT_BIT = 15, ROOM = 4096, MOST_APART = 20 };
 
 /* Of each operation met: what `reads` named, and what a gradient was seen to read. */
 typedef struct Seen {

@@ -3,6 +3,7 @@
 #include <higherc/higherc.h>
 
 #include <math.h>
+#include <string.h>
 
 #include "ops/op_rows.h"
 
@@ -26,6 +27,18 @@ static size_t value_and_grads(DType dtype, const Row *row, const Shape *shapes, 
     return used;
 }
 
+/* Whether some gradient to each input is not 0: else no rule is tested. That of a sign is. */
+static void check_gradients_are_some(const Row *row, const Shape *shapes, size_t count,
+                                     const double *grads) {
+    for (size_t i = 0; i < count; grads += shape_count(shapes[i++])) {
+        bool some = strcmp(row->name, "sign_alone") == 0;
+        for (size_t j = 0; j < shape_count(shapes[i]); j++)
+            some = some || grads[j] != 0;
+        CHECK(some);
+        if (!some) printf("  %s: no gradient to input %zu\n", row->name, i);
+    }
+}
+
 static void check_case(const Row *row, const Shape *shapes, size_t count, Rng *rng) {
     double values[MOST_INPUTS][MOST_NUMBERS], in32[MOST_INPUTS * MOST_NUMBERS + 1],
         in64[MOST_INPUTS * MOST_NUMBERS + 1];
@@ -45,6 +58,7 @@ static void check_case(const Row *row, const Shape *shapes, size_t count, Rng *r
     }
     tape_destroy(tape);
     size_t n = value_and_grads(HC_F64, row, shapes, count, values, in64);
+    check_gradients_are_some(row, shapes, count, in64 + 1);
     CHECK(value_and_grads(HC_F32, row, shapes, count, values, in32) == n);
     double largest = 0;
     for (size_t i = 0; i < n; i++)

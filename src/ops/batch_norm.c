@@ -83,6 +83,7 @@ static Norm norm_of(const Tensor *y) {
 /* Of x, its moments, `count` further inputs and the choice. */
 static Tensor *emit(const HcOp *op, Norm n, Tensor *const *more, size_t count) {
     Tensor *in[HC_MOST_OPERANDS] = {n.x, n.moments};
+    HC_ASSERT(2 + count < HC_MOST_OPERANDS);
     for (size_t i = 0; i < count; i++)
         in[2 + i] = more[i];
     in[2 + count] = n.choice;

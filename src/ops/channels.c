@@ -44,6 +44,7 @@ static HcChannels seen(const HcForm *f, bool last) {
 static bool read_operands(HcOver *over) {
     Tensor *y = over->y;
     const HcForm *f = hc_over_form(y, over->choice);
+    HC_ASSERT(y->nin <= HC_MOST_OPERANDS);
     if (!f) return false;
     over->s = seen(f, has_windows(over->choice) || channels_last(f));
     for (uint32_t j = 0; j < y->nin; j++) {
@@ -139,6 +140,8 @@ static HcPiece piece(const HcOver *over, size_t index, size_t worker) {
     else
         take_group(over, index, &p);
     p.s.outer = p.count / (p.s.channels * p.s.inner);
+    HC_ASSERT(p.at + p.count <= hc_inputs(over->y)[0]->form->count);
+    HC_ASSERT(!over->room || p.count * over->y->tape->item <= over->room_bytes);
     return p;
 }
 

@@ -37,12 +37,19 @@ Tensor *hc_take(HcSweep *s, unsigned j) {
     return taken;
 }
 
+/* A cotangent has the shape of its tensor. */
+static bool is_like(const HcSweep *s, unsigned j, const Tensor *g) {
+    return g->form->plain == s->inputs[j]->form->plain;
+}
+
 void hc_set(HcSweep *s, unsigned j, Tensor *g) {
+    HC_ASSERT(!g || !hc_needs(s, j) || is_like(s, j, g));
     if (g && hc_needs(s, j)) hc_put_cotangent(hc_reached(s, s->inputs[j]), g, true);
 }
 
 void hc_give_scaled(HcSweep *s, unsigned j, Tensor *g, double c) {
     if (!g || !hc_needs(s, j)) return;
+    HC_ASSERT(is_like(s, j, g));
     HcReached *x = hc_reached(s, s->inputs[j]);
     if (x->cotangent)
         hc_set(s, j, hc_axpy(c, g, hc_take(s, j)));

@@ -13,6 +13,7 @@ static bool dropout_forward(Tensor *y) {
     double p = y->attr.random.p;
     /* Words below p 2^32 drop; 2^32 drops all of them. */
     uint64_t drop = (uint64_t)ceil(p * 0x1p32);
+    HC_ASSERT(p >= 0 && p <= 1);
     if (x)
         y->tape->k->dropout(y->data, x, y->form->count, y->attr.random.key, y->attr.random.counter,
                             drop, p < 1 ? 1 / (1 - p) : 0);

@@ -6,6 +6,8 @@
 bool hc_infer_same(Tensor *y) {
     const Tensor *acc = hc_acc_of(y);
     const HcForm *form = acc ? acc->form : hc_inputs(y)[0]->form;
+    for (uint32_t i = 0; i < y->nin; i++)
+        HC_ASSERT(hc_inputs(y)[i]->form->plain == form->plain);
     for (uint32_t i = 0; i < y->nin && !form->packed; i++)
         form = hc_inputs(y)[i]->form;
     y->form = form->packed ? form : form->plain;
@@ -238,12 +240,14 @@ static bool over_runs(Tensor *y, int count, RunFn *run) {
 /* The kernel a descriptor names by its place in the table. */
 static HcUnaryFn *unary_kernel(const Tensor *y) {
     HcUnaryFn *kernel;
+    HC_ASSERT(y->op->kernel);
     memcpy(&kernel, (const char *)y->tape->k + y->op->kernel, sizeof kernel);
     return kernel;
 }
 
 static HcBinaryFn *binary_kernel(const Tensor *y) {
     HcBinaryFn *kernel;
+    HC_ASSERT(y->op->kernel);
     memcpy(&kernel, (const char *)y->tape->k + y->op->kernel, sizeof kernel);
     return kernel;
 }

@@ -13,6 +13,7 @@ static void extents(const HcForm *f, int axis, size_t *outer, size_t *inner) {
 
 bool hc_bad_index(const Tensor *y, const void *index, size_t at, size_t size) {
     double value;
+    HC_ASSERT(index);
     y->tape->k->to_f64(&value, (const char *)index + at * y->tape->item, 1);
     return hc_fail(y->tape, HC_ERR_RANGE, "%s: index %g at position %zu is not in 0..%zu",
                    y->op->name, value, at, size ? size - 1 : 0);

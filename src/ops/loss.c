@@ -125,8 +125,7 @@ static const HcOp op_mse = {.name = "tensor_mse_loss",
 
 Tensor *tensor_mse_loss(Tensor *prediction, Tensor *target) {
     if (!fits(op_mse.name, prediction, target)) return NULL;
-    return HC_FUSED ? hc_emit2(&op_mse, NULL, prediction, target)
-                    : mean_square(prediction, target);
+    return HC_FUSED ? hc_emit2(&op_mse, NULL, prediction, target) : mean_square(prediction, target);
 }
 
 Tensor *tensor_mse_loss_per_example(Tensor *prediction, Tensor *target) {

@@ -38,9 +38,17 @@ bool hc_same_shape(const char *who, const Tensor *a, const Tensor *b) {
                    hc_shape_text(hc_form_shape(b->form), tb));
 }
 
+/* Whether a form from number `offset` on stays within x's memory; of an x with holes that is not known. */
+static bool is_within(const Tensor *x, const HcForm *form, size_t offset) {
+    for (int i = 0; i < form->ndim; i++)
+        offset += form->dim[i] ? (form->dim[i] - 1) * form->stride[i] : 0;
+    return !x->form->packed || form->count == 0 || offset < x->form->count;
+}
+
 bool hc_view(Tensor *y, int ndim, const size_t *dim, const size_t *stride, size_t offset) {
     const Tensor *x = hc_inputs(y)[0];
     y->form = hc_form(&y->tape->forms, ndim, dim, stride);
+    HC_ASSERT(!y->form || is_within(x, y->form, offset));
     y->data = (char *)x->data + (y->form && y->form->count ? offset * y->tape->item : 0);
     return y->form || hc_fail_nomem(y->tape, y->op->name);
 }

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+#include "base/assert.h"
 #include "ops/cotangent.h"
 #include "tape/tape.h"
 

@@ -16,6 +16,7 @@ static const HcOp op_part = {
 
 bool hc_infer_parts(Tensor *y, const HcForm *form, size_t count) {
     size_t dim[HC_MAX_DIMS] = {count};
+    HC_ASSERT(count <= HC_MOST_PARTS && form->ndim < HC_MAX_DIMS);
     for (int i = 0; i < form->ndim; i++)
         dim[i + 1] = form->dim[i];
     y->form = hc_form(&y->tape->forms, form->ndim + 1, dim, NULL);
@@ -25,9 +26,11 @@ bool hc_infer_parts(Tensor *y, const HcForm *form, size_t count) {
 bool hc_emit_parts(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin,
                    Tensor **parts, size_t count) {
     Tensor *parent = hc_emit(op, attr, in, nin);
-    for (size_t i = 0; parent && i < count; i++)
-        if (!(parts[i] = hc_emit1(&op_part, &(HcAttr){.range = {.start = i}}, parent)))
-            return false;
+    for (size_t i = 0; parent && i < count; i++) {
+        parts[i] = hc_emit1(&op_part, &(HcAttr){.range = {.start = i}}, parent);
+        if (!parts[i]) return false;
+        HC_ASSERT((parent->flags & HC_NODE_SCRATCH) || parts[i] == hc_part(parent, i));
+    }
     return parent != NULL;
 }
 

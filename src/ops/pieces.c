@@ -6,9 +6,15 @@
 
 /* ---- slice ↔ embed ------------------------------------------------------------------------------------------- */
 
+/* Whether `picks` positions of a range lie in an axis of `size`. */
+static bool is_in_axis(const Tensor *y, size_t picks, size_t size) {
+    return picks == 0 || y->attr.range.start + (picks - 1) * y->attr.range.step < size;
+}
+
 static bool slice_infer(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
     int axis = y->attr.range.axis;
+    HC_ASSERT(is_in_axis(y, y->attr.range.size, f->dim[axis]));
     size_t dim[HC_MAX_DIMS], stride[HC_MAX_DIMS];
     memcpy(dim, f->dim, sizeof dim);
     memcpy(stride, f->stride, sizeof stride);
@@ -56,6 +62,7 @@ static bool embed_infer(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
     size_t dim[HC_MAX_DIMS];
     memcpy(dim, f->dim, sizeof dim);
+    HC_ASSERT(is_in_axis(y, f->dim[y->attr.range.axis], y->attr.range.size));
     dim[y->attr.range.axis] = y->attr.range.size;
     y->form = hc_form(&y->tape->forms, f->ndim, dim, NULL);
     return y->form || hc_fail_nomem(y->tape, y->op->name);

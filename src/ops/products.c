@@ -43,6 +43,7 @@ static void relu(const Tensor *y, char *c, size_t rows, size_t cols, size_t ldc)
 static void run_block(const Work *w, size_t matrix, size_t i, size_t j, void *room) {
     const HcProducts *p = w->p;
     HcGemm g = p->g;
+    HC_ASSERT(matrix < p->count && i < g.m && j < g.n);
     size_t item = w->y->tape->item, c = matrix * g.m * g.n + i * g.n + j;
     g.a.data = moved(g.a.data, (p->fa ? offset_of(p->fa, matrix) : 0) + i * g.a.row, item);
     g.b.data = moved(g.b.data, (p->fb ? offset_of(p->fb, matrix) : 0) + j * g.b.col, item);
@@ -115,9 +116,16 @@ static void run_many(Tensor *y, const HcProducts *p) {
         run_block(&w, matrix, 0, 0, p->g.work);
 }
 
+/* What kernels/kernels.h asks of a matrix. */
+static bool is_matrix(const HcMatrix *a, size_t rows, size_t cols) {
+    return a->row == 1 || a->col == 1 || rows <= 1 || cols <= 1;
+}
+
 bool hc_products(Tensor *y, HcProducts *p) {
     HcGemm *g = &p->g;
     const HcKernels *k = y->tape->k;
+    HC_ASSERT(is_matrix(&g->a, g->m, g->k) && is_matrix(&g->b, g->k, g->n));
+    HC_ASSERT(p->count * g->m * g->n == y->form->count);
     if (g->m == 0 || g->n == 0 || p->count == 0) return true;
     g->c = y->data;
     g->ldc = g->n;

@@ -15,6 +15,7 @@ const HcForm *hc_reduce_read_form(const Tensor *y) {
 bool hc_reduce_infer(Tensor *y) {
     if (y->form) return true;
     const HcForm *f = hc_reduce_read_form(y);
+    HC_ASSERT(y->attr.reduce.axes >> f->ndim == 0);
     size_t dim[HC_MAX_DIMS], stride[HC_MAX_DIMS], step = 1;
     int place[HC_MAX_DIMS], axis[HC_MAX_DIMS], ndim = 0;
     uint32_t how = y->attr.reduce.axes << 1 | (uint32_t)y->attr.reduce.keep;

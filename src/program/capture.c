@@ -111,8 +111,10 @@ static bool copy_node(HcCapture *c, Tensor *to, const Tensor *from, Tensor ***li
         *links += from->nin;
     }
     Tensor **in = from->nin > HC_INLINE_INPUTS ? to->in.many : to->in.few;
-    for (uint32_t j = 0; j < from->nin; j++)
+    for (uint32_t j = 0; j < from->nin; j++) {
         in[j] = &p->nodes[c->number[hc_inputs(from)[j]->index]];
+        HC_ASSERT(in[j] < to);
+    }
     if (from->op->flags & HC_OP_ALIAS) /* plan.c turns the distance into an address */
         to->displaced = (size_t)((const char *)from->data - (const char *)hc_inputs(from)[0]->data);
     const Tensor *retaken = hc_capture_again(c, from);

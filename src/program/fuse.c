@@ -65,6 +65,7 @@ bool hc_program_fuse(Program *p) {
         for (size_t end = i + length; i < end && done; i++)
             done = hc_program_add_call(p, &calls[i]);
     }
+    HC_ASSERT(!done || p->call_count >= count);
     hc_free(calls);
     return done;
 }

@@ -52,13 +52,26 @@ static void find_last_uses(Plan *plan) {
         size_t step = plan->step_count++;
         plan->steps[step] = x;
         plan->last[i] = step;
-        for (uint32_t j = 0; j < x->nin; j++)
+        for (uint32_t j = 0; j < x->nin; j++) {
+            HC_ASSERT(hc_inputs(x)[j]->index < i);
             plan->last[plan->root[hc_inputs(x)[j]->index]] = step;
+        }
     }
     for (size_t i = 0; i < p->output_count; i++)
         plan->last[plan->root[p->outputs[i]->index]] = FOREVER;
     for (size_t i = 0; i < p->grad_count; i++)
         plan->last[plan->root[p->grads[i]->index]] = FOREVER;
+}
+
+/* Gaps by offset, apart from each other, below the top. */
+static bool gaps_are_sound(const Plan *plan) {
+    size_t end = 0;
+    for (size_t g = 0; g < plan->gap_count; g++) {
+        const Gap *gap = &plan->gaps[g];
+        if (gap->size == 0 || (g > 0 && gap->offset <= end)) return false;
+        end = gap->offset + gap->size;
+    }
+    return end <= plan->top;
 }
 
 /* ---- placing --------------------------------------------------------------------------------------- */
@@ -75,6 +88,7 @@ static size_t take(Plan *plan, size_t size) {
         gap->offset += size;
         gap->size -= size;
         if (gap->size == 0) memmove(gap, gap + 1, (--plan->gap_count - best) * sizeof *gap);
+        HC_ASSERT(gaps_are_sound(plan));
         return offset;
     }
     /* A gap at the end grows. */
@@ -83,6 +97,7 @@ static size_t take(Plan *plan, size_t size) {
     size_t offset = touches ? end->offset : plan->top;
     if (touches) plan->gap_count--;
     plan->top = offset + size;
+    HC_ASSERT(gaps_are_sound(plan));
     return offset;
 }
 
@@ -108,6 +123,7 @@ static bool give_back(Plan *plan, size_t offset, size_t size) {
         memmove(after + 1, after, (plan->gap_count++ - at) * sizeof *after);
         *after = (Gap){offset, size};
     }
+    HC_ASSERT(gaps_are_sound(plan));
     return true;
 }
 
@@ -156,6 +172,7 @@ static void bind(const Plan *plan) {
     Program *p = plan->p;
     for (size_t i = 0; i < p->count; i++) {
         Tensor *x = &p->nodes[i];
+        HC_ASSERT(!is_computed(x) || plan->offset[i] + bytes_of(x) <= plan->top);
         if (is_computed(x))
             x->data = p->memory + plan->offset[i];
         else if (x->op->flags & HC_OP_ALIAS)

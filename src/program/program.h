@@ -12,6 +12,7 @@
 #ifndef HC_PROGRAM_PROGRAM_H
 #define HC_PROGRAM_PROGRAM_H
 
+#include "base/assert.h"
 #include "higherc/program.h"
 #include "tape/param.h"
 #include "tape/stamp.h"

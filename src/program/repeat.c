@@ -153,6 +153,7 @@ static HcTurn *merged(const Repeats *r) {
                 turns[count++] = r->turns[r->again[a - 1].turns[i]];
         turns[count++] = r->turns[k];
     }
+    HC_ASSERT(!turns || count == r->count + r->added);
     return turns;
 }
 

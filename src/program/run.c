@@ -67,8 +67,10 @@ static bool check_world(Program *p, const char *who) {
 
 static bool run_steps(Program *p) {
     /* The calls of a chain follow it, and it has run them. */
-    for (size_t i = 0; i < p->call_count; i += p->calls[i].count)
+    for (size_t i = 0; i < p->call_count; i += p->calls[i].count) {
+        HC_ASSERT(p->calls[i].count >= 1 && i + p->calls[i].count <= p->call_count);
         if (!p->calls[i].run(&p->calls[i])) return false;
+    }
     return true;
 }
 

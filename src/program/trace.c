@@ -20,7 +20,22 @@ static _Thread_local struct {
     bool whole; /* a kernel was called that is not traced: the calls are not all there is */
 } tracing;
 
-static void log_call(const HcCall *call) {
+static bool is_in(const void *y, const void *memory, size_t bytes) {
+    return (const char *)y >= (const char *)memory &&
+           (const char *)y < (const char *)memory + bytes;
+}
+
+/* Whether a call may write there at each run: in a result's memory or, while that is fixed, in working memory. */
+static bool stays(const Program *p, const void *y) {
+    bool found = is_in(y, p->memory, p->memory_bytes) || !p->tape->fixed_work;
+    for (size_t i = 0; i < HC_MOST_WORK && !found; i++)
+        found = is_in(y, p->work[i], p->tape->work_most[i]);
+    return found;
+}
+
+/* A call that writes to y. */
+static void log_call(const void *y, const HcCall *call) {
+    HC_ASSERT(stays(tracing.program, y));
     if (!hc_program_add_call(tracing.program, call)) tracing.failed = true;
 }
 
@@ -67,7 +82,7 @@ static void log_unary(HcUnaryFn *fn, void *y, const void *x, size_t n, const dou
                    .elementwise = true,
                    .u.e = {.fn.unary = fn, .y = y, .x = {x}, .stride = {1}, .n = n, .operands = 1}};
     set_constants(&call.u.e, c);
-    log_call(&call);
+    log_call(y, &call);
 }
 
 static void log_binary(HcBinaryFn *fn, void *y, const void *a, size_t sa, const void *b, size_t sb,
@@ -77,7 +92,7 @@ static void log_binary(HcBinaryFn *fn, void *y, const void *a, size_t sa, const 
         .elementwise = true,
         .u.e = {.fn.binary = fn, .y = y, .x = {a, b}, .stride = {sa, sb}, .n = n, .operands = 2}};
     set_constants(&call.u.e, c);
-    log_call(&call);
+    log_call(y, &call);
 }
 
 #define HC_UNARY(name, formula)                                                                    \
@@ -97,14 +112,14 @@ static void log_binary(HcBinaryFn *fn, void *y, const void *a, size_t sa, const 
 
 static void trace_select(void *y, const void *p, size_t sp, const void *a, size_t sa, const void *b,
                          size_t sb, size_t n) {
-    log_call(&(HcCall){.run = run_select,
-                       .elementwise = true,
-                       .u.e = {.fn.select = tracing.real->select,
-                               .y = y,
-                               .x = {p, a, b},
-                               .stride = {sp, sa, sb},
-                               .n = n,
-                               .operands = 3}});
+    log_call(y, &(HcCall){.run = run_select,
+                          .elementwise = true,
+                          .u.e = {.fn.select = tracing.real->select,
+                                  .y = y,
+                                  .x = {p, a, b},
+                                  .stride = {sp, sa, sb},
+                                  .n = n,
+                                  .operands = 3}});
 }
 
 /* ---- the others ------------------------------------------------------------------------------------------ */
@@ -115,7 +130,7 @@ static bool run_fill(const HcCall *call) {
 }
 
 static void trace_fill(void *y, size_t n, double value) {
-    log_call(&(HcCall){.run = run_fill, .u.move = {tracing.real, y, .n = n, .c = value}});
+    log_call(y, &(HcCall){.run = run_fill, .u.move = {tracing.real, y, .n = n, .c = value}});
 }
 
 static bool run_copy(const HcCall *call) {
@@ -126,7 +141,7 @@ static bool run_copy(const HcCall *call) {
 
 static void trace_copy(void *y, size_t sy, const void *x, size_t sx, size_t n) {
     log_call(
-        &(HcCall){.run = run_copy, .u.move = {tracing.real, y, x, .n = n, .sx = sx, .sy = sy}});
+        y, &(HcCall){.run = run_copy, .u.move = {tracing.real, y, x, .n = n, .sx = sx, .sy = sy}});
 }
 
 static bool run_transpose(const HcCall *call) {
@@ -135,7 +150,7 @@ static bool run_transpose(const HcCall *call) {
 }
 
 static void trace_transpose(void *y, const void *x, size_t m, size_t n) {
-    log_call(&(HcCall){.run = run_transpose, .u.move = {tracing.real, y, x, .m = m, .n = n}});
+    log_call(y, &(HcCall){.run = run_transpose, .u.move = {tracing.real, y, x, .m = m, .n = n}});
 }
 
 static bool run_squared_distance(const HcCall *call) {
@@ -145,8 +160,8 @@ static bool run_squared_distance(const HcCall *call) {
 }
 
 static void trace_squared_distance(void *y, const void *a, const void *b, size_t n, double c) {
-    log_call(&(HcCall){.run = run_squared_distance,
-                       .u.move = {tracing.real, y, .a = a, .b = b, .n = n, .c = c}});
+    log_call(y, &(HcCall){.run = run_squared_distance,
+                          .u.move = {tracing.real, y, .a = a, .b = b, .n = n, .c = c}});
 }
 
 static bool run_scaled_difference(const HcCall *call) {
@@ -157,8 +172,8 @@ static bool run_scaled_difference(const HcCall *call) {
 
 static void trace_scaled_difference(void *y, const void *s, const void *a, const void *b, size_t n,
                                     double c) {
-    log_call(&(HcCall){.run = run_scaled_difference,
-                       .u.move = {tracing.real, y, s, a, b, .n = n, .c = c}});
+    log_call(y, &(HcCall){.run = run_scaled_difference,
+                          .u.move = {tracing.real, y, s, a, b, .n = n, .c = c}});
 }
 
 static bool run_reduce(const HcCall *call) {
@@ -169,12 +184,12 @@ static bool run_reduce(const HcCall *call) {
 
 static void trace_sum_rows(void *y, const void *x, size_t stride, size_t m, size_t n) {
     log_call(
-        &(HcCall){.run = run_reduce, .u.reduce = {tracing.real->sum_rows, y, x, stride, m, n}});
+        y, &(HcCall){.run = run_reduce, .u.reduce = {tracing.real->sum_rows, y, x, stride, m, n}});
 }
 
 static void trace_sum_cols(void *y, const void *x, size_t stride, size_t m, size_t n) {
     log_call(
-        &(HcCall){.run = run_reduce, .u.reduce = {tracing.real->sum_cols, y, x, stride, m, n}});
+        y, &(HcCall){.run = run_reduce, .u.reduce = {tracing.real->sum_cols, y, x, stride, m, n}});
 }
 
 static bool run_gemm(const HcCall *call) {
@@ -183,7 +198,7 @@ static bool run_gemm(const HcCall *call) {
 }
 
 static void trace_gemm(const HcGemm *g) {
-    log_call(&(HcCall){.run = run_gemm, .u.product = {*g, tracing.real}});
+    log_call(g->c, &(HcCall){.run = run_gemm, .u.product = {*g, tracing.real}});
 }
 
 static bool run_adam(const HcCall *call) {
@@ -195,9 +210,11 @@ static bool run_adam(const HcCall *call) {
 
 static void trace_adam(void *y, const void *p, const void *g, const void *m, const void *v,
                        const void *rate, const void *constants, size_t n) {
-    log_call(&(HcCall){
-        .run = run_adam,
-        .u.adam = {tracing.real, y, {NULL, NULL, NULL}, p, g, m, v, rate, constants, n, false}});
+    log_call(
+        y,
+        &(HcCall){.run = run_adam,
+                  .u.adam = {
+                      tracing.real, y, {NULL, NULL, NULL}, p, g, m, v, rate, constants, n, false}});
 }
 
 static bool run_adam_backward(const HcCall *call) {
@@ -210,9 +227,9 @@ static bool run_adam_backward(const HcCall *call) {
 static void trace_adam_backward(void *y, HcAdamCotangents from, const void *g, const void *m,
                                 const void *v, const void *rate, const void *constants, size_t n,
                                 bool moments) {
-    log_call(
-        &(HcCall){.run = run_adam_backward,
-                  .u.adam = {tracing.real, y, from, NULL, g, m, v, rate, constants, n, moments}});
+    log_call(y, &(HcCall){
+                    .run = run_adam_backward,
+                    .u.adam = {tracing.real, y, from, NULL, g, m, v, rate, constants, n, moments}});
 }
 
 static bool run_adam_rate(const HcCall *call) {
@@ -223,9 +240,11 @@ static bool run_adam_rate(const HcCall *call) {
 
 static void trace_adam_rate(void *y, const void *t, const void *m, const void *v,
                             const void *constants, size_t n) {
-    log_call(&(HcCall){
-        .run = run_adam_rate,
-        .u.adam = {tracing.real, y, {.p = t}, .m = m, .v = v, .constants = constants, .n = n}});
+    log_call(
+        y,
+        &(HcCall){
+            .run = run_adam_rate,
+            .u.adam = {tracing.real, y, {.p = t}, .m = m, .v = v, .constants = constants, .n = n}});
 }
 
 /* ---- those that are not traced: the node is left whole ---------------------------------------------------- */
@@ -308,6 +327,7 @@ static bool is_gradient(const Program *p, const Tensor *node) {
 static bool trace_calls(Program *p, Tensor *node, const HcKernels *traced, bool *whole) {
     Tape *tape = p->tape;
     size_t before = p->call_count, work_most[HC_MOST_WORK];
+    HC_ASSERT(!tracing.program);
     memcpy(work_most, tape->work_most, sizeof work_most);
     tracing.program = p;
     tracing.real = tape->k;
@@ -315,6 +335,7 @@ static bool trace_calls(Program *p, Tensor *node, const HcKernels *traced, bool 
     tape->k = traced;
     bool done = hc_forward(node);
     tape->k = tracing.real;
+    tracing.program = NULL;
     if (!done || tracing.failed) return false;
     size_t calls = p->call_count - before;
     HcCall *only = calls == 1 ? &p->calls[before] : NULL;

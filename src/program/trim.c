@@ -46,6 +46,7 @@ typedef struct Move {
 } Move;
 
 static Tensor *moved(const Move *m, const Tensor *x) {
+    HC_ASSERT(x >= m->p->nodes && x < m->p->nodes + m->p->count);
     return &m->nodes[m->place[x - m->p->nodes]];
 }
 

@@ -70,7 +70,8 @@ static void expect(bool right, size_t n, size_t i) {
 /* Number i is `want`, within so many units of the last place of `scale`. */
 static void near(Array *a, size_t i, double want, double units, double scale) {
     double unit = k->size == sizeof(float) ? 0x1p-23 : 0x1p-52, is = get(a, i);
-    bool right = is == want || (isnan(is) && isnan(want)) || fabs(is - want) <= units * unit * scale;
+    bool right =
+        is == want || (isnan(is) && isnan(want)) || fabs(is - want) <= units * unit * scale;
     expect(right, a->count, i);
 }
 

@@ -1,8 +1,8 @@
 /* Adam's update and its derivatives. */
 
 static const double adam_constants[HC_ADAM_K_CONSTANTS] = {
-    [HC_ADAM_K_BETA1] = 0.875, [HC_ADAM_K_REST1] = 0.125, [HC_ADAM_K_BETA2] = 0.96875,
-    [HC_ADAM_K_REST2] = 0.03125, [HC_ADAM_K_SCALE] = 3.5, [HC_ADAM_K_EPS] = 0.0625};
+    [HC_ADAM_K_BETA1] = 0.875,   [HC_ADAM_K_REST1] = 0.125, [HC_ADAM_K_BETA2] = 0.96875,
+    [HC_ADAM_K_REST2] = 0.03125, [HC_ADAM_K_SCALE] = 3.5,   [HC_ADAM_K_EPS] = 0.0625};
 #define C(which) adam_constants[HC_ADAM_K_##which]
 static Array m, v, constants, rate, given[3];
 
@@ -21,13 +21,13 @@ static void draw_adam(size_t n) {
 }
 
 static void check_adam(void) {
-    EACH_SIZE(n)
+    EACH_SIZE (n)
         for (int first = 0; first < 2; first++) {
             draw_adam(n);
             draw(&x, n, -1, 1);
             place(&y, 3 * n);
-            k->adam(at(&y, 0), at(&x, 0), at(&g, 0), first ? NULL : at(&m, 0), first ? NULL : at(&v, 0),
-                    at(&rate, 0), at(&constants, 0), n);
+            k->adam(at(&y, 0), at(&x, 0), at(&g, 0), first ? NULL : at(&m, 0),
+                    first ? NULL : at(&v, 0), at(&rate, 0), at(&constants, 0), n);
             for (size_t i = 0; i < n; i++) {
                 double gi = get(&g, i);
                 double m1 = C(REST1) * gi + (first ? 0 : C(BETA1) * get(&m, i));
@@ -42,7 +42,7 @@ static void check_adam(void) {
 }
 
 static void check_adam_backward(void) {
-    EACH_SIZE(n)
+    EACH_SIZE (n)
         for (unsigned mode = 0; mode < 16; mode++) {
             bool moments = mode & 8;
             draw_adam(n);
@@ -68,7 +68,7 @@ static void check_adam_backward(void) {
 }
 
 static void check_adam_rate(void) {
-    EACH_SIZE(n) {
+    EACH_SIZE (n) {
         double sum = 0, total = 1;
         draw_adam(n);
         place(&y, 1);

@@ -86,7 +86,7 @@ static void check_one_hot(void) {
 static void check_dropout(void) {
     static const uint64_t drops[] = {(uint64_t)1 << 30, 0, (uint64_t)1 << 32};
     uint32_t words[4];
-    EACH_SIZE(n)
+    EACH_SIZE (n)
         for (size_t d = 0; d < 3; d++)
             for (int in_place = 0; in_place < 2; in_place++) {
                 draw(&x, n, -1, 1);

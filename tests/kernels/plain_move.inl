@@ -1,7 +1,7 @@
 /* Choosing, filling, moving, converting. */
 
 static void check_select(void) {
-    EACH_SIZE(n)
+    EACH_SIZE (n)
         for (size_t mode = 0; mode < 8; mode++) {
             size_t sp = mode & 1, sa = mode >> 1 & 1, sb = mode >> 2;
             draw(&x, n + 1, -1, 1);
@@ -18,7 +18,7 @@ static void check_select(void) {
 }
 
 static void check_fill(void) {
-    EACH_SIZE(n) {
+    EACH_SIZE (n) {
         place(&y, n);
         k->fill(at(&y, 0), n, -0.1);
         for (size_t i = 0; i < n; i++)
@@ -28,7 +28,7 @@ static void check_fill(void) {
 }
 
 static void check_copy(void) {
-    EACH_SIZE(n)
+    EACH_SIZE (n)
         for (size_t mode = 0; mode < 9; mode++) {
             size_t sy = mode / 3 + 1, sx = mode % 3;
             draw(&x, n * 2 + 1, -1, 1);
@@ -42,7 +42,7 @@ static void check_copy(void) {
 }
 
 static void check_transpose(void) {
-    EACH_SIZE(n)
+    EACH_SIZE (n)
         for (size_t m = 0; m <= 10; m++) {
             draw(&x, m * n, -1, 1);
             place(&y, m * n);
@@ -67,7 +67,7 @@ static void check_call(void) {
 #define CONVERSIONS(suffix, type)                                                                  \
     static void check_from_##suffix(void) {                                                        \
         type from[MOST];                                                                           \
-        EACH_SIZE(n) {                                                                             \
+        EACH_SIZE (n) {                                                                            \
             for (size_t i = 0; i < n; i++)                                                         \
                 from[i] = (type)(rng_uniform(&rng) - 0.5);                                         \
             place(&y, n);                                                                          \
@@ -79,7 +79,7 @@ static void check_call(void) {
     }                                                                                              \
     static void check_to_##suffix(void) {                                                          \
         type to[MOST + 1];                                                                         \
-        EACH_SIZE(n) {                                                                             \
+        EACH_SIZE (n) {                                                                            \
             draw(&x, n, -1, 1);                                                                    \
             to[n] = 7;                                                                             \
             k->to_##suffix(to, at(&x, 0), n);                                                      \
@@ -92,7 +92,7 @@ CONVERSIONS(f32, float)
 CONVERSIONS(f64, double)
 
 static void check_has_nan(void) {
-    EACH_SIZE(n) {
+    EACH_SIZE (n) {
         draw(&x, n + 1, -1, 1);
         put(&x, n, NAN); /* what lies beyond does not count */
         if (n) put(&x, n - 1, INFINITY);

@@ -18,7 +18,7 @@ static double min_of(double old, double now) {
 /* Rows or columns, combined with what is there; with a NaN among the numbers where it is to win. */
 static void reduce(ReduceFn *fn, CombineFn *combine, bool rows) {
     double units = combine == sum_of ? 4 : 0;
-    EACH_SIZE(n)
+    EACH_SIZE (n)
         for (size_t m = 0; m <= 9; m += 1 + m / 3) {
             size_t stride = n + m % 3, results = rows ? m : n;
             draw(&x, m * stride + 1, -1, 1);
@@ -51,10 +51,11 @@ REDUCTION(max)
 REDUCTION(min)
 
 static void check_argmax_rows(void) {
-    EACH_SIZE(n)
+    EACH_SIZE (n)
         for (size_t m = 0, round = 0; n > 0 && m <= 6; m += 3, round++) {
             draw(&x, m * n, -1, 1);
-            for (size_t i = 0; i < m; i++) { /* the largest twice, and in one row of three a NaN behind it */
+            for (size_t i = 0; i < m;
+                 i++) { /* the largest twice, and in one row of three a NaN behind it */
                 put(&x, i * n + n / 2, 2);
                 put(&x, i * n + n - 1, i % 3 ? 2 : (double)NAN);
             }
@@ -67,7 +68,7 @@ static void check_argmax_rows(void) {
 }
 
 static void check_squared_distance(void) {
-    EACH_SIZE(n) {
+    EACH_SIZE (n) {
         double sum = 0;
         draw(&x, n, -1, 1);
         draw(&z, n, -1, 1);
@@ -81,7 +82,7 @@ static void check_squared_distance(void) {
 }
 
 static void check_scaled_difference(void) {
-    EACH_SIZE(n)
+    EACH_SIZE (n)
         for (int two = 0; two < 2; two++) {
             draw(&x, n, -1, 1);
             draw(&z, n, -1, 1);

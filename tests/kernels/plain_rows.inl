@@ -15,7 +15,7 @@ static void softmax_of(size_t i, size_t n, double *p, double *logs) {
 
 static void softmax(void (*fn)(void *, const void *, size_t, size_t), bool log_of_it) {
     double p[MOST], logs[MOST];
-    EACH_SIZE(n)
+    EACH_SIZE (n)
         for (size_t rows = 0; n > 0 && rows <= 6; rows += 3)
             for (int in_place = 0; in_place < 2; in_place++) {
                 draw(&x, rows * n, -9, 9);
@@ -25,7 +25,8 @@ static void softmax(void (*fn)(void *, const void *, size_t, size_t), bool log_o
                 for (size_t i = 0; i < rows; i++) {
                     softmax_of(i, n, p, logs);
                     for (size_t j = 0; j < n; j++)
-                        near(&y, i * n + j, log_of_it ? logs[j] : p[j], 8, log_of_it ? 20 : p[j] * (1 - logs[j]));
+                        near(&y, i * n + j, log_of_it ? logs[j] : p[j], 8,
+                             log_of_it ? 20 : p[j] * (1 - logs[j]));
                 }
                 seal(&y);
             }
@@ -74,7 +75,7 @@ static void check_row(Entropy which, size_t i, size_t n) {
 }
 
 static void entropy(Entropy which) {
-    EACH_SIZE(n)
+    EACH_SIZE (n)
         for (size_t rows = 0; n > 0 && rows <= 6; rows += 3)
             for (int wrong = 0; wrong < (which == BEND ? 1 : 2); wrong++) {
                 size_t bad = 99;

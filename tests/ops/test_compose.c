@@ -102,7 +102,8 @@ static void check_node(const char *row, const Tensor *node) {
     size_t count = 0;
     TapeMark mark = tape_mark(node->tape);
     Tensor *y = apart(node, in);
-    Tensor *outputs = y ? whole(y, several ? hc_part(node, 0)->op : NULL) : NULL; /* right behind it */
+    Tensor *outputs =
+        y ? whole(y, several ? hc_part(node, 0)->op : NULL) : NULL; /* right behind it */
     Tensor *c = y ? op->compose(y) : NULL;
     CHECK(c && c->form->plain == y->form->plain);
     for (unsigned i = 0; c && i < node->nin; i++)

@@ -175,13 +175,15 @@ static Tensor *combination(Tensor *parent, const HcOp *part_op, Rng *rng) {
     return sum;
 }
 
-/* The same operation on leaves of its own, one for each input; what has no derivative is taken as it is. */
+/* The same operation on leaves of its own, one for each input; what has no derivative is taken as it is, and so is
+ * what a view reads with holes, which a leaf's numbers are stored without. */
 static Tensor *apart(const Tensor *node) {
     Tensor *in[MOST_APART];
     if (node->nin > MOST_APART) return NULL;
     for (unsigned i = 0; i < node->nin; i++) {
         Tensor *x = hc_inputs(node)[i];
         bool kept = x->op->flags & HC_OP_NODIFF;
+        kept = kept || ((node->op->flags & HC_OP_ALIAS) && !x->form->packed);
         in[i] = kept ? x : hc_leaf_of(x, false, x->flags & HC_NODE_NEEDS, HC_WHY_CONSTANT);
     }
     Tensor *y = hc_begin(node->op, in, node->nin);
@@ -193,7 +195,9 @@ static Tensor *apart(const Tensor *node) {
 
 static void check_node(const char *row, Tensor *node, Rng *rng) {
     unsigned op = node->op->flags;
-    if (!(node->flags & HC_NODE_NEEDS) || !(node->op->vjp || node->op->compose) || node->form->count == 0) return;
+    if (!(node->flags & HC_NODE_NEEDS) || !(node->op->vjp || node->op->compose) ||
+        node->form->count == 0)
+        return;
     TapeMark mark = tape_mark(node->tape);
     Tensor *y = apart(node);
     Rule r = {row, y, y, NULL, 0};

@@ -73,7 +73,7 @@ HC_API void higherc_clear_error(void);
 
 /** Where the library takes its memory. `alloc` returns NULL when it has none; sizes are never 0,
  *  and what it returns is aligned as malloc's is. `release` takes the pointer and the size asked. Both
- *  may be called by several threads at once. */
+ *  may be called by several threads at once, and call nothing of the library. */
 typedef struct Allocator {
     void *(*alloc)(size_t size, void *user);
     void (*release)(void *pointer, size_t size, void *user);

@@ -25,7 +25,7 @@ typedef struct Pool Pool;
  *          none is left running then. */
 HC_API Pool *pool_create(size_t threads);
 
-/** Ends the threads. The pool must be idle, and no tape, Program or Tasks may use it any more. NULL is fine. */
+/** Ends the threads, as soon as no tape, Program, Tasks or pool_run uses it any more. NULL is fine. */
 HC_API void pool_destroy(Pool *pool);
 
 /** How many threads it has, the caller's own counted; 0 for NULL. */

@@ -79,8 +79,10 @@ HC_API TapeMark tape_mark(Tape *tape);
  *  be: it is then as it was at the mark. */
 HC_API bool tape_release(Tape *tape, TapeMark mark);
 
-/** Gives back to the allocator what the tape holds but does not use. A handle that a reset or release made
- *  stale must not be handed to anything after this: its memory may be gone, and that cannot be told. */
+/** Gives back to the allocator what the tape holds but does not use: numbers and shapes at once, the memory of
+ *  nodes (128 bytes each) with the trim after. So a tensor that a reset or release made stale is still told
+ *  (HC_ERR_EXPIRED) after one trim. After two it must not be handed to anything: its memory may be gone, and that
+ *  cannot be told; no more can a tensor of a destroyed tape. */
 HC_API void tape_trim(Tape *tape);
 
 /** The tape's first error since the last clear; while there is one, every operation on the tape
@@ -111,9 +113,9 @@ HC_API bool tape_recording(const Tape *tape);
 HC_API bool tape_check_nan(Tape *tape, bool on);
 
 /** Gives the tape a pool (NULL: none, as at first), on which large operations run in parts; returns
- *  the one it had. The bits of the results are the same with and without. The pool must outlive its
- *  use. A Program captured on the tape uses it too. Within tasks_run it is best left alone: there the
- *  tasks themselves are what runs in parallel. */
+ *  the one it had. The bits of the results are the same with and without. The tape holds on to the pool,
+ *  which may be destroyed first. A Program captured on the tape uses it too. Within tasks_run it is best left
+ *  alone: there the tasks themselves are what runs in parallel. */
 HC_API Pool *tape_set_pool(Tape *tape, Pool *pool);
 
 /** Writes the graph for Graphviz: all below `output`, or the whole tape when that is NULL.

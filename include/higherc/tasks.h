@@ -73,7 +73,7 @@ typedef struct TasksOptions {
 /** The defaults: tapes as tape_options(dtype) has them, no state. */
 HC_API TasksOptions tasks_options(DType dtype);
 
-/** Tasks on a pool, which must outlive them, whose gradients go to `params` (may be empty).
+/** Tasks on a pool, which they hold on to, whose gradients go to `params` (may be empty).
  *  Ownership: holds references to the Params. Tapes and gradient buffers are kept between runs, so a
  *             steady loop calls the allocator no more.
  *             The list is copied.
@@ -82,7 +82,8 @@ HC_API Tasks *tasks_create(Pool *pool, ParamList params, DType dtype);
 /** The same with options. Errors: also HC_ERR_STATE when options.create gives NULL without an error of its own;
  *  the states made before are ended. */
 HC_API Tasks *tasks_create_with(Pool *pool, ParamList params, TasksOptions options);
-/** Ends the workers' states, frees their tapes and lets go of the Params; the pool stays. NULL is fine. */
+/** Ends the workers' states, frees their tapes and lets go of the Params and the pool. NULL is fine. From within a
+ *  task, or an end of a state, it is HC_ERR_STATE, and so is tape_destroy of a worker's tape at any time. */
 HC_API void tasks_destroy(Tasks *tasks);
 
 /** Adds Params from another source: learned step sizes, a learned loss. Those listed already are passed over.

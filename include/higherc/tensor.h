@@ -3,8 +3,10 @@
  *
  *  A Tensor is a node on a tape: a shape of 0 to 8 dimensions, its numbers in row-major order, and
  *  how it was made. It never changes once made, belongs to its tape, and is valid until that is
- *  reset, or released to a mark before it. Used later it is HC_ERR_EXPIRED as long as nothing took its place
- *  (tape_reset, tape_trim and TapeOptions.never_reuse say more).
+ *  reset, or released to a mark before it. Used later it is HC_ERR_EXPIRED as long as nothing took its place, also
+ *  after a tape_trim; questions such as tensor_shape answer as for NULL. What cannot be told: a tensor in whose place
+ *  another was made (it is silently that one, unless the tape was made with never_reuse; tensor_serial tells them
+ *  apart), one two trims old, and one of a tape that was destroyed.
  *
  *  All operations share these rules, which their comments do not repeat:
  *

@@ -30,6 +30,7 @@ typedef struct Job {
 
 struct Pool {
     size_t threads;
+    atomic_size_t holders;
     atomic_uint busy; /* a pool_run has it; a word, for RISC-V exchanges no byte without libatomic */
     Job job;
 #ifdef HC_HAVE_PTHREADS
@@ -280,13 +281,19 @@ Pool *pool_create(size_t threads) {
         return NULL;
     }
     pool->threads = threads;
+    atomic_init(&pool->holders, 1);
     if (threads == 1 || start_workers(pool)) return pool;
     hc_free(pool);
     return NULL;
 }
 
+Pool *hc_pool_ref(Pool *pool) {
+    if (pool) atomic_fetch_add(&pool->holders, 1);
+    return pool;
+}
+
 void pool_destroy(Pool *pool) {
-    if (!pool) return;
+    if (!pool || atomic_fetch_sub(&pool->holders, 1) > 1) return;
     if (pool->threads > 1) stop_workers(pool);
     hc_free(pool);
 }
@@ -303,7 +310,9 @@ bool pool_run(Pool *pool, size_t count, PoolFn *fn, void *user) {
         run_alone(&job);
         return true;
     }
+    hc_pool_ref(pool); /* fn may let go of it */
     run_together(pool, &job);
     atomic_store(&pool->busy, 0);
+    pool_destroy(pool);
     return true;
 }

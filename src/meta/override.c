@@ -124,7 +124,7 @@ static Hyper seen(const DiffOpt *opt, size_t i, size_t h) {
     Hyper value = unscheduled(opt, i, h);
     HcOverride *o = newest(opt, i, h, true, false);
     if (!o || !o->schedule.factor) return value;
-    if (!o->known) o->factor = schedule_at(&o->schedule, opt->first_step + opt->now->steps);
+    if (!o->known) o->factor = hc_schedule_call(opt->tape, &o->schedule, opt->first_step + opt->now->steps);
     o->known = true;
     return hyper_mul(value, o->factor);
 }

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "base/pool.h"
 #include "tape/param.h"
 
 typedef struct Worker {
@@ -42,6 +43,11 @@ struct Tasks {
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
+static void destroy_tape(Tape *tape) {
+    tape->of_tasks = false;
+    tape_destroy(tape);
+}
+
 TasksOptions tasks_options(DType dtype) {
     return (TasksOptions){.tape = tape_options(dtype)};
 }
@@ -59,12 +65,13 @@ static bool create_workers(Tasks *tasks) {
         Worker *worker = &tasks->workers[tasks->worker_count];
         worker->tape = tape_create_with(options->tape);
         if (!worker->tape) return false;
+        worker->tape->of_tasks = true;
         if (!options->create) continue;
         worker->state = options->create(tasks->worker_count, worker->tape, options->user);
         if (!worker->state) {
             hc_fail_thread(HC_ERR_STATE, "tasks_create: no state was made for worker %zu",
                            tasks->worker_count);
-            tape_destroy(worker->tape);
+            destroy_tape(worker->tape);
             return false;
         }
         /* A task begins on an empty tape; what a state was made from may have been much larger than it. */
@@ -84,7 +91,7 @@ Tasks *tasks_create_with(Pool *pool, ParamList params, TasksOptions options) {
         hc_fail_thread(HC_ERR_NOMEM, "tasks_create: out of memory");
         return NULL;
     }
-    tasks->pool = pool;
+    tasks->pool = hc_pool_ref(pool);
     tasks->options = options;
     if (create_workers(tasks) && tasks_add_params(tasks, params)) return tasks;
     tasks_destroy(tasks);
@@ -101,14 +108,19 @@ static void free_grads(Tasks *tasks) {
 
 void tasks_destroy(Tasks *tasks) {
     if (!tasks) return;
+    if (atomic_exchange(&tasks->running, 1)) { /* for good: a state's end may call it again */
+        hc_fail_thread(HC_ERR_STATE, "tasks_destroy: the tasks are running or being destroyed");
+        return;
+    }
     free_grads(tasks);
     for (size_t i = 0; i < tasks->worker_count; i++) {
         Worker *worker = &tasks->workers[i];
         if (worker->state && tasks->options.destroy)
             tasks->options.destroy(worker->state, tasks->options.user);
-        tape_destroy(worker->tape);
+        destroy_tape(worker->tape);
     }
     hc_params_free(&tasks->params);
+    pool_destroy(tasks->pool);
     hc_free(tasks->workers);
     hc_free(tasks->slots);
     hc_free(tasks);

@@ -6,13 +6,16 @@
 
 #define MOST_OUTPUTS 16
 
-/* The forwards at work in this thread, innermost first. */
-typedef struct Running {
-    const Module *root;
-    const struct Running *outer;
-} Running;
+static _Thread_local const HcRunning *running; /* innermost first */
 
-static _Thread_local const Running *running;
+void hc_module_enter(HcRunning *here, const Module *root, const char *what) {
+    *here = (HcRunning){root, what, running};
+    running = here;
+}
+
+void hc_module_leave(const HcRunning *here) {
+    running = here->outer;
+}
 
 static bool run(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     Module *module = frame->module;
@@ -41,12 +44,11 @@ static bool run(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_
 bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, size_t buffer_base,
                    Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     Frame frame = {module, binding, param_base, buffer_base, {false, NULL}};
-    Running here = {binding->root, running};
+    HcRunning here;
     HcCalling outer = hc_call_begin(binding->tape);
-    running = &here;
+    hc_module_enter(&here, binding->root, "forward");
     bool done = run(&frame, in, nin, out, nout);
-    HC_ASSERT(running == &here);
-    running = here.outer;
+    hc_module_leave(&here);
     hc_call_end(binding->tape, outer);
     return done;
 }
@@ -58,10 +60,10 @@ static bool stands_in(const Module *module, const Module *tree) {
 }
 
 bool hc_module_at_rest(const Module *module, const char *who) {
-    for (const Running *r = running; r; r = r->outer)
+    for (const HcRunning *r = running; r; r = r->outer)
         if (stands_in(r->root, module) || stands_in(module, r->root))
-            return hc_fail_thread(HC_ERR_STATE, "%s: from within the %s module's own forward", who,
-                                  r->root->cls.name);
+            return hc_fail_thread(HC_ERR_STATE, "%s: from within the %s module's own %s", who,
+                                  r->root->cls.name, r->what);
     return true;
 }
 

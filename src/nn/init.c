@@ -29,7 +29,11 @@ static bool init_tree(Module *module, Rng *rng) {
 
 bool module_init(Module *module, Rng *rng) {
     if (!module || !rng) return hc_null("module_init", module ? "the stream" : "the module");
-    return init_tree(module, rng);
+    HcRunning here;
+    hc_module_enter(&here, module, "init");
+    bool done = init_tree(module, rng);
+    hc_module_leave(&here);
+    return done;
 }
 
 bool module_init_truncated_normal(Module *module, double deviation, Rng *rng) {
@@ -134,7 +138,10 @@ Module *module_clone(const Module *module) {
         hc_null("module_clone", "the module");
         return NULL;
     }
+    HcRunning here;
+    hc_module_enter(&here, module, "clone_state");
     Module *copy = clone_tree(module);
+    hc_module_leave(&here);
     if (!copy) return NULL;
     if (tie_alike(copy, &module->param_plan)) return copy;
     module_destroy(copy);

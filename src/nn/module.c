@@ -68,8 +68,12 @@ void module_destroy(Module *module) {
         hc_fail_thread(HC_ERR_STATE,
                        "module_destroy: the %s module belongs to another, which destroys it",
                        module->cls.name);
-    else if (hc_module_at_rest(module, "module_destroy"))
+    else if (hc_module_at_rest(module, "module_destroy")) {
+        HcRunning here;
+        hc_module_enter(&here, module, "destroy_state");
         destroy_tree(module);
+        hc_module_leave(&here);
+    }
 }
 
 /* ---- adding ------------------------------------------------------------------------------------------ */

@@ -87,7 +87,17 @@ Tensor *hc_frame_param(Frame *frame, size_t slot);
 bool hc_frame_call_child(Frame *frame, size_t child, HcTail tail, Tensor *const *in, size_t nin,
                          Tensor **out, size_t nout);
 
-/* Whether no forward of the module, of its tree or of one that holds it is at work in this thread; false after
+/* Code of a caller's that is at work on a tree in this thread. */
+typedef struct HcRunning HcRunning;
+struct HcRunning {
+    const Module *root;
+    const char *what;
+    const HcRunning *outer;
+};
+
+void hc_module_enter(HcRunning *here, const Module *root, const char *what);
+void hc_module_leave(const HcRunning *here);
+/* Whether no such code of the module, of its tree or of one that holds it is at work in this thread; false after
  * hc_fail_thread. */
 bool hc_module_at_rest(const Module *module, const char *who);
 

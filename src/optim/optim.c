@@ -69,12 +69,14 @@ void hc_scheduled_free(HcScheduled *list, size_t count) {
     hc_free(list);
 }
 
+bool hc_optim_at_rest(Optim *optim, const char *who) {
+    return !optim->work || optim->work->calling.depth == 0 ||
+           hc_optim_fail(optim, HC_ERR_STATE, "%s: from within its own rule or schedule", who);
+}
+
 void optim_destroy(Optim *optim) {
     if (!optim) return;
-    if (optim->work && optim->work->calling.depth > 0) {
-        hc_optim_fail(optim, HC_ERR_STATE, "optim_destroy: from within its own rule");
-        return;
-    }
+    if (!hc_optim_at_rest(optim, "optim_destroy")) return;
     for (size_t i = 0; i < optim->group_count; i++)
         free_group(&optim->groups[i]);
     hc_free(optim->groups);
@@ -101,6 +103,7 @@ size_t optim_add_group(Optim *optim, ParamList params) {
         hc_null(who, "the optimizer");
         return SIZE_MAX;
     }
+    if (!hc_optim_at_rest(optim, who)) return SIZE_MAX;
     HcGroup group = {.params = hc_params_copy(params, who)};
     if (!group.params.items) return SIZE_MAX;
     size_t total = params.count;
@@ -166,7 +169,8 @@ static bool check_setting(Optim *optim, const char *who, const char *name, size_
 
 bool hc_optim_setting(Optim *optim, const char *who, const char *name, size_t group,
                       size_t *hyper) {
-    if (!check_setting(optim, who, name, group, hyper)) return false;
+    if (!check_setting(optim, who, name, group, hyper) || !hc_optim_at_rest(optim, who))
+        return false;
     return !optim->cls->hypers[*hyper].flag ||
            hc_optim_fail(optim, HC_ERR_ARG, "%s: '%s' is a flag", who, name);
 }
@@ -258,6 +262,7 @@ const void *optim_param_state(const Optim *optim, const Param *param, const char
 /* ---- gradients ------------------------------------------------------------------------------------------ */
 
 void optim_zero_grad(Optim *optim) {
+    if (optim && !hc_optim_at_rest(optim, "optim_zero_grad")) return;
     for (size_t g = 0; optim && g < optim->group_count; g++)
         for (size_t i = 0; i < optim->groups[g].params.count; i++)
             param_zero_grad(optim->groups[g].params.items[i]);
@@ -269,6 +274,7 @@ double optim_clip_grad_norm(Optim *optim, double max_norm) {
                        optim ? "max_norm must be 0 or more" : "the optimizer is NULL");
         return NAN;
     }
+    if (!hc_optim_at_rest(optim, "optim_clip_grad_norm")) return NAN;
     double sum = 0;
     for (size_t g = 0; g < optim->group_count; g++)
         for (size_t i = 0; i < optim->groups[g].params.count; i++) {

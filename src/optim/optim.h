@@ -74,6 +74,8 @@ static inline void hc_optim_changed(Optim *optim) {
     optim->version->changes++;
 }
 
+/* Whether neither its rule nor a schedule of its is at work; false after an error. */
+bool hc_optim_at_rest(Optim *optim, const char *who);
 /* Keeps an error on the optimizer and in the thread. Returns false. */
 bool hc_optim_fail(Optim *optim, HcStatus status, const char *format, ...) HC_PRINTF(3, 4);
 
@@ -98,6 +100,8 @@ Schedule hc_schedule_of(HcScheduleKind kind);
 /* Lets the schedule's pointers into `from` lead to the same places of `to`, a copy of these nodes. */
 void hc_schedule_move(Schedule *schedule, const Schedule *from, Schedule *to, size_t count);
 void hc_scheduled_free(HcScheduled *list, size_t count);
+/* schedule_at, where a function of the caller's must leave the tape alone. */
+Hyper hc_schedule_call(Tape *tape, const Schedule *schedule, size_t step);
 /* The schedule in force, or NULL. */
 const Schedule *hc_scheduled(const Optim *optim, size_t group, size_t hyper);
 

@@ -265,6 +265,7 @@ bool hc_optim_load(Optim *optim, const char *name, const void *bytes, size_t siz
 bool optim_load(Optim *optim, const char *path) {
     if (!optim || !path)
         return hc_null(who, optim ? "the path" : "the optimizer");
+    if (!hc_optim_at_rest(optim, who)) return false;
     HcError before;
     hc_error_take(&before);
     size_t size;

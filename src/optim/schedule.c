@@ -75,6 +75,13 @@ Hyper schedule_at(const Schedule *schedule, size_t step) {
     return hyper_const(NAN);
 }
 
+Hyper hc_schedule_call(Tape *tape, const Schedule *schedule, size_t step) {
+    HcCalling outer = hc_call_begin(tape);
+    Hyper factor = schedule_at(schedule, step);
+    hc_call_end(tape, outer);
+    return factor;
+}
+
 /* ---- kinds, for files ---------------------------------------------------------------------------------- */
 
 static Hyper (*const factors[HC_SCHEDULE_KINDS])(const Schedule *, size_t) = {
@@ -139,7 +146,7 @@ bool optim_schedule(Optim *optim, const char *name, size_t group, const Schedule
     size_t hyper = 0;
     if (!hc_optim_setting(optim, who, name, group, &hyper)) return false;
     if (schedule) {
-        Hyper factor = schedule_at(schedule, optim->steps);
+        Hyper factor = hc_schedule_call(optim->work, schedule, optim->steps);
         if (factor.tensor)
             return hc_optim_fail(optim, HC_ERR_ARG,
                                  "%s: a factor of '%s' that is a tensor needs diffopt_schedule",

@@ -31,7 +31,7 @@ static Hyper hyper_of(const Optim *optim, size_t g, size_t i, size_t h) {
     const Param *learned = hc_learned(optim, g, i, h);
     if (learned) value = hyper_tensor(tensor_borrow(optim->work, learned->shape, learned->data));
     const Schedule *schedule = hc_scheduled(optim, g, h);
-    return schedule ? hyper_mul(value, schedule_at(schedule, optim->steps)) : value;
+    return schedule ? hyper_mul(value, hc_schedule_call(optim->work, schedule, optim->steps)) : value;
 }
 
 /* Runs the rule on borrowed memory; the results are on the work tape. NULL, or what went wrong. */
@@ -113,8 +113,7 @@ static void write_back(Optim *optim, Pending *pending, size_t count) {
 
 bool optim_step(Optim *optim) {
     if (!optim) return hc_null("optim_step", "the optimizer");
-    if (optim->work->calling.depth > 0)
-        return hc_optim_fail(optim, HC_ERR_STATE, "optim_step: from within its own rule");
+    if (!hc_optim_at_rest(optim, "optim_step")) return false;
     size_t count = 0;
     for (size_t g = 0; g < optim->group_count; g++)
         for (size_t i = 0; i < optim->groups[g].params.count; i++)

@@ -228,7 +228,7 @@ Program *program_capture(Tape *tape, Tensor *const *inputs, size_t input_count,
         hc_fail_nomem(tape, who);
         return NULL;
     }
-    p->tape->pool = tape->pool;
+    tape_set_pool(p->tape, tape->pool);
     p->input_count = input_count;
     p->output_count = output_count;
     HcCapture c = {.p = p, .tape = tape, .recorded = tape->count, .inputs = inputs};

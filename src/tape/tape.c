@@ -1,4 +1,5 @@
 /* The tape: its life, its error, marks and releases. */
+#include "base/pool.h"
 #include "tape/moves.h"
 #include "tape/stamp.h"
 
@@ -67,6 +68,10 @@ static bool at_rest(Tape *tape, const char *who) {
 
 void tape_destroy(Tape *tape) {
     if (!tape || !at_rest(tape, "tape_destroy")) return;
+    if (tape->of_tasks) {
+        hc_fail(tape, HC_ERR_STATE, "tape_destroy: the tape belongs to Tasks, which destroy it");
+        return;
+    }
     hc_tape_drop_stamps(tape, (HcPosition){0, 0});
     hc_leaves_free(tape);
     if (tape->free_sweeps) tape->free_sweeps(tape);
@@ -78,6 +83,7 @@ void tape_destroy(Tape *tape) {
     hc_arena_destroy(&tape->data);
     hc_scratch_destroy(&tape->scratch);
     hc_forms_destroy(&tape->forms);
+    pool_destroy(tape->pool);
     hc_free(tape);
 }
 
@@ -286,7 +292,8 @@ bool tape_check_nan(Tape *tape, bool on) {
 Pool *tape_set_pool(Tape *tape, Pool *pool) {
     if (!tape) return NULL;
     Pool *was = tape->pool;
-    tape->pool = pool;
+    tape->pool = hc_pool_ref(pool);
+    pool_destroy(was);
     return was;
 }
 

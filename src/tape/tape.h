@@ -76,6 +76,7 @@ struct Tape {
     DType dtype;
     HcManner manner;
     bool check_nan, never_reuse;
+    bool of_tasks;    /* a worker's: Tasks destroy it */
     bool grads_apart; /* at work for a task, whose gradients must not go to Params */
     HcStatus status;
     uint64_t serial; /* of the last tensor made */

@@ -59,6 +59,19 @@ static Tensor *kind_custom(const CustomCall *call) {
     return tensor_square(call->inputs[0]);
 }
 
+static Tensor *harm_checked(Tensor *const *inputs, size_t count, void *user) {
+    (void)count;
+    (void)user;
+    harm(tensor_tape(inputs[0]));
+    return tensor_square(inputs[0]);
+}
+
+static Hyper harm_schedule(size_t step, void *user) {
+    (void)step;
+    if (user) harm(user);
+    return hyper_const(1);
+}
+
 static const ModuleClass harmful = {.name = "harmful", .forward = harm_forward};
 static const OptimClass harmful_rule = {.name = "harmful", .update = harm_update};
 static const CustomClass harmful_op = {.name = "harmful", .forward = harm_custom};
@@ -99,6 +112,11 @@ static void on_the_tape(void) {
         WRONG(HC_ERR_STATE, tensor_custom(&harmful_op, &x, 1, NULL));
         WRONG(HC_ERR_STATE, tensor_grad(y, &loss, 1, &g, 0));
         WRONG(HC_ERR_STATE, tensor_grad(y, &loss, 1, &g, HC_CREATE_GRAPH));
+        WRONG(HC_ERR_STATE, gradcheck(harm_checked, &x, 1, gradcheck_options(HC_F32), NULL));
+        DiffOpt *scheduled = diffopt_create(sgd, fast);
+        Schedule schedule = schedule_lambda(harm_schedule, tape);
+        CHECK(diffopt_schedule(scheduled, "lr", 0, &schedule));
+        WRONG(HC_ERR_STATE, diffopt_step(scheduled, loss));
         /* All is as it was. */
         CHECK(fmodule_steps(fast) == 0 && diffopt_steps(called) == 0);
         CHECK(tensor_backward(tensor_sum(fmodule_forward(fast, x))));
@@ -139,6 +157,53 @@ static bool destroy_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor 
     return true;
 }
 
+/* An init or a state's copy or end that pulls its own tree away. */
+static Module *whole;
+
+static void harm_tree(const char *who) {
+    if (!whole) return;
+    module_destroy(whole);
+    CHECK_ERROR(who);
+    REFUSED(module_add_param(whole, "late", shape1(1)));
+}
+
+static bool harm_init(Module *module, Rng *rng) {
+    (void)module;
+    (void)rng;
+    harm_tree("own init");
+    return true;
+}
+
+static void *harm_clone_state(const void *state) {
+    harm_tree("own clone_state");
+    return (void *)(uintptr_t)state;
+}
+
+static void harm_destroy_state(void *state) {
+    (void)state;
+    harm_tree("own destroy_state");
+}
+
+static void states(void) {
+    static const ModuleClass cls = {.name = "pulls",
+                                    .forward = tidy_forward,
+                                    .init = harm_init,
+                                    .clone_state = harm_clone_state,
+                                    .destroy_state = harm_destroy_state};
+    static int state;
+    Rng rng = rng_seed(1);
+    Module *inner[] = {module_create(&cls, &state), module_linear(2, 2)};
+    whole = module_sequential(inner, 2);
+    CHECK(module_init(whole, &rng));
+    Module *copy = module_clone(whole), *first = whole;
+    CHECK(module_params(copy).count == 2);
+    module_destroy(first);
+    CHECK(higherc_error() == NULL);
+    whole = copy;
+    module_destroy(copy);
+    whole = NULL;
+}
+
 static void modules(void) {
     static const ModuleClass tidy = {.name = "tidy", .forward = tidy_forward};
     static const ModuleClass destroys = {.name = "destroys", .forward = destroy_forward};
@@ -168,10 +233,65 @@ static bool rule_steps(OptimUpdate *u, void *user) {
     (void)u;
     (void)user;
     CHECK(!optim_step(outer));
-    CHECK_ERROR("optim_step: from within its own rule");
+    CHECK_ERROR("optim_step: from within its own rule or schedule");
     optim_destroy(outer);
-    CHECK_ERROR("optim_destroy: from within its own rule");
+    CHECK_ERROR("optim_destroy: from within its own rule or schedule");
     return true;
+}
+
+/* All that changes an optimizer, from within its own rule or schedule. */
+static bool changes_it(void) {
+    Schedule plain = schedule_exponential(hyper_const(0.5));
+    CHECK(!optim_step(outer));
+    CHECK_ERROR("from within its own rule or schedule");
+    CHECK(optim_add_group(outer, (ParamList){NULL, 0}) == SIZE_MAX);
+    CHECK_ERROR("from within its own rule or schedule");
+    REFUSED(optim_schedule(outer, "lr", HC_ALL_GROUPS, &plain));
+    REFUSED(optim_learn(outer, "lr", 0, HC_LEARN_GROUP));
+    REFUSED(optim_load(outer, "unused"));
+    optim_zero_grad(outer);
+    CHECK_ERROR("from within its own rule or schedule");
+    CHECK(isnan(optim_clip_grad_norm(outer, 1)));
+    CHECK_ERROR("from within its own rule or schedule");
+    optim_destroy(outer);
+    CHECK_ERROR("from within its own rule or schedule");
+    return true;
+}
+
+static bool armed;
+
+static Hyper schedule_changes(size_t step, void *user) {
+    (void)step;
+    (void)user;
+    if (armed) changes_it();
+    return hyper_const(0.5);
+}
+
+static bool rule_changes(OptimUpdate *u, void *user) {
+    (void)user;
+    u->param = tensor_sub(u->param, hyper_scale(u->hypers[0], u->grad));
+    return changes_it();
+}
+
+static void own_optimizer(void) {
+    static const OptimHyper lr = {.name = "lr", .value = 0.5, .maximum = 1};
+    static const OptimClass rule = {
+        .name = "changes", .hypers = &lr, .hyper_count = 1, .update = rule_changes};
+    for (int by_rule = 0; by_rule < 2; by_rule++) {
+        begin();
+        outer = by_rule ? optim_create(&rule, module_params(net), NULL)
+                        : optim_sgd(module_params(net), sgd_options(0.5));
+        Schedule schedule = schedule_lambda(schedule_changes, NULL);
+        if (!by_rule) CHECK(optim_schedule(outer, "lr", HC_ALL_GROUPS, &schedule));
+        armed = true;
+        param_fill(module_param(net, "bias"), 1);
+        CHECK(tensor_backward(tensor_sum(module_forward(net, tensor_ones(tape, shape2(1, 2))))));
+        CHECK(optim_step(outer) && optim_steps(outer) == 1);
+        CHECK(param_get(module_param(net, "bias"), 0) == (by_rule ? 0.5 : 0.75));
+        armed = false;
+        optim_destroy(outer);
+        end();
+    }
 }
 
 static void optimizers(void) {
@@ -233,10 +353,83 @@ static void tasks_within_tasks(void) {
     end();
 }
 
+/* A worker's tape, and Tasks, pulled away from where they are at work; a pool is held on to. */
+static Tasks *at_work;
+static Pool *of_tasks;
+
+static void *make_state(size_t worker, Tape *on, void *user) {
+    (void)worker;
+    tensor_ones(on, shape1(1));
+    tape_reset(on); /* it is its own */
+    tape_destroy(on);
+    CHECK(tape_status(on) == HC_ERR_STATE);
+    CHECK_ERROR("belongs to Tasks");
+    tape_clear_error(on);
+    return user;
+}
+
+static void end_state(void *state, void *user) {
+    (void)state;
+    (void)user;
+    tasks_destroy(at_work);
+    CHECK_ERROR("tasks_destroy: the tasks are running or being destroyed");
+}
+
+static bool pulls(Task *task, void *user) {
+    (void)user;
+    tape_destroy(task->tape);
+    tape_clear_error(task->tape);
+    CHECK_ERROR("belongs to Tasks");
+    tasks_destroy(at_work);
+    CHECK_ERROR("tasks_destroy: the tasks are running or being destroyed");
+    REFUSED(tasks_add_params(at_work, module_params(net)));
+    Tensor *loss = tensor_sum(module_forward(net, tensor_ones(task->tape, shape2(1, 2))));
+    return tensor_backward_into(loss, task->grads);
+}
+
+static bool lets_go(Task *task, void *user) {
+    (void)user;
+    if (task->index == 0) pool_destroy(of_tasks);
+    return true;
+}
+
+static void pulled_away(void) {
+    for (size_t threads = 1; threads <= 2; threads++) {
+        begin();
+        Rng rng = rng_seed(2);
+        static int state;
+        TasksOptions options = tasks_options(HC_F32);
+        options.create = make_state;
+        options.destroy = end_state;
+        options.user = &state;
+        of_tasks = pool_create(threads);
+        tape_set_pool(tape, of_tasks);
+        at_work = tasks_create_with(of_tasks, module_params(net), options);
+        CHECK(tasks_run(at_work, 4, &rng, pulls, NULL));
+        CHECK(param_grad_get(module_param(net, "bias"), 0) == 4);
+        CHECK(tasks_run(at_work, 4, &rng, lets_go, NULL));
+        CHECK(tasks_run(at_work, 4, &rng, pulls, NULL));
+        Tensor *x = tensor_ones(tape, shape1(1 << 16));
+        CHECK(tensor_item(tensor_sum(tensor_square(x))) == 1 << 16);
+        tasks_destroy(at_work);
+        end();
+    }
+}
+
+static void drop_it(size_t index, size_t worker, void *user) {
+    (void)worker;
+    if (index == 0) pool_destroy(user);
+}
+
 int main(void) {
     on_the_tape();
     modules();
+    states();
     optimizers();
+    own_optimizer();
     tasks_within_tasks();
+    pulled_away();
+    Pool *pool = pool_create(2);
+    CHECK(pool_run(pool, 8, drop_it, pool));
     return check_done();
 }

@@ -105,7 +105,7 @@ DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule) {
     for (size_t s = 0; s < states; s++)
         if (!hc_slots_create(tape, &opt->slots[s], root->now->weights, count, who)) return NULL;
     *first = (HcSnapshot){.moments = moments};
-    if (!hc_diffopt_take_settings(opt, optim, first) || !hc_tape_stamp(tape, optim->version, who))
+    if (!hc_diffopt_take_settings(opt, optim) || !hc_tape_stamp(tape, optim->version, who))
         return NULL;
     first->place = hc_arena_top(&tape->data);
     hc_diffopt_enter(opt);

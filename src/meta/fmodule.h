@@ -21,6 +21,7 @@ struct HcWeights {
 typedef struct HcSlots {
     size_t count;
     void **memory;
+    size_t *room;  /* in each, in numbers */
     bool *moved;   /* between keep and restore: its numbers are in the slot */
     bool *needs;   /* ... and a gradient flows to it */
     Shape *shape;  /* ... and its shape */

@@ -23,43 +23,6 @@ static bool take_learned(DiffOpt *opt, const Optim *optim) {
     return true;
 }
 
-/* Whether a newer one leaves nothing of an older. */
-static bool replaces(const HcOverride *by, const HcOverride *o) {
-    if (o->hyper != by->hyper || o->schedules != by->schedules) return false;
-    if (by->weight != HC_EVERY_WEIGHT) return o->weight == by->weight;
-    return o->weight == HC_EVERY_WEIGHT && (by->group == HC_ALL_GROUPS || o->group == by->group);
-}
-
-/* The same list without what `by` replaces. It ends in entries of the old list, which others may share; those
- * before the last that goes are copied. */
-static bool drop_replaced(DiffOpt *opt, const char *who, HcSnapshot *to, const HcOverride *by) {
-    HcOverride *old = to->overrides, *end = NULL, **tail = &to->overrides;
-    for (HcOverride *o = old; o; o = o->next)
-        if (replaces(by, o)) end = o;
-    if (!end) return true;
-    for (HcOverride *o = old; o != end->next; o = o->next) {
-        if (replaces(by, o)) {
-            to->override_count--;
-            continue;
-        }
-        HcOverride *copy = hc_tape_alloc(opt->tape, sizeof *copy, who);
-        if (!copy) return false;
-        *copy = *o;
-        copy->place = hc_arena_top(&opt->tape->data);
-        *tail = copy;
-        tail = &copy->next;
-    }
-    *tail = end->next;
-    return true;
-}
-
-static HcOverride scheduled(size_t hyper, size_t group, const Schedule *schedule) {
-    HcOverride made = {
-        .hyper = hyper, .group = group, .weight = HC_EVERY_WEIGHT, .schedules = true};
-    if (schedule) made.schedule = *schedule;
-    return made;
-}
-
 /* Those that were loaded are the optimizer's, which may be loaded once more or destroyed. */
 static bool take_nodes(DiffOpt *opt, const HcScheduled *from, Schedule *to) {
     if (!from->nodes) return true;
@@ -71,17 +34,17 @@ static bool take_nodes(DiffOpt *opt, const HcScheduled *from, Schedule *to) {
     return true;
 }
 
-bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim, HcSnapshot *first) {
+bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim) {
     opt->first_step = optim->steps;
     for (size_t g = 0; g < optim->group_count; g++)
         memcpy(opt->hyper + g * HC_MAX_HYPERS, optim->groups[g].hyper,
                sizeof optim->groups[g].hyper);
     for (size_t i = 0; i < optim->schedule_count; i++) {
         const HcScheduled *s = &optim->schedules[i];
-        HcOverride made = scheduled(s->hyper, s->group, s->removed ? NULL : &s->schedule);
-        if (!take_nodes(opt, s, &made.schedule) ||
-            !drop_replaced(opt, "diffopt_create", first, &made) ||
-            !hc_diffopt_add_override(opt, "diffopt_create", first, &made))
+        HcWhere where = {s->hyper, s->group, HC_EVERY_WEIGHT, true};
+        HcSetting made = {.schedule = s->schedule};
+        if ((!s->removed && !take_nodes(opt, s, &made.schedule)) ||
+            !hc_settings_put(opt, "diffopt_create", where, s->removed ? NULL : &made))
             return false;
     }
     return take_learned(opt, optim);
@@ -90,30 +53,19 @@ bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim, HcSnapshot *firs
 /* ---- what a weight sees ------------------------------------------------------------------------------------ */
 
 void hc_diffopt_begin_step(const DiffOpt *opt) {
-    for (HcOverride *o = opt->now->overrides; o; o = o->next)
-        o->known = false;
-}
-
-/* The newest that is about weight i: its own, or its group's; NULL when there is none. */
-static HcOverride *newest(const DiffOpt *opt, size_t i, size_t h, bool schedules, bool own) {
-    HcOverride *o = opt->now->overrides;
-    for (; o; o = o->next) {
-        if (o->hyper != h || o->schedules != schedules) continue;
-        if (own ? o->weight == i
-                : o->weight == HC_EVERY_WEIGHT &&
-                      (o->group == HC_ALL_GROUPS || o->group == opt->group[i]))
-            break;
-    }
-    return o;
+    for (size_t g = 0; opt->settings.groups && g < opt->group_count; g++)
+        for (size_t h = 0; h < opt->cls->hyper_count; h++) {
+            HcSetting *set = hc_setting(opt, (HcWhere){h, g, HC_EVERY_WEIGHT, true});
+            if (set) set->known = false;
+        }
 }
 
 /* Its own override, then its group's, then what is learned, then the number. */
 static Hyper unscheduled(const DiffOpt *opt, size_t i, size_t h) {
-    const HcOverride *own = newest(opt, i, h, false, true);
-    if (own && own->value) return hyper_tensor(own->value);
-    const HcOverride *all = newest(opt, i, h, false, false);
-    if (all && all->value) return hyper_tensor(all->value);
-    size_t at = opt->group[i] * HC_MAX_HYPERS + h;
+    size_t g = opt->group[i], at = g * HC_MAX_HYPERS + h;
+    const HcSetting *set = hc_setting(opt, (HcWhere){h, g, i, false});
+    if (!set) set = hc_setting(opt, (HcWhere){h, g, HC_EVERY_WEIGHT, false});
+    if (set) return hyper_tensor(set->value);
     if (opt->learned && opt->learned[at].count)
         return hyper_tensor(
             opt->learned_values[hc_learned_index(&opt->learned[at], opt->place[i])]);
@@ -122,16 +74,17 @@ static Hyper unscheduled(const DiffOpt *opt, size_t i, size_t h) {
 
 static Hyper seen(const DiffOpt *opt, size_t i, size_t h) {
     Hyper value = unscheduled(opt, i, h);
-    HcOverride *o = newest(opt, i, h, true, false);
-    if (!o || !o->schedule.factor) return value;
-    if (!o->known) o->factor = hc_schedule_call(opt->tape, &o->schedule, opt->first_step + opt->now->steps);
-    o->known = true;
-    return hyper_mul(value, o->factor);
+    HcSetting *s = hc_setting(opt, (HcWhere){h, opt->group[i], HC_EVERY_WEIGHT, true});
+    if (!s) return value;
+    size_t step = opt->first_step + opt->now->steps;
+    if (!s->known) s->factor = hc_schedule_call(opt->tape, &s->schedule, step);
+    s->known = true;
+    return hyper_mul(value, s->factor);
 }
 
 void hc_diffopt_hypers(const DiffOpt *opt, size_t i, Hyper *hyper) {
     const double *number = opt->hyper + opt->group[i] * HC_MAX_HYPERS;
-    bool plain = !opt->learned && !opt->now->overrides;
+    bool plain = !opt->learned && !opt->settings.changes;
     for (size_t h = 0; h < opt->cls->hyper_count; h++)
         hyper[h] = plain ? hyper_const(number[h]) : seen(opt, i, h);
 }
@@ -153,41 +106,6 @@ static bool check_group(DiffOpt *opt, const char *who, size_t group) {
            hc_fail(opt->tape, HC_ERR_RANGE, "%s: there is no group %zu", who, group);
 }
 
-/* Room in which overrides outlast the release of a step. */
-static bool find_room(DiffOpt *opt, const char *who, HcSnapshot *next) {
-    if (next->override_count < next->room_count) return true;
-    next->room_count = 2 * next->override_count + 4;
-    next->room = hc_tape_alloc(opt->tape, next->room_count * sizeof *next->room, who);
-    return next->room != NULL;
-}
-
-static bool above_base(const DiffOpt *opt, const Tensor *x) {
-    return x && x->index >= opt->module->base.nodes;
-}
-
-/* What a function of the user's own looks at is not known. */
-static bool schedule_above_base(const DiffOpt *opt, const Schedule *schedule) {
-    return schedule &&
-           (above_base(opt, schedule->coefficient.tensor) || schedule->function ||
-            schedule_above_base(opt, schedule->first) || schedule_above_base(opt, schedule->next));
-}
-
-/* Release steps carry settings on, so memory is bounded by the number of different ones. What was made before
- * one more of them stays, and so do tensors among them, where they are. */
-static bool put_in_force(DiffOpt *opt, const char *who, const HcOverride *made) {
-    HcSnapshot *next = hc_diffopt_push(opt, false);
-    if (!next || !drop_replaced(opt, who, next, made) || !find_room(opt, who, next) ||
-        !hc_diffopt_add_override(opt, who, next, made))
-        return false;
-    bool more = next->override_count > next->override_most;
-    if (more) next->override_most = next->override_count;
-    next->place = hc_arena_top(&opt->tape->data);
-    opt->now = next;
-    if (more || above_base(opt, made->value) || schedule_above_base(opt, &made->schedule))
-        hc_diffopt_raise_base(opt);
-    return true;
-}
-
 static bool override(DiffOpt *opt, const char *who, const char *name, size_t group, size_t weight,
                      Tensor *value) {
     size_t hyper = 0;
@@ -195,8 +113,8 @@ static bool override(DiffOpt *opt, const char *who, const char *name, size_t gro
     if (value && !hc_check(who, value)) return false;
     if (value && value->tape != opt->tape)
         return hc_fail(opt->tape, HC_ERR_TAPE, "%s: the tensor is on another tape", who);
-    return put_in_force(
-        opt, who, &(HcOverride){.hyper = hyper, .group = group, .weight = weight, .value = value});
+    return hc_settings_put(opt, who, (HcWhere){hyper, group, weight, false},
+                           value ? &(HcSetting){.value = value} : NULL);
 }
 
 bool diffopt_override(DiffOpt *opt, const char *name, size_t group, Tensor *value) {
@@ -205,14 +123,28 @@ bool diffopt_override(DiffOpt *opt, const char *name, size_t group, Tensor *valu
     return check_group(opt, who, group) && override(opt, who, name, group, HC_EVERY_WEIGHT, value);
 }
 
+/* The module's Params by address. */
+static bool take_params(DiffOpt *opt, const char *who) {
+    ParamList list = module_params(opt->module->module);
+    HcParamSet set = {.capacity = hc_param_set_capacity(list.count)};
+    size_t bytes = set.capacity * sizeof *set.entries;
+    if (!(set.entries = hc_tape_alloc(opt->tape, bytes, who))) return false;
+    memset(set.entries, 0, bytes);
+    for (size_t i = 0; i < list.count; i++)
+        hc_param_set_add(&set, list.items[i], i);
+    opt->params = set;
+    opt->params_place = hc_arena_top(&opt->tape->data);
+    return true;
+}
+
 bool diffopt_override_param(DiffOpt *opt, const char *name, const Param *param, Tensor *value) {
     const char *who = "diffopt_override_param";
     if (!hc_diffopt_usable(opt, who)) return false;
     if (!param) return hc_fail(opt->tape, HC_ERR_ARG, "%s: the Param is NULL", who);
-    ParamList list = module_params(opt->module->module);
-    for (size_t i = 0; i < list.count; i++)
-        if (list.items[i] == param && opt->group[i] != HC_NO_GROUP)
-            return override(opt, who, name, 0, i, value);
+    if (!opt->params.entries && !take_params(opt, who)) return false;
+    size_t i = hc_param_set_find(&opt->params, param);
+    if (i != SIZE_MAX && opt->group[i] != HC_NO_GROUP)
+        return override(opt, who, name, opt->group[i], i, value);
     return hc_fail(opt->tape, HC_ERR_NAME, "%s: '%s' is not in the optimizer", who,
                    param->cell.name);
 }
@@ -225,6 +157,8 @@ bool diffopt_schedule(DiffOpt *opt, const char *name, size_t group, const Schedu
         return false;
     if (schedule && !schedule->factor)
         return hc_fail(opt->tape, HC_ERR_ARG, "%s: no schedule_ function made the schedule", who);
-    HcOverride made = scheduled(hyper, group, schedule);
-    return put_in_force(opt, who, &made);
+    HcSetting made = {.value = NULL};
+    if (schedule) made.schedule = *schedule;
+    return hc_settings_put(opt, who, (HcWhere){hyper, group, HC_EVERY_WEIGHT, true},
+                           schedule ? &made : NULL);
 }

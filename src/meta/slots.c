@@ -10,15 +10,18 @@ bool hc_slots_create(Tape *tape, HcSlots *slots, Tensor *const *like, size_t cou
                      const char *who) {
     *slots = (HcSlots){.count = count, .cell = {.name = cell_name}};
     slots->memory = hc_tape_alloc(tape, count * sizeof *slots->memory, who);
+    slots->room = hc_tape_alloc(tape, count * sizeof *slots->room, who);
     slots->moved = hc_tape_alloc(tape, count * sizeof *slots->moved, who);
     slots->needs = hc_tape_alloc(tape, count * sizeof *slots->needs, who);
     slots->shape = hc_tape_alloc(tape, count * sizeof *slots->shape, who);
     slots->list = hc_tape_alloc(tape, count * sizeof *slots->list, who);
-    if (!slots->memory || !slots->moved || !slots->needs || !slots->shape || !slots->list)
+    if (!slots->memory || !slots->room || !slots->moved || !slots->needs || !slots->shape || !slots->list)
         return false;
-    for (size_t i = 0; i < count; i++)
-        if (!(slots->memory[i] = hc_tape_alloc(tape, like[i]->form->count * tape->item, who)))
-            return false;
+    for (size_t i = 0; i < count; i++) {
+        slots->room[i] = like[i]->form->count;
+        slots->memory[i] = hc_tape_alloc(tape, slots->room[i] * tape->item, who);
+        if (!slots->memory[i]) return false;
+    }
     return true;
 }
 

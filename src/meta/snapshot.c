@@ -20,44 +20,17 @@ HcSnapshot *hc_diffopt_push(DiffOpt *opt, bool own_moments) {
     return next;
 }
 
-HcOverride *hc_diffopt_add_override(DiffOpt *opt, const char *who, HcSnapshot *to, const HcOverride *made) {
-    HcOverride *o = hc_tape_alloc(opt->tape, sizeof *o, who);
-    if (!o) return NULL;
-    *o = *made;
-    o->place = hc_arena_top(&opt->tape->data);
-    o->next = to->overrides;
-    to->overrides = o;
-    to->override_count++;
-    return o;
-}
-
 /* ---- through releases --------------------------------------------------------------------------------- */
-
-static void carry_overrides(DiffOpt *opt, const HcSnapshot *from, const TapeMark *mark) {
-    HcOverride *o = from->overrides;
-    opt->carried = 0;
-    for (; o && hc_above(o->place, mark); o = o->next) {
-        HC_ASSERT(opt->carried < from->room_count);
-        from->room[opt->carried++] = *o;
-    }
-    opt->uncarried = o;
-}
-
-static bool put_overrides_back(DiffOpt *opt, HcSnapshot *next) {
-    next->overrides = opt->uncarried;
-    for (size_t i = opt->carried; i-- > 0;)
-        if (!hc_diffopt_add_override(opt, "tape_release", next, &opt->kept.room[i])) return false;
-    next->override_count = opt->kept.override_count;
-    return true;
-}
 
 static bool keep(HcScope *scope, const TapeMark *mark) {
     DiffOpt *opt = (DiffOpt *)scope;
     const HcSnapshot *now = opt->now;
     opt->keeps = hc_above(now->place, mark) && (opt->module->mode == HC_EVAL || now->cut);
-    opt->carries = hc_above(now->place, mark) && opt->module->releasing;
-    if (opt->carries) carry_overrides(opt, now, mark);
+    const HcChange *set = opt->settings.changes;
+    bool above = hc_above(now->place, mark) || (set && hc_above(set->place, mark));
+    opt->carries = above && opt->module->releasing;
     opt->kept = *now;
+    if (opt->carries && !hc_settings_keep(opt, mark)) return false;
     if (!opt->keeps) return true;
     if (opt->count) memcpy(opt->kept_moments, now->moments, opt->count * sizeof *opt->kept_moments);
     for (size_t s = 0; s < opt->cls->state_count; s++) {
@@ -72,6 +45,7 @@ static void back(HcScope *scope, const TapeMark *mark) {
     DiffOpt *opt = (DiffOpt *)scope;
     while (hc_above(opt->now->place, mark))
         opt->now = opt->now->prev;
+    hc_settings_back(opt, mark);
 }
 
 static void restore(HcScope *scope, const TapeMark *mark) {
@@ -96,7 +70,7 @@ static void restore(HcScope *scope, const TapeMark *mark) {
         next->callback = opt->kept.callback;
         next->callback_user = opt->kept.callback_user;
         memcpy(next->clip, opt->kept.clip, sizeof next->clip);
-        if (!put_overrides_back(opt, next)) return;
+        if (!hc_settings_restore(opt)) return;
         next->place = hc_arena_top(&opt->tape->data);
     }
     opt->now = next;
@@ -107,10 +81,6 @@ void hc_diffopt_enter(DiffOpt *opt) {
     opt->scope.back = back;
     opt->scope.restore = restore;
     hc_tape_add_scope(opt->tape, &opt->scope, HC_DIFFOPT_WORD);
-}
-
-void hc_diffopt_raise_base(DiffOpt *opt) {
-    opt->module->base = tape_mark(opt->tape);
 }
 
 bool hc_diffopt_usable(const DiffOpt *opt, const char *who) {

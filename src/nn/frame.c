@@ -14,6 +14,7 @@ void hc_module_enter(HcRunning *here, const Module *root, const char *what) {
 }
 
 void hc_module_leave(const HcRunning *here) {
+    HC_ASSERT(running == here);
     running = here->outer;
 }
 

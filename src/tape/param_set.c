@@ -3,10 +3,15 @@
 
 #include "base/alloc.h"
 
+size_t hc_param_set_capacity(size_t most) {
+    size_t capacity = 4;
+    while (capacity < SIZE_MAX / 4 && capacity / 2 < most)
+        capacity *= 2;
+    return capacity;
+}
+
 bool hc_param_set_create(HcParamSet *set, size_t most) {
-    set->capacity = 4;
-    while (set->capacity < SIZE_MAX / 4 && set->capacity / 2 < most)
-        set->capacity *= 2;
+    set->capacity = hc_param_set_capacity(most);
     set->entries = hc_alloc_zero(set->capacity, sizeof *set->entries);
     return set->entries != NULL;
 }

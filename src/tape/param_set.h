@@ -12,6 +12,8 @@ typedef struct HcParamSet {
     size_t capacity;
 } HcParamSet;
 
+/* How many entries, zeroed, make room for `most` Params; for a set in memory of the caller's. */
+size_t hc_param_set_capacity(size_t most);
 /* Room for `most` Params; false when out of memory. */
 bool hc_param_set_create(HcParamSet *set, size_t most);
 void hc_param_set_free(HcParamSet *set);

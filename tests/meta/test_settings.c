@@ -1,6 +1,8 @@
 /* Settings made anew before each step: in force, at no cost in memory or time that grows, rolled back by releases. */
 #include <higherc/higherc.h>
 
+#include <stdio.h>
+
 #include "support/check.h"
 
 typedef enum Kind {
@@ -10,6 +12,8 @@ typedef enum Kind {
     CLIP_NORM,
     CLIP_VALUE,
     CALLBACK,
+    FRESH,       /* an override by a tensor made for it */
+    FRESH_PARAM, /* ... of the weight's shape, for one Param */
     KINDS
 } Kind;
 
@@ -27,6 +31,11 @@ static bool set(DiffOpt *opt, Kind kind, Tensor *value, const Param *param) {
         return diffopt_override_param(opt, "lr", param, value);
     case SCHEDULE:
         return diffopt_schedule(opt, "lr", 0, &schedule);
+    case FRESH:
+        return diffopt_override(opt, "lr", HC_ALL_GROUPS, tensor_mul_scalar(value, 0.5));
+    case FRESH_PARAM:
+        value = tensor_expand(tensor_mul_scalar(value, 0.5), param_shape(param));
+        return diffopt_override_param(opt, "lr", param, value);
     case CLIP_NORM:
         return diffopt_clip_norm(opt, 0.5, 1e-6);
     case CLIP_VALUE:
@@ -115,6 +124,89 @@ static double unlike(FMode mode, bool release, Kind first, Kind then) {
     return is;
 }
 
+/* Values that change from step to step, of two groups and all, and of sizes that change: those that a step that
+ * releases keeps are those of a loop that keeps everything. */
+static double changing(FMode mode, bool release, TapeStats *early, TapeStats *late) {
+    enum { STEPS = 60 };
+    Loop l = begin(mode);
+    ParamList params = module_params(l.module);
+    Optim *two = optim_adam((ParamList){params.items, 1}, adam_options(0.01));
+    CHECK(optim_add_group(two, (ParamList){params.items + 1, 1}) == 1);
+    DiffOpt *first = l.opt, *second = diffopt_create(two, l.f);
+    Tensor *wide = tensor_full(l.tape, shape2(2, 2), 0.01);
+    l.opt = second;
+    for (int i = 0; i < STEPS; i++) {
+        Tensor *all = tensor_scalar(l.tape, 0.01 + 0.001 * (i % 5));
+        bool done = diffopt_override(second, "lr", HC_ALL_GROUPS, all);
+        if (i % 3 == 1) done &= diffopt_override(second, "lr", 1, tensor_neg(all));
+        if (i % 4 == 2)
+            done &= diffopt_override(second, "lr", 0, tensor_add(wide, all)); /* larger */
+        if (i % 7 == 5) done &= diffopt_override_param(second, "lr", params.items[0], all);
+        if (i % 7 == 6) done &= diffopt_override_param(second, "lr", params.items[0], NULL);
+        if (i % 2 == 0) done &= diffopt_override(first, "beta1", HC_ALL_GROUPS, all);
+        CHECK(done && step(&l, release));
+        if (i == STEPS / 2 - 1 && early) *early = tape_stats(l.tape);
+        if (i == STEPS - 1 && late) *late = tape_stats(l.tape);
+    }
+    l.opt = first;
+    CHECK(step(&l, release)); /* the other's settings outlast its steps */
+    double is = weight(&l);
+    optim_destroy(two);
+    end(&l);
+    return is;
+}
+
+static void many_changes(void) {
+    TapeStats early, late;
+    double expected = changing(HC_FULL, false, NULL, NULL);
+    CHECK(changing(HC_EVAL, false, NULL, NULL) == expected);
+    CHECK(changing(HC_FIRST_ORDER, true, NULL, NULL) == expected);
+    CHECK(changing(HC_EVAL, true, &early, &late) == expected);
+    CHECK(early.reserved_bytes == late.reserved_bytes && early.mallocs == late.mallocs);
+}
+
+static bool forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
+    (void)frame, (void)nin, (void)nout;
+    out[0] = in[0];
+    return true;
+}
+
+/* One for each of very many Params: a walk through them all for each would run into the test's time limit. */
+static void one_each(void) {
+    enum { MANY = 40000 };
+    static const ModuleClass cls = {.name = "many", .forward = forward};
+    Rng rng = rng_seed(1);
+    Module *module = module_create(&cls, NULL);
+    for (int i = 0; i < MANY; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "w%d", i);
+        if (!module_add_param(module, name, shape1(1))) CHECK(false);
+    }
+    CHECK(module_init(module, &rng));
+    CHECK(module_to(module, HC_F64));
+    Optim *sgd = optim_sgd(module_params(module), sgd_options(0.1));
+    Tape *tape = tape_create(HC_F64);
+    FModuleOptions o = fmodule_options(true);
+    o.mode = HC_EVAL;
+    FModule *f = fmodule_create_with(tape, module, o);
+    DiffOpt *opt = diffopt_create(sgd, f);
+    Tensor *none = tensor_scalar(tape, 0);
+    ParamList params = module_params(module);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = MANY; i-- > 0;)
+            if (!diffopt_override_param(opt, "lr", params.items[i], none)) CHECK(false);
+        CHECK(diffopt_step_release(opt, tensor_sum(fmodule_vector(f))));
+    }
+    CHECK(tensor_item(fmodule_params(f).items[7]) == param_get(params.items[7], 0));
+    CHECK(diffopt_override_param(opt, "lr", params.items[7], tensor_scalar(tape, 1)));
+    CHECK(diffopt_step_release(opt, tensor_sum(fmodule_vector(f))));
+    CHECK(tensor_item(fmodule_params(f).items[7]) == param_get(params.items[7], 0) - 1);
+    CHECK(tensor_item(fmodule_params(f).items[8]) == param_get(params.items[8], 0));
+    tape_destroy(tape);
+    optim_destroy(sgd);
+    module_destroy(module);
+}
+
 /* A release to a mark brings back the settings of then, in spite of steps that released since. */
 static void rolls_back(Kind kind) {
     for (int set_it = 0; set_it < 2; set_it++) {
@@ -147,5 +239,7 @@ int main(void) {
             CHECK(unlike(HC_FIRST_ORDER, true, (Kind)a, (Kind)b) == expected);
         }
     }
+    many_changes();
+    one_each();
     return check_done();
 }

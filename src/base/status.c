@@ -31,7 +31,7 @@ bool hc_fail_thread_v(HcStatus status, const char *format, va_list arguments) {
     return false;
 }
 
-bool hc_fail_thread(HcStatus status, const char *format, ...) {
+bool (hc_fail_thread)(HcStatus status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     hc_fail_thread_v(status, format, arguments);

@@ -24,6 +24,13 @@ bool hc_fail_thread(HcStatus status, const char *format, ...) HC_PRINTF(2, 3);
 bool hc_null(const char *who, const char *what);
 bool hc_fail_thread_v(HcStatus status, const char *format, va_list arguments);
 
+/* What always returns false, so that compilers and analyzers see it where it is called. */
+static inline bool hc_false(bool failed) {
+    (void)failed;
+    return false;
+}
+#define hc_fail_thread(...) hc_false(hc_fail_thread(__VA_ARGS__))
+
 /* An error, kept elsewhere than in the thread. */
 typedef struct HcError {
     HcStatus status;

@@ -3,7 +3,7 @@
 
 #include "tape/tape.h"
 
-bool hc_fail(Tape *tape, HcStatus status, const char *format, ...) {
+bool (hc_fail)(Tape *tape, HcStatus status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     if (tape && tape->status == HC_OK) {
@@ -23,7 +23,7 @@ bool hc_null_on(Tape *tape, const char *who, const char *what) {
     return first && hc_fail(tape, HC_ERR_ARG, "%s: %s is NULL", who, what);
 }
 
-bool hc_fail_nomem(Tape *tape, const char *who) {
+bool (hc_fail_nomem)(Tape *tape, const char *who) {
     if (tape && tape->budget.limit != SIZE_MAX)
         return hc_fail(tape, HC_ERR_NOMEM, "%s: out of memory (the tape may hold %zu bytes)", who,
                        tape->budget.limit);

@@ -10,7 +10,7 @@ _Static_assert(offsetof(Tensor, in) + 2 * sizeof(Tensor *) <= 64, "two inputs of
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
-bool hc_check_slowly(const char *who, Tensor *const *x, size_t count) {
+bool (hc_check_slowly)(const char *who, Tensor *const *x, size_t count) {
     Tape *tape = NULL;
     for (size_t i = 0; i < count && !tape; i++)
         if (x[i]) tape = x[i]->tape;
@@ -21,14 +21,14 @@ bool hc_check_slowly(const char *who, Tensor *const *x, size_t count) {
     if (tape->status != HC_OK) return false;
     for (size_t i = 0; i < count; i++) {
         if (!x[i]) return hc_fail(tape, HC_ERR_ARG, "%s: tensor %zu is NULL", who, i + 1);
+        if (x[i]->tape != tape)
+            return hc_fail(tape, HC_ERR_TAPE, "%s: tensors of two different tapes", who);
         if (!hc_alive(x[i]))
             return hc_fail(tape, HC_ERR_EXPIRED,
                            "%s: tensor %zu was freed by a reset or release of its tape", who,
                            i + 1);
-        if (x[i]->tape != tape)
-            return hc_fail(tape, HC_ERR_TAPE, "%s: tensors of two different tapes", who);
     }
-    return true;
+    return false;
 }
 
 /* ---- nodes ------------------------------------------------------------------------------------ */

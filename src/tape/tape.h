@@ -120,6 +120,8 @@ struct Tape {
 /* Keeps an error on the tape (NULL: only in the thread), unless it holds one. Returns false. */
 bool hc_fail(Tape *tape, HcStatus status, const char *format, ...) HC_PRINTF(3, 4);
 bool hc_fail_nomem(Tape *tape, const char *who);
+#define hc_fail(...) hc_false(hc_fail(__VA_ARGS__))
+#define hc_fail_nomem(tape, who) hc_false(hc_fail_nomem(tape, who))
 /* An argument that is NULL, on the tape too unless an earlier error of the thread may be why. Returns false. */
 bool hc_null_on(Tape *tape, const char *who, const char *what);
 
@@ -141,10 +143,12 @@ HC_INLINE bool hc_alive(const Tensor *x) {
     return x->check == HC_CHECK_WORD && ((x->flags & HC_NODE_SCRATCH) | kept);
 }
 
+/* Says which of them is not right, once one is not. Returns false. */
+bool hc_check_slowly(const char *who, Tensor *const *x, size_t count);
+#define hc_check_slowly(...) hc_false(hc_check_slowly(__VA_ARGS__))
+
 /* The usual checks of an argument for a builder that looks at it before hc_emit: false for NULL
  * (reported unless an error is there), an expired tensor, or a tape in error. */
-bool hc_check_slowly(const char *who, Tensor *const *x, size_t count);
-
 HC_INLINE bool hc_check_all(const char *who, Tensor *const *x, size_t count) {
     const Tape *tape = count > 0 && x[0] ? x[0]->tape : NULL;
     if (!tape || tape->status != HC_OK) return hc_check_slowly(who, x, count);

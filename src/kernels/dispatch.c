@@ -71,9 +71,11 @@ const HcKernels *hc_kernels(int dtype) {
     size_t chosen = atomic_load(&choice);
     if (chosen == 0) {
         const char *wanted = getenv("HIGHERC_ISA");
-        chosen = hc_kernel_levels();
-        for (size_t i = 0; wanted && i < hc_kernel_levels(); i++)
-            if (strcmp(wanted, hc_kernel_level_name(i)) == 0) chosen = i + 1;
+        Level level[MOST_LEVELS] = {{NULL, NULL, NULL}};
+        size_t count = find_levels(level);
+        chosen = count;
+        for (size_t i = 0; wanted && i < count; i++)
+            if (strcmp(wanted, level[i].name) == 0) chosen = i + 1;
         atomic_store(&choice, chosen);
     }
     return hc_kernels_at(chosen - 1, dtype);

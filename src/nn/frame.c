@@ -92,33 +92,35 @@ bool hc_frame_call_child(Frame *frame, size_t child, HcTail tail, Tensor *const 
     return run(&inner, in, nin, out, nout);
 }
 
-/* The number of a name in a list of names; false after hc_fail. */
-static bool number_of(Frame *frame, const char *who, const HcNamed *list, size_t count,
-                      const char *name, size_t *number) {
+static bool stands(const Frame *frame, const char *who) {
     if (!frame) return hc_null(who, "the frame");
-    Tape *tape = frame->binding->tape;
-    if (tape->status != HC_OK) return false;
+    return frame->binding->tape->status == HC_OK;
+}
+
+/* The number of a name in a list of names; false after hc_fail. */
+static bool number_of(const Frame *frame, const char *who, const HcNamed *list, size_t count,
+                      const char *name, size_t *number) {
     for (size_t i = 0; name && i < count; i++)
         if (strcmp(list[i].name, name) == 0) {
             *number = i;
             return true;
         }
-    return hc_fail(tape, HC_ERR_NAME, "%s: the %s module has no '%s'", who, frame->module->cls.name,
-                   name ? name : "(NULL)");
+    return hc_fail(frame->binding->tape, HC_ERR_NAME, "%s: the %s module has no '%s'", who,
+                   frame->module->cls.name, name ? name : "(NULL)");
 }
 
 Tensor *frame_param(Frame *frame, const char *name) {
+    const char *who = "frame_param";
     size_t slot;
-    if (!number_of(frame, "frame_param", frame ? frame->module->params : NULL,
-                   frame ? frame->module->param_count : 0, name, &slot))
+    if (!stands(frame, who) || !number_of(frame, who, frame->module->params,
+                                          frame->module->param_count, name, &slot))
         return NULL;
     return hc_frame_param(frame, slot);
 }
 
-static bool buffer_index(Frame *frame, const char *who, const char *name, size_t *index) {
+static bool buffer_index(const Frame *frame, const char *who, const char *name, size_t *index) {
     size_t slot;
-    if (!number_of(frame, who, frame ? frame->module->buffers : NULL,
-                   frame ? frame->module->buffer_count : 0, name, &slot))
+    if (!number_of(frame, who, frame->module->buffers, frame->module->buffer_count, name, &slot))
         return false;
     const Module *m = frame->module;
     *index = index_of(&frame->binding->root->buffer_plan, frame->buffer_base, m->buffers, m->buffer_count, slot);
@@ -127,14 +129,16 @@ static bool buffer_index(Frame *frame, const char *who, const char *name, size_t
 
 Tensor *frame_buffer(Frame *frame, const char *name) {
     size_t index;
-    if (!buffer_index(frame, "frame_buffer", name, &index)) return NULL;
+    const char *who = "frame_buffer";
+    if (!stands(frame, who) || !buffer_index(frame, who, name, &index)) return NULL;
     return frame->binding->buffer(frame->binding->user, index);
 }
 
 bool frame_set_buffer(Frame *frame, const char *name, Tensor *value) {
     const char *who = "frame_set_buffer";
     size_t index;
-    if (!buffer_index(frame, who, name, &index) || !hc_check(who, value)) return false;
+    if (!stands(frame, who) || !buffer_index(frame, who, name, &index) || !hc_check(who, value))
+        return false;
     const HcBinding *b = frame->binding;
     if (value->tape != b->tape)
         return hc_fail(b->tape, HC_ERR_TAPE, "%s: the value for '%s' is on another tape", who,

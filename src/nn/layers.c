@@ -174,7 +174,7 @@ Module *module_sequential(Module *const *children, size_t count) {
     }
     if (done) return module;
     /* It owns all that it was handed, also now. */
-    if (sound) destroy_roots(children, count);
+    destroy_roots(children, children ? count : 0);
     module_destroy(module);
     return NULL;
 }

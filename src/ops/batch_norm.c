@@ -325,10 +325,6 @@ static Tensor *backward(Norm n, Tensor *w, Tensor *g, Tensor *sums_g) {
 /* ---- picked(x, w, v), its adjoint in v. To v: backward(x, w, u); to w: slope(x, u, v); to x:
  * second(x, w, u, v) ---------------------------------------------------------------------------------------- */
 
-static bool picked_infer(Tensor *y) {
-    return infer_chosen(y, choice_of(y));
-}
-
 static void picked_piece(const HcOver *o, const HcPiece *p) {
     o->y->tape->k->batch_norm_backward(p->room, hc_piece_of(o, p, 0), o->in[1], o->in[2],
                                        hc_piece_of(o, p, 3), o->in[4], eps_of(o), p->s);
@@ -353,7 +349,7 @@ static void picked_vjp(HcSweep *s, Tensor *y, Tensor *u) {
 static const HcOp op_picked = {
     .name = "tensor_batch_norm",
     .arity = 5,
-    .infer = picked_infer,
+    .infer = infer_norm,
     .forward = picked_forward,
     .vjp = picked_vjp,
     .reads = {ALWAYS | WEIGHT | GIVEN, 0, ALWAYS | GIVEN, ALWAYS | WEIGHT}};

@@ -29,10 +29,9 @@ typedef struct Rows {
 
 static bool read_rows(Tensor *y, Rows *rows) {
     const HcForm *f = hc_inputs(y)[0]->form;
+    *rows = (Rows){.m = f->ndim > 1 ? f->dim[0] : 1, .n = f->dim[f->ndim - 1]};
     for (uint32_t j = 0; j < y->nin; j++)
         if (!(rows->in[j] = hc_dense_input(y, j))) return false;
-    rows->n = f->dim[f->ndim - 1];
-    rows->m = f->ndim > 1 ? f->dim[0] : 1;
     return true;
 }
 

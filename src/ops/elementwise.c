@@ -34,7 +34,7 @@ typedef void RunFn(Tensor *y, char *out, const Operand *operand, size_t n);
 static int run_stride(const size_t *steps, const size_t *dim, int from, int ndim) {
     size_t step = 1;
     bool zero = true, one = true;
-    for (int i = ndim - 1; i >= from; i--) {
+    for (int i = ndim; i-- > from;) {
         if (steps[i] != 0) zero = false;
         if (steps[i] != step) one = false;
         step *= dim[i];

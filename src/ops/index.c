@@ -96,7 +96,7 @@ Tensor *tensor_gather(Tensor *x, int axis, Tensor *index) {
 /* ---- scatter_add(index, source) + x ------------------------------------------------------------- */
 
 static bool scatter_infer(Tensor *y) {
-    y->form = hc_acc_of(y)->form->plain;
+    y->form = hc_inputs(y)[2]->form->plain;
     return true;
 }
 

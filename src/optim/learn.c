@@ -44,15 +44,15 @@ bool optim_learn(Optim *optim, const char *name, size_t group, LearnScope per) {
     size_t before = optim->learned.count;
     bool done = hc_grow((void **)&optim->learned.items, &optim->learned_capacity, before,
                         before + total, sizeof *optim->learned.items);
-    Param **fresh = done && total > 0 ? optim->learned.items + before : NULL;
+    Param **learned = optim->learned.items;
     for (size_t g = 0; g < optim->group_count && done; g++) {
         if (group != HC_ALL_GROUPS && group != g) continue;
         for (size_t i = 0; i < params_needed(&optim->groups[g], per) && done; i++)
-            if ((done = (fresh[made] = make(optim, g, i, hyper, per)) != NULL)) made++;
+            if ((done = (learned[before + made] = make(optim, g, i, hyper, per)) != NULL)) made++;
     }
     if (!done) {
         while (made > 0)
-            param_unref(fresh[--made]);
+            param_unref(learned[before + --made]);
         return hc_optim_fail(optim, HC_ERR_NOMEM, "%s: out of memory", who);
     }
     for (size_t g = 0, first = before; g < optim->group_count; g++) {

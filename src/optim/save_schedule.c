@@ -93,7 +93,7 @@ static bool read_both(Reading *g, Schedule *to, const Schedule *mine) {
     entry->node_count += 2;
     to->first = both;
     to->next = both + 1;
-    bool same = hc_schedule_kind(mine) == HC_SCHEDULE_THEN;
+    bool same = mine && hc_schedule_kind(mine) == HC_SCHEDULE_THEN;
     return read_schedule(g, both, same ? mine->first : NULL) &&
            read_schedule(g, both + 1, same ? mine->next : NULL);
 }
@@ -109,7 +109,7 @@ static bool read_rest(Reading *g, HcScheduleKind kind, Schedule *to, const Sched
     if (++g->pieces > MOST_PIECES || (kind == HC_SCHEDULE_STEP && steps == 0)) return damaged(g);
     if (kind == HC_SCHEDULE_THEN) return read_both(g, to, mine);
     if (kind != HC_SCHEDULE_LAMBDA) return true;
-    if (hc_schedule_kind(mine) != kind)
+    if (!mine || hc_schedule_kind(mine) != kind)
         return hc_fail_thread(HC_ERR_STATE,
                               "%s: '%s' has a schedule_lambda on '%s': optim_schedule comes before "
                               "loading",

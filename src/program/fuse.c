@@ -44,7 +44,7 @@ static bool run_chain(const HcCall *call) {
 static size_t chain_length(const HcCall *first, const HcCall *end, size_t item) {
     size_t n = first->u.e.n;
     const HcCall *next = first + 1;
-    if (!first->elementwise || n * item < LEAST_BLOCKS * BLOCK_BYTES) return 1;
+    if (!first->elementwise || n * item < (size_t)LEAST_BLOCKS * BLOCK_BYTES) return 1;
     while (next < end && next->elementwise && next->u.e.n == n && joins(first, next, item))
         next++;
     return (size_t)(next - first);

@@ -38,18 +38,17 @@ static bool sweep_again(HcRetaken *r) {
     return done;
 }
 
-static bool take_again(HcCapture *c, const Tensor *x) {
+static bool take_again(HcCapture *c, const HcTaken *from) {
     if (!hc_grow((void **)&c->retaken, &c->retaken_capacity, c->retaken_count, c->retaken_count + 1,
                  sizeof *c->retaken))
         return hc_fail_nomem(c->tape, who);
     HcRetaken *r = &c->retaken[c->retaken_count];
-    *r = (HcRetaken){.from = taken_of(x), .first = c->tape->count, .stood = SIZE_MAX};
-    r->grads = hc_alloc_zero(r->from->count, sizeof *r->grads);
+    *r = (HcRetaken){.from = from, .first = c->tape->count, .stood = SIZE_MAX};
+    r->grads = hc_alloc_zero(from->count, sizeof *r->grads);
     if (!r->grads) return hc_fail_nomem(c->tape, who);
     c->retaken_count++;
-    for (size_t i = 0; i < r->from->count; i++)
-        if (r->from->kept[i] && r->from->kept[i]->index < r->stood)
-            r->stood = r->from->kept[i]->index;
+    for (size_t i = 0; i < from->count; i++)
+        if (from->kept[i] && from->kept[i]->index < r->stood) r->stood = from->kept[i]->index;
     if (!sweep_again(r)) return false;
     r->end = c->tape->count;
     return true;
@@ -130,8 +129,8 @@ bool hc_capture_find(HcCapture *c) {
         size_t marked = c->tape->count, known = c->retaken_count;
         for (size_t i = 0; i < marked; i++) {
             const Tensor *x = hc_node(c->tape, i);
-            if (c->live[i] && taken_of(x) && !hc_capture_again(c, x) && !take_again(c, x))
-                return false;
+            const HcTaken *from = c->live[i] ? taken_of(x) : NULL;
+            if (from && !hc_capture_again(c, x) && !take_again(c, from)) return false;
         }
         if (c->retaken_count == known) return true;
     }

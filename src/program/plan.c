@@ -136,28 +136,30 @@ static bool may_overwrite(const Plan *plan, const Tensor *y, uint32_t j, size_t 
     return true;
 }
 
-/* The input in whose place y is computed: an accumulator, or an operand of an elementwise function; or NULL. */
-static const Tensor *overwritten(const Plan *plan, const Tensor *y, size_t step) {
+/* The input in whose place y is computed: an accumulator, or an operand of an elementwise function; or nin. */
+static uint32_t overwritten(const Plan *plan, const Tensor *y, size_t step) {
     bool has_acc = hc_acc_of(y) != NULL;
-    if (has_acc && may_overwrite(plan, y, y->nin - 1, step)) return hc_inputs(y)[y->nin - 1];
+    if (has_acc && may_overwrite(plan, y, y->nin - 1, step)) return y->nin - 1;
     for (uint32_t j = 0; y->op->kernel != 0 && j < y->nin; j++)
-        if (may_overwrite(plan, y, j, step)) return hc_inputs(y)[j];
-    return NULL;
+        if (may_overwrite(plan, y, j, step)) return j;
+    return y->nin;
 }
 
 static bool place(Plan *plan) {
     const Program *p = plan->p;
     for (size_t step = 0; step < plan->step_count; step++) {
         const Tensor *y = plan->steps[step];
-        const Tensor *over = overwritten(plan, y, step);
-        plan->offset[y->index] = over ? plan->offset[over->index] : take(plan, bytes_of(y));
+        uint32_t over = overwritten(plan, y, step);
+        size_t owner = over < y->nin ? hc_inputs(y)[over]->index : y->index;
+        plan->offset[y->index] =
+            owner != y->index ? plan->offset[owner] : take(plan, bytes_of(y));
         for (uint32_t j = 0; j < y->nin; j++) {
             size_t root = plan->root[hc_inputs(y)[j]->index];
             bool again = false; /* the same buffer, read twice */
             for (uint32_t i = 0; i < j; i++)
                 again = again || plan->root[hc_inputs(y)[i]->index] == root;
             if (again || plan->last[root] != step || !is_computed(&p->nodes[root])) continue;
-            if (over && root == over->index) continue;
+            if (root == owner) continue;
             if (!give_back(plan, plan->offset[root], bytes_of(&p->nodes[root]))) return false;
         }
         /* What no one reads is there for the time of its own step. */

@@ -88,7 +88,7 @@ static Tensor *drawn(Tape *tape, const char *who, Shape shape, double a, double 
     Tensor *y = hc_emit_leaf(tape, who, shape, NULL, HC_WHY_CONSTANT);
     for (size_t i = 0; y && i < y->form->count; i++) {
         double value = a + b * draw(rng);
-        tape->k->from_f64((char *)y->data + i * tape->item, &value, 1);
+        y->tape->k->from_f64((char *)y->data + i * y->tape->item, &value, 1);
     }
     return y;
 }

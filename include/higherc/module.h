@@ -65,7 +65,7 @@ typedef struct ModuleClass {
  *  stay); `state` is handed back by module_state and frame_state, and owned from here on. */
 HC_API Module *module_create(const ModuleClass *cls, void *state);
 /** Adds a parameter, not initialised, of the module's type. Names have no dots and are unique.
- *  Returns it (borrowed). */
+ *  A layer of this library carries it along and does not use it. Returns it (borrowed). */
 HC_API Param *module_add_param(Module *module, const char *name, Shape shape);
 /** Adds a buffer: a tensor that is carried along but not trained, all `value` at first. */
 HC_API bool module_add_buffer(Module *module, const char *name, Shape shape, double value);

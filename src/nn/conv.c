@@ -28,7 +28,7 @@ static Tensor *weight_of(Frame *frame) {
 }
 
 static Tensor *bias_of(Frame *frame) {
-    return frame->module->param_count > 1 ? hc_frame_param(frame, 1) : NULL;
+    return hc_frame_own_param(frame, 1, "bias");
 }
 
 OPTION_LAYER(conv1d, Conv1dOptions, tensor_conv1d(x, weight_of(frame), bias_of(frame), *o))

@@ -83,6 +83,12 @@ Tensor *hc_frame_param(Frame *frame, size_t slot) {
                     index_of(&b->root->param_plan, frame->param_base, m->params, m->param_count, slot));
 }
 
+Tensor *hc_frame_own_param(Frame *frame, size_t slot, const char *name) {
+    const Module *module = frame->module;
+    bool made = slot < module->param_count && strcmp(module->params[slot].name, name) == 0;
+    return made ? hc_frame_param(frame, slot) : NULL;
+}
+
 bool hc_frame_call_child(Frame *frame, size_t child, HcTail tail, Tensor *const *in, size_t nin,
                          Tensor **out, size_t nout) {
     HC_ASSERT(child < frame->module->child_count);

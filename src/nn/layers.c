@@ -9,7 +9,7 @@
 static bool linear_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     if (!hc_one_to_one(frame, nin, nout)) return false;
     Tensor *weight = hc_frame_param(frame, 0);
-    Tensor *bias = frame->module->param_count > 1 ? hc_frame_param(frame, 1) : NULL;
+    Tensor *bias = hc_frame_own_param(frame, 1, "bias");
     out[0] =
         frame->tail.relu ? hc_linear_relu(in[0], weight, bias) : tensor_linear(in[0], weight, bias);
     return out[0] != NULL;

@@ -27,8 +27,12 @@ static Module *with_affine(Module *module, bool wanted, Shape shape) {
     return NULL;
 }
 
-static Tensor *own_param(Frame *frame, size_t slot) {
-    return slot < frame->module->param_count ? hc_frame_param(frame, slot) : NULL;
+static Tensor *weight_of(Frame *frame) {
+    return hc_frame_own_param(frame, 0, "weight");
+}
+
+static Tensor *bias_of(Frame *frame) {
+    return hc_frame_own_param(frame, 1, "bias");
 }
 
 static bool good_eps(const char *who, double eps) {
@@ -86,7 +90,7 @@ static bool batch_norm_forward(Frame *frame, Tensor *const *in, size_t nin, Tens
                                size_t nout) {
     const BatchNorm *b = frame_state(frame);
     if (!hc_one_to_one(frame, nin, nout) || !check_input(frame, b, in[0])) return false;
-    Tensor *x = in[0], *weight = own_param(frame, 0), *bias = own_param(frame, 1);
+    Tensor *x = in[0], *weight = weight_of(frame), *bias = bias_of(frame);
     bool tracks = b->options.track_running_stats && frame_keeps_statistics(frame);
     if (tracks && !frame_training(frame)) {
         Tensor *y =
@@ -101,11 +105,12 @@ static bool batch_norm_forward(Frame *frame, Tensor *const *in, size_t nin, Tens
     return !tracks || track(frame, b, mean, var, (double)x->form->count / (double)x->form->dim[1]);
 }
 
-/* Running statistics start over too. */
+/* Running statistics start over too; what a caller added to them does not. */
 static bool init_batch_norm(Module *module, Rng *rng) {
     (void)rng;
     const double first[] = {0, 1, 0};
-    for (size_t i = 0; i < module->buffer_count; i++)
+    const BatchNorm *b = module->state;
+    for (size_t i = 0; b->options.track_running_stats && i < sizeof first / sizeof *first; i++)
         if (!param_fill(module->buffers[i].param, first[i])) return false;
     return init_affine(module);
 }
@@ -165,7 +170,7 @@ static bool layer_norm_forward(Frame *frame, Tensor *const *in, size_t nin, Tens
                                size_t nout) {
     const Norm *n = frame_state(frame);
     if (!hc_one_to_one(frame, nin, nout)) return false;
-    out[0] = tensor_layer_norm(in[0], n->shape, own_param(frame, 0), own_param(frame, 1), n->eps);
+    out[0] = tensor_layer_norm(in[0], n->shape, weight_of(frame), bias_of(frame), n->eps);
     return out[0] != NULL;
 }
 
@@ -184,7 +189,7 @@ static bool group_norm_forward(Frame *frame, Tensor *const *in, size_t nin, Tens
                                size_t nout) {
     const Norm *n = frame_state(frame);
     if (!hc_one_to_one(frame, nin, nout)) return false;
-    out[0] = tensor_group_norm(in[0], n->groups, own_param(frame, 0), own_param(frame, 1), n->eps);
+    out[0] = tensor_group_norm(in[0], n->groups, weight_of(frame), bias_of(frame), n->eps);
     return out[0] != NULL;
 }
 

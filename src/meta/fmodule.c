@@ -270,8 +270,10 @@ TensorList fmodule_params(const FModule *f) {
 
 TensorList fmodule_params_at(const FModule *f, size_t t) {
     if (!hc_fmodule_usable(f, "fmodule_params_at")) return (TensorList){NULL, 0};
-    for (const HcWeights *w = f->root->now; w && w->step >= t; w = w->prev)
-        if (w->step == t) return (TensorList){w->weights, f->root->weight_slots.count};
+    const HcWeights *w = f->root->now;
+    while (w->step > t && w->prev)
+        w = w->prev;
+    if (w->step == t) return (TensorList){w->weights, f->root->weight_slots.count};
     hc_fail(f->tape, HC_ERR_RANGE, "fmodule_params_at: W<%zu> is not there: W<%zu> is the latest%s",
             t, f->root->now->step,
             t < f->root->now->step ? ", and what lies before a release is gone" : "");

@@ -12,7 +12,7 @@ static bool product_infer(Tensor *y) {
     if (y->form) return true;
     Tensor *const *x = hc_inputs(y);
     const HcForm *a = x[0]->form, *b = x[1]->form;
-    size_t dim[HC_MAX_DIMS];
+    size_t dim[HC_MAX_DIMS], count;
     unsigned turned = y->attr.product.ta + 2u * y->attr.product.tb;
     uint64_t key = hc_form_key(a, b, HC_MANNER(HC_BY_PRODUCT, turned));
     if ((y->form = hc_form_recall(&y->tape->forms, key))) return true;
@@ -20,6 +20,8 @@ static bool product_infer(Tensor *y) {
         dim[i] = a->dim[i];
     dim[a->ndim - 2] = side(a, y->attr.product.ta, 0);
     dim[a->ndim - 1] = side(b, y->attr.product.tb, 1);
+    if (!hc_shape_valid(shape_of(dim, a->ndim), y->tape->item, &count))
+        return hc_fail(y->tape, HC_ERR_SHAPE, "tensor_matmul: the result does not fit memory");
     y->form = hc_form(&y->tape->forms, a->ndim, dim, NULL);
     hc_form_remember(&y->tape->forms, key, y->form);
     return y->form || hc_fail_nomem(y->tape, y->op->name);

@@ -211,6 +211,43 @@ static void extremes(void) {
     tape_destroy(tape);
 }
 
+/* Results that no memory holds, of operands that are one number seen again and again. */
+static void too_large(void) {
+    TapeOptions options = tape_options(HC_F64);
+    options.max_bytes = 1 << 20;
+    Tape *tape = tape_create_with(options);
+    const size_t many = SIZE_MAX / 64;
+    Tensor *one = tensor_ones(tape, shape1(1)), *zero = tensor_zeros(tape, shape1(1));
+    Tensor *column = tensor_expand(one, shape2(many, 1)),
+           *row = tensor_expand(one, shape2(1, many));
+    Tensor *images = tensor_expand(one, shape4(many, 1, 1, 1));
+    Tensor *maps = tensor_expand(one, shape4(1, 1, many, 1));
+    Tensor *half = tensor_expand(one, shape1(SIZE_MAX / 48));
+    CHECK(tape_status(tape) == HC_OK);
+    WRONG(HC_ERR_SHAPE, tensor_linear(column, column, NULL));
+    WRONG(HC_ERR_SHAPE, tensor_matmul(column, row));
+    if (sizeof(size_t) == 8) { /* 2^64 + 1 numbers */
+        column = tensor_expand(one, shape2(274177, 1));
+        row = tensor_expand(one, shape2(1, (size_t)(UINT64_C(67280421310721))));
+        WRONG(HC_ERR_SHAPE, tensor_matmul(column, row));
+        WRONG(HC_ERR_SHAPE, tensor_matmul(tensor_unsqueeze(column, 0), row));
+        WRONG(HC_ERR_SHAPE, tensor_linear(column, tensor_transpose(row, 0, 1), NULL));
+    } else { /* 2^32 + 1 */
+        column = tensor_expand(one, shape2(641, 1));
+        row = tensor_expand(one, shape2(1, 6700417));
+        WRONG(HC_ERR_SHAPE, tensor_matmul(column, row));
+    }
+    WRONG(HC_ERR_SHAPE, tensor_conv2d(images, images, NULL, conv2d_options()));
+    WRONG(HC_ERR_SHAPE, tensor_adaptive_avg_pool2d(images, 100, 100));
+    WRONG(HC_ERR_SHAPE, tensor_embedding(tensor_expand(zero, shape1(many)), row));
+    WRONG(HC_ERR_SHAPE, tensor_concat((Tensor *[]){half, half}, 2, 0));
+    WRONG(HC_ERR_SHAPE, tensor_stack((Tensor *[]){half, half}, 2, 0));
+    WRONG(HC_ERR_SHAPE, tensor_one_hot(tensor_expand(zero, shape1(many)), 1000));
+    WRONG(HC_ERR_NOMEM, tensor_max_pool2d(maps, pool2d_options(1))); /* fits, but not this tape */
+    WRONG(HC_ERR_NOMEM, tensor_relu(images));
+    tape_destroy(tape);
+}
+
 /* Every function that takes a shape, with what is none. */
 static void no_shapes(void) {
     static const int bad[] = {INT_MIN, INT_MIN + 1, -1, HC_MAX_DIMS + 1, INT_MAX};
@@ -388,6 +425,7 @@ int main(void) {
     no_shapes();
     wrong_tensors();
     extremes();
+    too_large();
     expired();
     foreign();
     empty();

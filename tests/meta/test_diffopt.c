@@ -269,6 +269,29 @@ static void commits(void) {
     CHECK(memcmp(a, b, sizeof a) == 0);
     CHECK(fmodule_steps(g) == 1);
 
+    /* one that has not stepped takes back what the optimizer has become since */
+    Optim *fresh = momentum(0.5), *used = momentum(0.5);
+    FModule *h = fmodule_create(tape, net, false);
+    DiffOpt *unused = diffopt_create(used, h);
+    Module *pulled[] = {net, copy};
+    for (int i = 0; i < 2; i++)
+        CHECK(tensor_backward(
+            tensor_sum(module_forward(pulled[i], tensor_ones(tape, shape2(1, 2))))));
+    double kept[2], moved[2];
+    memcpy(kept, param_data(w), sizeof kept);
+    CHECK(optim_step(used) && optim_param_state(used, w, "momentum_buffer"));
+    CHECK(diffopt_commit(unused, used) && optim_steps(used) == 0);
+    CHECK(!optim_param_state(used, w, "momentum_buffer"));
+    for (int i = 0; i < 2; i++) { /* and goes on as one that is new */
+        Optim *optim = i ? fresh : used;
+        CHECK(param_set_f64(module_param(net, "weight"), kept, 2));
+        CHECK(optim_step(optim) && optim_step(optim));
+        if (i) CHECK(memcmp(moved, param_data(w), sizeof moved) == 0);
+        memcpy(moved, param_data(w), sizeof moved);
+    }
+    optim_destroy(fresh);
+    optim_destroy(used);
+
     Module *wide = module_linear(3, 1), *layers[] = {module_linear(2, 1), module_linear(2, 1)};
     Module *pair = module_sequential(layers, 2);
     CHECK(module_to(wide, HC_F64) && module_to(pair, HC_F64));

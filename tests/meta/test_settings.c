@@ -228,7 +228,41 @@ static void rolls_back(Kind kind) {
     }
 }
 
+/* An override and a schedule of one number are no other's: the rate is their product, whichever came first. */
+static void together(void) {
+    double after[2];
+    Schedule half = schedule_exponential(hyper_const(0.5));
+    for (int first = 0; first < 2; first++) {
+        Loop l = begin(HC_FULL);
+        for (int i = 0; i < 2; i++)
+            CHECK(i == first ? diffopt_override(l.opt, "lr", 0, l.lr)
+                             : diffopt_schedule(l.opt, "lr", 0, &half));
+        CHECK(step(&l, false) && step(&l, false));
+        after[first] = weight(&l);
+        end(&l);
+    }
+    CHECK(after[0] == after[1]);
+    Loop l = begin(HC_FULL);
+    CHECK(diffopt_override(l.opt, "lr", 0, l.lr) && step(&l, false));
+    CHECK(diffopt_override(l.opt, "lr", 0, tensor_mul_scalar(l.lr, 0.5)) && step(&l, false));
+    CHECK(weight(&l) == after[0]);
+    end(&l);
+}
+
+/* A bound of 0 is one: no gradient is left, and Adam stands still. */
+static void clipped_to_nothing(void) {
+    for (int norm = 0; norm < 2; norm++) {
+        Loop l = begin(HC_FULL);
+        double before = weight(&l);
+        CHECK(norm ? diffopt_clip_norm(l.opt, 0, 1e-6) : diffopt_clip_value(l.opt, 0));
+        CHECK(step(&l, false) && weight(&l) == before);
+        end(&l);
+    }
+}
+
 int main(void) {
+    together();
+    clipped_to_nothing();
     for (int a = 0; a < KINDS; a++) {
         stays_flat((Kind)a);
         rolls_back((Kind)a);

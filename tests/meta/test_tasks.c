@@ -402,6 +402,33 @@ static void trimmed(void) {
     pool_destroy(pool);
 }
 
+static bool reach_all(Task *task, void *user) {
+    const ParamList *list = user;
+    Tensor *sum = tensor_scalar(task->tape, 0);
+    for (size_t i = 0; i < list->count; i++)
+        sum = tensor_add(sum, tensor_sum(param_tensor(task->tape, list->items[i])));
+    return tensor_backward_into(sum, task->grads);
+}
+
+/* Params that are added between two runs take part in the second. */
+static void added_later(void) {
+    Pool *pool = pool_create(2);
+    Param *p[2] = {param_create("p", shape1(3), HC_F64), param_create("q", shape1(2), HC_F64)};
+    CHECK(param_fill(p[0], 1) && param_fill(p[1], 1));
+    Tasks *tasks = tasks_create(pool, (ParamList){p, 1}, HC_F64);
+    Rng rng = rng_seed(1);
+    ParamList list = {p, 1};
+    CHECK(tasks_run(tasks, TASKS, &rng, reach_all, &list));
+    CHECK(tasks_add_params(tasks, (ParamList){p + 1, 1}));
+    list.count = 2;
+    CHECK(tasks_run(tasks, TASKS, &rng, reach_all, &list));
+    CHECK(param_grad_get(p[0], 0) == 2 * TASKS && param_grad_get(p[1], 1) == TASKS);
+    tasks_destroy(tasks);
+    pool_destroy(pool);
+    param_unref(p[0]);
+    param_unref(p[1]);
+}
+
 static void refusals(void) {
     ParamList nothing = {NULL, 0}, broken = {NULL, 2};
     Rng rng = rng_seed(1);
@@ -441,6 +468,7 @@ int main(void) {
     replayed();
     memory();
     trimmed();
+    added_later();
     refusals();
     if (higherc_error()) CHECK_ERROR("no error is left");
     return check_done();

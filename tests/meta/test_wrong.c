@@ -96,6 +96,10 @@ static void wrong_holders(void) {
     tape_clear_error(far);
     WRONG(HC_ERR_NAME, diffopt_override_param(opt, "lr", module_param(foreign, "weight"), lr));
     WRONG(HC_ERR_ARG, diffopt_override_param(opt, "lr", NULL, lr));
+    TapeMark mark = tape_mark(tape);
+    Tensor *gone = tensor_scalar(tape, 0.1);
+    CHECK(tape_release(tape, mark));
+    WRONG(HC_ERR_EXPIRED, diffopt_override(opt, "lr", 0, gone));
     WRONG(HC_ERR_ARG, diffopt_clip_norm(opt, -1, 0));
     WRONG(HC_ERR_ARG, diffopt_clip_value(opt, NAN));
     WRONG(HC_ERR_SHAPE, diffopt_step(opt, fmodule_forward(f, x)));

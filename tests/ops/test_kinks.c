@@ -232,6 +232,21 @@ static void test_nothing(void) {
     FAILS(tensor_argmax(none), "tensor_argmax");
 }
 
+/* As many axes as there can be, against fewer. */
+static void test_eight(void) {
+    Shape shape = shape_of((size_t[]){1, 2, 1, 1, 1, 1, 1, 3}, 8);
+    Tensor *x = tensor_leaf(tensor_reshape(constant(LIST(1, 2, 3, 4, 5, 6)), shape));
+    Tensor *row = tensor_leaf(constant(LIST(10, 20, 30))), *pair = constant(LIST(1, 2));
+    pair = tensor_reshape(pair, shape_of((size_t[]){2, 1, 1, 1, 1, 1, 1}, 7));
+    HOLDS(tensor_add(x, row), 11, 22, 33, 14, 25, 36);
+    HOLDS(tensor_sub(row, x), 9, 18, 27, 6, 15, 24);
+    HOLDS(tensor_mul(pair, x), 1, 2, 3, 8, 10, 12);
+    HOLDS(tensor_where(tensor_gt(x, tensor_scalar(tape, 3)), x, row), 10, 20, 30, 4, 5, 6);
+    CHECK(shape_equal(tensor_shape(tensor_add(row, x)), shape));
+    PULLS(tensor_mul(x, row), x, 10, 20, 30, 10, 20, 30);
+    PULLS(tensor_mul(x, row), row, 5, 7, 9);
+}
+
 static void test_slices(void) {
     Tensor *x = tensor_leaf(constant(LIST(0, 1, 2, 3, 4)));
     HOLDS(tensor_slice(x, 0, 1, 4, 2), 1, 3);
@@ -281,8 +296,9 @@ static void test_messages(void) {
 }
 
 int main(void) {
-    void (*const tests[])(void) = {test_pieces, test_pairs,   test_ties,   test_nan,     test_poles,
-                                   test_large,  test_nothing, test_slices, test_messages};
+    void (*const tests[])(void) = {test_pieces, test_pairs,   test_ties,    test_nan,
+                                   test_poles,  test_large,   test_nothing, test_eight,
+                                   test_slices, test_messages};
     each_on_a_tape(&tape, tests, sizeof tests / sizeof *tests);
     return check_done();
 }

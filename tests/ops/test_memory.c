@@ -28,6 +28,7 @@ static Case begin(const Row *row, const Shape *shapes, size_t count,
 static bool compute(const Case *c, Tensor **out) {
     Tensor *y = c->row->fn(c->x, c->count, NULL), *sum = NULL;
     out[0] = y;
+    CHECK((y != NULL) == (tape_status(c->tape) == HC_OK));
     if (!y || !tensor_grad(tensor_sum(tensor_square(y)), c->x, c->count, out + 1,
                            HC_ZEROS | HC_CREATE_GRAPH))
         return false;

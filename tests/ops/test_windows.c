@@ -107,6 +107,22 @@ static void refusals(Tape *tape) {
     o = conv2d_options();
     o.dilation[0] = 3;
     FAILS(tensor_conv2d(x, w, b, o), "a window of 3 with dilation 3 does not fit 5 with padding 0");
+    /* The largest setting, and one more. */
+    Tensor *tap = tensor_ones(tape, shape4(4, 3, 1, 1)),
+           *small = tensor_ones(tape, shape4(1, 3, 1, 1));
+    o = conv2d_options();
+    o.stride[0] = o.stride[1] = o.dilation[0] = o.dilation[1] = UINT16_MAX;
+    CHECK(tensor_item(tensor_sum(tensor_conv2d(small, tap, NULL, o))) == 12);
+    o.dilation[1]++;
+    FAILS(tensor_conv2d(small, tap, NULL, o), "dilation 65536");
+    o = conv2d_options();
+    o.stride[0] = UINT16_MAX + 1;
+    FAILS(tensor_conv2d(small, tap, NULL, o), "stride 65536");
+    o = conv2d_options();
+    o.padding[0] = UINT16_MAX;
+    CHECK(tensor_item(tensor_sum(tensor_conv2d(small, tap, NULL, o))) == 12);
+    o.padding[0]++;
+    FAILS(tensor_conv2d(small, tap, NULL, o), "padding 65536");
     Pool2dOptions p = pool2d_options(6);
     FAILS(tensor_max_pool2d(x, p), "tensor_max_pool2d: a window of 6");
     FAILS(tensor_avg_pool2d(x, pool2d_options(0)), "tensor_avg_pool2d");

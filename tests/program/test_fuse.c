@@ -77,7 +77,26 @@ static void draw(float *values, Rng *rng) {
         values[i] = (float)(2 * rng_uniform(rng) - 1);
 }
 
+static Tensor *choice(Tensor *a, Tensor *b) {
+    return tensor_where(tensor_full(tensor_tape(a), tensor_shape(a), 1), a, b);
+}
+
+/* Elementwise calls on large arrays are one chain, whatever their number of operands. */
+static void one_chain(void) {
+    Tensor *(*const with[])(Tensor *, Tensor *) = {tensor_mul, tensor_maximum, choice};
+    Tape *tape = tape_create(HC_F32);
+    for (size_t i = 0; i < 4; i++) {
+        Tensor *x = tensor_full(tape, shape2(SIDE, SIDE), 0.5), *y = tensor_sin(tensor_tanh(x));
+        if (i > 0) y = with[i - 1](y, x);
+        Program *program = program_capture(tape, &x, 1, &y, 1, NULL);
+        CHECK(program && program->calls[0].count == (i > 0 ? 4 : 3)); /* the chain and its calls */
+        program_destroy(program);
+    }
+    tape_destroy(tape);
+}
+
 int main(void) {
+    one_chain();
     static float first[2 * N], second[2 * N];
     Tape *tape = tape_create(HC_F32);
     Rng rng = rng_seed(11);

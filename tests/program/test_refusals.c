@@ -24,6 +24,7 @@ static void captures(void) {
     Tensor *far = tensor_ones(other, shape1(2));
     refused(tape, (Tensor *[]){y}, 1, &y, 1, loss, HC_ERR_ARG, "input 0 is no constant");
     refused(tape, (Tensor *[]){w}, 1, &y, 1, loss, HC_ERR_ARG, "input 0 is no constant");
+    refused(tape, &constant, 1, &y, 1, loss, HC_ERR_ARG, "input 0 is no constant"); /* computed */
     refused(tape, (Tensor *[]){x, x}, 2, &y, 1, loss, HC_ERR_ARG, "input 1 is listed twice");
     refused(tape, &far, 1, &y, 1, loss, HC_ERR_TAPE, "another tape");
     refused(tape, &x, 1, &y, 1, y, HC_ERR_SHAPE, "the loss is no scalar");

@@ -63,6 +63,7 @@ static bool limited(const Case *c, size_t more, const double *want, size_t n) {
     c->tape->budget.limit = SIZE_MAX;
     CHECK(nothing_left(c->tape));
     CHECK(tape_status(c->tape) == (done ? HC_OK : HC_ERR_NOMEM));
+    if (!done) CHECK(!strstr(tape_error(c->tape), "(null)")); /* every operation has a name */
     higherc_clear_error();
     tape_clear_error(c->tape);
     tape_seed(c->tape, 1);

@@ -49,6 +49,13 @@ static void wrong_tensors(void) {
     CHECK(!tensor_batch_norm(a, NULL, NULL, v, scale, 1e-5));
     CHECK_ERROR("tensor_batch_norm: ");
     tape_clear_error(tape);
+    for (int i = 0; i < 3; i++) {
+        const double eps = i == 0 ? -1e-5 : i == 1 ? (double)NAN : (double)INFINITY;
+        WRONG(HC_ERR_ARG, tensor_layer_norm(a, shape1(3), NULL, NULL, eps));
+        WRONG(HC_ERR_ARG, tensor_batch_norm(a, NULL, NULL, NULL, NULL, eps));
+        WRONG(HC_ERR_ARG, tensor_batch_norm(a, v, v, NULL, NULL, eps));
+        WRONG(HC_ERR_ARG, tensor_group_norm(a, 1, NULL, NULL, eps));
+    }
     WRONG(HC_ERR_SHAPE, tensor_reshape(a, shape1(5)));
     WRONG(HC_ERR_SHAPE, tensor_reshape(a, refused));
     WRONG(HC_ERR_SHAPE, tensor_expand(a, shape2(2, 4)));

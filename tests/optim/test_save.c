@@ -204,6 +204,32 @@ static void schedules(void) {
     }
 }
 
+/* Of several functions of one's own each goes back to where it was. */
+static void each_function(void) {
+    double user[] = {0.8, 0.5, 0.3};
+    Plan plan;
+    Schedule each[3];
+    make_plan(&plan, user);
+    Module *net = unroll_net(HC_F64, false);
+    Optim *optim[2] = {scheduled(net, &plan, NULL)};
+    CHECK(unroll_in_place(net, optim[0], 1));
+    Module *copy = module_clone(net);
+    optim[1] = scheduled(copy, &plan, NULL);
+    for (int i = 0; i < 3; i++)
+        each[i] = schedule_lambda(halved, &user[i]);
+    for (int i = 0; i < 2; i++)
+        CHECK(optim_schedule(optim[i], "beta1", HC_ALL_GROUPS, &each[0]) &&
+              optim_schedule(optim[i], "lr", 0, &each[1]) &&
+              optim_schedule(optim[i], "lr", 1, &each[2]));
+    CHECK(optim_save(optim[0], path) && optim_load(optim[1], path));
+    CHECK(unroll_in_place(net, optim[0], 3) && unroll_in_place(copy, optim[1], 3));
+    CHECK(same_params(net, copy));
+    for (int i = 0; i < 2; i++)
+        optim_destroy(optim[i]);
+    module_destroy(net);
+    module_destroy(copy);
+}
+
 static Hyper strange_factor(const Schedule *s, size_t step) {
     (void)s;
     (void)step;
@@ -348,6 +374,7 @@ int main(void) {
     groups_and_learned();
     errors();
     schedules();
+    each_function();
     schedules_refused();
     first_version();
     nonsense();

@@ -5,6 +5,6 @@ int main(void) {
     Rng split = rng_split(NULL);
     CHECK(higherc_status() == HC_ERR_ARG && split.counter == 0);
     higherc_clear_error();
-    REFUSED(grads_create((ParamList){NULL, 3}) != NULL);
+    REFUSED_NULL(grads_create((ParamList){NULL, 3}) != NULL);
     return check_done();
 }

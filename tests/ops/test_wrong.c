@@ -56,6 +56,12 @@ static void wrong_tensors(void) {
         WRONG(HC_ERR_ARG, tensor_batch_norm(a, v, v, NULL, NULL, eps));
         WRONG(HC_ERR_ARG, tensor_group_norm(a, 1, NULL, NULL, eps));
     }
+    Tensor *zeros = tensor_zeros(tape, shape2(2, 2));
+    WRONG(HC_ERR_SHAPE, tensor_gather(a, 0, zeros)); /* one column less */
+    WRONG(HC_ERR_SHAPE, tensor_gather(a, 0, tensor_zeros(tape, shape1(3))));
+    WRONG(HC_ERR_SHAPE, tensor_scatter_add(a, 0, zeros, zeros));
+    WRONG(HC_ERR_SHAPE, tensor_scatter_add(a, 1, zeros, tensor_zeros(tape, shape2(2, 1))));
+    CHECK(tensor_gather(a, 1, zeros) && tensor_scatter_add(a, 1, zeros, zeros));
     WRONG(HC_ERR_SHAPE, tensor_reshape(a, shape1(5)));
     WRONG(HC_ERR_SHAPE, tensor_reshape(a, refused));
     WRONG(HC_ERR_SHAPE, tensor_expand(a, shape2(2, 4)));

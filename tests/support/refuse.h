@@ -16,6 +16,15 @@
         higherc_clear_error();                                                                     \
     } while (0)
 
+/* The same of a NULL, which passes silently where there is an error already. Runs the call twice. */
+#define REFUSED_NULL(call)                                                                         \
+    do {                                                                                           \
+        REFUSED(call);                                                                             \
+        CHECK(!tensor_relu(NULL));                                                                 \
+        CHECK(!(call));                                                                            \
+        CHECK_ERROR("tensor_relu: a tensor is NULL");                                              \
+    } while (0)
+
 /* NULL is fine here, or an error: only that it returns counts. */
 #define SURVIVED(call)                                                                             \
     do {                                                                                           \

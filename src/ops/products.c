@@ -97,7 +97,7 @@ static size_t room_for_block(const Work *w) {
 }
 
 static Work whole(Tensor *y, const HcProducts *p) {
-    return (Work){.y = y, .p = p, .rows = p->g.m, .cols = p->g.n, .row_blocks = 1, .col_blocks = 1};
+    return (Work){.y = y, .p = p, .rows = p->g.m, .cols = p->g.n};
 }
 
 static bool run_cut(Tensor *y, const HcProducts *p) {

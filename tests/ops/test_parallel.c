@@ -123,7 +123,9 @@ static Tensor *pools_of_images(Tape *tape, const Case *c, Rng *rng) {
     Tensor *all = append(NULL, two_orders(tensor_max_pool2d(x, pool2d_options(2)), x, NULL));
     all = append(all, two_orders(tensor_max_pool2d(x, options), x, NULL));
     all = append(all, two_orders(tensor_avg_pool2d(x, options), x, NULL));
-    return append(all, two_orders(tensor_adaptive_avg_pool2d(x, 5, 7), x, NULL));
+    all = append(all, two_orders(tensor_adaptive_avg_pool2d(x, 5, 7), x, NULL));
+    Tensor *large = tensor_leaf(tensor_uniform(tape, shape4(29, 16, 40, 40), -1, 1, rng));
+    return append(all, two_orders(tensor_avg_pool2d(large, pool2d_options(2)), large, NULL));
 }
 
 typedef Tensor *Compute(Tape *tape, const Case *c, Rng *rng);

@@ -104,6 +104,12 @@ static Tensor *linear(Tensor *const *x, size_t n, void *user) {
     return tensor_mul_scalar(x[0], 3);
 }
 
+static Tensor *large(Tensor *const *x, size_t n, void *user) {
+    (void)n;
+    (void)user;
+    return tensor_mul_scalar(tensor_mul(x[0], tensor_tanh(x[0])), 1000);
+}
+
 static Tensor *independent(Tensor *const *x, size_t n, void *user) {
     (void)n;
     (void)user;
@@ -166,6 +172,7 @@ static void check_gradcheck(void) {
     tape = tape_create(HC_F32);
     Tensor *single = tensor_from_f64(tape, shape1(2), (double[]){0.5, -0.7});
     CHECK(gradcheck(linear, &single, 1, gradcheck_options(HC_F32), NULL));
+    CHECK(gradcheck(large, &single, 1, gradcheck_options(HC_F32), NULL));
     CHECK(!gradcheck(wrong, &single, 1, gradcheck_options(HC_F32), NULL));
     CHECK_ERROR("order 1");
     tape_destroy(tape);

@@ -30,6 +30,7 @@ static void free_spaces(Tape *tape) {
     HcBudget *b = &tape->budget;
     for (HcSweepSpace *w = tape->sweeps, *next; w; w = next) {
         next = w->next;
+        HC_ASSERT(!w->busy);
         hc_budget_free(b, w->marks, w->marks_capacity * sizeof *w->marks);
         hc_budget_free(b, w->number, w->number_capacity * sizeof *w->number);
         hc_budget_free(b, w->nodes, w->nodes_capacity * sizeof *w->nodes);

@@ -72,6 +72,7 @@ void tape_destroy(Tape *tape) {
         hc_fail(tape, HC_ERR_STATE, "tape_destroy: the tape belongs to Tasks, which destroy it");
         return;
     }
+    HC_ASSERT(tape->born_count == 0);
     hc_tape_drop_stamps(tape, (HcPosition){0, 0});
     hc_leaves_free(tape);
     if (tape->free_sweeps) tape->free_sweeps(tape);

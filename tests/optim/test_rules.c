@@ -270,7 +270,39 @@ static void names_of_states(void) {
     param_unref(p);
 }
 
+/* To go up is to go down by the negated gradients, with every rule and setting, bit for bit. */
+static void upwards(const UnrollConfig *config) {
+    enum { SIZE = 4 };
+    Param *p[2];
+    Optim *optim[2];
+    Rng rng = rng_seed(8);
+    for (int up = 0; up < 2; up++) {
+        p[up] = param_create("w", shape1(SIZE), HC_F64);
+        CHECK(param_set_f64(p[up], (double[SIZE]){0.5, -1, 2, 0.1}, SIZE));
+        optim[up] = unroll_optim(config, (ParamList){&p[up], 1});
+        CHECK(optim_set(optim[up], "maximize", HC_ALL_GROUPS, up));
+    }
+    for (int k = 0; k < 6; k++) {
+        double g[2][SIZE];
+        for (int i = 0; i < SIZE; i++) {
+            g[0][i] = rng_normal(&rng);
+            g[1][i] = -g[0][i];
+        }
+        for (int up = 0; up < 2; up++) {
+            param_zero_grad(p[up]);
+            CHECK(param_add_grad_f64(p[up], g[up], SIZE) && optim_step(optim[up]));
+        }
+    }
+    check_at(same_param(p[0], p[1]) && param_get(p[0], 0) != 0.5, config->name, __FILE__, __LINE__);
+    for (int up = 0; up < 2; up++) {
+        optim_destroy(optim[up]);
+        param_unref(p[up]);
+    }
+}
+
 int main(void) {
+    for (size_t i = 0; i < unroll_config_count; i++)
+        upwards(&unroll_configs[i]);
     for (size_t i = 0; i < unroll_config_count; i++)
         for (int dtype = HC_F32; dtype <= HC_F64; dtype++) {
             same_bits(&unroll_configs[i], (DType)dtype, 0);

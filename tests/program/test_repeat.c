@@ -89,7 +89,29 @@ static void shared(void) {
     tape_destroy(tape);
 }
 
+/* Two that one node reads late, both made again before it, while four that are not take memory in between. */
+static void before_one(void) {
+    Tape *tape = tape_create(HC_F32);
+    Rng rng = rng_seed(8);
+    Tensor *x = tensor_uniform(tape, shape2(ROWS, 40), -1, 1, &rng), *wide[6], *sum = NULL;
+    Tensor *few = tensor_slice(x, 1, 0, 2, 1);
+    for (int i = 0; i < 6; i++) {
+        Tensor *weight = tensor_uniform(tape, shape2(i < 2 ? 2 : 40, WIDE), -1, 1, &rng);
+        wide[i] = tensor_tanh(tensor_matmul(i < 2 ? few : x, weight));
+        if (i < 2) sum = i ? tensor_add(sum, tensor_sum(wide[i])) : tensor_sum(wide[i]);
+    }
+    Tensor *many = tensor_mul(tensor_add(wide[2], wide[3]), tensor_sub(wide[4], wide[5]));
+    sum = tensor_add(sum, tensor_sum(many));
+    Tensor *y = tensor_add(tensor_sum(tensor_mul(wide[0], wide[1])), sum);
+    Program *program = program_capture(tape, &x, 1, &y, 1, NULL);
+    CHECK(program && program_run(program));
+    CHECK(memcmp(program_output(program, 0), tensor_data(y), sizeof(float)) == 0);
+    program_destroy(program);
+    tape_destroy(tape);
+}
+
 int main(void) {
+    before_one();
     each();
     shared();
     return check_done();

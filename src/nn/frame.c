@@ -143,9 +143,10 @@ Tensor *frame_buffer(Frame *frame, const char *name) {
 bool frame_set_buffer(Frame *frame, const char *name, Tensor *value) {
     const char *who = "frame_set_buffer";
     size_t index;
-    if (!stands(frame, who) || !buffer_index(frame, who, name, &index) || !hc_check(who, value))
-        return false;
+    if (!stands(frame, who) || !buffer_index(frame, who, name, &index)) return false;
     const HcBinding *b = frame->binding;
+    if (!value) return hc_null_on(b->tape, who, "the value");
+    if (!hc_check(who, value)) return false;
     if (value->tape != b->tape)
         return hc_fail(b->tape, HC_ERR_TAPE, "%s: the value for '%s' is on another tape", who,
                        name);

@@ -204,6 +204,63 @@ static void custom(void) {
     CHECK(counter.alive == 0);
 }
 
+/* ---- first values ------------------------------------------------------------------------------- */
+
+static bool init_gives_up(Module *module, Rng *rng) {
+    (void)module;
+    (void)rng;
+    return param_fill(NULL, 0); /* an error in words */
+}
+
+static void first_values(void) {
+    Rng rng = rng_seed(3);
+    Module *layers[] = {module_linear(40, 50), module_tanh(), module_linear(50, 3)};
+    Module *net = module_sequential(layers, 3);
+    CHECK(module_init(net, &rng));
+    param_freeze(module_param(net, "2.weight"), true);
+    double frozen = param_get(module_param(net, "2.weight"), 7), square = 0;
+    CHECK(module_init_truncated_normal(net, 0.5, &rng));
+    const Param *w = module_param(net, "0.weight");
+    for (size_t i = 0; i < param_count(w); i++) {
+        square += param_get(w, i) * param_get(w, i) / (double)param_count(w);
+        CHECK(param_get(w, i) >= -1 && param_get(w, i) <= 1);
+    }
+    CHECK(square > 0.15 &&
+          square < 0.25); /* 0.194: a normal that is redrawn beyond two deviations */
+    CHECK(param_get(module_param(net, "0.bias"), 3) == 0 &&
+          param_get(module_param(net, "2.bias"), 1) == 0);
+    CHECK(param_get(module_param(net, "2.weight"), 7) == frozen);
+    REFUSED(module_init_truncated_normal(net, 0.5, NULL));
+    REFUSED(module_init(net, NULL));
+    ModuleClass cls = {.name = "stubborn", .forward = two_forward, .init = init_gives_up};
+    CHECK(module_add_child(net, "last", module_create(&cls, NULL)) && !module_init(net, &rng));
+    CHECK_ERROR("param_fill");
+    module_destroy(net);
+}
+
+static void wrong_children(void) {
+    Module *net = module_sequential(NULL, 0), *wide = module_linear(1, 1);
+    CHECK(module_add_child(net, "a", module_relu()) && module_to(wide, HC_F64));
+    CHECK(!module_add_child(net, "a", module_relu()));
+    CHECK_ERROR("module_add_child: there is a 'a' already");
+    CHECK(!module_add_child(net, "b", wide)); /* which goes with that */
+    CHECK_ERROR("module_add_child: the child is of the other type");
+    CHECK(!module_add_child(net, NULL, module_relu()));
+    CHECK_ERROR("module_add_child: the name is NULL");
+    char name[65] = {0};
+    memset(name, 'n', 63);
+    CHECK(module_add_child(net, name, module_relu()) && module_find(net, name));
+    name[63] = 'n';
+    REFUSED(module_add_child(net, name, module_relu()));
+    REFUSED(module_tie(net, "a", NULL));
+    REFUSED(module_tie(net, NULL, "a"));
+    REFUSED(module_param(net, NULL));
+    REFUSED(module_find(net, NULL));
+    REFUSED(module_print(net, NULL));
+    REFUSED(module_to(module_find(net, "a"), HC_F64));
+    module_destroy(net);
+}
+
 /* ---- the table ----------------------------------------------------------------------------------- */
 
 static void table(void) {
@@ -311,6 +368,8 @@ int main(void) {
     sharing();
     clones();
     custom();
+    first_values();
+    wrong_children();
     table();
     without_memory();
     fail_each_allocation("build", build);

@@ -1,12 +1,13 @@
-/* Out of memory, at each allocation in turn. Whole scenarios must fail in words and leave nothing behind; a
+/* Out of memory, at each allocation in turn, and at each end of what a tape may take. Whole scenarios must fail in words and leave nothing behind; a
  * single call on living objects must leave them as they were, and work when it is made again. */
 #include <stdio.h>
 #include <string.h>
 
 #include "support/failing.h"
 #include "support/refuse.h"
+#include "tape/tape.h"
 
-enum { N = 4, MOST = 512 };
+enum { N = 4, MOST = 512, MOST_ALLOWED = 4000 };
 
 static const double xs[N] = {-2, -0.3, 0.4, 1.2}, ys[N] = {1, 0.3, -0.4, 0.5};
 
@@ -74,9 +75,24 @@ static Module *make_net(void) {
     return NULL;
 }
 
+/* How memory ends: at the n-th allocation, or where the tape has taken so many units of memory. */
+static bool by_units;
+
+static void allow(World *w, size_t allowed) {
+    if (by_units)
+        w->tape->budget.limit = w->tape->budget.used + allowed * HC_ALIGN;
+    else
+        failing_after(allowed);
+}
+
+static void allow_all(World *w) {
+    w->tape->budget.limit = SIZE_MAX;
+    failing_never();
+}
+
 static bool make_world(World *w, FMode mode, bool adam) {
     TapeOptions options = tape_options(HC_F64);
-    options.block_bytes = 1024; /* many small blocks, so that much can fail */
+    options.block_bytes = by_units ? 1 : 1024; /* many small blocks, so that much can fail */
     *w = (World){.tape = tape_create_with(options), .net = make_net(), .adam = adam};
     w->copy = module_clone(w->net);
     w->inner = make_inner(w->net, adam);
@@ -252,6 +268,32 @@ static bool act_add_grad(World *w) {
     double one = 1;
     return param_add_grad_f64(module_param(w->net, "2.scale"), &one, 1);
 }
+static bool act_vector(World *w) {
+    return (w->out[0] = fmodule_vector(w->f)) != NULL;
+}
+static bool act_set_vector(World *w) {
+    return fmodule_set_vector(w->f, tensor_mul_scalar(fmodule_vector(w->f), 0.5));
+}
+static bool act_set_param(World *w) {
+    return fmodule_set_param(w->f, "0.bias", tensor_full(w->tape, shape1(3), 0.5));
+}
+static bool act_schedule(World *w) {
+    Schedule half = schedule_exponential(hyper_const(0.5));
+    return diffopt_schedule(w->opt, "lr", 0, &half);
+}
+static bool act_override_param(World *w) {
+    return diffopt_override_param(w->opt, "lr", module_params(w->net).items[1], w->lr);
+}
+static bool act_forward_with(World *w) {
+    TensorList list = fmodule_params(w->f);
+    return (w->out[0] = fmodule_forward_with(w->f, list.items, list.count, w->x)) != NULL;
+}
+static bool act_capture(World *w) {
+    Program *program = program_capture(w->tape, &w->x, 1, &w->energy, 1, NULL);
+    bool done = program && program_run(program);
+    program_destroy(program);
+    return done;
+}
 static bool act_add_group(World *w) {
     return optim_add_group(w->outer, module_params(w->copy)) != SIZE_MAX;
 }
@@ -295,6 +337,13 @@ static const Case cases[] = {{"step", act_step, true, false},
                              {"child", act_child, false, false},
                              {"train", act_train, true, false},
                              {"set_params", act_set_params, true, false},
+                             {"vector", act_vector, true, false},
+                             {"set_vector", act_set_vector, true, false},
+                             {"set_param", act_set_param, true, false},
+                             {"schedule", act_schedule, false, false},
+                             {"override_param", act_override_param, false, false},
+                             {"forward_with", act_forward_with, true, false},
+                             {"capture", act_capture, false, false},
                              {"commit", act_commit, true, false},
                              {"diffopt_commit", act_opt_commit, true, false},
                              {"backward", act_backward, true, false},
@@ -325,9 +374,9 @@ static bool try_with(const Case *c, FMode mode, bool adam, size_t allowed, const
     tape_trim(w.tape);
     Picture before = look(&w);
     tape_trim(w.tape);
-    failing_after(allowed);
+    allow(&w, allowed);
     bool done = c->act(&w);
-    failing_never();
+    allow_all(&w);
     bool right = done == (higherc_error() == NULL);
     if (!done) {
         right = right && higherc_status() == HC_ERR_NOMEM;
@@ -369,9 +418,9 @@ static void single_calls(void) {
             Picture after = look(&w);
             end_world(&w);
             size_t allowed = 0;
-            while (!try_with(c, modes[kind], kind > 0, allowed, &after) && allowed < 500)
+            while (!try_with(c, modes[kind], kind > 0, allowed, &after) && allowed < MOST_ALLOWED)
                 allowed++;
-            CHECK(allowed < 500);
+            CHECK(allowed < MOST_ALLOWED);
         }
     failing_end();
 }
@@ -381,15 +430,15 @@ static void release_steps(void) {
     failing_begin();
     for (int mode = HC_FIRST_ORDER; mode <= HC_EVAL; mode++) {
         bool done = false;
-        for (size_t allowed = 0; !done && allowed < 500; allowed++) {
+        for (size_t allowed = 0; !done && allowed < MOST_ALLOWED; allowed++) {
             World w;
             CHECK(make_world(&w, (FMode)mode, true));
             tape_trim(w.tape);
             Picture before = {.count = 0}, now = {.count = 0};
             see_tensors(&before, fmodule_params(w.f));
-            failing_after(allowed);
+            allow(&w, allowed);
             done = act_step_release(&w);
-            failing_never();
+            allow_all(&w);
             CHECK(done || higherc_status() == HC_ERR_NOMEM);
             higherc_clear_error();
             tape_clear_error(w.tape);
@@ -465,8 +514,12 @@ static bool checks(void) {
 }
 
 int main(void) {
-    single_calls();
-    release_steps();
+    for (int units = 0; units < 2; units++) {
+        by_units = units > 0;
+        single_calls();
+        release_steps();
+    }
+    by_units = false;
     fail_each_allocation("full, sgd", full_sgd);
     fail_each_allocation("full, adam", full_adam);
     fail_each_allocation("first order", first_order);

@@ -5,7 +5,6 @@
 
 #include "support/failing.h"
 #include "support/refuse.h"
-#include "tape/tape.h"
 
 enum { N = 4, MOST = 512, MOST_ALLOWED = 4000 };
 
@@ -80,13 +79,13 @@ static bool by_units;
 
 static void allow(World *w, size_t allowed) {
     if (by_units)
-        w->tape->budget.limit = w->tape->budget.used + allowed * HC_ALIGN;
+        failing_units(w->tape, allowed);
     else
         failing_after(allowed);
 }
 
 static void allow_all(World *w) {
-    w->tape->budget.limit = SIZE_MAX;
+    failing_units_never(w->tape);
     failing_never();
 }
 

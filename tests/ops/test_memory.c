@@ -3,9 +3,10 @@
 #include <string.h>
 
 #include "ops/op_rows.h"
+#include "support/failing.h"
 #include "tape/tape.h"
 
-enum { STEP = HC_ALIGN, MOST_OUT = 2 * MOST_INPUTS + 1, MOST_OF_ALL = MOST_OUT * 4 * MOST_NUMBERS };
+enum { MOST_OUT = 2 * MOST_INPUTS + 1, MOST_OF_ALL = MOST_OUT * 4 * MOST_NUMBERS };
 
 typedef struct Case {
     const Row *row;
@@ -53,14 +54,14 @@ static bool nothing_left(const Tape *tape) {
     return tape->scratch.live == 0 && tape->born_count == 0 && tape->recording && !tape->scratching;
 }
 
-/* With `more` bytes beyond what the inputs took. True when that was enough. */
-static bool limited(const Case *c, size_t more, const double *want, size_t n) {
+/* With so many units beyond what the inputs took. True when that was enough. */
+static bool limited(const Case *c, size_t units, const double *want, size_t n) {
     double got[MOST_OF_ALL];
     Tensor *out[MOST_OUT];
     tape_seed(c->tape, 1); /* for dropout */
-    c->tape->budget.limit = c->tape->budget.used + more;
+    failing_units(c->tape, units);
     bool done = compute(c, out);
-    c->tape->budget.limit = SIZE_MAX;
+    failing_units_never(c->tape);
     CHECK(nothing_left(c->tape));
     CHECK(tape_status(c->tape) == (done ? HC_OK : HC_ERR_NOMEM));
     if (!done) CHECK(!strstr(tape_error(c->tape), "(null)")); /* every operation has a name */
@@ -70,7 +71,7 @@ static bool limited(const Case *c, size_t more, const double *want, size_t n) {
     bool same = (done || compute(c, out)) && numbers(c, out, got) == n &&
                 memcmp(got, want, n * sizeof *got) == 0;
     CHECK(same);
-    if (!same) printf("  %s, %zu bytes\n", c->row->name, more);
+    if (!same) printf("  %s, %zu units\n", c->row->name, units);
     return done;
 }
 
@@ -85,9 +86,9 @@ static void check_row(const Row *row, const Shape *shapes, size_t count, Rng *rn
     size_t n = numbers(&c, out, want);
     tape_destroy(c.tape);
     bool done = false;
-    for (size_t more = 0; !done; more += STEP) {
+    for (size_t units = 0; !done; units++) {
         c = begin(row, shapes, count, values);
-        done = limited(&c, more, want, n);
+        done = limited(&c, units, want, n);
         tape_destroy(c.tape);
     }
 }

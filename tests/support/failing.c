@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "support/check.h"
+#include "tape/tape.h"
 
 static atomic_size_t left, calls;
 
@@ -44,6 +45,22 @@ void failing_never(void) {
 
 size_t failing_calls(void) {
     return atomic_load(&calls);
+}
+
+static void take_up(HcArena *arena) {
+    size_t rest = arena->next ? (size_t)(arena->end - arena->next) : 0;
+    if (rest > 0) hc_arena_alloc(arena, rest / HC_ALIGN * HC_ALIGN);
+}
+
+void failing_units(Tape *tape, size_t units) {
+    take_up(&tape->data);
+    take_up(&tape->forms.arena);
+    take_up(&tape->scratch.arena);
+    tape->budget.limit = tape->budget.used + units * HC_ALIGN;
+}
+
+void failing_units_never(Tape *tape) {
+    tape->budget.limit = SIZE_MAX;
 }
 
 void fail_each_allocation(const char *name, bool (*scenario)(void)) {

@@ -101,6 +101,8 @@ static void enforce(HcPlan *plan, HcPlan *next) {
         if (next->names[i]) hc_param_rename(next->unique.items[i], next->names[i]);
         next->names[i] = NULL;
     }
+    hc_free(next->names); /* what is appended later has no place there */
+    next->names = NULL;
     hc_plan_free(plan);
     *plan = *next;
     *next = (HcPlan){.slots = 0};

@@ -147,10 +147,26 @@ static void bounds(void) {
     CHECK_ERROR("");
 }
 
+/* A plan that was made anew, and then grows at its end again. */
+static void grown_after_replanning(void) {
+    enum { CHILDREN = 200 };
+    Module *module = module_create(&around, NULL);
+    CHECK(module_add_child(module, "first", module_linear(1, 1)));
+    CHECK(module_add_param(module, "own", shape1(1)));
+    for (size_t i = 0; i < CHILDREN; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%zu", i);
+        CHECK(module_add_child(module, name, module_linear(1, 1)));
+    }
+    CHECK(module_params(module).count == 2 * CHILDREN + 3);
+    module_destroy(module);
+}
+
 int main(void) {
     sequential_of_many();
     many_of_one();
     same_plans();
+    grown_after_replanning();
     deep();
     bounds();
     return check_done();

@@ -1,4 +1,5 @@
 /* The public derivatives. */
+#include "base/held.h"
 #include "grad/sweep.h"
 
 const char *hc_why_text(HcWhy why) {
@@ -196,7 +197,11 @@ bool tensor_backward_into(Tensor *loss, Grads *grads) {
     const char *who = "tensor_backward_into";
     if (!hc_check(who, loss)) return false;
     if (!grads) return hc_fail(loss->tape, HC_ERR_ARG, "%s: grads is NULL", who);
-    return backward(who, loss, grads);
+    HcHeld here;
+    hc_work_begin(&here, grads);
+    bool done = backward(who, loss, grads);
+    hc_work_end(&here);
+    return done;
 }
 
 /* ---- products with second and first derivatives ---------------------------------------------------- */

@@ -170,6 +170,8 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     if (!grads) return hc_fail_nomem(tape, who);
     memset(grads, 0, bytes);
     opt->at_work = true;
+    HcRunning here;
+    hc_module_enter(&here, root->module, "step");
     bool done = inner_gradients(opt, loss, params ? params : root->now->weights, grads);
     bool early = release && root->mode == HC_FIRST_ORDER;
     if (done && early) {
@@ -184,6 +186,7 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     }
     done = done && apply(opt, release ? NULL : loss, params ? params : root->now->weights, grads,
                          grads + opt->count);
+    hc_module_leave(&here);
     opt->at_work = false;
     hc_scratch_free(&tape->scratch, grads, bytes);
     if (done && release && !early) {

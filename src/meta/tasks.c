@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "base/held.h"
 #include "base/pool.h"
 #include "tape/param.h"
 
@@ -203,7 +204,10 @@ static void run_task(size_t place, size_t number, void *user) {
     tape_seed(tape, rng_u64(&task.rng));
     tape->grads_apart = true;
     bool was = hc_set_in_task(true);
+    HcHeld here;
+    hc_work_begin(&here, slot->grads);
     bool done = tasks->fn(&task, tasks->user);
+    hc_work_end(&here);
     hc_set_in_task(was);
     tape->grads_apart = false;
     if (!done || tape->status != HC_OK || higherc_status() != HC_OK)

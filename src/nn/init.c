@@ -21,7 +21,10 @@ static bool init_default(Module *module, Rng *rng) {
 
 static bool init_tree(Module *module, Rng *rng) {
     if (!(module->cls.init ? module->cls.init(module, rng) : init_default(module, rng)))
-        return false;
+        return higherc_status() == HC_OK
+                   ? hc_fail_thread(HC_ERR_STATE, "module_init: the init of the %s module failed",
+                                    module->cls.name)
+                   : false;
     for (size_t i = 0; i < module->child_count; i++)
         if (!init_tree(module->children[i].module, rng)) return false;
     return true;

@@ -4,6 +4,7 @@
  * again in the same way, and computed where it stood. */
 #include <string.h>
 
+#include "base/held.h"
 #include "ops/ops.h"
 #include "program/call.h"
 #include "program/capture.h"
@@ -250,7 +251,7 @@ Program *program_capture(Tape *tape, Tensor *const *inputs, size_t input_count,
 }
 
 void program_destroy(Program *p) {
-    if (!p) return;
+    if (!p || !hc_at_rest(p, "program_destroy", "program")) return;
     for (size_t i = 0; i < p->grad_count; i++)
         param_unref(p->grad_params[i]);
     for (size_t i = 0; p->uses && i < p->use_count; i++)

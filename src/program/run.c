@@ -2,11 +2,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/held.h"
 #include "program/call.h"
 
 static bool usable(const Program *p, const char *who) {
-    if (p) return true;
-    return hc_null(who, "the program");
+    return p ? hc_at_rest(p, who, "program") : hc_null(who, "the program");
 }
 
 /* ---- inputs ------------------------------------------------------------------------------------------ */
@@ -127,7 +127,11 @@ bool program_run(Program *p) {
                        "%s: from within a task, whose gradients go to its own Grads "
                        "(program_run_into)",
                        who);
-    return check_world(p, who) && add_to_params(p);
+    HcHeld here;
+    hc_work_begin(&here, p);
+    bool done = check_world(p, who) && add_to_params(p);
+    hc_work_end(&here);
+    return done;
 }
 
 bool program_run_into(Program *p, Grads *grads) {
@@ -135,7 +139,13 @@ bool program_run_into(Program *p, Grads *grads) {
     if (!usable(p, who)) return false;
     tape_clear_error(p->tape);
     if (!grads) return hc_fail(p->tape, HC_ERR_ARG, "%s: grads is NULL", who);
-    return check_world(p, who) && add_to_grads(p, grads);
+    HcHeld program, list;
+    hc_work_begin(&program, p);
+    hc_work_begin(&list, grads);
+    bool done = check_world(p, who) && add_to_grads(p, grads);
+    hc_work_end(&list);
+    hc_work_end(&program);
+    return done;
 }
 
 /* ---- outputs ------------------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/held.h"
 #include "tape/param.h"
 
 static _Thread_local bool in_task;
@@ -51,7 +52,7 @@ Grads *grads_create(ParamList params) {
 }
 
 void grads_destroy(Grads *grads) {
-    if (!grads) return;
+    if (!grads || !hc_at_rest(grads, "grads_destroy", "buffer")) return;
     hc_params_free(&grads->params);
     hc_free(grads->flat);
     hc_free(grads->offset);

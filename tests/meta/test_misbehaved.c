@@ -328,6 +328,10 @@ static bool nests(Task *task, void *user) {
     Nested *n = user;
     (void)task;
     REFUSED(tasks_run(n->own, 1, n->rng, nothing, NULL));
+    tasks_destroy(n->own);
+    CHECK_ERROR("tasks_destroy: the tasks are running");
+    grads_destroy(task->grads);
+    CHECK_ERROR("grads_destroy: from within");
     REFUSED(tasks_run(n->other, 1, n->rng, nothing, NULL));
     CHECK(!program_run(n->program));
     CHECK_ERROR("program_run: from within a task");
@@ -421,6 +425,81 @@ static void drop_it(size_t index, size_t worker, void *user) {
     if (index == 0) pool_destroy(user);
 }
 
+/* ---- what a custom operation, a callback or an init would destroy ------------------------------------------ */
+
+static Program *run_within;
+static Grads *list;
+
+static Tensor *pull_program(const CustomCall *call) {
+    if (run_within) {
+        program_destroy(run_within);
+        CHECK_ERROR("program_destroy: from within");
+        CHECK(!program_run(run_within));
+        CHECK_ERROR("program_run: from within");
+    }
+    return tensor_square(call->inputs[0]);
+}
+
+static bool pull_grads(const CustomCall *call, Tensor **grads) {
+    grads_destroy(list);
+    CHECK_ERROR("grads_destroy: from within");
+    grads[0] = call->gradient;
+    return true;
+}
+
+static void programs_and_buffers(void) {
+    static const CustomClass puller = {
+        .name = "puller", .forward = pull_program, .backward = pull_grads};
+    begin();
+    Tensor *x = tensor_ones(tape, shape2(1, 2)), *y = tensor_sum(module_forward(net, x));
+    Tensor *loss = tensor_custom(&puller, &y, 1, NULL);
+    list = grads_create(module_params(net));
+    CHECK(tensor_backward_into(loss, list) && grads_get(list, 0));
+    Program *program = program_capture(tape, &x, 1, &loss, 1, NULL);
+    run_within = program;
+    CHECK(program_run(program));
+    run_within = NULL;
+    program_destroy(program);
+    grads_destroy(list);
+    end();
+}
+
+static bool pull_module(Tape *on, Tensor **grads, size_t count, void *user) {
+    (void)on;
+    (void)grads;
+    (void)count;
+    (void)user;
+    module_destroy(net);
+    CHECK_ERROR("module_destroy: from within");
+    REFUSED(module_add_param(net, "late", shape1(1)));
+    REFUSED(module_to(net, HC_F64));
+    return true;
+}
+
+static bool pull_init(Module *module, Rng *rng) {
+    (void)rng;
+    module_destroy(module);
+    CHECK_ERROR("module_destroy: from within");
+    return false;
+}
+
+static void modules_at_work(void) {
+    static const ModuleClass cls = {.name = "pull", .forward = tidy_forward, .init = pull_init};
+    begin();
+    Rng rng = rng_seed(3);
+    Optim *sgd = optim_sgd(module_params(net), sgd_options(0.1));
+    FModule *fast = fmodule_create(tape, net, false);
+    opt = diffopt_create(sgd, fast);
+    CHECK(diffopt_grad_callback(opt, pull_module, NULL));
+    CHECK(diffopt_step(opt, tensor_sum(fmodule_forward(fast, tensor_ones(tape, shape2(1, 2))))));
+    Module *bad = module_create(&cls, NULL);
+    CHECK(!module_init(bad, &rng) && higherc_status() == HC_ERR_STATE);
+    CHECK_ERROR("the init of the pull module failed");
+    module_destroy(bad);
+    optim_destroy(sgd);
+    end();
+}
+
 int main(void) {
     on_the_tape();
     modules();
@@ -431,5 +510,7 @@ int main(void) {
     pulled_away();
     Pool *pool = pool_create(2);
     CHECK(pool_run(pool, 8, drop_it, pool));
+    programs_and_buffers();
+    modules_at_work();
     return check_done();
 }

@@ -1,6 +1,6 @@
 # Every operation has a row in ops.def, whose sweep differentiates it to third order; every kernel is called in a test
 # of kernels; every public function that takes a pointer is called with NULL in some test, or stands in the table of
-# signatures that one goes through.
+# signatures that one goes through; every public function has a row in calls.def, so that the fuzzer of calls makes it.
 cmake_policy(VERSION 3.16)
 
 # What makes, reads or only names tensors is no operation.
@@ -75,6 +75,15 @@ foreach(header ${headers})
     math(EXPR total "${total} + 1")
     if(NOT name MATCHES "^higherc_" AND NOT tested MATCHES "(^|[^a-z0-9_])${name}[^a-z0-9_]")
       string(APPEND wrong "${name} is called with NULL in no test\n")
+    endif()
+  endforeach()
+endforeach()
+file(READ ${SOURCE}/tests/fuzz/calls.def rows)
+foreach(header ${headers})
+  read_functions(functions ${header} OFF)
+  foreach(name ${functions})
+    if(NOT rows MATCHES "[^a-z0-9_]${name}[,)]")
+      string(APPEND wrong "${name} has no row in tests/fuzz/calls.def\n")
     endif()
   endforeach()
 endforeach()

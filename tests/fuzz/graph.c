@@ -1,4 +1,4 @@
-#include "fuzz/graph.h"
+#include "fuzz/target.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -7,6 +7,9 @@
 #include "fuzz/operations.h"
 
 enum { INPUTS = 3 };
+
+const size_t fuzz_length = 400;
+static size_t graphs, operations;
 
 static void make_input(Fuzz *z, double *v, double *w) {
     Node *x = &z->node[z->count++];
@@ -88,7 +91,7 @@ static bool derivatives_agree(Fuzz *z, double v[INPUTS][NAIVE_MOST], double w[IN
     return jv && near(tensor_item(jv), naive.b, scale, "tangent", z->count);
 }
 
-bool fuzz_graph(const uint8_t *data, size_t size, FuzzCount *count) {
+bool fuzz_run(const uint8_t *data, size_t size) {
     static Fuzz z;
     double v[INPUTS][NAIVE_MOST], w[INPUTS][NAIVE_MOST];
     memset(&z, 0, sizeof z);
@@ -106,9 +109,14 @@ bool fuzz_graph(const uint8_t *data, size_t size, FuzzCount *count) {
     }
     bool agree = tape_status(z.tape) == HC_OK && values_agree(&z) && derivatives_agree(&z, v, w);
     if (higherc_error()) printf("  %s\n", higherc_error());
-    count->graphs++;
-    count->operations += z.count - INPUTS;
+    graphs++;
+    operations += z.count - INPUTS;
     tape_destroy(z.tape);
     higherc_clear_error();
     return agree;
+}
+
+bool fuzz_end(bool generated) {
+    printf("%zu graphs, %zu operations\n", graphs, operations);
+    return graphs > 0 && (!generated || operations > 2 * graphs); /* not only leaves */
 }

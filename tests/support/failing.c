@@ -9,7 +9,7 @@
 #include "support/check.h"
 #include "tape/tape.h"
 
-static atomic_size_t left, calls;
+static atomic_size_t left, calls, largest = SIZE_MAX;
 
 static void *limited_alloc(size_t size, void *user) {
     (void)user;
@@ -17,7 +17,7 @@ static void *limited_alloc(size_t size, void *user) {
     size_t n = atomic_load(&left);
     while (n > 0 && n != SIZE_MAX && !atomic_compare_exchange_weak(&left, &n, n - 1))
         ;
-    return n > 0 ? malloc(size) : NULL;
+    return n > 0 && size <= atomic_load(&largest) ? malloc(size) : NULL;
 }
 
 static void limited_release(void *pointer, size_t size, void *user) {
@@ -41,6 +41,10 @@ void failing_after(size_t more) {
 
 void failing_never(void) {
     atomic_store(&left, SIZE_MAX);
+}
+
+void failing_largest(size_t bytes) {
+    atomic_store(&largest, bytes);
 }
 
 size_t failing_calls(void) {

@@ -11,6 +11,8 @@ void failing_end(void);
 /* From now on `more` allocations work and all later ones fail. */
 void failing_after(size_t more);
 void failing_never(void);
+/* No block larger than this, from now on. */
+void failing_largest(size_t bytes);
 /* How often it has been asked. */
 size_t failing_calls(void);
 

@@ -1,26 +1,27 @@
-#include "fuzz/target.h"
-
+/* Random graphs: bytes become operations on three inputs, whose values, gradients and second derivatives agree with
+ * a naive evaluator; then the same graph is run in other ways (fuzz/again.h), which give the same bits. The last byte
+ * says in which. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "fuzz/operations.h"
-
-enum { INPUTS = 3 };
+#include "fuzz/again.h"
+#include "fuzz/target.h"
 
 const size_t fuzz_length = 400;
 static size_t graphs, operations;
 
-static void make_input(Fuzz *z, double *v, double *w) {
+static void make_input(Fuzz *z, double *values, double *v, double *w) {
     Node *x = &z->node[z->count++];
     size_t dim[NAIVE_DIMS];
     int ndim = (int)fuzz_below(z, 4);
-    double values[NAIVE_MOST];
     for (int i = 0; i < ndim; i++)
         dim[i] = 1 + fuzz_below(z, 3);
     naive_shape(&x->value, ndim, dim);
     for (size_t i = 0; i < x->value.count; i++) {
         values[i] = fuzz_number(z) + 0.01 * (double)i;
+        if (tape_dtype(z->tape) == HC_F32) values[i] = (float)values[i];
         v[i] = sin(1 + (double)(i + 7 * z->count));
         w[i] = cos(2 + (double)(i * i + z->count));
         x->value.v[i] = (Num){values[i], v[i], w[i], 0};
@@ -28,8 +29,10 @@ static void make_input(Fuzz *z, double *v, double *w) {
     x->tensor = tensor_leaf(tensor_from_f64(z->tape, shape_of(dim, ndim), values));
 }
 
+static double tolerance;
+
 static bool near(double a, double b, double scale, const char *what, size_t node) {
-    if (fabs(a - b) <= 1e-9 * (scale + fabs(b))) return true;
+    if (fabs(a - b) <= tolerance * (scale + fabs(b))) return true;
     printf("  %s of node %zu: %.17g, should be %.17g\n", what, node, a, b);
     return false;
 }
@@ -91,32 +94,49 @@ static bool derivatives_agree(Fuzz *z, double v[INPUTS][NAIVE_MOST], double w[IN
     return jv && near(tensor_item(jv), naive.b, scale, "tangent", z->count);
 }
 
+/* Operations until the bytes end. */
+void fuzz_build(Fuzz *z) {
+    while (z->left > 0 && z->count < MOST_NODES && tape_status(z->tape) == HC_OK) {
+        Operation *run = fuzz_operation(z);
+        Node *y = &z->node[z->count];
+        memset(y, 0, sizeof *y);
+        z->bad = false;
+        if (run(z, y)) z->count++;
+    }
+}
+
 bool fuzz_run(const uint8_t *data, size_t size) {
     static Fuzz z;
+    static double values[INPUTS][NAIVE_MOST];
     double v[INPUTS][NAIVE_MOST], w[INPUTS][NAIVE_MOST];
+    unsigned ways = size > 0 ? data[--size] : 0;
+    bool single = ways & WAY_F32;
     memset(&z, 0, sizeof z);
     z.data = data;
     z.left = size;
-    z.tape = tape_create(HC_F64);
+    z.margin = single ? 1e-3 : 1e-6;
+    z.most = single ? 30 : 1000;
+    tolerance = single ? 1e-2 : 1e-9;
+    again_begin();
+    z.tape = tape_create(single ? HC_F32 : HC_F64);
     for (size_t i = 0; i < INPUTS; i++)
-        make_input(&z, v[i], w[i]);
-    while (z.left > 0 && z.count < MOST_NODES && tape_status(z.tape) == HC_OK) {
-        Operation *run = fuzz_operation(&z);
-        Node *y = &z.node[z.count];
-        memset(y, 0, sizeof *y);
-        z.bad = false;
-        if (run(&z, y)) z.count++;
-    }
+        make_input(&z, values[i], v[i], w[i]);
+    Again again = {.data = z.data, .left = z.left};
+    fuzz_build(&z);
     bool agree = tape_status(z.tape) == HC_OK && values_agree(&z) && derivatives_agree(&z, v, w);
-    if (higherc_error()) printf("  %s\n", higherc_error());
     graphs++;
     operations += z.count - INPUTS;
     tape_destroy(z.tape);
+    if (agree) agree = again_ways(&again, &z, values, ways);
+    if (higherc_error()) printf("  %s\n", higherc_error());
     higherc_clear_error();
-    return agree;
+    if (higherc_live_allocations() == again_blocks()) return agree;
+    printf("  memory was left behind\n");
+    return false;
 }
 
 bool fuzz_end(bool generated) {
+    again_end();
     printf("%zu graphs, %zu operations\n", graphs, operations);
     return graphs > 0 && (!generated || operations > 2 * graphs); /* not only leaves */
 }

@@ -72,10 +72,11 @@ bool naive_join(Naive *y, const Naive *x, const Naive *z) {
     return naive_shape(y, ndim, dim);
 }
 
-bool naive_sound(const Naive *x) {
+bool naive_sound(const Naive *x, double most) {
     for (size_t i = 0; i < x->count; i++) {
         Num v = x->v[i];
-        if (!(fabs(v.f) < 1e3 && fabs(v.a) < 1e4 && fabs(v.b) < 1e4 && fabs(v.ab) < 1e5))
+        if (!(fabs(v.f) < most && fabs(v.a) < 10 * most && fabs(v.b) < 10 * most &&
+              fabs(v.ab) < 100 * most))
             return false;
     }
     return true;

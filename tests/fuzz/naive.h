@@ -38,7 +38,7 @@ bool naive_join(Naive *y, const Naive *x, const Naive *z); /* the broadcast shap
 void naive_place(const Naive *x, size_t at, size_t place[NAIVE_DIMS]);
 size_t naive_at(const Naive *x, const size_t place[NAIVE_DIMS]);
 /* All parts are finite and of a size with which rounding cannot hide a mistake. */
-bool naive_sound(const Naive *x);
+bool naive_sound(const Naive *x, double most);
 
 /* Reductions over the axes of a mask: what to do with the numbers of one group. */
 typedef Num NaiveFold(const Num *x, size_t count, bool *bad);

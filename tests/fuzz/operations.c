@@ -17,15 +17,18 @@ double fuzz_number(Fuzz *z) {
     return ((int)fuzz_byte(z) - 128 + 0.37) / 64.3;
 }
 
-static Node *operand(Fuzz *z) {
+Node *fuzz_operand(Fuzz *z) {
     return &z->node[fuzz_below(z, z->count)];
 }
 
-static bool usable(Fuzz *z, const Node *y) {
-    return !z->bad && naive_sound(&y->value);
+bool fuzz_usable(Fuzz *z, const Node *y) {
+    if (z->again) return z->at < z->fits && z->fit[z->at++];
+    bool fit = z->fits < MOST_FITS && !z->bad && naive_sound(&y->value, z->most);
+    if (z->fits < MOST_FITS) z->fit[z->fits++] = fit;
+    return fit;
 }
 
-/* ---- one tensor --------------------------------------------------------------------------------- */
+/* ---- one tensor ------------------------------------------------------------------------------ */
 
 typedef struct Unary {
     Tensor *(*build)(Tensor *);
@@ -116,22 +119,22 @@ static const Unary unaries[] = {
 
 static bool unary(Fuzz *z, Node *y) {
     const Unary *u = &unaries[fuzz_below(z, sizeof unaries / sizeof *unaries)];
-    const Node *x = operand(z);
+    const Node *x = fuzz_operand(z);
     bool kinked = u->of == relu_of || u->of == abs_of || u->of == sign_of;
     y->value = x->value;
     for (size_t i = 0; i < x->value.count; i++) {
         Num v = x->value.v[i];
-        if (v.f < u->low || v.f > u->high || (kinked && fabs(v.f) < 1e-6)) z->bad = true;
+        if (v.f < u->low || v.f > u->high || (kinked && fabs(v.f) < z->margin)) z->bad = true;
         y->value.v[i] = u->of(v);
     }
-    if (usable(z, y)) y->tensor = u->build(x->tensor);
+    if (fuzz_usable(z, y)) y->tensor = u->build(x->tensor);
     return y->tensor != NULL;
 }
 
 static bool with_number(Fuzz *z, Node *y) {
     unsigned kind = fuzz_byte(z) % 7;
     double c = fuzz_number(z);
-    const Node *x = operand(z);
+    const Node *x = fuzz_operand(z);
     y->value = x->value;
     for (size_t i = 0; i < x->value.count; i++) {
         Num v = x->value.v[i], *to = &y->value.v[i];
@@ -145,9 +148,9 @@ static bool with_number(Fuzz *z, Node *y) {
         }
         if (kind == 5) *to = v.f > 0 ? v : num_mul(v, num(c));
         if (kind == 6) *to = v.f > 0 ? v : num_of(v, c * expm1(v.f), c * exp(v.f), c * exp(v.f));
-        if (kind > 4 && fabs(v.f) < 1e-6) z->bad = true;
+        if (kind > 4 && fabs(v.f) < z->margin) z->bad = true;
     }
-    if (!usable(z, y)) return false;
+    if (!fuzz_usable(z, y)) return false;
     Tensor *(*const build[])(Tensor *, double) = {
         tensor_add_scalar, tensor_sub_scalar, tensor_mul_scalar, tensor_div_scalar,
         tensor_pow_scalar, tensor_leaky_relu, tensor_elu};
@@ -156,24 +159,24 @@ static bool with_number(Fuzz *z, Node *y) {
 }
 
 static bool clamp(Fuzz *z, Node *y) {
-    const Node *x = operand(z);
+    const Node *x = fuzz_operand(z);
     double low = fuzz_number(z) - 1, high = low + 1.7;
     y->value = x->value;
     for (size_t i = 0; i < x->value.count; i++) {
         double f = x->value.v[i].f;
-        if (fabs(f - low) < 1e-6 || fabs(f - high) < 1e-6) z->bad = true;
+        if (fabs(f - low) < z->margin || fabs(f - high) < z->margin) z->bad = true;
         if (f < low) y->value.v[i] = num(low);
         if (f > high) y->value.v[i] = num(high);
     }
-    if (usable(z, y)) y->tensor = tensor_clamp(x->tensor, low, high);
+    if (fuzz_usable(z, y)) y->tensor = tensor_clamp(x->tensor, low, high);
     return y->tensor != NULL;
 }
 
-/* ---- two and three tensors ------------------------------------------------------------------------ */
+/* ---- two and three tensors ------------------------------------------------------------------- */
 
 static bool binary(Fuzz *z, Node *y) {
     unsigned kind = fuzz_byte(z) % 9;
-    const Node *a = operand(z), *b = operand(z);
+    const Node *a = fuzz_operand(z), *b = fuzz_operand(z);
     if (!naive_join(&y->value, &a->value, &b->value)) return false;
     for (size_t i = 0; i < y->value.count; i++) {
         Num p = a->value.v[naive_broadcast(&a->value, &y->value, i)];
@@ -193,9 +196,9 @@ static bool binary(Fuzz *z, Node *y) {
         if (kind == 6) *to = p.f < q.f ? p : q;
         if (kind == 7) *to = num(p.f > q.f);
         if (kind == 8) *to = num(p.f <= q.f);
-        if (kind > 4 && fabs(p.f - q.f) < 1e-6) z->bad = true;
+        if (kind > 4 && fabs(p.f - q.f) < z->margin) z->bad = true;
     }
-    if (!usable(z, y)) return false;
+    if (!fuzz_usable(z, y)) return false;
     y->exact = kind > 6;
     Tensor *(*const build[])(Tensor *, Tensor *) = {tensor_add,     tensor_sub, tensor_mul,
                                                     tensor_div,     tensor_pow, tensor_maximum,
@@ -205,22 +208,22 @@ static bool binary(Fuzz *z, Node *y) {
 }
 
 static bool where(Fuzz *z, Node *y) {
-    const Node *p = operand(z), *a = operand(z), *b = operand(z);
+    const Node *p = fuzz_operand(z), *a = fuzz_operand(z), *b = fuzz_operand(z);
     Naive both;
     if (!naive_join(&both, &a->value, &b->value) || !naive_join(&y->value, &both, &p->value))
         return false;
     for (size_t i = 0; i < y->value.count; i++) {
         double f = p->value.v[naive_broadcast(&p->value, &y->value, i)].f;
         const Node *from = f != 0 ? a : b;
-        if (!p->exact && fabs(f) < 1e-6) z->bad = true;
+        if (!p->exact && fabs(f) < z->margin) z->bad = true;
         y->value.v[i] = from->value.v[naive_broadcast(&from->value, &y->value, i)];
     }
-    if (usable(z, y)) y->tensor = tensor_where(p->tensor, a->tensor, b->tensor);
+    if (fuzz_usable(z, y)) y->tensor = tensor_where(p->tensor, a->tensor, b->tensor);
     return y->tensor != NULL;
 }
 
 static bool matmul(Fuzz *z, Node *y) {
-    const Node *a = operand(z), *b = operand(z);
+    const Node *a = fuzz_operand(z), *b = fuzz_operand(z);
     Naive turned = b->value;
     bool turn = fuzz_byte(z) & 1;
     int n = b->value.ndim;
@@ -236,13 +239,13 @@ static bool matmul(Fuzz *z, Node *y) {
             turned.v[naive_at(&turned, place)] = b->value.v[i];
         }
     }
-    if (!naive_matmul(&y->value, &a->value, &turned) || !usable(z, y)) return false;
+    if (!naive_matmul(&y->value, &a->value, &turned) || !fuzz_usable(z, y)) return false;
     Tensor *right = turn ? tensor_transpose(b->tensor, -1, -2) : b->tensor;
     y->tensor = tensor_matmul(a->tensor, right);
     return y->tensor != NULL;
 }
 
-/* ---- reductions and softmax ------------------------------------------------------------------------ */
+/* ---- reductions and softmax ------------------------------------------------------------------ */
 
 static bool reduction(Fuzz *z, Node *y) {
     static NaiveFold *const folds[] = {naive_sum,  naive_mean,      naive_max, naive_min,
@@ -252,13 +255,13 @@ static bool reduction(Fuzz *z, Node *y) {
                                       tensor_min_axes, tensor_norm_axes, tensor_logsumexp_axes};
     unsigned kind = fuzz_byte(z) % 7, mask = fuzz_byte(z);
     bool keep = mask >> 7;
-    const Node *x = operand(z);
+    const Node *x = fuzz_operand(z);
     int axes[NAIVE_DIMS];
     size_t count = 0;
     mask &= (1u << x->value.ndim) - 1;
     for (int i = x->value.ndim; i-- > 0;)
         if (mask >> i & 1) axes[count++] = i & 1 ? i : i - x->value.ndim;
-    if (!naive_reduce(&y->value, &x->value, mask, keep, folds[kind], &z->bad) || !usable(z, y))
+    if (!naive_reduce(&y->value, &x->value, mask, keep, folds[kind], &z->bad) || !fuzz_usable(z, y))
         return false;
     y->tensor = kind == 6 ? tensor_var_axes(x->tensor, axes, count, 1, keep)
                           : build[kind](x->tensor, axes, count, keep);
@@ -266,23 +269,23 @@ static bool reduction(Fuzz *z, Node *y) {
 }
 
 static bool softmax(Fuzz *z, Node *y) {
-    const Node *x = operand(z);
+    const Node *x = fuzz_operand(z);
     bool logarithm = fuzz_byte(z) & 1;
     if (x->value.ndim == 0 || x->value.count == 0) return false;
     int axis = (int)fuzz_below(z, (size_t)x->value.ndim);
     naive_softmax(&y->value, &x->value, axis, logarithm);
     for (size_t i = 0; i < x->value.count; i++)
         z->bad = z->bad || fabs(x->value.v[i].f) > 50;
-    if (usable(z, y))
+    if (fuzz_usable(z, y))
         y->tensor =
             logarithm ? tensor_log_softmax(x->tensor, axis) : tensor_softmax(x->tensor, axis);
     return y->tensor != NULL;
 }
 
-/* ---- movement ---------------------------------------------------------------------------------------- */
+/* ---- movement -------------------------------------------------------------------------------- */
 
 static bool permute(Fuzz *z, Node *y) {
-    const Node *x = operand(z);
+    const Node *x = fuzz_operand(z);
     int n = x->value.ndim, axes[NAIVE_DIMS] = {0, 1, 2, 3};
     size_t dim[NAIVE_DIMS], from[NAIVE_DIMS] = {0}, to[NAIVE_DIMS] = {0};
     for (int i = n; i > 1; i--) {
@@ -305,7 +308,7 @@ static bool permute(Fuzz *z, Node *y) {
 }
 
 static bool reshape(Fuzz *z, Node *y) {
-    const Node *x = operand(z);
+    const Node *x = fuzz_operand(z);
     size_t dim[NAIVE_DIMS] = {1, 1, 1, 1}, rest = x->value.count;
     int ndim = 1 + (int)fuzz_below(z, NAIVE_DIMS);
     for (int i = 0; i + 1 < ndim && rest > 0; i++) {
@@ -321,7 +324,7 @@ static bool reshape(Fuzz *z, Node *y) {
 }
 
 static bool expand(Fuzz *z, Node *y) {
-    const Node *x = operand(z);
+    const Node *x = fuzz_operand(z);
     size_t dim[NAIVE_DIMS];
     int lead = x->value.ndim < NAIVE_DIMS ? (int)fuzz_below(z, 2) : 0, n = x->value.ndim + lead;
     for (int i = 0; i < n; i++) {
@@ -336,7 +339,7 @@ static bool expand(Fuzz *z, Node *y) {
 }
 
 static bool slice(Fuzz *z, Node *y) {
-    const Node *x = operand(z);
+    const Node *x = fuzz_operand(z);
     if (x->value.ndim == 0) return false;
     int axis = (int)fuzz_below(z, (size_t)x->value.ndim);
     size_t size = x->value.dim[axis], start = fuzz_below(z, size + 1), step = 1 + fuzz_below(z, 2);
@@ -358,12 +361,12 @@ static bool concat(Fuzz *z, Node *y) {
     const Node *x[6];
     Tensor *tensors[6];
     size_t count = 1 + fuzz_below(z, 6), total = 0, at = 0, place[NAIVE_DIMS] = {0};
-    x[0] = operand(z);
+    x[0] = fuzz_operand(z);
     int n = x[0]->value.ndim;
     if (n == 0) return false;
     int axis = (int)fuzz_below(z, (size_t)n);
     for (size_t k = 0; k < count; k++) {
-        if (k > 0) x[k] = operand(z);
+        if (k > 0) x[k] = fuzz_operand(z);
         for (int i = 0; i < n; i++)
             if (x[k]->value.ndim != n || (i != axis && x[k]->value.dim[i] != x[0]->value.dim[i]))
                 x[k] = x[0]; /* itself again, rather */
@@ -385,7 +388,7 @@ static bool concat(Fuzz *z, Node *y) {
 }
 
 static bool pad(Fuzz *z, Node *y) {
-    const Node *x = operand(z);
+    const Node *x = fuzz_operand(z);
     size_t before[NAIVE_DIMS] = {0}, after[NAIVE_DIMS] = {0}, dim[NAIVE_DIMS],
            place[NAIVE_DIMS] = {0};
     for (int i = 0; i < x->value.ndim; i++) {
@@ -408,7 +411,7 @@ static bool pad(Fuzz *z, Node *y) {
 
 /* gather along an axis, or the scatter_add of it onto another tensor of x's shape (x itself). */
 static bool indexing(Fuzz *z, Node *y) {
-    const Node *x = operand(z);
+    const Node *x = fuzz_operand(z);
     bool scatter = fuzz_byte(z) & 1;
     if (x->value.ndim == 0 || x->value.count == 0) return false;
     int axis = (int)fuzz_below(z, (size_t)x->value.ndim);
@@ -428,7 +431,7 @@ static bool indexing(Fuzz *z, Node *y) {
         *onto = num_add(*onto, picked.v[i]);
     }
     if (!scatter) y->value = picked;
-    if (!usable(z, y)) return false;
+    if (!fuzz_usable(z, y)) return false;
     Tensor *where_to = tensor_from_f64(z->tape, shape_of(picked.dim, picked.ndim), index);
     Tensor *gathered = tensor_gather(x->tensor, axis, where_to);
     y->tensor = scatter ? tensor_scatter_add(x->tensor, axis, where_to, gathered) : gathered;
@@ -440,5 +443,7 @@ static Operation *const operations[] = {unary,   unary,  binary, binary,    with
                                         reshape, expand, slice,  concat,    pad,         indexing};
 
 Operation *fuzz_operation(Fuzz *z) {
-    return operations[fuzz_below(z, sizeof operations / sizeof *operations)];
+    unsigned byte = fuzz_byte(z);
+    if (byte >= 128) return fuzz_layers[byte % fuzz_layer_count];
+    return operations[byte % (sizeof operations / sizeof *operations)];
 }

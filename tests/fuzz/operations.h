@@ -6,7 +6,7 @@
 
 #include "fuzz/naive.h"
 
-enum { MOST_NODES = 24 };
+enum { MOST_NODES = 24, MOST_FITS = 512 };
 
 typedef struct Node {
     Naive value;
@@ -20,7 +20,13 @@ typedef struct Fuzz {
     Tape *tape;
     Node node[MOST_NODES];
     size_t count;
-    bool bad; /* near a kink, a pole or a tie: leave it out */
+    bool bad;      /* near a kink, a pole or a tie: leave it out */
+    double margin; /* of those, and how large numbers may grow */
+    double most;
+    /* Which operations were fit to be made, in order: made again on other numbers, the same ones are. */
+    bool again;
+    bool fit[MOST_FITS];
+    size_t fits, at;
 } Fuzz;
 
 /* The next byte, 0 when there is none left; one below n; and a few digits in (-2, 2). */
@@ -28,11 +34,19 @@ unsigned fuzz_byte(Fuzz *z);
 size_t fuzz_below(Fuzz *z, size_t n);
 double fuzz_number(Fuzz *z);
 
+Node *fuzz_operand(Fuzz *z);
+/* Whether y, computed naively, may be made by the library. */
+bool fuzz_usable(Fuzz *z, const Node *y);
+
 /* Makes y of nodes there are: computes the naive value, says whether that can be used, and only then calls the
  * library. */
 typedef bool Operation(Fuzz *z, Node *y);
 
 /* One of them, as the next byte says. */
 Operation *fuzz_operation(Fuzz *z);
+
+/* Those over windows, channels, examples and positions, of a file of their own. */
+extern Operation *const fuzz_layers[];
+extern const size_t fuzz_layer_count;
 
 #endif

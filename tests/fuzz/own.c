@@ -2,7 +2,7 @@
 
 #include "fuzz/world.h"
 
-/* ---- modules ----------------------------------------------------------------------------------------- */
+/* ---- modules --------------------------------------------------------------------------------- */
 
 static bool forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     Tensor *w = frame_param(frame, "w"), *x = nin > 0 ? in[0] : NULL;
@@ -46,7 +46,7 @@ Module *own_module(void) {
     return m;
 }
 
-/* ---- rules --------------------------------------------------------------------------------------------- */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static bool update(OptimUpdate *u, void *user) {
     (void)user;
@@ -82,7 +82,7 @@ static const OptimClass many = {
 static const OptimClass no_update = {.name = "no update"};
 const OptimClass *const own_optim_classes[4] = {&sound, &any, &many, &no_update};
 
-/* ---- operations ----------------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 static Tensor *custom_forward(const CustomCall *call) {
     world_nested(call->tape, NULL);
@@ -115,7 +115,7 @@ static const CustomClass flat = {.name = "flat", .forward = custom_forward};
 static const CustomClass no_forward = {.name = "no forward"};
 const CustomClass *const own_custom_classes[4] = {&square, &anything, &flat, &no_forward};
 
-/* ---- callbacks --------------------------------------------------------------------------------------------- */
+/* ---- callbacks ------------------------------------------------------------------------------- */
 
 bool own_grad_callback(Tape *tape, Tensor **grads, size_t count, void *user) {
     (void)user;

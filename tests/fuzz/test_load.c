@@ -56,11 +56,6 @@ static World world_make(void) {
     return w;
 }
 
-static void world_free(World *w) {
-    optim_destroy(w->optim);
-    module_destroy(w->net);
-}
-
 static uint32_t sum_list(uint32_t crc, ParamList list) {
     for (size_t i = 0; i < list.count; i++)
         crc = hc_crc32(crc, param_data(list.items[i]), param_count(list.items[i]) * sizeof(float));
@@ -145,6 +140,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 }
 
 #ifndef HIGHERC_LIBFUZZER
+
+static void world_free(World *w) {
+    optim_destroy(w->optim);
+    module_destroy(w->net);
+}
 
 enum { ROOM = 8192 };
 

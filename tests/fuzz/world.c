@@ -26,7 +26,7 @@ size_t world_tape_index(const Tape *tape) {
     return TAPES;
 }
 
-/* ---- handles ------------------------------------------------------------------------------------- */
+/* ---- handles --------------------------------------------------------------------------------- */
 
 static const Tape *tape_of(Kind kind, void *object) {
     if (kind == K_TENSOR) return tensor_tape(object);
@@ -109,7 +109,7 @@ void *world_take(Kind kind) {
     return h ? h->object : NULL;
 }
 
-/* ---- around calls ----------------------------------------------------------------------------------- */
+/* ---- around calls ---------------------------------------------------------------------------- */
 
 /* Handles on a tape that was reset, or released to the mark. A tensor's place is a tensor's still; of the other kinds
  * a handle may be kept where addresses are not used again, and over a reset for one call. */
@@ -207,7 +207,7 @@ void world_nested(Tape *tape, Frame *frame) {
     memcpy(world.out, outer.out, sizeof outer.out);
 }
 
-/* ---- begin and end ----------------------------------------------------------------------------------- */
+/* ---- begin and end --------------------------------------------------------------------------- */
 
 static size_t blocks_before;
 static Pool *pools[2];

@@ -263,7 +263,10 @@ static bool append_copied(Bits *grads, const Run *r, Tensor *loss) {
         if (g) done = append_tensor(grads, g);
     }
     ParamList learned = optim_learned(r->w->optim);
-    if (done && learned.count) done = tensor_backward(loss);
+    bool reaches = false;
+    for (size_t i = 0; i < learned.count; i++)
+        reaches = reaches || tensor_reaches(loss, learned.items[i]);
+    if (done && reaches) done = tensor_backward(loss);
     append_params(grads, learned, true);
     return done;
 }

@@ -20,7 +20,7 @@ typedef struct Pool Pool;
  *  none. More than there are cores is allowed. While there is nothing to do the threads spin for some
  *  50 microseconds, if each has a core to itself, and then sleep; signals are left to the program's
  *  own threads. Each has a stack of 2 MiB on every system, of which what is called on it (a task, a
- *  PoolFn) may use 1 MiB. A library built without POSIX threads gives pools of 1.
+ *  PoolFn) may use 1 MiB. A library built without threads gives pools of 1.
  *  Errors: HC_ERR_ARG, HC_ERR_NOMEM, HC_ERR_STATE when the system does not start that many threads;
  *          none is left running then. */
 HC_API Pool *pool_create(size_t threads);

@@ -7,20 +7,12 @@
  * run, is never waited for. Parking uses two conditions, `work` for workers and `done` for the caller;
  * whoever changes `state` looks whether someone sleeps, and whoever goes to sleep says so before looking
  * at `state` once more, so no wake-up is lost. */
-#ifdef HC_HAVE_PTHREADS
-#define _POSIX_C_SOURCE 200809L
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <time.h>
-#include <unistd.h>
-#endif
-
 #include <stdatomic.h>
 
 #include "base/alloc.h"
 #include "base/pool.h"
 #include "base/status.h"
+#include "base/threads.h"
 
 typedef struct Job {
     PoolFn *fn;
@@ -33,14 +25,14 @@ struct Pool {
     atomic_size_t holders;
     atomic_uint busy; /* a pool_run has it; a word, for RISC-V exchanges no byte without libatomic */
     Job job;
-#ifdef HC_HAVE_PTHREADS
+#ifdef HC_HAVE_THREADS
     _Alignas(HC_ALIGN) atomic_size_t next; /* index not yet taken */
     _Alignas(HC_ALIGN) atomic_size_t state;
     atomic_size_t sleepers;
     atomic_bool caller_sleeps, stop;
     bool spins;
-    pthread_mutex_t lock;
-    pthread_cond_t work, done;
+    HcLock lock;
+    HcCondition work, done;
     size_t started;
     struct Worker *workers;
 #endif
@@ -51,12 +43,12 @@ static void run_alone(const Job *job) {
         job->fn(i, 0, job->user);
 }
 
-#ifdef HC_HAVE_PTHREADS
+#ifdef HC_HAVE_THREADS
 
 typedef struct Worker {
     Pool *pool;
     size_t number; /* the caller is 0 */
-    pthread_t thread;
+    HcThread thread;
 } Worker;
 
 /* state: one bit, the workers inside, the job's number (which may wrap: missing a job does no harm). */
@@ -70,33 +62,19 @@ static size_t inside(size_t state) {
 
 enum { SPIN_NANOSECONDS = 50000, SPINS_A_LOOK = 16 };
 
-static void pause_core(void) {
-#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
-    __builtin_ia32_pause();
-#elif defined(__GNUC__) && defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
-static int64_t nanoseconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 typedef bool ReadyFn(Pool *pool, size_t seen);
 
 /* Spins until `ready` or the time is up; whether it is ready. */
 static bool spin(Pool *pool, ReadyFn *ready, size_t seen) {
     if (ready(pool, seen)) return true;
     if (!pool->spins) return false;
-    int64_t end = nanoseconds() + SPIN_NANOSECONDS;
+    int64_t end = hc_nanoseconds() + SPIN_NANOSECONDS;
     do
         for (int i = 0; i < SPINS_A_LOOK; i++) {
-            pause_core();
+            hc_pause_core();
             if (ready(pool, seen)) return true;
         }
-    while (nanoseconds() < end);
+    while (hc_nanoseconds() < end);
     return false;
 }
 
@@ -127,36 +105,35 @@ static bool enter(Pool *pool, size_t *seen) {
 static void leave(Pool *pool) {
     size_t state = atomic_fetch_sub(&pool->state, INSIDE) - INSIDE;
     if ((state & OPEN) || inside(state) > 0 || !atomic_load(&pool->caller_sleeps)) return;
-    pthread_mutex_lock(&pool->lock);
-    pthread_cond_signal(&pool->done);
-    pthread_mutex_unlock(&pool->lock);
+    hc_lock(&pool->lock);
+    hc_wake_one(&pool->done);
+    hc_unlock(&pool->lock);
 }
 
-static void *worker_main(void *user) {
+static void worker_main(void *user) {
     Worker *worker = user;
     Pool *pool = worker->pool;
     for (size_t seen = 0; !atomic_load(&pool->stop);) {
         if (!spin(pool, has_job, seen)) {
-            pthread_mutex_lock(&pool->lock);
+            hc_lock(&pool->lock);
             atomic_fetch_add(&pool->sleepers, 1);
             while (!has_job(pool, seen))
-                pthread_cond_wait(&pool->work, &pool->lock);
+                hc_wait(&pool->work, &pool->lock);
             atomic_fetch_sub(&pool->sleepers, 1);
-            pthread_mutex_unlock(&pool->lock);
+            hc_unlock(&pool->lock);
         }
         if (enter(pool, &seen)) {
             take_indices(pool, worker->number);
             leave(pool);
         }
     }
-    return NULL;
 }
 
 static void wake_workers(Pool *pool) {
     if (atomic_load(&pool->sleepers) == 0) return;
-    pthread_mutex_lock(&pool->lock);
-    pthread_cond_broadcast(&pool->work);
-    pthread_mutex_unlock(&pool->lock);
+    hc_lock(&pool->lock);
+    hc_wake_all(&pool->work);
+    hc_unlock(&pool->lock);
 }
 
 static bool empty(Pool *pool, size_t seen) {
@@ -173,68 +150,45 @@ static void run_together(Pool *pool, const Job *job) {
     take_indices(pool, 0);
     atomic_fetch_sub(&pool->state, OPEN);
     if (spin(pool, empty, 0)) return;
-    pthread_mutex_lock(&pool->lock);
+    hc_lock(&pool->lock);
     atomic_store(&pool->caller_sleeps, true);
     while (!empty(pool, 0))
-        pthread_cond_wait(&pool->done, &pool->lock);
+        hc_wait(&pool->done, &pool->lock);
     atomic_store(&pool->caller_sleeps, false);
-    pthread_mutex_unlock(&pool->lock);
+    hc_unlock(&pool->lock);
 }
 
 /* ---- life ---------------------------------------------------------------------------------------- */
 
 enum { STACK_BYTES = 2 << 20 }; /* of which pool.h promises 1 MiB to a task */
 
-static bool each_has_a_core(size_t threads) {
-#ifdef _SC_NPROCESSORS_ONLN
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores > 0 && threads <= (size_t)cores;
-#else
-    return true;
-#endif
-}
-
 static void stop_workers(Pool *pool) {
     atomic_store(&pool->stop, true);
-    pthread_mutex_lock(&pool->lock);
-    pthread_cond_broadcast(&pool->work);
-    pthread_mutex_unlock(&pool->lock);
+    hc_lock(&pool->lock);
+    hc_wake_all(&pool->work);
+    hc_unlock(&pool->lock);
     for (size_t i = 0; i < pool->started; i++)
-        pthread_join(pool->workers[i].thread, NULL);
-    pthread_mutex_destroy(&pool->lock);
-    pthread_cond_destroy(&pool->work);
-    pthread_cond_destroy(&pool->done);
+        hc_thread_join(&pool->workers[i].thread);
+    hc_lock_destroy(&pool->lock);
+    hc_condition_destroy(&pool->work);
+    hc_condition_destroy(&pool->done);
     hc_free(pool->workers);
 }
 
-/* The stack is a task's and the library's, and the same everywhere: musl's own default is 128 KiB. */
-static bool start_worker(Worker *worker) {
-    pthread_attr_t attributes;
-    if (pthread_attr_init(&attributes) != 0) return false;
-    bool started = pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0 &&
-                   pthread_create(&worker->thread, &attributes, worker_main, worker) == 0;
-    pthread_attr_destroy(&attributes);
-    return started;
-}
-
-/* With every signal blocked, which the new threads inherit. */
 static bool start_workers(Pool *pool) {
     size_t wanted = pool->threads - 1;
-    pool->spins = each_has_a_core(pool->threads);
+    const size_t cores = hc_cores();
+    pool->spins = cores == 0 || pool->threads <= cores; /* each has one to itself */
     pool->workers = hc_alloc_zero(wanted, sizeof *pool->workers);
     if (!pool->workers) return hc_fail_thread(HC_ERR_NOMEM, "pool_create: out of memory");
-    pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->work, NULL);
-    pthread_cond_init(&pool->done, NULL);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    hc_lock_create(&pool->lock);
+    hc_condition_create(&pool->work);
+    hc_condition_create(&pool->done);
     for (; pool->started < wanted; pool->started++) {
         Worker *worker = &pool->workers[pool->started];
         *worker = (Worker){.pool = pool, .number = pool->started + 1};
-        if (!start_worker(worker)) break;
+        if (!hc_thread_start(&worker->thread, STACK_BYTES, worker_main, worker)) break;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (pool->started == wanted) return true;
     hc_fail_thread(HC_ERR_STATE, "pool_create: the system started %zu of %zu threads",
                    pool->started + 1, pool->threads);

@@ -6,13 +6,16 @@
 #define HC_BASE_STATUS_H
 
 #include <stdarg.h>
+#include <stdio.h>
 
 #include "base/arithmetic.h"
 #include "higherc/base.h"
 
 #define HC_MESSAGE_SIZE 512
 
-#ifdef __GNUC__
+#if defined __MINGW_PRINTF_FORMAT /* its stdio's, which knows %zu */
+#define HC_PRINTF(at, first) __attribute__((format(__MINGW_PRINTF_FORMAT, at, first)))
+#elif defined __GNUC__
 #define HC_PRINTF(at, first) __attribute__((format(printf, at, first)))
 #else
 #define HC_PRINTF(at, first)

@@ -3,16 +3,14 @@
 #include <higherc/higherc.h>
 
 #include <math.h>
-#ifdef HC_HAVE_PTHREADS
-#include <pthread.h>
-#endif
 #include <stdio.h>
 
+#include "base/threads.h"
 #include "support/check.h"
 
 enum { LENGTH = 1000000, STEPS = 100000 };
 
-static void *deep_chain(void *unused) {
+static void deep_chain(void *unused) {
     (void)unused;
     Tape *tape = tape_create(HC_F64);
     Tensor *x = tensor_leaf(tensor_scalar(tape, 0.5)), *y = x, *g = NULL, *gg = NULL;
@@ -28,10 +26,9 @@ static void *deep_chain(void *unused) {
     CHECK(tape_write_dot(tape, y, path));
     remove(path);
     tape_destroy(tape);
-    return NULL;
 }
 
-static void *old_leaf(void *unused) {
+static void old_leaf(void *unused) {
     (void)unused;
     Tape *tape = tape_create(HC_F64);
     Tensor *old = tensor_leaf(tensor_scalar(tape, 1));
@@ -44,24 +41,17 @@ static void *old_leaf(void *unused) {
     }
     CHECK(grads[0] == NULL && higherc_error() == NULL);
     tape_destroy(tape);
-    return NULL;
 }
 
-#ifdef HC_HAVE_PTHREADS
-static void on_small_stack(void *(*body)(void *)) {
-    pthread_t thread;
-    pthread_attr_t attributes;
-    CHECK(pthread_attr_init(&attributes) == 0);
-    CHECK(pthread_attr_setstacksize(&attributes, 128 * 1024) == 0);
-    CHECK(pthread_create(&thread, &attributes, body, NULL) == 0);
-    CHECK(pthread_join(thread, NULL) == 0);
-    pthread_attr_destroy(&attributes);
-}
+static void on_small_stack(HcThreadFn *body) {
+#ifdef HC_HAVE_THREADS
+    HcThread thread;
+    CHECK(hc_thread_start(&thread, 128 * 1024, body, NULL));
+    hc_thread_join(&thread);
 #else
-static void on_small_stack(void *(*body)(void *)) {
     body(NULL);
-}
 #endif
+}
 
 int main(void) {
     on_small_stack(deep_chain);

@@ -127,9 +127,11 @@ bool hc_write_end(HcWriter *w, const char *who, const char *path) {
 /* ---- reading ----------------------------------------------------------------------------------------- */
 
 void *hc_read_file(const char *who, const char *path, uint64_t most, size_t *size) {
-    FILE *file = hc_open(path);
-    if (!file) {
-        hc_fail_thread(HC_ERR_IO, "%s: '%s' could not be opened", who, path);
+    FILE *file;
+    HcStatus opened = hc_open(path, &file);
+    if (opened != HC_OK) {
+        hc_fail_thread(opened, "%s: '%s'%s", who, path,
+                       opened == HC_ERR_IO ? " could not be opened" : ": out of memory");
         return NULL;
     }
     void *bytes = NULL;

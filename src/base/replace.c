@@ -59,7 +59,11 @@ char *hc_folder_of(const char *path) {
 void hc_replace_free(HcReplace *r) {
     hc_free(r->path);
     hc_free(r->temp);
-    *r = (HcReplace){NULL, NULL, NULL};
+#ifdef HC_FILES_WINDOWS
+    hc_free(r->temp_name);
+    hc_free(r->rename);
+#endif
+    *r = (HcReplace){.file = NULL};
 }
 
 #if !defined HC_FILES_POSIX && !defined HC_FILES_WINDOWS
@@ -75,6 +79,7 @@ HcStatus hc_replace_open(HcReplace *r, const char *path) {
 
 bool hc_replace_close(HcReplace *r, bool good) {
     if (!r->file) return false;
+    good = good && !ferror(r->file); /* not every fprintf tells */
     if (fclose(r->file) != 0) good = false;
     /* Where rename does not replace, there is a moment without a file. */
     if (good && rename(r->temp, r->path) != 0)
@@ -84,8 +89,9 @@ bool hc_replace_close(HcReplace *r, bool good) {
     return good;
 }
 
-FILE *hc_open(const char *path) {
-    return fopen(path, "rb");
+HcStatus hc_open(const char *path, FILE **file) {
+    *file = fopen(path, "rb");
+    return *file ? HC_OK : HC_ERR_IO;
 }
 
 #endif

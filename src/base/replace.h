@@ -3,6 +3,7 @@
 #ifndef HC_BASE_REPLACE_H
 #define HC_BASE_REPLACE_H
 
+#include <stddef.h>
 #include <stdio.h>
 
 #include "base/status.h"
@@ -17,6 +18,11 @@ typedef struct HcReplace {
     FILE *file;
     char *path; /* what is replaced: links are followed */
     char *temp; /* what is written; NULL where that is the path itself, a device or a pipe */
+#ifdef HC_FILES_WINDOWS
+    wchar_t *temp_name; /* as the system reads it */
+    void *rename;       /* what it is asked in the end: then there may be no memory for it */
+    size_t rename_bytes;
+#endif
 } HcReplace;
 
 /* A file to write to, in place of an older one that may be written to. HC_ERR_IO, HC_ERR_NOMEM: nothing is open. */
@@ -25,8 +31,8 @@ HcStatus hc_replace_open(HcReplace *r, const char *path);
  * nothing beside it. The next opening of the path removes what a killed process left. */
 bool hc_replace_close(HcReplace *r, bool good);
 
-/* fopen to read bytes. */
-FILE *hc_open(const char *path);
+/* fopen to read bytes. HC_ERR_IO, HC_ERR_NOMEM: *file is NULL. */
+HcStatus hc_open(const char *path, FILE **file);
 
 /* ---- for the files of each system ------------------------------------------------------------------------- */
 

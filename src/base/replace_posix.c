@@ -156,7 +156,7 @@ static bool flush_folder(const char *path) {
 
 bool hc_replace_close(HcReplace *r, bool good) {
     if (!r->file) return false;
-    good = good && fflush(r->file) == 0;
+    good = good && fflush(r->file) == 0 && !ferror(r->file); /* not every fprintf tells */
     if (r->temp) {
         /* Renamed before it is closed, which ends the lock. */
         bool placed = good && fsync(fileno(r->file)) == 0 && rename(r->temp, r->path) == 0;
@@ -168,8 +168,9 @@ bool hc_replace_close(HcReplace *r, bool good) {
     return good;
 }
 
-FILE *hc_open(const char *path) {
-    return fopen(path, "rb");
+HcStatus hc_open(const char *path, FILE **file) {
+    *file = fopen(path, "rb");
+    return *file ? HC_OK : HC_ERR_IO;
 }
 
 #endif

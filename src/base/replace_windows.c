@@ -1,5 +1,5 @@
-/* Files that are replaced, on Windows. What another process writes cannot be deleted there, so what a killed one
- * left is told by trying. */
+/* Files that are replaced, on Windows. What another process has open cannot be deleted there, so what a killed one
+ * left is told by trying; and a file is renamed while it is open still. */
 #include "base/replace.h"
 
 #ifdef HC_FILES_WINDOWS
@@ -15,7 +15,7 @@
 #include <io.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <wchar.h>
 
 #include "base/alloc.h"
 
@@ -41,15 +41,20 @@ static char *narrow(const wchar_t *text) {
     return to;
 }
 
-/* What a link leads to, or NULL: no link, or it leads nowhere. */
-static char *followed(HANDLE file) {
+/* *path becomes what the open file, found through a link, is called. */
+static HcStatus follow(HANDLE file, char **path) {
     DWORD count = GetFinalPathNameByHandleW(file, NULL, 0, FILE_NAME_NORMALIZED);
-    wchar_t *name = count > 0 ? hc_alloc((size_t)count + 1, sizeof *name) : NULL;
-    char *path = NULL;
-    if (name && GetFinalPathNameByHandleW(file, name, count + 1, FILE_NAME_NORMALIZED) <= count)
-        path = narrow(name);
+    if (count == 0) return HC_ERR_IO;
+    wchar_t *name = hc_alloc((size_t)count + 1, sizeof *name);
+    if (!name) return HC_ERR_NOMEM;
+    DWORD length = GetFinalPathNameByHandleW(file, name, count + 1, FILE_NAME_NORMALIZED);
+    bool known = length > 0 && length <= count;
+    char *target = known ? narrow(name) : NULL;
     hc_free(name);
-    return path;
+    if (!target) return known ? HC_ERR_NOMEM : HC_ERR_IO;
+    hc_free(*path);
+    *path = target;
+    return HC_OK;
 }
 
 /* ---- what is written ------------------------------------------------------------------------------------------ */
@@ -92,53 +97,80 @@ static void clean(const char *path) {
     FindClose(search);
 }
 
+/* A new file that nobody else may delete or rename. Negative when there is none; errno says why. */
+static int create(const wchar_t *name) {
+    HANDLE file = CreateFileW(name, GENERIC_WRITE | DELETE, FILE_SHARE_READ, NULL, CREATE_NEW,
+                              FILE_ATTRIBUTE_NORMAL, NULL);
+    errno = GetLastError() == ERROR_FILE_EXISTS ? EEXIST : EACCES;
+    if (file == INVALID_HANDLE_VALUE) return -1;
+    int fd = _open_osfhandle((intptr_t)file, _O_WRONLY | _O_BINARY);
+    if (fd >= 0) return fd;
+    CloseHandle(file);
+    DeleteFileW(name);
+    errno = EMFILE;
+    return -1;
+}
+
+/* What makes the path of the open file, and of nothing else. */
+static bool ask_rename(HcReplace *r) {
+    wchar_t *to = wide(r->path);
+    size_t length = to ? wcslen(to) * sizeof *to : 0;
+    r->rename_bytes = sizeof(FILE_RENAME_INFO) + length;
+    FILE_RENAME_INFO *ask = to ? hc_alloc_zero(r->rename_bytes, 1) : NULL;
+    if (ask) {
+        ask->ReplaceIfExists = TRUE;
+        ask->FileNameLength = (DWORD)length;
+        memcpy(ask->FileName, to, length + sizeof *to);
+    }
+    hc_free(to);
+    r->rename = ask;
+    return ask != NULL;
+}
+
 static HcStatus open_beside(HcReplace *r) {
     int fd = -1;
+    if (!ask_rename(r)) return HC_ERR_NOMEM;
     errno = EEXIST;
     for (int tries = 0; fd < 0 && errno == EEXIST && tries < MOST_TRIES; tries++) {
         hc_free(r->temp);
+        hc_free(r->temp_name);
         r->temp = hc_temp_name(r->path, GetCurrentProcessId(), atomic_fetch_add(&made, 1));
-        wchar_t *name = r->temp ? wide(r->temp) : NULL;
-        if (!name) return r->temp && errno == EILSEQ ? HC_ERR_IO : HC_ERR_NOMEM;
-        fd = _wopen(name, _O_WRONLY | _O_CREAT | _O_EXCL | _O_BINARY | _O_NOINHERIT,
-                    _S_IREAD | _S_IWRITE);
-        int why = errno;
-        hc_free(name);
-        errno = why;
+        r->temp_name = r->temp ? wide(r->temp) : NULL;
+        if (!r->temp_name) return HC_ERR_NOMEM;
+        fd = create(r->temp_name);
     }
     if (fd < 0) return HC_ERR_IO;
     if ((r->file = _fdopen(fd, "wb"))) return HC_OK;
     _close(fd);
-    delete_file(r->temp);
+    DeleteFileW(r->temp_name);
     return HC_ERR_IO;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------------ */
 
-/* Writes straight to what is no file on a disk. */
-static HcStatus open_device(HcReplace *r, const wchar_t *name) {
-    r->file = _wfopen(name, L"wb");
-    return r->file ? HC_OK : HC_ERR_IO;
+/* Whether it is a device, which is written to as it is; follows a link. */
+static HcStatus look_at(HcReplace *r, const wchar_t *name, DWORD attributes, bool *device) {
+    HANDLE old = CreateFileW(name, 0, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+                             OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
+    bool link = attributes != INVALID_FILE_ATTRIBUTES && attributes & FILE_ATTRIBUTE_REPARSE_POINT;
+    if (old == INVALID_HANDLE_VALUE) return link ? HC_ERR_IO : HC_OK; /* it leads nowhere */
+    *device = GetFileType(old) != FILE_TYPE_DISK;
+    HcStatus status = link && !*device ? follow(old, &r->path) : HC_OK;
+    CloseHandle(old);
+    return status;
 }
 
 static HcStatus open_named(HcReplace *r, const wchar_t *name) {
-    HANDLE old = CreateFileW(name, 0, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
-                             OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
     DWORD attributes = GetFileAttributesW(name);
-    bool known = attributes != INVALID_FILE_ATTRIBUTES;
-    if (old != INVALID_HANDLE_VALUE) {
-        bool device = GetFileType(old) != FILE_TYPE_DISK;
-        bool link = known && attributes & FILE_ATTRIBUTE_REPARSE_POINT;
-        char *target = !device && link ? followed(old) : NULL;
-        CloseHandle(old);
-        if (device) return open_device(r, name);
-        if (link && !target) return HC_ERR_IO;
-        if (target) {
-            hc_free(r->path);
-            r->path = target;
-        }
+    bool device = false;
+    HcStatus status = look_at(r, name, attributes, &device);
+    if (status != HC_OK) return status;
+    if (device) {
+        r->file = _wfopen(name, L"wb");
+        return r->file ? HC_OK : HC_ERR_IO;
     }
-    if (known && attributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_READONLY))
+    if (attributes != INVALID_FILE_ATTRIBUTES &&
+        attributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_READONLY))
         return HC_ERR_IO;
     clean(r->path);
     return open_beside(r);
@@ -157,32 +189,48 @@ HcStatus hc_replace_open(HcReplace *r, const char *path) {
     return status;
 }
 
-static bool put_in_place(const HcReplace *r) {
-    wchar_t *from = wide(r->temp), *to = wide(r->path);
-    bool done =
-        from && to && MoveFileExW(from, to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH);
-    hc_free(from);
-    hc_free(to);
-    return done;
+/* Who reads the old file, be it only to look for viruses, is waited for a second. */
+static bool put_in_place(const HcReplace *r, HANDLE file) {
+    for (int tries = 0; tries < MOST_TRIES; tries++) {
+        if (SetFileInformationByHandle(file, FileRenameInfo, r->rename, (DWORD)r->rename_bytes))
+            return true;
+        DWORD why = GetLastError();
+        if (why != ERROR_ACCESS_DENIED && why != ERROR_SHARING_VIOLATION) return false;
+        Sleep(10);
+    }
+    return false;
 }
 
 bool hc_replace_close(HcReplace *r, bool good) {
     if (!r->file) return false;
-    good = good && fflush(r->file) == 0 && (!r->temp || _commit(_fileno(r->file)) == 0);
-    if (fclose(r->file) != 0) good = false;
-    if (r->temp) {
-        good = good && put_in_place(r);
-        if (!good) delete_file(r->temp);
+    int fd = _fileno(r->file);
+    good = good && fflush(r->file) == 0 && !ferror(r->file); /* not every fprintf tells */
+    bool placed = false;
+    if (r->temp && good) {
+        placed = _commit(fd) == 0 && put_in_place(r, (HANDLE)_get_osfhandle(fd));
+        good = placed;
     }
+    if (fclose(r->file) != 0) good = false;
+    if (r->temp && !placed) DeleteFileW(r->temp_name);
     hc_replace_free(r);
     return good;
 }
 
-FILE *hc_open(const char *path) {
+/* Lets others rename and delete what is read, as a writer does that is about to close it. */
+HcStatus hc_open(const char *path, FILE **file) {
+    *file = NULL;
     wchar_t *name = wide(path);
-    FILE *file = name ? _wfopen(name, L"rb") : NULL;
+    if (!name) return errno == EILSEQ ? HC_ERR_IO : HC_ERR_NOMEM;
+    HANDLE handle =
+        CreateFileW(name, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                    NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
     hc_free(name);
-    return file;
+    if (handle == INVALID_HANDLE_VALUE) return HC_ERR_IO;
+    int fd = _open_osfhandle((intptr_t)handle, _O_RDONLY | _O_BINARY);
+    if (fd >= 0) *file = _fdopen(fd, "rb");
+    if (!*file && fd >= 0) _close(fd);
+    if (fd < 0) CloseHandle(handle);
+    return *file ? HC_OK : HC_ERR_IO;
 }
 
 #endif

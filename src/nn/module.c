@@ -371,5 +371,6 @@ bool module_print(const Module *module, FILE *out) {
     }
     done =
         fprintf(out, "  %-30s %-20s %12zu\n", "total", "", total) > 0 && fflush(out) == 0 && done;
+    done = done && !ferror(out); /* not every fprintf tells */
     return done || hc_fail_thread(HC_ERR_IO, "module_print: could not write");
 }

@@ -54,9 +54,10 @@ static void put_file(const char *path) {
 }
 
 static bool exists(const char *path) {
-    FILE *file = hc_open(path);
-    if (file) fclose(file);
-    return file != NULL;
+    FILE *file;
+    bool there = hc_open(path, &file) == HC_OK;
+    if (there) fclose(file);
+    return there;
 }
 
 static void names(void) {

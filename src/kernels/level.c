@@ -1,5 +1,6 @@
 /* One level's table for one type: all kernels but the products, compiled together without contraction,
  * so that every level gives the same bits. */
+#include "kernels/angle.h"
 #include "kernels/real.h"
 
 #include "kernels/math.inl"

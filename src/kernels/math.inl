@@ -223,6 +223,14 @@ HC_INLINE double cos_of(double x) {
     return sin_turned(x, 1);
 }
 
+/* The same of larger ones. */
+static double sin_far(double x, unsigned turns) {
+    double low;
+    unsigned quarters;
+    const double rest = hc_angle_rest(x, &low, &quarters);
+    return sin_turned(rest, quarters + turns) + low * sin_turned(rest, quarters + turns + 1);
+}
+
 /* ---- erf -------------------------------------------------------------------------------------------- */
 
 HC_INLINE double erf_of(double x) {

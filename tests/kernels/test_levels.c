@@ -3,9 +3,9 @@
  * that is not aligned; products within a few roundings. Nothing is written past its end. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "higherc/base.h"
 #include "kernels/kernels.h"
 #include "support/check.h"
@@ -371,11 +371,11 @@ static void product(size_t m, size_t n, size_t k, bool ta, bool tb) {
     for (int l = 0; l < 2; l++) {
         HcGemm g = {m, n, k, a, b, at(&out[l], 1), n + 2, at(&out[l], 1), n + 2, NULL};
         size_t bytes = levels[l]->gemm_work(&g);
-        void *work = bytes ? aligned_alloc(64, (bytes + 63) / 64 * 64) : NULL;
+        void *work = bytes ? hc_alloc(bytes, 1) : NULL;
         g.work = work;
         out[l] = z;
         levels[l]->gemm(&g);
-        free(work);
+        hc_free(work);
     }
     double unit = size == sizeof(float) ? 0x1p-24 : 0x1p-53;
     for (size_t i = 0; i < ROOM + GUARD; i++) {

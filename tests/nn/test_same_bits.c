@@ -83,6 +83,16 @@ static uint64_t functions(DType dtype) {
     return h;
 }
 
+/* From a million to 10^34. */
+static uint64_t large_angles(DType dtype) {
+    Rng rng = rng_seed(9);
+    Tape *tape = tape_create(dtype);
+    Tensor *x = tensor_exp(tensor_uniform(tape, shape1(COUNT), 14, 80, &rng));
+    uint64_t h = hash_tensor(hash_tensor(START, tensor_sin(x)), tensor_cos(x));
+    tape_destroy(tape);
+    return h;
+}
+
 static uint64_t after_five_steps(DType dtype) {
     Rng rng = rng_seed(8);
     Tape *tape = tape_create(dtype);
@@ -105,6 +115,8 @@ int main(void) {
     same("weights, f64", weights(HC_F64), 0x73b3a9e4ac52e18b);
     same("functions, f32", functions(HC_F32), 0xf954d1d5672782b4);
     same("functions, f64", functions(HC_F64), 0x2d658779d694a35b);
+    same("large angles, f32", large_angles(HC_F32), 0xf2380ee7a1ae96a4);
+    same("large angles, f64", large_angles(HC_F64), 0x8c959760f91612cc);
     same("five steps, f32", after_five_steps(HC_F32), 0x90ac2eb3da392ef4);
     same("five steps, f64", after_five_steps(HC_F64), 0xeca622bbc79396cf);
     return check_done();

@@ -1,13 +1,12 @@
 /* Where pictures come from. Read ones are kept as bytes, one character after the other. */
-#define _POSIX_C_SOURCE 200809L
+#include "../folders.h"
+
 #include "images.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { MAX_SIDE = 4096, MAX_PATH_LENGTH = 4096, MAX_DEPTH = 16 };
 
@@ -126,11 +125,6 @@ static bool read_pgm(Character *character, const char *path) {
     return done;
 }
 
-static bool is_folder(const char *path) {
-    struct stat about;
-    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
-}
-
 static bool is_picture(const char *name) {
     const char *dot = strrchr(name, '.');
     return name[0] != '.' && dot && strcmp(dot, ".pgm") == 0;
@@ -149,22 +143,19 @@ static bool read_entry(Images *images, size_t *character, const char *folder, co
         if (*character == SIZE_MAX) *character = images->count - 1;
         return read_pgm(&images->characters[*character], path);
     }
-    bool enter = name[0] != '.' && depth < MAX_DEPTH && is_folder(path);
+    bool enter = name[0] != '.' && depth < MAX_DEPTH && folder_exists(path);
     return !enter || read_folder(images, path, depth + 1);
 }
 
 /* Sorted, so that the same folder gives the same classes everywhere. */
 static bool read_folder(Images *images, const char *folder, int depth) {
-    struct dirent **entries;
-    int count = scandir(folder, &entries, NULL, alphasort);
-    if (count < 0) return complain(folder, strerror(errno));
+    FolderNames names;
+    if (!folder_read(folder, &names)) return complain(folder, strerror(errno));
     size_t character = SIZE_MAX;
     bool done = true;
-    for (int i = 0; i < count; i++) {
-        done = done && read_entry(images, &character, folder, entries[i]->d_name, depth);
-        free(entries[i]);
-    }
-    free(entries);
+    for (size_t i = 0; done && i < names.count; i++)
+        done = read_entry(images, &character, folder, names.items[i], depth);
+    folder_names_free(&names);
     return done;
 }
 
@@ -232,7 +223,7 @@ Images *images_drawn(size_t characters) {
 
 Images *images_read(const char *path, size_t drawings) {
     Images *images = calloc(1, sizeof *images);
-    if (!images || !(is_folder(path) ? read_folder(images, path, 0) : read_idx(images, path))) {
+    if (!images || !(folder_exists(path) ? read_folder(images, path, 0) : read_idx(images, path))) {
         images_destroy(images);
         return NULL;
     }
@@ -290,8 +281,7 @@ void images_pick(const Images *images, size_t character, size_t turn, size_t cou
 }
 
 static bool make_folder(const char *path) {
-    return mkdir(path, 0777) == 0 || (errno == EEXIST && is_folder(path)) ||
-           complain(path, strerror(errno));
+    return folder_make(path) || complain(path, strerror(errno));
 }
 
 static bool write_pgm(const char *path, const float *picture) {

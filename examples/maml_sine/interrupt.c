@@ -1,5 +1,7 @@
 /* A flag set by SIGINT. */
+#ifndef _WIN32
 #define _POSIX_C_SOURCE 200809L
+#endif
 #include "interrupt.h"
 
 #include <signal.h>
@@ -12,15 +14,20 @@ static void note(int number) {
     interrupted = 1;
 }
 
+/* The second Ctrl-C finds the default again: SA_RESETHAND, and on Windows always. */
+#ifdef _WIN32
+void interrupt_catch(void) {
+    signal(SIGINT, note);
+}
+#else
 void interrupt_catch(void) {
     struct sigaction action = {0};
     action.sa_handler = note;
-    /* SA_RESETHAND: the second Ctrl-C finds the default again. SA_RESTART: no write is cut short.
-     */
-    action.sa_flags = (int)SA_RESETHAND | SA_RESTART;
+    action.sa_flags = (int)SA_RESETHAND | SA_RESTART; /* and no write is cut short */
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
 }
+#endif
 
 bool interrupt_take(void) {
     bool was = interrupted != 0;

@@ -1,12 +1,11 @@
 /* Files, with every failure reported: a write that fails sets the stream's error flag, which stays
  * set, so it is enough to ask once, after the last byte has been pushed out. */
-#define _POSIX_C_SOURCE 200809L
+#include "../folders.h"
+
 #include "output.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static bool fail(const char *what, const char *path) {
     fprintf(stderr, "maml_sine: cannot %s '%s': %s\n", what, path, strerror(errno ? errno : EIO));
@@ -32,14 +31,7 @@ static bool make_folder(const char *folder) {
         if (folder[i] != '/' && folder[i] != '\0') continue;
         memcpy(path, folder, i);
         path[i] = '\0';
-        if (mkdir(path, 0777) != 0 && errno != EEXIST) {
-            int cause = errno;
-            struct stat
-                info; /* e.g. a read-only file system says so even for a folder that exists */
-            if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) continue;
-            errno = cause;
-            return fail("create", folder);
-        }
+        if (!folder_make(path)) return fail("create", folder);
     }
     return true;
 }
@@ -49,7 +41,7 @@ bool output_prepare(const char *folder, const char *const *names, size_t count) 
     for (size_t i = 0; i < count; i++) {
         char path[OUTPUT_PATH];
         if (!write_path(path, folder, names[i])) return false;
-        bool existed = access(path, F_OK) == 0;
+        bool existed = path_exists(path);
         FILE *file = fopen(path, "ab"); /* appending leaves the results of an earlier run alone */
         if (!file) return fail("write", path);
         fclose(file);

@@ -1,6 +1,8 @@
 /* Progress on stderr. A bar is redrawn ten times a second; in a pipe each tenth of the way, or half
  * a minute, is worth a line. */
+#ifndef _WIN32
 #define _POSIX_C_SOURCE 200809L
+#endif
 #include "progress.h"
 
 #include <math.h>
@@ -8,15 +10,33 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#ifdef _WIN32
+#include <io.h>
+#else
 #include <unistd.h>
+#endif
 
 enum { BAR = 16, LINE = 80 };
 
+#ifdef _WIN32
+double clock_seconds(void) {
+    return (double)clock() / CLOCKS_PER_SEC; /* of the clock on the wall there */
+}
+
+static bool on_terminal(void) {
+    return _isatty(_fileno(stderr)) != 0;
+}
+#else
 double clock_seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
+
+static bool on_terminal(void) {
+    return isatty(STDERR_FILENO) != 0;
+}
+#endif
 
 Progress progress_begin(const char *label, size_t total, bool quiet) {
     const char *term = getenv("TERM");
@@ -25,7 +45,7 @@ Progress progress_begin(const char *label, size_t total, bool quiet) {
         .label = label,
         .total = total,
         .quiet = quiet,
-        .terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0,
+        .terminal = on_terminal() && term && strcmp(term, "dumb") != 0,
         .start = now,
         .shown = now,
         .tenth = 1,

@@ -1,5 +1,5 @@
-/* Files take the place of older ones whole or not at all: names, what killed writers leave, and on POSIX a writer
- * killed at random moments, a limit on sizes, links, devices and permissions. */
+/* Files take the place of older ones whole or not at all: names, what killed writers leave, writers killed at random
+ * moments, several at once, links, devices and permissions, and on POSIX a limit on sizes. */
 #if !defined _WIN32
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -10,16 +10,20 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "support/check.h"
+#include "support/child.h"
 
-#ifdef HC_FILES_POSIX
+#ifdef CHILDREN
 #include <dirent.h>
-#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+#ifdef HC_FILES_POSIX
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+#elif defined HC_FILES_WINDOWS
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+#define mkdir(path, mode) mkdir(path)
 #endif
 
 static const char kind[] = "test";
@@ -86,7 +90,11 @@ static void replaced(void) {
     CHECK(save(path, 1, 10) && load(path) == 1);
     CHECK(save(path, 2, 1000) && load(path) == 2);
     CHECK(save(path, 3, 1) && load(path) == 3);
-    CHECK(remove(path) == 0 || !exists("replace.tmp")); /* remove() takes no UTF-8 on Windows */
+#ifdef HC_FILES_WINDOWS
+    CHECK(DeleteFileW(L"replace_\u00e9\u20ac.tmp"));
+#else
+    CHECK(remove(path) == 0);
+#endif
     CHECK(!save("no/such/folder/file", 1, 1));
     CHECK_ERROR("could not be opened for writing");
     CHECK(save("replace.tmp", 1, 10));
@@ -120,7 +128,7 @@ static void read_no_further(void) {
     remove("replace.tmp");
 }
 
-#ifdef HC_FILES_POSIX
+#ifdef CHILDREN
 
 /* What is in the folder that we are in. */
 static size_t count_files(void) {
@@ -132,33 +140,31 @@ static size_t count_files(void) {
     return count;
 }
 
-/* The exit status of what runs in a child, -1 when it was killed. */
-static int in_child(int (*run)(void)) {
-    fflush(NULL);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) _exit(run());
-    int status = 0;
-    CHECK(waitpid(child, &status, 0) == child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+static int save_on(unsigned long unused) {
+    enum { COUNT = 20000 };
+    (void)unused;
+    for (uint64_t number = load("net") + 1; save("net", number, COUNT);)
+        number++;
+    return 1;
 }
+static const ChildPart saves_on = {"save_on", save_on};
+
+#ifdef HC_FILES_POSIX
+enum { KILLS = 200, MOST_MILLISECONDS = 8 };
+#else
+enum { KILLS = 30, MOST_MILLISECONDS = 60 }; /* all takes its time there */
+#endif
 
 static void killed(void) {
-    enum { KILLS = 200, COUNT = 20000 };
     size_t left = 0, fresh = 0;
     Rng rng = rng_seed(7);
-    CHECK(save("net", 1, COUNT));
-    fflush(NULL);
+    CHECK(save("net", 1, 20000));
     for (int i = 0; i < KILLS; i++) {
         uint64_t before = load("net");
-        pid_t child = fork();
-        if (child == 0)
-            for (uint64_t number = before + 1;; number++)
-                if (!save("net", number, COUNT)) _exit(1);
-        nanosleep(&(struct timespec){0, (long)rng_below(&rng, 8000) * 1000}, NULL);
-        int status = 0;
-        CHECK(child > 0 && kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child);
-        CHECK(WIFSIGNALED(status));
+        Child child;
+        CHECK(child_start(&child, &saves_on, 0));
+        child_pause(rng_uniform(&rng) * MOST_MILLISECONDS * 1e-3);
+        CHECK(child_kill(&child));
         uint64_t after = load("net");
         CHECK(after >= before && before > 0);
         size_t files = count_files();
@@ -171,14 +177,16 @@ static void killed(void) {
 }
 
 /* What a living writer is at work on is left alone, by processes and threads. */
-static int save_beside(void) {
+static int save_beside(unsigned long unused) {
+    (void)unused;
     return save("net", 5, 10) && load("net") == 5 && count_files() == 2 ? 0 : 1;
 }
+static const ChildPart saves_beside = {"save_beside", save_beside};
 
 static void two_writers(void) {
     HcReplace r;
     CHECK(hc_replace_open(&r, "net") == HC_OK && count_files() == 2);
-    CHECK(in_child(save_beside) == 0 && save("net", 6, 10) && count_files() == 2);
+    CHECK(child_run(&saves_beside, 0) == 0 && save("net", 6, 10) && count_files() == 2);
     CHECK(load("net") == 6);
     CHECK(!hc_replace_close(&r, false) && count_files() == 1 && load("net") == 6);
     /* A process that has the number of one that was killed. */
@@ -188,38 +196,43 @@ static void two_writers(void) {
     hc_free(name);
 }
 
+static int save_more(unsigned long number) {
+    while (save("net", number, 3000 * (number - 1)))
+        ;
+    return 1;
+}
+static const ChildPart saves_more = {"save_more", save_more};
+
 /* Writers of the same name do not write into each other's file. */
 static void many_writers(void) {
     enum { WRITERS = 3 };
-    pid_t child[WRITERS];
+    Child child[WRITERS];
     CHECK(save("net", 1, 5000));
-    fflush(NULL);
-    for (uint64_t i = 0; i < WRITERS; i++)
-        if ((child[i] = fork()) == 0)
-            for (;;)
-                if (!save("net", i + 2, 3000 * (i + 1))) _exit(1);
+    for (unsigned long i = 0; i < WRITERS; i++)
+        CHECK(child_start(&child[i], &saves_more, i + 2));
     for (int i = 0; i < 300; i++)
         CHECK(load("net") > 0);
-    for (int i = 0; i < WRITERS; i++) {
-        int status;
-        CHECK(child[i] > 0 && kill(child[i], SIGKILL) == 0);
-        CHECK(waitpid(child[i], &status, 0) == child[i] && WIFSIGNALED(status));
-    }
+    for (int i = 0; i < WRITERS; i++)
+        CHECK(child_kill(&child[i]));
     CHECK(load("net") > 0 && save("net", 1, 1) && count_files() == 1);
 }
 
+#ifdef HC_FILES_POSIX
+
 /* A file that would be larger than the system allows, as on a full disk. */
-static int save_too_much(void) {
+static int save_too_much(unsigned long unused) {
+    (void)unused;
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &(struct rlimit){10000, 10000});
     if (save("net", 9, 100000) || save("new", 9, 100000)) return 1;
     return strstr(higherc_error(), "'net' could not be written in full") && count_files() == 1 ? 0
                                                                                                : 2;
 }
+static const ChildPart saves_too_much = {"save_too_much", save_too_much};
 
 static void full(void) {
     CHECK(save("net", 8, 10));
-    CHECK(in_child(save_too_much) == 0 && load("net") == 8 && count_files() == 1);
+    CHECK(child_run(&saves_too_much, 0) == 0 && load("net") == 8 && count_files() == 1);
     if (access("/dev/full", W_OK) != 0) return;
     CHECK(!save("/dev/full", 1, 10));
     CHECK_ERROR("could not be written in full");
@@ -245,7 +258,8 @@ static void links(void) {
 }
 
 /* As someone whom permissions bind. */
-static int without_permission(void) {
+static int without_permission(unsigned long unused) {
+    (void)unused;
     if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) return 77;
     if (save("net", 1, 10)) return 1; /* the folder is not to be written to */
     if (!strstr(higherc_error(), "could not be opened for writing")) return 2;
@@ -253,6 +267,7 @@ static int without_permission(void) {
     if (load("net") != 8) return 3;
     return save("open/file", 1, 10) ? 4 : 0; /* the folder is, the file is not */
 }
+static const ChildPart has_no_permission = {"without_permission", without_permission};
 
 static void permissions(void) {
     struct stat st;
@@ -262,13 +277,49 @@ static void permissions(void) {
     CHECK(stat("net", &st) == 0 && (st.st_mode & 0777) == 0666);
     CHECK(mkdir("open", 0777) == 0 && chmod("open", 0777) == 0 && save("open/file", 2, 10));
     CHECK(chmod("open/file", 0444) == 0 && chmod(".", 0555) == 0);
-    int status = in_child(without_permission);
+    int status = child_run(&has_no_permission, 0);
     CHECK(status == 0 || status == 77);
     CHECK(chmod(".", 0777) == 0 && load("net") == 8 && load("open/file") == 2);
     CHECK(unlink("open/file") == 0 && rmdir("open") == 0 && count_files() == 1);
 }
 
-static void on_posix(void) {
+#else
+
+static void full(void) {
+    printf("left out: no limit on the sizes of files\n");
+    CHECK(save("NUL", 1, 10) && count_files() == 1); /* a device */
+}
+
+static void links(void) {
+    CHECK(mkdir("sub", 0777) == 0);
+    CreateSymbolicLinkW(L"link", L"sub\\target", 0);
+    const DWORD attributes = GetFileAttributesW(L"link");
+    bool there = attributes != INVALID_FILE_ATTRIBUTES && attributes & FILE_ATTRIBUTE_REPARSE_POINT;
+    if (there) {
+        CHECK(!save("link", 3, 10)); /* to what is not there */
+        CHECK_ERROR("could not be opened for writing");
+        CHECK(save("sub/target", 4, 10) && save("link", 5, 10) && load("sub/target") == 5);
+        CHECK(GetFileAttributesW(L"link") == attributes && unlink("sub/target") == 0);
+    } else {
+        printf("left out: no symbolic links\n");
+    }
+    CHECK(!save("sub", 1, 10));
+    CHECK_ERROR("could not be opened for writing");
+    CHECK((unlink("link") == 0 || !there) && rmdir("sub") == 0);
+}
+
+/* Write-protected, which a rename would not mind. */
+static void permissions(void) {
+    CHECK(save("net", 8, 10) && chmod("net", 0400) == 0 && !save("net", 9, 10));
+    CHECK_ERROR("could not be opened for writing");
+    CHECK(load("net") == 8 && chmod("net", 0600) == 0 && count_files() == 1);
+}
+
+#endif
+
+static const ChildPart *const parts[] = {&saves_on, &saves_beside, &saves_more};
+
+static void in_a_folder(void) {
     char folder[64];
     snprintf(folder, sizeof folder, "replace_%ld.tmp", (long)getpid());
     CHECK(mkdir(folder, 0777) == 0 && chdir(folder) == 0);
@@ -283,12 +334,18 @@ static void on_posix(void) {
 
 #endif
 
-int main(void) {
+int main(int argc, char **argv) {
+#ifdef CHILDREN
+    int status;
+    if (child_main(argc, argv, parts, sizeof parts / sizeof *parts, &status)) return status;
+#else
+    (void)argc, (void)argv;
+#endif
     names();
     replaced();
     read_no_further();
-#ifdef HC_FILES_POSIX
-    on_posix();
+#ifdef CHILDREN
+    in_a_folder();
 #endif
     CHECK(higherc_error() == NULL);
     return check_done();

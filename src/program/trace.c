@@ -250,7 +250,7 @@ static void trace_adam_rate(void *y, const void *t, const void *m, const void *v
 /* ---- those that are not traced: the node is left whole ---------------------------------------------------- */
 
 /* Their parameters come from the table, and none is used. */
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #endif
@@ -268,7 +268,7 @@ static void trace_adam_rate(void *y, const void *t, const void *m, const void *v
     STUB_##trace(RESULT_##type, type, name, params)
 #include "kernels/kernels.def"
 #undef HC_FUNCTION
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
 

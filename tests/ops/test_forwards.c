@@ -21,7 +21,7 @@ static void binary(void *y, const void *a, size_t sa, const void *b, size_t sb, 
     calls++;
 }
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #endif
@@ -35,7 +35,7 @@ static void binary(void *y, const void *a, size_t sa, const void *b, size_t sb, 
     }
 #include "kernels/kernels.def"
 #undef HC_FUNCTION
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
 

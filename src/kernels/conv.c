@@ -225,12 +225,14 @@ static void by_unfolded(const Pass *p) {
     }
 }
 
-/* Pixels that one list of tiles goes over. */
+/* Pixels that one list of tiles goes over; in the working memory, for a stack may be small. */
 typedef struct Picked {
     const HC_REAL *source[TAP_PIXELS + ROWS], *start[TAP_PIXELS];
     HC_REAL *to[TAP_PIXELS];
     size_t count;
 } Picked;
+
+enum { PICKED = (sizeof(Picked) + sizeof(void *) - 1) / sizeof(void *) }; /* in pointers */
 
 /* Whole tiles of pixels that find a source under each tap: source is that under the first. */
 static void whole_pixels(const Pass *p, const Picked *picked, const HC_REAL **rows) {
@@ -299,27 +301,28 @@ static void sort_pixels(const Pass *p, size_t first, size_t count, Pixel *at, Pi
 }
 
 /* Some pixels at a time: whole tiles of those that find all their sources, then the others tap after tap, each
- * with those only for which it finds one. Working memory: the sources of a tile's rows, and of the others. */
+ * with those only for which it finds one. Working memory: a Picked, the sources of a tile's rows, and of the
+ * others. */
 static void by_taps(const Pass *p) {
     const Walk *w = p->walk;
     const size_t pixels = w->images * w->height * w->width;
-    const HC_REAL **rows = p->work;
+    Picked *picked = p->work;
+    const HC_REAL **rows = (const HC_REAL **)p->work + PICKED;
     Others others;
-    Picked picked;
     Pixel at = {0, 0, 0};
     others.sources = rows + ROWS * w->taps;
     for (size_t first = 0; first < pixels; first += TAP_PIXELS) {
-        sort_pixels(p, first, least(TAP_PIXELS, pixels - first), &at, &picked, &others);
-        whole_pixels(p, &picked, rows);
+        sort_pixels(p, first, least(TAP_PIXELS, pixels - first), &at, picked, &others);
+        whole_pixels(p, picked, rows);
         for (size_t tap = 0; tap < w->taps; tap++) {
-            picked.count = 0;
+            picked->count = 0;
             for (size_t i = 0; i < others.count; i++) {
-                const size_t k = picked.count;
-                picked.source[k] = others.sources[tap * TAP_PIXELS + i];
-                picked.start[k] = picked.to[k] = others.to[i];
-                picked.count += picked.source[k] != p->zeros;
+                const size_t k = picked->count;
+                picked->source[k] = others.sources[tap * TAP_PIXELS + i];
+                picked->start[k] = picked->to[k] = others.to[i];
+                picked->count += picked->source[k] != p->zeros;
             }
-            one_tap(p, tap, &picked);
+            one_tap(p, tap, picked);
         }
     }
 }
@@ -330,7 +333,7 @@ static void run(const HcConv *g, bool back, HC_REAL *to, const HC_REAL *from, co
     void *rest;
     const Walk w = walk_of(g, back, work, &rest);
     const HC_REAL **sources = rest;
-    const size_t pointers = w.taps * (size_t)(w.sparse ? ROWS + TAP_PIXELS : ROWS);
+    const size_t pointers = w.sparse ? PICKED + (ROWS + TAP_PIXELS) * w.taps : ROWS * w.taps;
     HC_REAL *unfolded = (HC_REAL *)(sources + pointers);
     HC_REAL *zeros = unfolded + (unfolds(&w) ? PIXELS * w.taps * w.channels : 0);
     HC_REAL *packed = zeros + w.channels;
@@ -426,7 +429,7 @@ size_t HC_NAMED(conv_work)(const HcConv *g) {
     size_t taps = g->kh * g->kw, c = g->c / g->groups, o = g->o / g->groups;
     size_t most = c > o ? c : o;
     size_t tables = (g->h + g->p) * (g->kh + 1) + (g->w + g->q) * (g->kw + 1) + taps;
-    size_t pointers = (ROWS + TAP_PIXELS) * taps + taps * most;
+    size_t pointers = PICKED + (ROWS + TAP_PIXELS) * taps + taps * most;
     size_t unfolded = (size_t)PIXELS * taps * FEW_CHANNELS;
     return tables * sizeof(size_t) + pointers * sizeof(void *) + PIXELS * sizeof(Pair) +
            (2 * most + unfolded + taps * c * o) * sizeof(HC_REAL);

@@ -2,6 +2,7 @@
 #ifndef HC_BASE_ALLOC_H
 #define HC_BASE_ALLOC_H
 
+#include "base/arithmetic.h"
 #include "higherc/base.h"
 
 #define HC_ALIGN 64

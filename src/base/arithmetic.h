@@ -8,22 +8,35 @@
 #include <float.h>
 
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) ||           \
-    defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || defined(_M_FP_FAST)
+    defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) ||                               \
+    defined(__NO_SIGNED_ZEROS__) || defined(_M_FP_FAST)
 #error "libhigherc cannot be compiled with -ffast-math, -Ofast or their like: its own files need -fno-fast-math"
 #endif
 #ifdef __ROUNDING_MATH__
 #error "libhigherc cannot be compiled with -frounding-math: its own files need -fno-rounding-math"
 #endif
-#if FLT_EVAL_METHOD != 0 && (defined(__i386__) || defined(_M_IX86))
+#if (FLT_EVAL_METHOD != 0 && (defined(__i386__) || defined(__x86_64__) || defined(_M_IX86))) ||    \
+    (defined(__x86_64__) && !defined(__SSE2__))
 #error "libhigherc cannot compute with the x87, which keeps more digits than the type: its own files need -msse2 -mfpmath=sse"
 #elif FLT_EVAL_METHOD != 0
 #error "libhigherc needs float and double computed in their own precision: its own files need -fexcess-precision=fast"
 #endif
+_Static_assert(sizeof 1.0 == sizeof(double), "libhigherc cannot be compiled with -fsingle-precision-constant");
 
-/* a * b + c rounds twice, except in products (HC_CONTRACT). GCC knows no pragma for that: with it the flag,
- * or -std=c11, says so. */
-#if !defined(HC_CONTRACT) && (!defined(__GNUC__) || defined(__clang__))
+/* What a compiler takes upon itself without a macro to tell it by. Of Clang -ffp-contract=fast remains, which goes
+ * over every pragma and cannot be seen. */
+#if defined(__clang__) && __clang_major__ >= 11
+#pragma float_control(precise, on)
+#endif
+/* a * b + c rounds twice, except in products (HC_CONTRACT). */
+#ifndef HC_CONTRACT
+#if defined(__GNUC__) && !defined(__clang__)
+#ifndef HC_CONTRACT_OFF /* a flag of the build says so */
+#pragma GCC optimize("fp-contract=off")
+#endif
+#else
 #pragma STDC FP_CONTRACT OFF
+#endif
 #endif
 
 #endif

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arithmetic.h"
+
 /* y[i] = f(x[i]); c points to up to two constants. y may equal x. */
 typedef void HcUnaryFn(void *y, const void *x, size_t n, const double *c);
 

@@ -8,7 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/arithmetic.h"
 #include "base/inline.h"
 #include "kernels/kernels.h"
 

@@ -9,7 +9,17 @@
  *    (tape_error()), so a program may check once, at its end.
  *  - Every function takes NULL for every handle. A NULL that comes out of an earlier error passes
  *    silently; a NULL without one is itself an error.
- *  - Nothing here prints, exits, aborts or jumps. */
+ *  - Nothing here prints, exits, aborts or jumps.
+ *
+ *  What is equal bit for bit:
+ *
+ *  - Everywhere (any processor, compiler, level of instructions): random numbers, initial weights,
+ *    elementwise functions, sums, and all that is made of these alone, derivatives and optimizers' steps too.
+ *  - In one build on one level (HIGHERC_ISA, tape.h) everything, however often it is run, recorded or
+ *    replayed, on one thread or many.
+ *  - Not between levels and machines: sums inside a product (tensor_matmul, linear, conv2d, attention and
+ *    the layers made of them). Their order depends on how wide a vector is, and each step rounds
+ *    once where the machine multiplies and adds at once, else twice. They differ in the last bits. */
 #ifndef HIGHERC_BASE_H
 #define HIGHERC_BASE_H
 

@@ -215,7 +215,8 @@ HC_API Tensor *tensor_norm_axes(Tensor *x, const int *axes, size_t count, bool k
  *  operand (tensor_transpose) is read in place.
  *  Shapes:    a [..., m, k], b [..., k, n] -> [..., m, n].
  *  Gradient:  to a: g b^T, to b: a^T g, summed over broadcast axes.
- *  Numerics:  the order of summation is fixed for given shapes; may use fused multiply-add.
+ *  Numerics:  the order of summation is fixed for given shapes on one level of instructions (base.h says
+ *             what is equal between machines); may use fused multiply-add.
  *  Source:    Giles 2008, "Collected matrix derivative results for forward and reverse mode AD". */
 HC_API Tensor *tensor_matmul(Tensor *a, Tensor *b);
 /** x weight^T + bias: x [..., in], weight [out, in], bias [out] or NULL -> [..., out].

@@ -7,6 +7,7 @@
 #include <io.h>
 #else
 #define _POSIX_C_SOURCE 200809L
+#define _FILE_OFFSET_BITS 64 /* folders past 32 bits, on 32-bit machines */
 #include <dirent.h>
 #endif
 #include <errno.h>

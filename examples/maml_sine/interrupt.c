@@ -21,11 +21,15 @@ void interrupt_catch(void) {
 }
 #else
 void interrupt_catch(void) {
+#ifdef SA_RESETHAND
     struct sigaction action = {0};
     action.sa_handler = note;
     action.sa_flags = (int)SA_RESETHAND | SA_RESTART; /* and no write is cut short */
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
+#else
+    signal(SIGINT, note);
+#endif
 }
 #endif
 

@@ -2,6 +2,7 @@
  * moments, several at once, links, devices and permissions, and on POSIX a limit on sizes. */
 #if !defined _WIN32
 #define _POSIX_C_SOURCE 200809L
+#define _FILE_OFFSET_BITS 64 /* folders past 32 bits, on 32-bit machines */
 #endif
 #include <stdio.h>
 #include <stdlib.h>

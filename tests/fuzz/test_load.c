@@ -96,14 +96,15 @@ static uint32_t fingerprint(const World *w) {
 /* What was taken can be worked with: a step is a step or an error, and saves. */
 static void use(World *w, bool loaded) {
     if (!loaded) return;
-    size_t steps = optim_steps(w->optim);
+    uint64_t steps = optim_steps(w->optim);
     Tape *tape = tape_create(HC_F32);
     if (!diffopt_create(w->optim, fmodule_create(tape, w->net, false))) abort();
     tape_destroy(tape);
-    if (steps > (uint64_t)1 << 53) abort();
     ParamList list = module_params(w->net);
-    for (size_t i = 0; i < list.count; i++)
-        if (optim_param_steps(w->optim, list.items[i]) > (uint64_t)1 << 53) abort();
+    for (size_t i = 0; i <= list.count; i++) {
+        if (steps > UINT64_C(1) << 53) abort();
+        if (i < list.count) steps = optim_param_steps(w->optim, list.items[i]);
+    }
 }
 
 static World fuzzed;

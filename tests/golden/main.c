@@ -2,6 +2,7 @@
  * it records. Exit status 0 when none failed, 1 when one did, could not be read, or a directory has
  * no case; 2 for bad arguments. */
 #define _POSIX_C_SOURCE 200809L
+#define _FILE_OFFSET_BITS 64 /* folders past 32 bits, on 32-bit machines */
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>

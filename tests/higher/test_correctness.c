@@ -20,7 +20,7 @@
 #include "support/each.h"
 #include "support/models.h"
 
-enum { CHANNELS = 3, WIDTH = 64, CLASSES = 5, BATCH = 2, SIZE = 22, STEPS = 3, WEIGHTS = 14 };
+enum { CHANNELS = 3, WIDTH = QUICK ? 16 : 64, CLASSES = 5, BATCH = 2, SIZE = 22, STEPS = 3, WEIGHTS = 14 };
 static const double lr = 0.01;
 
 static Tape *tape;

@@ -284,12 +284,12 @@ static void test_pow(void) {
 }
 
 int main(int argc, char **argv) {
-    const uint64_t stride = argc > 1 ? strtoull(argv[1], NULL, 10) : 20011;
+    const uint64_t stride = argc > 1 ? strtoull(argv[1], NULL, 10) : QUICK ? 200017 : 20011;
     const char *only = argc > 2 ? argv[2] : NULL;
     for (size_t i = 0; i < FUNCTIONS; i++) {
         if (only && strcmp(only, functions[i].name) != 0) continue;
         test_f32(&functions[i], stride ? stride : 1);
-        test_f64(&functions[i], argc > 1 ? 10000000 : 100000);
+        test_f64(&functions[i], argc > 1 ? 10000000 : QUICK ? 10000 : 100000);
     }
     test_special();
     test_pow();

@@ -90,13 +90,13 @@ static void check_config(const UnrollConfig *config, size_t warm, bool dead) {
 }
 
 int main(void) {
-    for (size_t i = 0; i < unroll_config_count; i++) {
+    for (size_t i = 0; i < unroll_config_count; i += QUICK ? 3 : 1) {
         check_config(&unroll_configs[i], 0, false);
         check_config(&unroll_configs[i], 3, false);
         check_config(&unroll_configs[i], 0, true);
     }
     printf("%zu hypergradients are not 0\n", nonzero);
-    CHECK(nonzero > 300);
+    CHECK(nonzero > (QUICK ? 100 : 300));
     CHECK(higherc_error() == NULL);
     return check_done();
 }

@@ -1,7 +1,6 @@
 /* Settings of a differentiable optimizer: for each hyperparameter of each group, and of each weight once one was set,
  * a knob. What it was before is written down, so that a release goes back; a step that releases carries the
  * settings of then over, in memory that does not grow with the number of steps. */
-#include <assert.h>
 #include <string.h>
 
 #include "meta/diffopt.h"
@@ -147,7 +146,7 @@ static void gather(DiffOpt *opt, const HcChange *change) {
     HcKnob *knob = change->knob;
     if (knob->spot == 0) {
         HcSetting *now = knob->now;
-        assert(s->carried < s->room->count);
+        HC_ASSERT(s->carried < s->room->count);
         HcCarried *to = &s->room->items[s->carried++];
         *to = (HcCarried){.knob = knob, .set = now != NULL, .same = s->carried - 1};
         knob->spot = s->carried;

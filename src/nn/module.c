@@ -121,7 +121,7 @@ static Param *add(Module *module, const char *who, const char *name, Shape shape
     if (added.name && added.param &&
         hc_grow((void **)list, capacity, *count, *count + 1, sizeof **list)) {
         (*list)[(*count)++] = added;
-        if (hc_module_plan_own(module, buffer, added.param)) return added.param;
+        if (hc_plan_param(module, buffer)) return added.param;
         (*count)--;
         hc_module_rebase(module);
     }
@@ -160,10 +160,10 @@ static bool append_child(Module *module, const char *who, const char *name, Modu
         return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
     }
     Module *owner = child->owner;
+    if (!owner) child->place = module->child_count;
     module->children[module->child_count++] = added;
     child->owner = module;
-    bool done = added.repeat ||
-                (module->owner ? hc_module_replan(module) : hc_module_plan_child(module, child, name));
+    bool done = added.repeat || hc_plan_child(module, child);
     for (Module *m = module, *below = child; done && m; below = m, m = m->owner)
         if (m->height < below->height + 1) m->height = below->height + 1;
     if (done) return true;
@@ -277,17 +277,17 @@ bool module_tie(Module *module, const char *path, const char *source) {
     const char *dot = strrchr(path, '.'), *name = dot ? dot + 1 : path;
     size_t unused = 0;
     Module *holder = hc_module_walk(module, path, dot ? (size_t)(dot - path) : 0, &unused, &unused);
-    for (size_t i = 0; i < holder->param_count; i++) {
-        if (strcmp(holder->params[i].name, name) != 0) continue;
-        holder->params[i].param = param_ref(from);
-        if (hc_module_replan(holder)) {
-            param_unref(to);
-            return true;
-        }
-        holder->params[i].param = to;
-        param_unref(from);
-        hc_module_rebase(holder);
+    const HcNamed *found = named(holder->params, holder->param_count, name, strlen(name));
+    HcNamed *at = &holder->params[found - holder->params];
+    if (from == to) return true;
+    at->param = param_ref(from);
+    if (hc_plan_tie(holder, (size_t)(found - holder->params))) {
+        param_unref(to);
+        return true;
     }
+    at->param = to;
+    param_unref(from);
+    hc_module_rebase(holder);
     return false;
 }
 

@@ -45,6 +45,7 @@ struct Module {
     size_t param_count, buffer_count, child_count;
     size_t param_capacity, buffer_capacity, child_capacity;
     size_t param_base, buffer_base; /* of its first slot in its owner's */
+    size_t place;                   /* the first among its owner's children */
     HcPlan param_plan, buffer_plan;
     HcPlan param_next, buffer_next; /* made, but not in force yet */
     HcVersion *version;             /* of the plans; UINT64_MAX changes: the module is gone */
@@ -117,15 +118,18 @@ Module *hc_module_walk(const Module *module, const char *path, size_t length, si
                        size_t *buffer_base);
 /* The slot in the root of a path like "body.2.weight"; false when there is none. */
 bool hc_module_slot(const Module *module, const char *path, bool buffer, size_t *slot);
+void hc_plan_free(HcPlan *plan);
+/* Take what was added last into the plans of a module and of all that hold it: a Param or buffer, a child that was a
+ * root; or that a slot of the module's own holds another Param now, which the tree has already. False when out of
+ * memory: as with replan. */
+bool hc_plan_param(Module *module, bool buffer);
+bool hc_plan_child(Module *module, Module *child);
+bool hc_plan_tie(Module *holder, size_t slot);
 /* Recounts slots and names, here and in all owners. False when out of memory, with the plans and names as
  * they were: undo then what was changed, and call rebase. */
 bool hc_module_replan(Module *module);
 void hc_module_rebase(Module *module);
 /* The same for every module of a tree. */
 bool hc_module_replan_tree(Module *module);
-/* The same where a root got a child that was one, or a module a Param or buffer, last of all. */
-bool hc_module_plan_child(Module *module, Module *child, const char *name);
-bool hc_module_plan_own(Module *module, bool buffer, Param *added);
-void hc_plan_free(HcPlan *plan);
 
 #endif

@@ -1,5 +1,4 @@
-/* The plan of a tree: where each Param stands, and what it is called. Made anew where the tree changed in its middle,
- * continued where something came at the end of a root. */
+/* Plans: where each weight of a tree stands, kept by every module for what is below it. */
 #include <string.h>
 
 #include "nn/module.h"
@@ -12,6 +11,8 @@ void hc_plan_free(HcPlan *plan) {
     hc_free(plan->index);
     *plan = (HcPlan){.slots = 0};
 }
+
+/* ---- the plan -------------------------------------------------------------------------------------- */
 
 typedef struct Walk {
     HcPlan *plan; /* NULL: only count */
@@ -101,7 +102,7 @@ static void enforce(HcPlan *plan, HcPlan *next) {
         if (next->names[i]) hc_param_rename(next->unique.items[i], next->names[i]);
         next->names[i] = NULL;
     }
-    hc_free(next->names); /* what is appended later has no place there */
+    hc_free(next->names);
     next->names = NULL;
     hc_plan_free(plan);
     *plan = *next;
@@ -141,7 +142,15 @@ bool hc_module_replan_tree(Module *module) {
     return done || hc_fail_thread(HC_ERR_NOMEM, "module: out of memory");
 }
 
-/* ---- at the end of a root's plan, without making it anew ------------------------------------------------- */
+/* ---- in place, without making it anew ---------------------------------------------------------------------- */
+
+static HcPlan *plan_of(Module *module, bool buffers) {
+    return buffers ? &module->buffer_plan : &module->param_plan;
+}
+
+static size_t *base_of(Module *module, bool buffers) {
+    return buffers ? &module->buffer_base : &module->param_base;
+}
 
 static bool plan_room(HcPlan *plan, size_t slots, size_t params) {
     return hc_grow((void **)&plan->index, &plan->index_room, plan->slots, plan->slots + slots,
@@ -150,74 +159,180 @@ static bool plan_room(HcPlan *plan, size_t slots, size_t params) {
                    plan->unique.count + params, sizeof(Param *));
 }
 
-/* New names of a child's Params under a root, in its plan to come; false when out of memory. */
-static bool name_below(HcPlan *next, const HcPlan *child, const char *name) {
-    size_t used = strlen(name);
-    next->names = hc_alloc_zero(child->unique.count + 1, sizeof *next->names);
-    next->unique.count = next->names ? child->unique.count : 0;
+/* The same in the plans of all that hold the module. */
+static bool room_above(Module *module, bool buffers, const HcPlan *block) {
+    for (; module; module = module->owner)
+        if (!plan_room(plan_of(module, buffers), block->slots, block->unique.count)) return false;
+    return true;
+}
+
+/* Puts slots of Params that are not in the plan yet before slot `at`. Those first used further on move up. */
+static void insert(HcPlan *plan, size_t at, const HcPlan *block) {
+    size_t *index = plan->index, first = plan->unique.count, more = block->unique.count;
+    if (at < plan->slots) {
+        first = 0;
+        for (size_t i = 0; i < at; i++)
+            if (index[i] >= first) first = index[i] + 1;
+        for (size_t i = at; i < plan->slots; i++)
+            index[i] += index[i] >= first ? more : 0;
+        memmove(index + at + block->slots, index + at, (plan->slots - at) * sizeof *index);
+    }
+    for (size_t i = 0; i < block->slots; i++)
+        index[at + i] = first + block->index[i];
+    Param **items = plan->unique.items + first;
+    if (first < plan->unique.count)
+        memmove(items + more, items, (plan->unique.count - first) * sizeof *items);
+    if (more) memcpy(items, block->unique.items, more * sizeof *items);
+    plan->slots += block->slots;
+    plan->unique.count += more;
+}
+
+static void move_children(Module *module, size_t from, bool buffers, size_t by) {
+    for (size_t i = from; i < module->child_count; i++)
+        if (!module->children[i].repeat) *base_of(module->children[i].module, buffers) += by;
+}
+
+/* From slot `at` of the module's own plan on, in that of all that hold it. */
+static void insert_above(Module *module, bool buffers, size_t at, const HcPlan *block) {
+    for (; block->slots > 0; module = module->owner) {
+        insert(plan_of(module, buffers), at, block);
+        if (!module->owner) return;
+        at += *base_of(module, buffers);
+        move_children(module->owner, module->place + 1, buffers, block->slots);
+    }
+}
+
+static void changed_above(Module *module) {
+    for (; module; module = module->owner)
+        module->version->changes++;
+}
+
+/* The path from the root, with a dot at its end, at the end of `path`; NULL where it is so long that a walk would
+ * shorten it. */
+static const char *path_of(const Module *module, char path[256]) {
+    size_t at = 255;
+    path[at] = 0;
+    for (; module->owner; module = module->owner) {
+        const char *name = module->owner->children[module->place].name;
+        size_t length = strlen(name);
+        if (at < length + 1) return NULL;
+        path[--at] = '.';
+        at -= length;
+        memcpy(path + at, name, length);
+    }
+    return path + at;
+}
+
+/* New names of Params below a path from the root, in a plan to come; false when out of memory. */
+static bool name_below(HcPlan *next, const HcPlan *block, const char *path) {
+    size_t used = strlen(path);
+    next->names = hc_alloc_zero(block->unique.count + 1, sizeof *next->names);
+    next->unique.count = next->names ? block->unique.count : 0;
     for (size_t i = 0; i < next->unique.count; i++) {
         char full[512];
-        const char *rest = child->unique.items[i]->cell.name;
+        const char *rest = block->unique.items[i]->cell.name;
         size_t length = strlen(rest);
-        if (used + 1 + length >= sizeof full) continue;
-        memcpy(full, name, used);
-        full[used] = '.';
-        memcpy(full + used + 1, rest, length + 1);
+        if (used == 0 || used + length >= sizeof full) continue;
+        memcpy(full, path, used);
+        memcpy(full + used, rest, length + 1);
         if (!(next->names[i] = hc_copy_text(full))) return false;
     }
     return next->names != NULL;
 }
 
-static void append_plan(HcPlan *plan, HcPlan *next, const HcPlan *child) {
-    HC_ASSERT(plan_holds(child));
-    for (size_t i = 0; i < child->unique.count; i++) {
-        if (next->names[i]) hc_param_rename(child->unique.items[i], next->names[i]);
+static void take_names(HcPlan *next, const HcPlan *block) {
+    for (size_t i = 0; i < block->unique.count; i++) {
+        if (next->names[i]) hc_param_rename(block->unique.items[i], next->names[i]);
         next->names[i] = NULL;
     }
-    for (size_t i = 0; i < child->slots; i++)
-        plan->index[plan->slots + i] = plan->unique.count + child->index[i];
-    if (child->unique.count)
-        memcpy(plan->unique.items + plan->unique.count, child->unique.items,
-               child->unique.count * sizeof *child->unique.items);
-    plan->slots += child->slots;
-    plan->unique.count += child->unique.count;
+}
+
+bool hc_plan_param(Module *module, bool buffer) {
+    char room[256];
+    const char *path = path_of(module, room);
+    if (!path) return hc_module_replan(module);
+    size_t at = (buffer ? module->buffer_count : module->param_count) - 1, none = 0;
+    Param *added = (buffer ? module->buffers : module->params)[at].param;
+    HcPlan block = {.unique = {&added, 1}, .index = &none, .slots = 1};
+    bool done = room_above(module, buffer, &block) && name_below(&module->param_next, &block, path);
+    if (done) {
+        take_names(&module->param_next, &block);
+        move_children(module, 0, buffer, 1);
+        insert_above(module, buffer, at, &block);
+        changed_above(module);
+    }
+    hc_plan_free(&module->param_next);
+    return done || hc_fail_thread(HC_ERR_NOMEM, "module: out of memory");
 }
 
 /* A child that was a root shares no Param with the tree it comes to: ties are made within one. */
-bool hc_module_plan_child(Module *module, Module *child, const char *name) {
-    bool done =
-        plan_room(&module->param_plan, child->param_plan.slots, child->param_plan.unique.count) &&
-        plan_room(&module->buffer_plan, child->buffer_plan.slots,
-                  child->buffer_plan.unique.count) &&
-        name_below(&module->param_next, &child->param_plan, name) &&
-        name_below(&module->buffer_next, &child->buffer_plan, name);
+bool hc_plan_child(Module *module, Module *child) {
+    char room[256];
+    const char *path = path_of(child, room);
+    if (!path) return hc_module_replan(module);
+    bool done = true;
+    for (int buffers = 0; buffers < 2 && done; buffers++)
+        done = room_above(module, buffers, plan_of(child, buffers)) &&
+               name_below(buffers ? &module->buffer_next : &module->param_next,
+                          plan_of(child, buffers), path);
     if (done) {
+        take_names(&module->param_next, &child->param_plan);
+        take_names(&module->buffer_next, &child->buffer_plan);
         child->param_base = module->param_plan.slots;
         child->buffer_base = module->buffer_plan.slots;
-        append_plan(&module->param_plan, &module->param_next, &child->param_plan);
-        append_plan(&module->buffer_plan, &module->buffer_next, &child->buffer_plan);
-        module->version->changes++;
+        for (int buffers = 0; buffers < 2; buffers++)
+            insert_above(module, buffers, *base_of(child, buffers), plan_of(child, buffers));
+        changed_above(module);
     }
     hc_plan_free(&module->param_next);
     hc_plan_free(&module->buffer_next);
     return done || hc_fail_thread(HC_ERR_NOMEM, "module: out of memory");
 }
 
-bool hc_module_plan_own(Module *module, bool buffer, Param *added) {
-    HcPlan *plan = buffer ? &module->buffer_plan : &module->param_plan;
-    if (module->owner || module->child_count > 0) return hc_module_replan(module);
-    if (!plan_room(plan, 1, 1)) return hc_fail_thread(HC_ERR_NOMEM, "module: out of memory");
-    plan->index[plan->slots++] = plan->unique.count;
-    plan->unique.items[plan->unique.count++] = added;
-    module->version->changes++;
+/* What becomes of a plan whose slot `at` is another Param's from now on: SIZE_MAX when it must be made anew, else
+ * where that one stands, or the number of Params where it does not. */
+static size_t place_after_tie(const HcPlan *plan, size_t at, const Param *now) {
+    size_t was = plan->index[at], place = 0;
+    for (size_t i = 0; i < plan->slots; i++)
+        if (plan->index[i] == was && i != at) return SIZE_MAX;
+    while (place < plan->unique.count && plan->unique.items[place] != now)
+        place++;
+    return place < was || place == plan->unique.count ? place : SIZE_MAX;
+}
+
+static void tie_slot(HcPlan *plan, size_t at, Param *now, size_t place) {
+    size_t was = plan->index[at];
+    Param **items = plan->unique.items;
+    if (place == plan->unique.count) {
+        items[was] = now;
+        return;
+    }
+    for (size_t i = at; i < plan->slots; i++)
+        plan->index[i] -= plan->index[i] > was;
+    plan->index[at] = place;
+    plan->unique.count--;
+    memmove(items + was, items + was + 1, (plan->unique.count - was) * sizeof *items);
+}
+
+bool hc_plan_tie(Module *holder, size_t slot) {
+    Param *now = holder->params[slot].param;
+    size_t places[HC_MOST_DEPTH + 1], *place = places, at = slot;
+    for (const Module *m = holder; m; at += m->param_base, m = m->owner, place++) {
+        *place = place_after_tie(&m->param_plan, at, now);
+        bool named_anew = !m->owner && *place == m->param_plan.unique.count;
+        if (*place == SIZE_MAX || named_anew) return hc_module_replan(holder);
+    }
+    place = places;
+    at = slot;
+    for (Module *m = holder; m; at += m->param_base, m = m->owner)
+        tie_slot(&m->param_plan, at, now, *place++);
+    changed_above(holder);
     return true;
 }
 
 void hc_module_rebase(Module *module) {
     for (; module; module = module->owner) {
-        Walk params = {.buffers = false}, buffers = {.buffers = true};
-        walk_tree(&params, module);
-        walk_tree(&buffers, module);
-        HC_ASSERT(params.slots == module->param_plan.slots && buffers.slots == module->buffer_plan.slots);
+        walk_tree(&(Walk){.buffers = false}, module);
+        walk_tree(&(Walk){.buffers = true}, module);
     }
 }

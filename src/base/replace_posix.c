@@ -22,6 +22,9 @@ enum { MOST_LINKS = 40, MOST_TRIES = 100, LINK = 4096 };
 
 static atomic_ulong made; /* number of the next file of this process */
 
+/* At first: MemorySanitizer does not know of every call here that it writes one. */
+static const struct stat nothing;
+
 /* ---- what is replaced ----------------------------------------------------------------------------------------- */
 
 /* *to becomes what the link at *to names; false when that cannot be told. */
@@ -42,7 +45,7 @@ static HcStatus follow_once(char **to) {
 
 /* Also to a name where there is no file yet. */
 static HcStatus follow(char **to) {
-    struct stat st;
+    struct stat st = nothing;
     for (int links = 0; lstat(*to, &st) == 0 && S_ISLNK(st.st_mode); links++) {
         HcStatus status = links < MOST_LINKS ? follow_once(to) : HC_ERR_IO;
         if (status != HC_OK) return status;
@@ -68,7 +71,7 @@ static bool lock(int fd) {
 
 /* Whether the name in the folder is still that of the open file. */
 static bool is_still(int fd, int folder, const char *name) {
-    struct stat open_one = {.st_ino = 0}, named = open_one; /* MemorySanitizer knows not all calls that write them */
+    struct stat open_one = nothing, named = nothing;
     return fstat(fd, &open_one) == 0 && fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
            open_one.st_dev == named.st_dev && open_one.st_ino == named.st_ino;
 }
@@ -129,7 +132,7 @@ static HcStatus open_beside(HcReplace *r, const struct stat *old) {
 HcStatus hc_replace_open(HcReplace *r, const char *path) {
     *r = (HcReplace){.path = hc_copy_text(path)};
     HcStatus status = r->path ? follow(&r->path) : HC_ERR_NOMEM;
-    struct stat old;
+    struct stat old = nothing;
     bool there = status == HC_OK && stat(r->path, &old) == 0;
     if (there && !S_ISREG(old.st_mode)) {
         if (!(r->file = fopen(r->path, "wb"))) status = HC_ERR_IO;

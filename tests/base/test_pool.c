@@ -156,7 +156,8 @@ static void idle(void) {
     __has_feature(memory_sanitizer)
 #define SANITIZED
 #endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                             \
+    defined(TESTS_HELGRIND_STDATOMIC_H)
 #define SANITIZED
 #endif
 

@@ -172,7 +172,7 @@ static void check_folders(void) {
 
 static void check_links(void) {
     Module *m = filled(SIDE, 1), *other = filled(SIDE, 2);
-    struct stat is;
+    struct stat is = {.st_mode = 0}; /* MemorySanitizer does not know of lstat that it writes it */
     CHECK(module_save(m, "files_target.net") && chmod("files_target.net", 0600) == 0);
     CHECK(symlink("files_target.net", "files_link.net") == 0);
     CHECK(module_save(other, "files_link.net") && value_of("files_target.net") == 2);

@@ -15,13 +15,25 @@ typedef struct Case {
     size_t count;
 } Case;
 
-static Case begin(const Row *row, const Shape *shapes, size_t count,
-                  double values[][MOST_NUMBERS]) {
+/* The numbers, or every other one of twice as many along the last axis, which forwards copy first. */
+static Tensor *input(Tape *tape, Shape shape, const double *values, bool view) {
+    int last = shape.ndim - 1;
+    if (!view || last < 0) return tensor_leaf(tensor_from_f64(tape, shape, values));
+    double twice[2 * MOST_NUMBERS] = {0};
+    for (size_t i = 0; i < shape_count(shape); i++)
+        twice[2 * i] = values[i];
+    shape.dim[last] *= 2;
+    Tensor *x = tensor_leaf(tensor_from_f64(tape, shape, twice));
+    return tensor_slice(x, last, 0, (int64_t)shape.dim[last], 2);
+}
+
+static Case begin(const Row *row, const Shape *shapes, size_t count, double values[][MOST_NUMBERS],
+                  bool views) {
     TapeOptions options = tape_options(HC_F64);
     options.block_bytes = 1; /* asks for memory at almost every step */
     Case c = {.row = row, .tape = tape_create_with(options), .count = count};
     for (size_t i = 0; i < count; i++)
-        c.x[i] = tensor_leaf(tensor_from_f64(c.tape, shapes[i], values[i]));
+        c.x[i] = input(c.tape, shapes[i], values[i], views);
     return c;
 }
 
@@ -80,16 +92,18 @@ static void check_row(const Row *row, const Shape *shapes, size_t count, Rng *rn
     Tensor *out[MOST_OUT];
     for (size_t i = 0; i < count; i++)
         draw(values[i], shape_count(shapes[i]), row, rng);
-    Case c = begin(row, shapes, count, values);
-    tape_seed(c.tape, 1);
-    CHECK(compute(&c, out));
-    size_t n = numbers(&c, out, want);
-    tape_destroy(c.tape);
-    bool done = false;
-    for (size_t units = 0; !done; units++) {
-        c = begin(row, shapes, count, values);
-        done = limited(&c, units, want, n);
+    for (int views = 0; views < 2; views++) {
+        Case c = begin(row, shapes, count, values, views);
+        tape_seed(c.tape, 1);
+        CHECK(compute(&c, out));
+        size_t n = numbers(&c, out, want);
         tape_destroy(c.tape);
+        bool done = false;
+        for (size_t units = 0; !done; units++) {
+            c = begin(row, shapes, count, values, views);
+            done = limited(&c, units, want, n);
+            tape_destroy(c.tape);
+        }
     }
 }
 

@@ -57,7 +57,7 @@ static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, 
  * next step moves it as it does in the other modes. */
 static Tensor *new_weight(const DiffOpt *opt, Tensor *x) {
     if (opt->module->mode == HC_EVAL) return hc_leaf_of(x, true, true, HC_WHY_EVAL);
-    if ((x->flags & HC_NODE_NEEDS) || !opt->tape->recording) return x;
+    if ((x->flags & HC_NODE_NEEDS) || !opt->tape->manner.recording) return x;
     return hc_leaf_of(x, true, true, HC_WHY_CONSTANT);
 }
 

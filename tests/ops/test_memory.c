@@ -63,7 +63,7 @@ static size_t numbers(const Case *c, Tensor *const *out, double *to) {
 }
 
 static bool nothing_left(const Tape *tape) {
-    return tape->scratch.live == 0 && tape->born_count == 0 && tape->recording && !tape->scratching;
+    return tape->scratch.live == 0 && tape->born_count == 0 && tape->manner.recording && !tape->manner.scratching;
 }
 
 /* With so many units beyond what the inputs took. True when that was enough. */

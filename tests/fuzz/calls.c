@@ -157,10 +157,14 @@ static const Row rows[] = {
 enum { ROWS = sizeof rows / sizeof *rows - 1, MOST_HEADERS = 32 };
 
 void world_call(void) {
-    static size_t first[MOST_HEADERS], headers;
+    static size_t first[MOST_HEADERS], headers, frames;
     for (size_t i = 0; i <= ROWS && (headers == 0 || first[headers - 1] <= ROWS); i++)
-        if (!rows[i].call) first[headers++] = i + 1;
+        if (!rows[i].call) {
+            if (rows[i].name && strcmp(rows[i].name, "frame") == 0) frames = headers;
+            first[headers++] = i + 1;
+        }
     size_t header = world_below(headers - 1), outer = row;
+    if (world.frame && world_byte() < 160) header = frames;
     size_t count = first[header + 1] - 1 - first[header];
     row = first[header] + world_below(count);
     world_before_call();

@@ -66,6 +66,35 @@ static Tensor *take_MAYBE(void) {
     return world_byte() < 128 ? NULL : take_T();
 }
 
+/* Mostly of the functional module in hand, or of some module; what goes wrong with these does not count. */
+typedef Tensor *A_LOSS, *A_BASE_LOSS, *A_VECTOR;
+static Tensor *loss_of(Tensor *y) {
+    world.quiet = false;
+    Tensor *loss = tensor_mean(tensor_square(y));
+    higherc_clear_error();
+    for (size_t i = 0; i < TAPES && !world.kept; i++)
+        tape_clear_error(world.tapes[i]);
+    return loss ? loss : take_T();
+}
+static Tensor *take_LOSS(void) {
+    Tape *tape = fmodule_tape(weighted);
+    if (world_byte() < 60 || !tape) return take_T();
+    world.quiet = true;
+    return loss_of(
+        fmodule_forward((FModule *)(uintptr_t)weighted, tensor_ones(tape, shape2(2, 3))));
+}
+static Tensor *take_BASE_LOSS(void) {
+    if (world_byte() < 60) return take_T();
+    Tensor *x = world_take(K_TENSOR);
+    world.quiet = true;
+    return loss_of(module_forward(world_take(K_MODULE), x));
+}
+static Tensor *take_VECTOR(void) {
+    Tensor *vector = world_byte() < 60 ? NULL : fmodule_vector((FModule *)(uintptr_t)weighted);
+    higherc_clear_error();
+    return vector ? vector : take_T();
+}
+
 typedef Param *A_PARAM;
 static Param *take_PARAM(void) {
     Param *p = world_take(K_PARAM);
@@ -121,8 +150,8 @@ static Tape *take_RELEASED_TAPE(void) {
 
 typedef Pool *A_POOL, *A_NO_POOL;
 static Pool *take_POOL(void) {
-    size_t i = world_below(8);
-    return i < 2 ? world.pools[i] : NULL;
+    size_t i = world_below(16);
+    return i < 15 ? world.pools[i % 2] : NULL;
 }
 static Pool *take_NO_POOL(void) {
     return NULL;
@@ -221,6 +250,12 @@ static Shape take_SMALL_SHAPE(void) {
     }
     return shape_of(dim, n);
 }
+typedef Shape A_LIKE_SHAPE;
+static Shape take_LIKE_SHAPE(void) {
+    if (world_byte() < 50) return take_SMALL_SHAPE();
+    Shape s = tensor_shape(world_take(K_TENSOR));
+    return shape_count(s) <= NUMBERS ? s : shape1(2);
+}
 /* At most NUMBERS numbers, or more than there is memory for. */
 static Shape take_SHAPE(void) {
     Shape s = world_byte() < 100 ? tensor_shape(world_take(K_TENSOR)) : take_SMALL_SHAPE();
@@ -233,17 +268,17 @@ static Shape take_SHAPE(void) {
 }
 
 static const char *const words[] = {
-    "w",        "b",      "0",       "1",     "2",        "weight",  "bias",
-    "0.weight", "1.w",    "lr",      "beta1", "momentum", "amsgrad", "eps",
-    "exp_avg",  "sum",    "sgd",     "adam",  "",         ".",       "1.running_mean",
-    "2.weight", "a.b.c.", "nothing", "rprop"};
+    "w",    "b",    "0",    "lr",    "0.weight",       "weight",   "1.w",    "sgd", /* more often */
+    "1",    "2",    "bias", "beta1", "momentum",       "amsgrad",  "eps",    "exp_avg",
+    "sum",  "adam", "",     ".",     "2.running_mean", "3.weight", "a.b.c.", "nothing",
+    "rprop"};
 typedef const char *A_NAME, *A_PATH;
 static const char *take_NAME(void) {
     static char longest[400];
     unsigned byte = world_byte();
     memset(longest, 'x', sizeof longest - 1);
     if (byte >= 250) return byte & 1 ? NULL : longest;
-    return words[byte % (sizeof words / sizeof *words)];
+    return words[byte % (byte < 128 ? 8 : sizeof words / sizeof *words)];
 }
 static const char scratch_file[] = "fuzz_calls.tmp";
 static const char *take_PATH(void) {

@@ -176,7 +176,7 @@ void world_after_call(void) {
 void world_nested(Tape *tape, Frame *frame) {
     World outer = world;
     size_t calls = world_below(8);
-    if (world.depth >= MOST_DEPTH || calls > 4) return;
+    if (world.quiet || world.depth >= MOST_DEPTH || calls > 4) return;
     world.depth++;
     world.frame = frame;
     bool own = tape && world_tape_index(tape) == TAPES;
@@ -212,18 +212,17 @@ void world_nested(Tape *tape, Frame *frame) {
 static size_t blocks_before;
 static Pool *pools[2];
 
-static void begin_tape(size_t tape, bool own) {
+static void begin_tape(size_t tape) {
     Tape *t = world.tapes[tape];
     Rng rng = rng_seed(tape);
     DType dtype = tape_dtype(t);
-    Module *layers[] = {module_linear(3, 3),
-                        own ? own_module() : module_batch_norm1d(3, batch_norm_options()),
-                        module_linear(3, 3)};
-    Module *net = module_sequential(layers, 3);
+    Module *layers[] = {module_linear(3, 3), own_module(),
+                        module_batch_norm1d(3, batch_norm_options()), module_linear(3, 3)};
+    Module *net = module_sequential(layers, 4);
     module_to(net, dtype);
     module_init(net, &rng);
     world_give(K_MODULE, net);
-    Optim *optim = optim_new(own ? "sgd" : "adam", module_params(net));
+    Optim *optim = optim_new(tape == 1 ? "sgd" : "adam", module_params(net));
     world_give(K_OPTIM, optim);
     world_give(K_PARAM, module_param(net, "0.weight"));
     Tensor *x = tensor_normal(t, shape2(2, 3), 0, 1, &rng);
@@ -236,12 +235,16 @@ static void begin_tape(size_t tape, bool own) {
     world_give(K_TENSOR, tensor_leaf(tensor_normal(t, shape3(2, 3, 5), 0, 1, &rng)));
     world_give(K_TENSOR, tensor_leaf(tensor_normal(t, shape3(3, 3, 2), 0, 1, &rng)));
     world_give(K_TENSOR, tensor_from_i64(t, shape2(2, 3), (int64_t[]){0, 1, 0, 0, 1, 1}));
+    Tensor *loss = tensor_mean(tensor_square(module_forward(module_find(net, "0"), x)));
+    world_give(K_PROGRAM, program_capture(t, &x, 1, &loss, 1, loss));
     FModuleOptions options = fmodule_options(false);
     options.mode = (FMode)(tape % 3);
     FModule *f = fmodule_create_with(t, net, options);
     world_give(K_FMODULE, f);
     world_give(K_DIFFOPT, diffopt_create(optim, f));
     world_give(K_TENSOR, tensor_mean(tensor_square(fmodule_forward(f, x))));
+    world_give(K_GRADS, grads_create(module_params(net)));
+    world_give(K_TASKS, tasks_create(world.pools[tape % 2], module_params(net), dtype));
     world.marks[world.mark_count++] = tape_mark(t);
 }
 
@@ -262,7 +265,7 @@ void world_begin(const uint8_t *data, size_t size) {
         options.never_reuse = world.never_reuse[i] = i == 1;
         options.block_bytes = 512;
         world.tapes[i] = tape_create_with(options);
-        begin_tape(i, i == 1);
+        begin_tape(i);
     }
     world.data = data;
     world.left = size;

@@ -38,6 +38,7 @@ typedef struct World {
     TapeMark marks[4];
     size_t mark_count;
     unsigned depth; /* of callbacks */
+    bool quiet;     /* while arguments are made callbacks make no calls */
     Frame *frame;   /* of the innermost forward, or NULL */
     /* Of the call in hand: */
     size_t near;                                 /* the tape of its first argument, or TAPES */

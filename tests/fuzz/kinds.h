@@ -71,9 +71,7 @@ typedef Tensor *A_LOSS, *A_BASE_LOSS, *A_VECTOR;
 static Tensor *loss_of(Tensor *y) {
     world.quiet = false;
     Tensor *loss = tensor_mean(tensor_square(y));
-    higherc_clear_error();
-    for (size_t i = 0; i < TAPES && !world.kept; i++)
-        tape_clear_error(world.tapes[i]);
+    world_clear_errors();
     return loss ? loss : take_T();
 }
 static Tensor *take_LOSS(void) {

@@ -143,12 +143,16 @@ void world_before_trim(size_t tape) {
         }
 }
 
+void world_clear_errors(void) {
+    higherc_clear_error();
+    for (size_t i = 0; i < TAPES && !world.kept; i++)
+        tape_clear_error(world.tapes[i]);
+}
+
 void world_before_call(void) {
     World *w = &world;
-    higherc_clear_error();
     w->kept = world_byte() >= 240;
-    for (size_t i = 0; i < TAPES && !w->kept; i++)
-        tape_clear_error(w->tapes[i]);
+    world_clear_errors();
     w->near = w->gone_tape = w->reset_tape = w->released_tape = TAPES;
     w->listed = 0;
     w->gone = NULL;

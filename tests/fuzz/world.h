@@ -71,6 +71,8 @@ void world_give(Kind kind, void *object);
 void world_give_tape(Tape *tape);
 size_t world_tape_index(const Tape *tape);
 void world_before_call(void);
+/* The thread's and, unless they are to be kept, those of the tapes. */
+void world_clear_errors(void);
 void world_after_call(void);
 /* To be called when a tape is about to be trimmed. */
 void world_before_trim(size_t tape);

@@ -15,6 +15,7 @@
  *
  *  - Everywhere (any processor, compiler, level of instructions): random numbers, initial weights,
  *    elementwise functions, sums, and all that is made of these alone, derivatives and optimizers' steps too.
+ *    Not in a program that flushes subnormal numbers to zero, as one linked with -ffast-math does.
  *  - In one build on one level (HIGHERC_ISA, tape.h) everything, however often it is run, recorded or
  *    replayed, on one thread or many.
  *  - Not between levels and machines: sums inside a product (tensor_matmul, linear, conv2d, attention and

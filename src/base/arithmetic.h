@@ -23,19 +23,18 @@
 #endif
 _Static_assert(sizeof 1.0 == sizeof(double), "libhigherc cannot be compiled with -fsingle-precision-constant");
 
-/* What a compiler takes upon itself without a macro to tell it by. Of Clang -ffp-contract=fast remains, which goes
- * over every pragma and cannot be seen. */
-#if defined(__clang__) && __clang_major__ >= 11
+/* By hand, without the build's flags: what a compiler takes upon itself without a macro to tell it by. Of Clang
+ * -ffp-contract=fast remains, which goes over every pragma and cannot be seen. */
+#if !defined(HC_FLAGS_SET) && defined(__clang__) && __clang_major__ >= 11
 #pragma float_control(precise, on)
 #endif
-/* a * b + c rounds twice, except in products (HC_CONTRACT). */
+
+/* a * b + c rounds twice, except in products. */
 #ifndef HC_CONTRACT
-#if defined(__GNUC__) && !defined(__clang__)
-#ifndef HC_CONTRACT_OFF /* a flag of the build says so */
-#pragma GCC optimize("fp-contract=off")
-#endif
-#else
+#if !defined(__GNUC__) || defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
+#elif !defined(HC_FLAGS_SET)
+#pragma GCC optimize("fp-contract=off")
 #endif
 #endif
 

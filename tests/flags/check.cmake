@@ -1,6 +1,6 @@
 # Flags of a user's that the arithmetic cannot stand. With the library's own flags behind them they do no harm;
-# by hand, without those, a file is refused in words or computes as it should. Flags that the compiler does
-# not know are left out.
+# by hand, without those, a file is refused in words or computes as it should, or the compiler warns. Flags that the
+# compiler does not know are left out.
 # COMPILER, ID, MORE (what it needs always), OWN (the library's flags), EMULATOR, SOURCE.
 cmake_minimum_required(VERSION 3.16)
 set(hostile
@@ -19,10 +19,11 @@ foreach(list MORE OWN EMULATOR)
 endforeach()
 set(wrong "")
 
-# Sets result to refused, wrong or right.
+# Sets result to refused, warned, wrong or right.
 function(try result)
   execute_process(COMMAND ${COMPILER} ${MORE} -std=c11 ${ARGN} -I${SOURCE}/src ${SOURCE}/tests/flags/probe.c -lm -o probe.exe
                   RESULT_VARIABLE failed OUTPUT_VARIABLE text ERROR_VARIABLE text)
+  string(FIND "${text}" "not supported on this target" warned)
   if(NOT failed)
     execute_process(COMMAND ${EMULATOR} ./probe.exe RESULT_VARIABLE failed OUTPUT_VARIABLE text ERROR_VARIABLE text)
   endif()
@@ -30,6 +31,8 @@ function(try result)
     set(${result} right PARENT_SCOPE)
   elseif(text MATCHES "${refusal}")
     set(${result} refused PARENT_SCOPE)
+  elseif(warned GREATER -1)
+    set(${result} warned PARENT_SCOPE)
   else()
     message("${text}")
     set(${result} wrong PARENT_SCOPE)
@@ -47,7 +50,7 @@ foreach(flags ${hostile})
   try(by_hand ${list})
   try(own ${list} ${OWN})
   message("${flags}: by hand ${by_hand}, with the library's flags ${own}")
-  if(unseen AND flags MATCHES "${unseen}")
+  if(unseen AND "${MORE};${flags}" MATCHES "${unseen}")
     set(by_hand right)
   endif()
   if(by_hand STREQUAL "wrong" OR NOT own STREQUAL "right")

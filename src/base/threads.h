@@ -3,6 +3,8 @@
 #ifndef HC_BASE_THREADS_H
 #define HC_BASE_THREADS_H
 
+#include "base/arithmetic.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,6 @@
 /* Large angles: x 2 / pi with as many digits of 2 / pi as matter (Payne and Hanek 1983, "Radian reduction for
  * trigonometric functions"), in whole numbers. Systems' own functions reduce by a pi of 64 bits, some of them. */
+#include "base/arithmetic.h"
 #include "kernels/angle.h"
 
 #include <math.h>

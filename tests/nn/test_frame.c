@@ -32,7 +32,7 @@ static const struct {
     [NO_CHILD] = {HC_ERR_NAME, "frame_call: the own module has no child 'none'"},
     [NULL_CHILD] = {HC_ERR_NAME, "frame_call: the own module has no child '(NULL)'"},
     [BUFFER_SHAPE] = {HC_ERR_SHAPE, "frame_set_buffer: 'count' is (3), the value (2)"},
-    [NULL_BUFFER] = {HC_ERR_ARG, "frame_set_buffer: the value for 'count' is NULL"},
+    [NULL_BUFFER] = {HC_ERR_ARG, "frame_set_buffer: the value is NULL"},
     [LEAVES_NULL] = {HC_ERR_STATE, "own: its forward left output 0 NULL"},
     [FAILS] = {HC_ERR_STATE, "own: its forward failed"},
     [FAILS_ON_THE_TAPE] = {HC_ERR_SHAPE, "tensor_add: "},

@@ -1,6 +1,7 @@
 /* Arithmetic on hyperparameters: numbers fold, tensors are recorded. */
 #include <math.h>
 
+#include "kernels/kernels.h"
 #include "ops/ops.h"
 #include "optim/optim.h"
 
@@ -50,18 +51,56 @@ Hyper hyper_sqrt(Hyper a) {
     return a.tensor ? hyper_tensor(tensor_sqrt(a.tensor)) : hyper_const(sqrt(a.value));
 }
 
+/* The tensors' own, which have the same bits on every platform. */
+static double by_kernel(HcUnaryFn *fn, double x) {
+    double y;
+    fn(&y, &x, 1, NULL);
+    return y;
+}
+
 Hyper hyper_exp(Hyper a) {
-    return a.tensor ? hyper_tensor(tensor_exp(a.tensor)) : hyper_const(exp(a.value));
+    return a.tensor ? hyper_tensor(tensor_exp(a.tensor))
+                    : hyper_const(by_kernel(hc_kernels(HC_F64)->exp, a.value));
 }
 
 Hyper hyper_log(Hyper a) {
-    return a.tensor ? hyper_tensor(tensor_log(a.tensor)) : hyper_const(log(a.value));
+    return a.tensor ? hyper_tensor(tensor_log(a.tensor))
+                    : hyper_const(by_kernel(hc_kernels(HC_F64)->log, a.value));
+}
+
+/* A number and what its last place leaves out. */
+typedef struct Pair {
+    double high, low;
+} Pair;
+
+/* Of numbers up to 1; Veltkamp's halves and Dekker's product (Dekker 1971). */
+static Pair pair_mul(Pair a, Pair b) {
+    const double split = 0x1p27 + 1, ta = split * a.high, tb = split * b.high;
+    const double a1 = ta - (ta - a.high), a2 = a.high - a1, b1 = tb - (tb - b.high),
+                 b2 = b.high - b1;
+    const double product = a.high * b.high;
+    const double error = ((a1 * b1 - product) + a1 * b2 + a2 * b1) + a2 * b2;
+    const double low = error + (a.high * b.low + a.low * b.high), high = product + low;
+    return (Pair){high, low - (high - product)};
+}
+
+/* x^n for |x| <= 1: the same bits on every platform, which libm's have not. */
+static double whole_power(double x, uint64_t n) {
+    Pair power = {1, 0};
+    for (Pair square = {x, 0}; n > 0; n >>= 1, square = pair_mul(square, square))
+        if (n & 1) power = pair_mul(power, square);
+    return power.high;
+}
+
+static double power_of(double x, double exponent) {
+    const bool whole = exponent >= 0 && exponent < 0x1p53 && floor(exponent) == exponent;
+    return whole && fabs(x) <= 1 ? whole_power(x, (uint64_t)exponent) : pow(x, exponent);
 }
 
 Hyper hyper_pow(Hyper a, Hyper exponent) {
     if (exponent.tensor) return hyper_tensor(tensor_pow(beside(a, exponent), exponent.tensor));
     return a.tensor ? hyper_tensor(tensor_pow_scalar(a.tensor, exponent.value))
-                    : hyper_const(pow(a.value, exponent.value));
+                    : hyper_const(power_of(a.value, exponent.value));
 }
 
 Hyper hyper_max(Hyper a, Hyper b) {

@@ -32,12 +32,12 @@ static bool is_fused(const OptimUpdate *u, const Tensor *p, const Tensor *g) {
 
 static Tensor *fused(OptimUpdate *u, Tensor *p, Tensor *g) {
     double beta1 = u->hypers[HC_ADAM_BETA1].value, beta2 = u->hypers[HC_ADAM_BETA2].value;
+    double correction = hc_correction(hyper_const(beta2), u->step).value;
     const double constants[HC_ADAM_K_CONSTANTS] = {[HC_ADAM_K_BETA1] = beta1,
                                                    [HC_ADAM_K_REST1] = 1 - beta1,
                                                    [HC_ADAM_K_BETA2] = beta2,
                                                    [HC_ADAM_K_REST2] = 1 - beta2,
-                                                   [HC_ADAM_K_SCALE] =
-                                                       1 / sqrt(1 - pow(beta2, (double)u->step)),
+                                                   [HC_ADAM_K_SCALE] = 1 / sqrt(correction),
                                                    [HC_ADAM_K_EPS] = u->hypers[HC_ADAM_EPS].value};
     Hyper factor = hyper_div(hyper_const(-1), hc_correction(u->hypers[HC_ADAM_BETA1], u->step));
     Hyper rate = hyper_mul(u->hypers[HC_ADAM_LR], factor); /* one operation where lr is a tensor */

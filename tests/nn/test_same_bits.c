@@ -69,8 +69,8 @@ static uint64_t weights(DType dtype) {
 typedef Tensor *Function(Tensor *x);
 
 static uint64_t functions(DType dtype) {
-    static Function *const all[] = {tensor_exp,      tensor_log,   tensor_sin,  tensor_cos,
-                                    tensor_tanh,     tensor_erf,   tensor_sqrt, tensor_sigmoid,
+    static Function *const all[] = {tensor_exp,      tensor_log, tensor_sin,  tensor_cos,
+                                    tensor_tanh,     tensor_erf, tensor_sqrt, tensor_sigmoid,
                                     tensor_softplus, tensor_sum};
     Rng rng = rng_seed(7);
     Tape *tape = tape_create(dtype);
@@ -90,6 +90,24 @@ static uint64_t large_angles(DType dtype) {
     Tensor *x = tensor_exp(tensor_uniform(tape, shape1(COUNT), 14, 80, &rng));
     uint64_t h = hash_tensor(hash_tensor(START, tensor_sin(x)), tensor_cos(x));
     tape_destroy(tape);
+    return h;
+}
+
+static uint64_t hash_one(uint64_t h, Hyper x) {
+    return hash(h, &x.value, 1);
+}
+
+/* What optimizers and schedules reckon with. */
+static uint64_t powers(void) {
+    static const double bases[] = {0.9, 0.999, 0.96, -0.5, 0};
+    uint64_t h = START;
+    for (size_t i = 0; i < sizeof bases / sizeof *bases; i++)
+        for (size_t t = 0; t < 3000; t += 1 + t / 50)
+            h = hash_one(h, hyper_pow(hyper_const(bases[i]), hyper_const((double)t)));
+    for (double x = 0.01; x < 20; x *= 1.25) {
+        h = hash_one(h, hyper_exp(hyper_const(-x)));
+        h = hash_one(h, hyper_log(hyper_const(x)));
+    }
     return h;
 }
 
@@ -139,6 +157,7 @@ int main(void) {
     same("weights, f64", weights(HC_F64), 0x73b3a9e4ac52e18b);
     same("functions, f32", functions(HC_F32), 0xf954d1d5672782b4);
     same("functions, f64", functions(HC_F64), 0x2d658779d694a35b);
+    same("powers", powers(), 0xce09c26a1e2af561);
     same("large angles, f32", large_angles(HC_F32), 0xf2380ee7a1ae96a4);
     same("large angles, f64", large_angles(HC_F64), 0x8c959760f91612cc);
     same("five steps, f32", after_five_steps(HC_F32), 0x90ac2eb3da392ef4);

@@ -63,9 +63,9 @@ static Tensor *solve_problem(Tape *tape, Module *model, const Optim *rule, FMode
 /* The median over new problems, always the same ones, of the loss after the last step. */
 static double judge(Tape *tape, Module *model, const Optim *rule, size_t problems) {
     Rng rng = rng_seed(1000);
-    double sorted[MAX_PROBLEMS];
+    double sorted[MAX_PROBLEMS] = {0};
     for (size_t i = 0; i < problems; i++) {
-        double last;
+        double last = (double)INFINITY;
         tape_reset(tape);
         solve_problem(tape, model, rule, HC_EVAL, &rng, &last);
         size_t place = i;

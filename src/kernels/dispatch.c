@@ -38,19 +38,19 @@ static size_t find_levels(Level level[MOST_LEVELS]) {
 }
 
 size_t hc_kernel_levels(void) {
-    Level level[MOST_LEVELS] = {{NULL, NULL, NULL}};
-    return find_levels(level);
+    Level levels[MOST_LEVELS] = {{NULL, NULL, NULL}};
+    return find_levels(levels);
 }
 
-const char *hc_kernel_level_name(size_t i) {
-    Level level[MOST_LEVELS] = {{NULL, NULL, NULL}};
-    return i < find_levels(level) ? level[i].name : NULL;
+const char *hc_kernel_level_name(size_t level) {
+    Level levels[MOST_LEVELS] = {{NULL, NULL, NULL}};
+    return level < find_levels(levels) ? levels[level].name : NULL;
 }
 
-const HcKernels *hc_kernels_at(size_t i, int dtype) {
-    Level level[MOST_LEVELS] = {{NULL, NULL, NULL}};
-    if (i >= find_levels(level)) return NULL;
-    return dtype == 0 ? level[i].f32 : level[i].f64;
+const HcKernels *hc_kernels_at(size_t level, int dtype) {
+    Level levels[MOST_LEVELS] = {{NULL, NULL, NULL}};
+    if (level >= find_levels(levels)) return NULL;
+    return dtype == 0 ? levels[level].f32 : levels[level].f64;
 }
 
 /* Whether a name is that of a level, be it here or on another machine. */
@@ -71,11 +71,11 @@ const HcKernels *hc_kernels(int dtype) {
     size_t chosen = atomic_load(&choice);
     if (chosen == 0) {
         const char *wanted = getenv("HIGHERC_ISA");
-        Level level[MOST_LEVELS] = {{NULL, NULL, NULL}};
-        size_t count = find_levels(level);
+        Level levels[MOST_LEVELS] = {{NULL, NULL, NULL}};
+        size_t count = find_levels(levels);
         chosen = count;
         for (size_t i = 0; wanted && i < count; i++)
-            if (strcmp(wanted, level[i].name) == 0) chosen = i + 1;
+            if (strcmp(wanted, levels[i].name) == 0) chosen = i + 1;
         atomic_store(&choice, chosen);
     }
     return hc_kernels_at(chosen - 1, dtype);

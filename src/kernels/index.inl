@@ -72,7 +72,7 @@ static bool one_hot_kernel(void *y_, const void *index_, size_t n, size_t classe
         size_t pick;
         if (!index_of(index[ *bad = i], classes, &pick)) return false;
         for (size_t c = 0; c < classes; c++)
-            y[i * classes + c] = c == pick;
+            y[i * classes + c] = (HC_REAL)(c == pick);
     }
     return true;
 }

@@ -49,7 +49,7 @@ static bool read_operands(HcOver *over) {
     over->s = seen(f, has_windows(over->choice) || channels_last(f));
     for (uint32_t j = 0; j < y->nin; j++) {
         const Tensor *x = hc_inputs(y)[j];
-        if (x == over->choice)
+        if (over->choice && x == over->choice)
             over->in[j] = x->data;
         else if (x->form->plain == f->plain)
             over->in[j] = hc_input_as(y, j, f);

@@ -77,7 +77,7 @@ static void random_graphs(void) {
         tape_reset(apart);
         size_t n = run(tape, seed, a);
         CHECK(run(apart, seed, b) == n && memcmp(a, b, n * sizeof *a) == 0);
-        if (tape_error(tape) || memcmp(a, b, n * sizeof *a)) break;
+        if (tape_error(tape) || memcmp(a, b, n * sizeof *a) != 0) break;
     }
     CHECK(tape_error(tape) == NULL && tape_error(apart) == NULL);
     tape_destroy(tape);

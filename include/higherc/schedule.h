@@ -50,7 +50,7 @@ HC_API Schedule schedule_warmup(size_t steps, Hyper start);
  *  of NaN, and so a NULL function, is refused by optim_schedule. */
 HC_API Schedule schedule_lambda(ScheduleFn *function, void *user);
 /** `first` for that many steps, then `next` from its step 0: a warm-up before a cosine, say. Both are
- *  borrowed, not copied. */
+ *  borrowed, not copied. At most 255 deep; deeper, as one that holds itself is, is as no schedule. */
 HC_API Schedule schedule_then(const Schedule *first, size_t steps, const Schedule *next);
 
 /** The factor at a step, from 0. NaN, and the error HC_ERR_ARG, for a schedule that is none. */

@@ -108,13 +108,6 @@ static bool above_base(const DiffOpt *opt, const Tensor *x) {
     return x && x->index >= opt->module->base.nodes;
 }
 
-/* What a function of the user's own looks at is not known. */
-static bool schedule_above_base(const DiffOpt *opt, const Schedule *schedule) {
-    return schedule &&
-           (above_base(opt, schedule->coefficient.tensor) || schedule->function ||
-            schedule_above_base(opt, schedule->first) || schedule_above_base(opt, schedule->next));
-}
-
 /* What was made before a knob is set for the first time stays, and so do tensors among settings, where they are;
  * but values in HC_EVAL, of which a step that releases keeps the numbers. */
 bool hc_settings_put(DiffOpt *opt, const char *who, HcWhere where, const HcSetting *made) {
@@ -134,7 +127,8 @@ bool hc_settings_put(DiffOpt *opt, const char *who, HcWhere where, const HcSetti
         return false;
     }
     if (made && opt->module->mode != HC_EVAL && above_base(opt, made->value)) stays = true;
-    if (stays || (made && schedule_above_base(opt, &made->schedule))) hc_diffopt_raise_base(opt);
+    if (made && hc_schedule_follows(&made->schedule, opt->module->base.nodes)) stays = true;
+    if (stays) hc_diffopt_raise_base(opt);
     return true;
 }
 

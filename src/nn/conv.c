@@ -40,11 +40,27 @@ static bool good_channels(const char *who, size_t in, size_t out, size_t groups)
                           who, in, out, groups);
 }
 
-static bool good_axis(const char *who, size_t kernel, size_t stride, size_t dilation) {
-    return (kernel >= 1 && stride >= 1 && dilation >= 1) ||
+/* The bounds of tensor_conv2d and the pools, which forwards run into. */
+static bool good_axis(const char *who, size_t kernel, size_t stride, size_t padding,
+                      size_t dilation) {
+    bool least = kernel >= 1 && stride >= 1 && dilation >= 1;
+    bool most = stride <= UINT16_MAX && padding <= UINT16_MAX && dilation <= UINT16_MAX;
+    return (least && most) ||
            hc_fail_thread(HC_ERR_ARG,
-                          "%s: kernel %zu, stride %zu, dilation %zu: each is at least 1", who,
-                          kernel, stride, dilation);
+                          "%s: kernel %zu, stride %zu, padding %zu, dilation %zu: each is at most %d, and at "
+                          "least 1, but for the padding",
+                          who, kernel, stride, padding, dilation, UINT16_MAX);
+}
+
+static bool good_pool_axis(const char *who, size_t kernel, size_t stride, size_t padding,
+                           size_t dilation, bool average) {
+    if (!good_axis(who, kernel, stride, padding, dilation)) return false;
+    if (kernel > UINT16_MAX || padding > kernel / 2)
+        return hc_fail_thread(HC_ERR_ARG,
+                              "%s: kernel %zu, padding %zu: the padding is at most half the kernel",
+                              who, kernel, padding);
+    return !average || dilation == 1 ||
+           hc_fail_thread(HC_ERR_ARG, "%s: the dilation of an average is 1", who);
 }
 
 static Module *with_weight(Module *module, Shape shape, bool bias) {
@@ -58,7 +74,7 @@ static Module *with_weight(Module *module, Shape shape, bool bias) {
 Module *module_conv1d(size_t in, size_t out, size_t kernel, Conv1dOptions options) {
     const char *who = "module_conv1d";
     if (!good_channels(who, in, out, options.groups) ||
-        !good_axis(who, kernel, options.stride, options.dilation))
+        !good_axis(who, kernel, options.stride, options.padding, options.dilation))
         return NULL;
     return with_weight(hc_module_with(&conv1d_class, &options, sizeof options),
                        shape3(out, in / options.groups, kernel), options.bias);
@@ -68,8 +84,9 @@ Module *module_conv2d(size_t in, size_t out, size_t kernel_height, size_t kernel
                       Conv2dOptions options) {
     const char *who = "module_conv2d";
     if (!good_channels(who, in, out, options.groups) ||
-        !good_axis(who, kernel_height, options.stride[0], options.dilation[0]) ||
-        !good_axis(who, kernel_width, options.stride[1], options.dilation[1]))
+        !good_axis(who, kernel_height, options.stride[0], options.padding[0],
+                   options.dilation[0]) ||
+        !good_axis(who, kernel_width, options.stride[1], options.padding[1], options.dilation[1]))
         return NULL;
     return with_weight(hc_module_with(&conv2d_class, &options, sizeof options),
                        shape4(out, in / options.groups, kernel_height, kernel_width), options.bias);
@@ -88,14 +105,18 @@ OPTION_LAYER(avg_pool2d, Pool2dOptions, tensor_avg_pool2d(x, *o))
 OPTION_LAYER(adaptive_avg_pool2d, PooledSize, tensor_adaptive_avg_pool2d(x, o->height, o->width))
 
 static Module *pool1d(const ModuleClass *cls, const Pool1dOptions *o) {
-    return good_axis(cls->name, o->kernel, o->stride, o->dilation)
+    bool average = cls == &avg_pool1d_class;
+    return good_pool_axis(cls->name, o->kernel, o->stride, o->padding, o->dilation, average)
                ? hc_module_with(cls, o, sizeof *o)
                : NULL;
 }
 
 static Module *pool2d(const ModuleClass *cls, const Pool2dOptions *o) {
+    bool average = cls == &avg_pool2d_class;
     for (int i = 0; i < 2; i++)
-        if (!good_axis(cls->name, o->kernel[i], o->stride[i], o->dilation[i])) return NULL;
+        if (!good_pool_axis(cls->name, o->kernel[i], o->stride[i], o->padding[i], o->dilation[i],
+                            average))
+            return NULL;
     return hc_module_with(cls, o, sizeof *o);
 }
 
@@ -121,5 +142,10 @@ Module *module_avg_pool2d(Pool2dOptions options) {
 
 Module *module_adaptive_avg_pool2d(size_t height, size_t width) {
     PooledSize size = {height, width};
+    if (height == 0 || width == 0) {
+        hc_fail_thread(HC_ERR_ARG, "module_adaptive_avg_pool2d: %zu by %zu: sizes are from 1",
+                       height, width);
+        return NULL;
+    }
     return hc_module_with(&adaptive_avg_pool2d_class, &size, sizeof size);
 }

@@ -182,6 +182,10 @@ Module *module_layer_norm(Shape normalized, NormOptions options) {
                                     .destroy_state = hc_free};
     Norm norm = {normalized, 0, options.eps};
     if (!good_eps(cls.name, options.eps)) return NULL;
+    if (shape_count(normalized) == SIZE_MAX) {
+        hc_fail_thread(HC_ERR_SHAPE, "module_layer_norm: no shape of a tensor, or too large a one");
+        return NULL;
+    }
     return with_affine(hc_module_with(&cls, &norm, sizeof norm), options.affine, normalized);
 }
 

@@ -95,6 +95,11 @@ bool hc_optim_setting(Optim *optim, const char *who, const char *name, size_t gr
 /* The Param in the place of a hyperparameter of the Param at that place of the group, or NULL. */
 Param *hc_learned(const Optim *optim, size_t group, size_t place, size_t hyper);
 HcScheduleKind hc_schedule_kind(const Schedule *schedule); /* NULL: none */
+/* Whether it may use a tensor that is not among the first `nodes`: what a function of the caller's looks at is not
+ * known. */
+bool hc_schedule_follows(const Schedule *schedule, size_t nodes);
+/* How deep schedule_at follows a schedule_then. */
+#define HC_MOST_SCHEDULES 256
 /* Makes an empty one of the kind, not HC_SCHEDULE_NONE. */
 Schedule hc_schedule_of(HcScheduleKind kind);
 /* Lets the schedule's pointers into `from` lead to the same places of `to`, a copy of these nodes. */

@@ -61,7 +61,7 @@ Schedule schedule_lambda(ScheduleFn *function, void *user) {
 }
 
 static Hyper then_factor(const Schedule *s, size_t step) {
-    return step < s->steps ? schedule_at(s->first, step) : schedule_at(s->next, step - s->steps);
+    return schedule_at(s, step);
 }
 
 Schedule schedule_then(const Schedule *first, size_t steps, const Schedule *next) {
@@ -69,10 +69,33 @@ Schedule schedule_then(const Schedule *first, size_t steps, const Schedule *next
 }
 
 Hyper schedule_at(const Schedule *schedule, size_t step) {
-    if (schedule && schedule->factor) return schedule->factor(schedule, step);
+    size_t deep = 0;
+    for (; schedule && schedule->factor == then_factor && deep < HC_MOST_SCHEDULES; deep++) {
+        bool first = step < schedule->steps;
+        if (!first) step -= schedule->steps;
+        schedule = first ? schedule->first : schedule->next;
+    }
+    if (schedule && schedule->factor && deep < HC_MOST_SCHEDULES)
+        return schedule->factor(schedule, step);
     hc_fail_thread(HC_ERR_ARG, "schedule_at: %s",
-                   schedule ? "a schedule that no schedule_ function made" : "NULL");
+                   !schedule           ? "NULL"
+                   : !schedule->factor ? "a schedule that no schedule_ function made"
+                                       : "a schedule_then that holds itself, or too many");
     return hyper_const(NAN);
+}
+
+/* Counts down the parts it looks at, for a schedule_then may hold itself. */
+static bool follows(const Schedule *s, size_t nodes, size_t *left) {
+    if (!s) return false;
+    if (s->function || (s->coefficient.tensor && s->coefficient.tensor->index >= nodes)) return true;
+    if (s->factor != then_factor) return false;
+    if (*left == 0) return true;
+    --*left;
+    return follows(s->first, nodes, left) || follows(s->next, nodes, left);
+}
+
+bool hc_schedule_follows(const Schedule *schedule, size_t nodes) {
+    return follows(schedule, nodes, &(size_t){HC_MOST_SCHEDULES});
 }
 
 Hyper hc_schedule_call(Tape *tape, const Schedule *schedule, size_t step) {

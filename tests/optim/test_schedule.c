@@ -199,6 +199,23 @@ static void errors(void) {
         tape_clear_error(tape);
     }
     CHECK(diffopt_schedule(opt, "lr", 0, &learned) && diffopt_schedule(opt, "lr", 0, NULL));
+    /* One that holds itself, at once or behind another; and a chain that is long but ends. */
+    Schedule round[2], chain[300];
+    round[0] = schedule_then(&good, 0, &round[1]);
+    round[1] = schedule_then(&round[0], SIZE_MAX, &round[0]);
+    CHECK(isnan(schedule_at(&round[0], 7).value));
+    CHECK_ERROR("holds itself");
+    CHECK(!optim_schedule(optim, "lr", 0, &round[0]));
+    CHECK_ERROR("");
+    CHECK(diffopt_schedule(opt, "lr", 0, &round[0]));
+    higherc_clear_error();
+    CHECK(diffopt_schedule(opt, "lr", 0, NULL));
+    chain[0] = good;
+    for (int i = 1; i < 300; i++)
+        chain[i] = schedule_then(&good, 1, &chain[i - 1]);
+    CHECK(schedule_at(&chain[200], 200).value == schedule_at(&good, 0).value);
+    CHECK(isnan(schedule_at(&chain[299], 299).value));
+    CHECK_ERROR("too many");
     CHECK(unroll_fast(tape, f, opt, 1));
     tape_destroy(tape);
     optim_destroy(optim);

@@ -82,7 +82,8 @@ HC_API bool tape_release(Tape *tape, TapeMark mark);
 /** Gives back to the allocator what the tape holds but does not use: numbers and shapes at once, the memory of
  *  nodes (128 bytes each) with the trim after. So a tensor that a reset or release made stale is still told
  *  (HC_ERR_EXPIRED) after one trim. After two it must not be handed to anything: its memory may be gone, and that
- *  cannot be told; no more can a tensor of a destroyed tape. */
+ *  cannot be told; no more can what stood on a destroyed tape. Functional modules and differentiable optimizers are
+ *  told after any number. */
 HC_API void tape_trim(Tape *tape);
 
 /** The tape's first error since the last clear; while there is one, every operation on the tape

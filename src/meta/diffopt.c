@@ -82,10 +82,10 @@ DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule) {
     }
     FModule *root = fmodule->root;
     size_t count = root->weight_slots.count, states = optim->cls->state_count;
-    DiffOpt *opt = hc_tape_alloc(tape, sizeof *opt, who);
+    DiffOpt made, *opt = &made;
     HcSnapshot *first = hc_tape_alloc(tape, sizeof *first, who);
     HcFastMoments *moments = hc_tape_alloc(tape, count * sizeof *moments, who);
-    if (!opt || !first || !moments) return NULL;
+    if (!first || !moments) return NULL;
     *opt = (DiffOpt){.tape = tape,
                      .cls = optim->cls,
                      .user = optim->user,
@@ -108,8 +108,7 @@ DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule) {
     if (!hc_diffopt_take_settings(opt, optim) || !hc_tape_stamp(tape, optim->version, who))
         return NULL;
     first->place = hc_arena_top(&tape->data);
-    hc_diffopt_enter(opt);
-    root->base = tape_mark(tape);
+    if ((opt = hc_diffopt_enter(&made))) root->base = tape_mark(tape);
     return opt;
 }
 

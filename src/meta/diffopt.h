@@ -137,8 +137,8 @@ HcSetting *hc_setting(const DiffOpt *opt, HcWhere where);
 bool hc_settings_keep(DiffOpt *opt, const TapeMark *mark);
 void hc_settings_back(DiffOpt *opt, const TapeMark *mark);
 bool hc_settings_restore(DiffOpt *opt);
-/* Lets the optimizer hear of releases from here on. */
-void hc_diffopt_enter(DiffOpt *opt);
+/* Puts it on the tape, to hear of releases from here on; NULL after hc_fail. */
+DiffOpt *hc_diffopt_enter(DiffOpt *made);
 /* Whether a handle can be used; the usual NULL rule. */
 bool hc_diffopt_usable(const DiffOpt *opt, const char *who);
 /* What the optimizer learns and schedules, from its present values; for diffopt_create. */

@@ -108,36 +108,33 @@ FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options)
     ParamList params = module_params(module), buffers = module_buffers(module);
     if (options.buffers == HC_BUFFERS_SHARE)
         buffers.count = 0; /* read and written where they are */
-    FModule *f = hc_tape_alloc(tape, sizeof *f, who);
     HcWeights *first = hc_tape_alloc(tape, sizeof *first, who);
     Tensor **weights = hc_tape_alloc(tape, params.count * sizeof *weights, who);
     Tensor **constants = hc_tape_alloc(tape, buffers.count * sizeof *constants, who);
-    if (!f || !first || !weights || !constants) return NULL;
+    if (!first || !weights || !constants) return NULL;
     for (size_t i = 0; i < params.count; i++)
         if (!(weights[i] = first_weight(tape, params.items[i], options.copy_initial_weights)))
             return NULL;
     for (size_t i = 0; i < buffers.count; i++)
         if (!(constants[i] = hc_buffer_tensor(tape, buffers.items[i]))) return NULL;
     if (!hc_tape_stamp(tape, module->version, who)) return NULL;
-    *f = (FModule){.root = f,
-                   .tape = tape,
-                   .module = module,
-                   .plan = module->version,
-                   .planned = module->version->changes,
-                   .mode = options.mode,
-                   .policy = options.buffers,
-                   .now = first};
-    if (!hc_slots_create(tape, &f->weight_slots, weights, params.count, who) ||
-        !hc_slots_create(tape, &f->buffer_slots, constants, buffers.count, who))
+    FModule made = {.scope = {.keep = keep, .back = back, .restore = restore},
+                    .tape = tape,
+                    .module = module,
+                    .plan = module->version,
+                    .planned = module->version->changes,
+                    .mode = options.mode,
+                    .policy = options.buffers,
+                    .now = first};
+    if (!hc_slots_create(tape, &made.weight_slots, weights, params.count, who) ||
+        !hc_slots_create(tape, &made.buffer_slots, constants, buffers.count, who))
         return NULL;
     *first = (HcWeights){.weights = weights,
                          .buffers = constants,
                          .training = module->training,
                          .place = hc_arena_top(&tape->data)};
-    f->scope.keep = keep;
-    f->scope.back = back;
-    f->scope.restore = restore;
-    hc_tape_add_scope(tape, &f->scope, HC_FMODULE_WORD);
+    FModule *f = hc_tape_add_scope(tape, &made, sizeof made, HC_FMODULE_WORD, who);
+    if (f) f->root = f;
     return f;
 }
 
@@ -328,17 +325,14 @@ FModule *fmodule_child(FModule *f, const char *path) {
                 path ? path : "(NULL)");
         return NULL;
     }
-    FModule *child = hc_tape_alloc(f->tape, sizeof *child, who);
-    if (child)
-        *child = (FModule){.scope = {.check = HC_FMODULE_WORD},
-                           .root = f->root,
-                           .tape = f->tape,
-                           .module = module,
-                           .param_base = param_base,
-                           .buffer_base = buffer_base,
-                           .mode = f->mode,
-                           .policy = f->policy};
-    return child;
+    FModule child = {.root = f->root,
+                     .tape = f->tape,
+                     .module = module,
+                     .param_base = param_base,
+                     .buffer_base = buffer_base,
+                     .mode = f->mode,
+                     .policy = f->policy};
+    return hc_tape_add_scope(f->tape, &child, sizeof child, HC_FMODULE_WORD, who);
 }
 
 /* ---- changing ------------------------------------------------------------------------------------------------ */

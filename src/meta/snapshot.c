@@ -76,11 +76,9 @@ static void restore(HcScope *scope, const TapeMark *mark) {
     opt->now = next;
 }
 
-void hc_diffopt_enter(DiffOpt *opt) {
-    opt->scope.keep = keep;
-    opt->scope.back = back;
-    opt->scope.restore = restore;
-    hc_tape_add_scope(opt->tape, &opt->scope, HC_DIFFOPT_WORD);
+DiffOpt *hc_diffopt_enter(DiffOpt *made) {
+    made->scope = (HcScope){.keep = keep, .back = back, .restore = restore};
+    return hc_tape_add_scope(made->tape, made, sizeof *made, HC_DIFFOPT_WORD, "diffopt_create");
 }
 
 bool hc_diffopt_usable(const DiffOpt *opt, const char *who) {

@@ -52,6 +52,7 @@ Tape *tape_create_with(TapeOptions options) {
         tape->chunk_shift++;
     hc_arena_init(&tape->data, &tape->budget, block);
     hc_scratch_init(&tape->scratch, &tape->budget, block);
+    hc_scratch_init(&tape->handles, &tape->budget, 1024);
     hc_forms_init(&tape->forms, &tape->budget);
     return tape;
 }
@@ -83,6 +84,7 @@ void tape_destroy(Tape *tape) {
     hc_budget_free(&tape->budget, tape->born, tape->born_capacity * sizeof *tape->born);
     hc_arena_destroy(&tape->data);
     hc_scratch_destroy(&tape->scratch);
+    hc_arena_destroy(&tape->handles.arena); /* with the scopes that are there */
     hc_forms_destroy(&tape->forms);
     pool_destroy(tape->pool);
     hc_free(tape);
@@ -150,8 +152,10 @@ static void cut(Tape *tape, size_t count, HcPosition place) {
 }
 
 static void drop_scope(Tape *tape) {
-    tape->scopes->check = 0;
-    tape->scopes = tape->scopes->next;
+    HcScope *scope = tape->scopes;
+    tape->scopes = scope->next;
+    scope->check = 0;
+    if (!tape->never_reuse) hc_scratch_free(&tape->handles, scope, scope->bytes);
 }
 
 void tape_reset(Tape *tape) {
@@ -191,7 +195,7 @@ static bool keep_scopes(Tape *tape, const TapeMark *mark, size_t *most) {
     const char *who = "tape_release";
     HC_ASSERT(tape->move_count == 0);
     for (HcScope *s = tape->scopes; s; s = s->next)
-        if (!hc_above(s->place, mark) && !s->keep(s, mark)) return false;
+        if (s->keep && !hc_above(s->place, mark) && !s->keep(s, mark)) return false;
     *most = (tape->never_reuse ? tape->count : mark->nodes) + tape->move_count;
     if (!hc_tape_room(tape, *most)) {
         hc_moves_drop(tape);
@@ -218,12 +222,12 @@ bool tape_release(Tape *tape, TapeMark mark) {
     while (tape->scopes && hc_above(tape->scopes->place, &mark))
         drop_scope(tape);
     for (HcScope *s = tape->scopes; s; s = s->next)
-        s->back(s, &mark);
+        if (s->back) s->back(s, &mark);
     cut(tape, mark.nodes, place);
     HcStatus status = tape->status; /* an error must not keep scopes from their leaves */
     tape->status = HC_OK;
     for (HcScope *s = tape->scopes; s; s = s->next)
-        s->restore(s, &mark);
+        if (s->restore) s->restore(s, &mark);
     HC_ASSERT(tape->count <= most);
     bool restored = tape->status == HC_OK;
     if (status != HC_OK) tape->status = status;
@@ -310,10 +314,20 @@ void hc_parallel(Tape *tape, size_t count, PoolFn *fn, void *user) {
             fn(i, 0, user);
 }
 
-void hc_tape_add_scope(Tape *tape, HcScope *scope, uint32_t word) {
+void *hc_tape_add_scope(Tape *tape, const void *made, size_t bytes, uint32_t word,
+                        const char *who) {
+    /* A byte, so that it stands above every mark before it. */
+    HcScope *scope = hc_arena_alloc(&tape->data, 1) ? hc_scratch_alloc(&tape->handles, bytes) : NULL;
+    if (!scope) {
+        hc_fail_nomem(tape, who);
+        return NULL;
+    }
+    memcpy(scope, made, bytes);
     scope->check = word;
+    scope->bytes = bytes;
     scope->place = hc_arena_top(&tape->data);
     scope->next = tape->scopes;
     HC_ASSERT(!scope->next || hc_position_before(scope->next->place, scope->place)); /* newest first */
     tape->scopes = scope;
+    return scope;
 }

@@ -15,9 +15,9 @@
  * restore runs when the top is at the mark. It may emit leaves over memory of its own, as many as it moved. */
 typedef struct HcScope HcScope;
 struct HcScope {
-    uint32_t
-        check; /* its kind's own word while it is on the tape: another kind may take its place */
-    HcScope *next; /* older */
+    HcScope *next;  /* older; the first member, which is written over when the object's memory is given up */
+    uint32_t check; /* its kind's own word while it is on the tape: another kind may take its place */
+    size_t bytes;
     HcPosition place;
     bool (*keep)(HcScope *scope, const TapeMark *mark);
     void (*back)(HcScope *scope, const TapeMark *mark);
@@ -90,6 +90,7 @@ struct Tape {
     HcArena data;
     HcForms forms;
     HcScratch scratch;
+    HcScratch handles; /* scopes' own memory, which stays with the tape, so that stale ones are told */
     HcScope *scopes;
     HcStamp *stamps;
     HcDensed *densed;
@@ -187,7 +188,9 @@ static inline void *hc_tape_alloc(Tape *tape, size_t bytes, const char *who) {
     if (!memory) hc_fail_nomem(tape, who);
     return memory;
 }
-void hc_tape_add_scope(Tape *tape, HcScope *scope, uint32_t word);
+/* Puts an object, whose first member is its scope, on the tape: a copy of `made`; NULL after hc_fail. One without
+ * functions only goes when it is released. */
+void *hc_tape_add_scope(Tape *tape, const void *made, size_t bytes, uint32_t word, const char *who);
 
 /* Room for so many nodes, so that making them cannot fail for want of it. False when out of memory. */
 bool hc_tape_room(Tape *tape, size_t nodes);

@@ -57,8 +57,10 @@ HC_API Tensor *diffopt_loss(const DiffOpt *opt);
 HC_API size_t diffopt_steps(const DiffOpt *opt);
 
 /** Puts a tensor in the place of a hyperparameter, in one group or HC_ALL_GROUPS, in force until it
- *  is replaced; NULL removes it (the optimizer's own, learned or not, is seen again). A scalar, or anything that broadcasts to each weight. Values are not
- *  looked at: a momentum that is 0 still gets its gradient.
+ *  is replaced; NULL removes it (the optimizer's own, learned or not, is seen again). A scalar, or anything that
+ *  broadcasts to each weight. Values are not looked at: a momentum that is 0 still gets its gradient. A tensor
+ *  made since the last step is freed by diffopt_step_release as all else is, but in HC_EVAL its numbers stay in force;
+ *  in HC_FIRST_ORDER it stays, and so does what was made before it.
  *  Errors: HC_ERR_NAME (none of that name), HC_ERR_ARG (a flag cannot be a tensor), HC_ERR_RANGE. */
 HC_API bool diffopt_override(DiffOpt *opt, const char *name, size_t group, Tensor *value);
 /** The same for one parameter; it goes before the group's. */

@@ -20,7 +20,7 @@ static Tensor *any(Graph *g, size_t count) {
 
 static Tensor *wide(Graph *g, size_t count) {
     Tensor *in[MOST_INPUTS];
-    size_t n = 1 + rng_below(&g->rng, MOST_INPUTS);
+    size_t n = 1 + (size_t)rng_below(&g->rng, MOST_INPUTS);
     for (size_t i = 0; i < n; i++)
         in[i] = any(g, count);
     Tensor *all = tensor_concat(in, n, 0);

@@ -1,5 +1,6 @@
-/* Out of memory, at each allocation in turn, and at each end of what a tape may take. Whole scenarios must fail in words and leave nothing behind; a
- * single call on living objects must leave them as they were, and work when it is made again. */
+/* Out of memory, at each allocation in turn, and at each end of what a tape may take. Whole scenarios must fail in
+ * words and leave nothing behind; a single call on living objects must leave them as they were, and work when it is
+ * made again. */
 #include <stdio.h>
 #include <string.h>
 

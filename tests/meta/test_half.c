@@ -146,6 +146,9 @@ static void programs(Module *net, Tensor *x) {
     HALF(HC_ERR_ARG, program_capture(tape, &none, 1, &y, 1, loss));
     HALF(HC_ERR_ARG, program_capture(tape, &x, 1, &none, 1, loss));
     HALF(HC_ERR_ARG, program_capture(tape, &x, 1, NULL, 0, NULL));
+    CHECK(!program_capture(tape, &none, 1, &y, 1, loss) && tape_status(tape) == HC_ERR_ARG);
+    higherc_clear_error(); /* the tape has the error too */
+    tape_clear_error(tape);
     Program *program = program_capture(tape, &x, 1, &y, 1, loss);
     CHECK(program && !program_run_into(program, NULL));
     CHECK_ERROR("grads is NULL");

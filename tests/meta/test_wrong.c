@@ -54,6 +54,9 @@ static void wrong_holders(void) {
     NOT_A_NUMBER(optim_clip_grad_norm(sgd, -1));
     CHECK(optim_add_group(sgd, module_params(net)) == SIZE_MAX && optim_group_count(sgd) == 1);
     higherc_clear_error();
+    CHECK(optim_add_group(sgd, module_params(foreign)) == SIZE_MAX && optim_group_count(sgd) == 1);
+    CHECK(higherc_status() == HC_ERR_DTYPE);
+    higherc_clear_error();
     CHECK(optim_get(sgd, "lr", 0) == 0.1);
 
     WRONG(HC_ERR_DTYPE, fmodule_create(single, net, false));

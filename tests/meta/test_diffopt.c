@@ -240,6 +240,24 @@ static void converted(void) {
     module_destroy(small);
 }
 
+/* What a detach cut off keeps weights and state over a release to before. */
+static void cut_off(void) {
+    double kept[2][WEIGHTS];
+    for (int release = 0; release < 2; release++) {
+        Optim *inner = momentum(0.5);
+        FModule *f = make(HC_FULL);
+        DiffOpt *opt = diffopt_create(inner, f);
+        TapeMark mark = tape_mark(tape);
+        CHECK(diffopt_step(opt, loss_of(f)) && diffopt_step(opt, loss_of(f)) &&
+              diffopt_detach(opt));
+        if (release) CHECK(tape_release(tape, mark) && diffopt_steps(opt) == 2);
+        CHECK(diffopt_step(opt, loss_of(f)) && fmodule_steps(f) == 3);
+        read_weights(f, kept[release]);
+        optim_destroy(inner);
+    }
+    CHECK(memcmp(kept[0], kept[1], sizeof kept[0]) == 0);
+}
+
 static void commits(void) {
     Optim *inner = momentum(0.5), *same = momentum(0.5);
     FModule *f = make(HC_FULL);
@@ -314,8 +332,8 @@ static void commits(void) {
 }
 
 int main(void) {
-    void (*const tests[])(void) = {nothing_half_done, outside_groups, stays_in_force,
-                                   wrong_rules,       converted,      commits};
+    void (*const tests[])(void) = {nothing_half_done, outside_groups, stays_in_force, wrong_rules,
+                                   converted,         commits,        cut_off};
     net = module_linear(2, 1);
     CHECK(module_to(net, HC_F64));
     CHECK(param_set_f64(module_param(net, "weight"), (double[]){0.3, -0.2}, 2));

@@ -268,6 +268,10 @@ static bool act_add_grad(World *w) {
     double one = 1;
     return param_add_grad_f64(module_param(w->net, "2.scale"), &one, 1);
 }
+static bool act_create(World *w) {
+    FModule *f = fmodule_create(w->tape, w->net, true);
+    return f && diffopt_create(w->outer, f) != NULL;
+}
 static bool act_vector(World *w) {
     return (w->out[0] = fmodule_vector(w->f)) != NULL;
 }
@@ -337,6 +341,7 @@ static const Case cases[] = {{"step", act_step, true, false},
                              {"child", act_child, false, false},
                              {"train", act_train, true, false},
                              {"set_params", act_set_params, true, false},
+                             {"create", act_create, false, false},
                              {"vector", act_vector, true, false},
                              {"set_vector", act_set_vector, true, false},
                              {"set_param", act_set_param, true, false},

@@ -260,8 +260,26 @@ static void clipped_to_nothing(void) {
     }
 }
 
+/* A step that released is over: what it carried on, a later release to a mark before takes back. */
+static void released_later(void) {
+    double after[2];
+    for (int by_mark = 0; by_mark < 2; by_mark++) {
+        Loop l = begin(HC_EVAL);
+        CHECK(diffopt_override(l.opt, "lr", 0, l.lr) && step(&l, true));
+        TapeMark mark = tape_mark(l.tape);
+        CHECK(diffopt_override(l.opt, "lr", 0, tensor_scalar(l.tape, 0.5)));
+        CHECK(step(&l, false));
+        CHECK(by_mark ? tape_release(l.tape, mark) : diffopt_override(l.opt, "lr", 0, l.lr));
+        CHECK(step(&l, false));
+        after[by_mark] = weight(&l);
+        end(&l);
+    }
+    CHECK(after[0] == after[1]);
+}
+
 int main(void) {
     together();
+    released_later();
     clipped_to_nothing();
     for (int a = 0; a < KINDS; a++) {
         stays_flat((Kind)a);

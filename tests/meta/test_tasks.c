@@ -402,6 +402,31 @@ static void trimmed(void) {
     pool_destroy(pool);
 }
 
+/* An error on the tape alone, or in the thread alone. */
+static bool hides_an_error(Task *task, void *user) {
+    bool on_tape = *(const bool *)user;
+    if (on_tape) {
+        CHECK(!tensor_add(tensor_ones(task->tape, shape1(2)), tensor_ones(task->tape, shape1(3))));
+        higherc_clear_error();
+    } else {
+        CHECK(!param_create(NULL, shape1(1), HC_F64));
+    }
+    return true;
+}
+
+static void hidden_errors(void) {
+    Pool *pool = pool_create(1);
+    Tasks *tasks = tasks_create(pool, (ParamList){NULL, 0}, HC_F64);
+    Rng rng = rng_seed(1);
+    for (int i = 0; i < 2; i++) {
+        bool on_tape = i > 0;
+        CHECK(!tasks_run(tasks, 2, &rng, hides_an_error, &on_tape));
+        CHECK_ERROR("tasks_run: task 0: ");
+    }
+    tasks_destroy(tasks);
+    pool_destroy(pool);
+}
+
 static bool reach_all(Task *task, void *user) {
     const ParamList *list = user;
     Tensor *sum = tensor_scalar(task->tape, 0);
@@ -469,6 +494,7 @@ int main(void) {
     memory();
     trimmed();
     added_later();
+    hidden_errors();
     refusals();
     if (higherc_error()) CHECK_ERROR("no error is left");
     return check_done();

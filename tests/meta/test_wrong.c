@@ -103,6 +103,9 @@ static void wrong_holders(void) {
     Tensor *gone = tensor_scalar(tape, 0.1);
     CHECK(tape_release(tape, mark));
     WRONG(HC_ERR_EXPIRED, diffopt_override(opt, "lr", 0, gone));
+    WRONG(HC_ERR_EXPIRED, tensor_reaches(gone, w));
+    WRONG(HC_ERR_EXPIRED, tensor_depends_on(gone, lr));
+    WRONG(HC_ERR_EXPIRED, tensor_depends_on(lr, gone));
     WRONG(HC_ERR_ARG, diffopt_clip_norm(opt, -1, 0));
     WRONG(HC_ERR_ARG, diffopt_clip_value(opt, NAN));
     WRONG(HC_ERR_SHAPE, diffopt_step(opt, fmodule_forward(f, x)));

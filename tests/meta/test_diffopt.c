@@ -240,6 +240,18 @@ static void converted(void) {
     module_destroy(small);
 }
 
+/* Weights cut off before any step are not the Params' memory, which may be written. */
+static void cut_off_at_once(void) {
+    Param *w = module_param(net, "weight");
+    double before[2];
+    memcpy(before, param_data(w), sizeof before);
+    FModule *f = make(HC_FULL);
+    CHECK(fmodule_detach(f) && param_fill(w, 7));
+    const double *kept = tensor_data(fmodule_param(f, "weight"));
+    CHECK(kept && memcmp(kept, before, sizeof before) == 0);
+    CHECK(param_set_f64(w, before, 2));
+}
+
 /* What a detach cut off keeps weights and state over a release to before. */
 static void cut_off(void) {
     double kept[2][WEIGHTS];
@@ -332,8 +344,9 @@ static void commits(void) {
 }
 
 int main(void) {
-    void (*const tests[])(void) = {nothing_half_done, outside_groups, stays_in_force, wrong_rules,
-                                   converted,         commits,        cut_off};
+    void (*const tests[])(void) = {nothing_half_done, outside_groups, stays_in_force,
+                                   wrong_rules,       converted,      commits,
+                                   cut_off,           cut_off_at_once};
     net = module_linear(2, 1);
     CHECK(module_to(net, HC_F64));
     CHECK(param_set_f64(module_param(net, "weight"), (double[]){0.3, -0.2}, 2));

@@ -135,6 +135,8 @@ static void refusals(Tape *tape) {
     FAILS(tensor_max_pool2d(b, pool2d_options(1)), "it takes [N, C, H, W]");
     FAILS(tensor_max_pool1d(x, pool1d_options(1)), "it takes [N, C, L]");
     FAILS(tensor_adaptive_avg_pool2d(x, 0, 2), "(2, 3, 5, 5) to 0 by 2");
+    FAILS(tensor_adaptive_avg_pool2d(tensor_zeros(tape, shape3(2, 3, 5)), 1, 1),
+          "(2, 3, 5) to 1 by 1");
     o = conv2d_options();
     o.groups = 2;
     FAILS(module_conv2d(3, 4, 3, 3, o), "not divisible into 2 groups");

@@ -137,6 +137,8 @@ static void refusals(Tape *tape) {
     FAILS(tensor_adaptive_avg_pool2d(x, 0, 2), "(2, 3, 5, 5) to 0 by 2");
     FAILS(tensor_adaptive_avg_pool2d(tensor_zeros(tape, shape3(2, 3, 5)), 1, 1),
           "(2, 3, 5) to 1 by 1");
+    Tensor *five = tensor_zeros(tape, shape_of((size_t[]){1, 1, 2, 2, 1}, 5));
+    FAILS(tensor_adaptive_avg_pool2d(five, 1, 1), "(1, 1, 2, 2, 1) to 1 by 1");
     o = conv2d_options();
     o.groups = 2;
     FAILS(module_conv2d(3, 4, 3, 3, o), "not divisible into 2 groups");

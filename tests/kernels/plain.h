@@ -30,15 +30,20 @@ static void *at(Array *a, size_t i) {
     return a->bytes + (a->first + i) * k->size;
 }
 
+/* Bytes are copied: read as another type, a compiler may take them for what they were before an assignment. */
 static double get(Array *a, size_t i) {
-    return k->size == sizeof(float) ? (double)*(float *)at(a, i) : *(double *)at(a, i);
+    float single;
+    double value;
+    if (k->size == sizeof value) return memcpy(&value, at(a, i), sizeof value), value;
+    return memcpy(&single, at(a, i), sizeof single), (double)single;
 }
 
 static void put(Array *a, size_t i, double value) {
-    if (k->size == sizeof(float))
-        *(float *)at(a, i) = (float)value;
+    float single = (float)value;
+    if (k->size == sizeof value)
+        memcpy(at(a, i), &value, sizeof value);
     else
-        *(double *)at(a, i) = value;
+        memcpy(at(a, i), &single, sizeof single);
 }
 
 /* As the type has it. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ops/ops.h"
 #include "support/check.h"
 
 enum { COUNT = 4096 };
@@ -139,8 +140,9 @@ static uint64_t after_adam(DType dtype) {
         tape_reset(tape);
         target = tensor_uniform(tape, shape2(12, 40), -1, 1, &rng);
         Tensor *x = param_tensor(tape, p);
-        Tensor *y = tensor_add(tensor_batch_norm(x, NULL, NULL, NULL, NULL, 1e-5),
-                               tensor_layer_norm(tensor_exp(x), shape1(40), NULL, NULL, 1e-5));
+        /* One after the other: gradients are added up in the order of the tape, and C leaves that of arguments open. */
+        Tensor *rows = tensor_layer_norm(tensor_exp(x), shape1(40), NULL, NULL, 1e-5);
+        Tensor *y = tensor_add(tensor_batch_norm(x, NULL, NULL, NULL, NULL, 1e-5), rows);
         optim_zero_grad(optim);
         CHECK(tensor_backward(tensor_mse_loss(tensor_softmax(y, 1), target)) && optim_step(optim));
     }
@@ -162,7 +164,10 @@ int main(void) {
     same("large angles, f64", large_angles(HC_F64), 0x8c959760f91612cc);
     same("five steps, f32", after_five_steps(HC_F32), 0x90ac2eb3da392ef4);
     same("five steps, f64", after_five_steps(HC_F64), 0xeca622bbc79396cf);
-    same("five steps of Adam, f32", after_adam(HC_F32), 0x490e38bfe40755c3);
-    same("five steps of Adam, f64", after_adam(HC_F64), 0xa8a520b05cb3e1ab);
+    /* As one operation it rounds where what that is made of does not (HIGHERC_FUSED): each has its own bits. */
+    same("five steps of Adam, f32", after_adam(HC_F32),
+         HC_FUSED ? 0x490e38bfe40755c3 : 0xb22454722889f89a);
+    same("five steps of Adam, f64", after_adam(HC_F64),
+         HC_FUSED ? 0xa8a520b05cb3e1ab : 0x2cec136bf499c70b);
     return check_done();
 }

@@ -47,7 +47,7 @@ HC_API Schedule schedule_polynomial(size_t steps, Hyper power);
 /** From `start` to 1 along a line: start + (1 - start) min(t, steps) / steps. */
 HC_API Schedule schedule_warmup(size_t steps, Hyper start);
 /** A function of your own; `user` is handed to it and must stay as long as the schedule is in use. A factor
- *  of NaN, and so a NULL function, is refused by optim_schedule. */
+ *  of NaN, and so a NULL function, is refused by optim_schedule, and by a step that meets one later. */
 HC_API Schedule schedule_lambda(ScheduleFn *function, void *user);
 /** `first` for that many steps, then `next` from its step 0: a warm-up before a cosine, say. Both are
  *  borrowed, not copied. At most 255 deep; deeper, as one that holds itself is, is as no schedule. */

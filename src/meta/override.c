@@ -77,7 +77,8 @@ static Hyper seen(const DiffOpt *opt, size_t i, size_t h) {
     HcSetting *s = hc_setting(opt, (HcWhere){h, opt->group[i], HC_EVERY_WEIGHT, true});
     if (!s) return value;
     size_t step = opt->first_step + opt->now->steps;
-    if (!s->known) s->factor = hc_schedule_call(opt->tape, &s->schedule, step);
+    if (!s->known)
+        s->factor = hc_schedule_step(opt->tape, &s->schedule, step, opt->cls->hypers[h].name);
     s->known = true;
     return hyper_mul(value, s->factor);
 }

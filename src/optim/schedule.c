@@ -105,6 +105,13 @@ Hyper hc_schedule_call(Tape *tape, const Schedule *schedule, size_t step) {
     return factor;
 }
 
+Hyper hc_schedule_step(Tape *tape, const Schedule *schedule, size_t step, const char *name) {
+    Hyper factor = hc_schedule_call(tape, schedule, step);
+    if (!factor.tensor && isnan(factor.value))
+        hc_fail(tape, HC_ERR_ARG, "the factor of '%s' is NaN at step %zu", name, step);
+    return factor;
+}
+
 /* ---- kinds, for files ---------------------------------------------------------------------------------- */
 
 static Hyper (*const factors[HC_SCHEDULE_KINDS])(const Schedule *, size_t) = {

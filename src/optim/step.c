@@ -31,7 +31,9 @@ static Hyper hyper_of(const Optim *optim, size_t g, size_t i, size_t h) {
     const Param *learned = hc_learned(optim, g, i, h);
     if (learned) value = hyper_tensor(tensor_borrow(optim->work, learned->shape, learned->data));
     const Schedule *schedule = hc_scheduled(optim, g, h);
-    return schedule ? hyper_mul(value, hc_schedule_call(optim->work, schedule, optim->steps)) : value;
+    if (!schedule) return value;
+    const char *name = optim->cls->hypers[h].name;
+    return hyper_mul(value, hc_schedule_step(optim->work, schedule, optim->steps, name));
 }
 
 /* Runs the rule on borrowed memory; the results are on the work tape. NULL, or what went wrong. */

@@ -273,6 +273,31 @@ static bool rule_changes(OptimUpdate *u, void *user) {
     return changes_it();
 }
 
+/* A factor that turns out to be no number later on fails the step, in place and on the tape. */
+static Hyper late_nan(size_t step, void *user) {
+    (void)user;
+    return hyper_const(step == 0 ? 1 : (double)NAN);
+}
+
+static void no_factor(void) {
+    Schedule nan = schedule_lambda(late_nan, NULL);
+    begin();
+    Tensor *x = tensor_ones(tape, shape2(1, 2));
+    Optim *sgd = optim_sgd(module_params(net), sgd_options(0.1));
+    FModule *fast = fmodule_create(tape, net, false);
+    DiffOpt *steps = diffopt_create(sgd, fast);
+    CHECK(diffopt_schedule(steps, "lr", HC_ALL_GROUPS, &nan));
+    CHECK(diffopt_step(steps, tensor_sum(fmodule_forward(fast, x))));
+    WRONG(HC_ERR_ARG, diffopt_step(steps, tensor_sum(fmodule_forward(fast, x))));
+    CHECK(fmodule_steps(fast) == 1);
+    CHECK(tensor_backward(tensor_sum(module_forward(net, x))));
+    CHECK(optim_schedule(sgd, "lr", HC_ALL_GROUPS, &nan) && optim_step(sgd) && !optim_step(sgd));
+    CHECK(higherc_status() == HC_ERR_ARG && optim_steps(sgd) == 1);
+    CHECK_ERROR("the factor of 'lr' is NaN at step 1");
+    optim_destroy(sgd);
+    end();
+}
+
 static void own_optimizer(void) {
     static const OptimHyper lr = {.name = "lr", .value = 0.5, .maximum = 1};
     static const OptimClass rule = {
@@ -505,6 +530,7 @@ int main(void) {
     modules();
     states();
     optimizers();
+    no_factor();
     own_optimizer();
     tasks_within_tasks();
     pulled_away();

@@ -39,7 +39,7 @@ bool (hc_fail_thread)(HcStatus status, const char *format, ...) {
     return false;
 }
 
-bool hc_null(const char *who, const char *what) {
+bool (hc_null)(const char *who, const char *what) {
     return hc_fail_thread(HC_ERR_ARG, "%s: %s is NULL", who, what);
 }
 

@@ -33,6 +33,7 @@ static inline bool hc_false(bool failed) {
     return false;
 }
 #define hc_fail_thread(...) hc_false(hc_fail_thread(__VA_ARGS__))
+#define hc_null(who, what) hc_false(hc_null(who, what))
 
 /* An error, kept elsewhere than in the thread. */
 typedef struct HcError {

@@ -316,7 +316,7 @@ static void tie_slot(HcPlan *plan, size_t at, Param *now, size_t place) {
 
 bool hc_plan_tie(Module *holder, size_t slot) {
     Param *now = holder->params[slot].param;
-    size_t places[HC_MOST_DEPTH + 1], *place = places, at = slot;
+    size_t places[HC_MOST_DEPTH + 1] = {0}, *place = places, at = slot;
     for (const Module *m = holder; m; at += m->param_base, m = m->owner, place++) {
         *place = place_after_tie(&m->param_plan, at, now);
         bool named_anew = !m->owner && *place == m->param_plan.unique.count;

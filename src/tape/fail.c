@@ -18,7 +18,7 @@ bool (hc_fail)(Tape *tape, HcStatus status, const char *format, ...) {
     return false;
 }
 
-bool hc_null_on(Tape *tape, const char *who, const char *what) {
+bool (hc_null_on)(Tape *tape, const char *who, const char *what) {
     bool first = higherc_status() == HC_OK && (!tape || tape->status == HC_OK);
     return first && hc_fail(tape, HC_ERR_ARG, "%s: %s is NULL", who, what);
 }

@@ -125,6 +125,7 @@ bool hc_fail_nomem(Tape *tape, const char *who);
 #define hc_fail_nomem(tape, who) hc_false(hc_fail_nomem(tape, who))
 /* An argument that is NULL, on the tape too unless an earlier error of the thread may be why. Returns false. */
 bool hc_null_on(Tape *tape, const char *who, const char *what);
+#define hc_null_on(tape, who, what) hc_false(hc_null_on(tape, who, what))
 
 static inline Tensor *hc_node(const Tape *tape, size_t index) {
     HC_ASSERT(index >> tape->chunk_shift < tape->chunk_count);

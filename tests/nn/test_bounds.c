@@ -4,11 +4,9 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "base/threads.h"
 #include "support/check.h"
 #include "support/refuse.h"
-#ifdef HC_HAVE_PTHREADS
-#include <pthread.h>
-#endif
 
 #define HUGE_SIZE (SIZE_MAX / 2 + 1)
 
@@ -189,7 +187,7 @@ static bool around_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor *
 }
 
 /* All that walks a tree. */
-static void *deep(void *unused) {
+static void deep(void *unused) {
     static const ModuleClass around = {.name = "around", .forward = around_forward};
     (void)unused;
     Module *module = module_linear(2, 2);
@@ -214,12 +212,11 @@ static void *deep(void *unused) {
     tape_destroy(tape);
     module_destroy(copy);
     module_destroy(module);
-    return NULL;
 }
 
 /* 256 KiB, where no sanitizer makes frames larger. */
 static void on_a_small_stack(void) {
-#ifdef HC_HAVE_PTHREADS
+#ifdef HC_HAVE_THREADS
     size_t bytes = (size_t)256 << 10;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     bytes *= 8;
@@ -228,13 +225,9 @@ static void on_a_small_stack(void) {
     bytes *= 8;
 #endif
 #endif
-    pthread_t thread;
-    pthread_attr_t attributes;
-    CHECK(pthread_attr_init(&attributes) == 0);
-    CHECK(pthread_attr_setstacksize(&attributes, bytes) == 0);
-    CHECK(pthread_create(&thread, &attributes, deep, NULL) == 0);
-    CHECK(pthread_join(thread, NULL) == 0);
-    pthread_attr_destroy(&attributes);
+    HcThread thread;
+    CHECK(hc_thread_start(&thread, bytes, deep, NULL));
+    hc_thread_join(&thread);
 #else
     deep(NULL);
 #endif

@@ -1,9 +1,10 @@
 /* Data hyper-cleaning: which of the training labels are wrong? (Franceschi et al. 2017, "Forward and reverse
  * gradient-based hyperparameter optimization", section 5.1.)
  *
- * Half of the training labels are wrong (a class is taken for the next one), and nothing says which. Each example gets a weight between 0 and 1.
- * An inner loop trains a classifier from the start with the weighted loss; the loss it then has on a few
- * examples with right labels is differentiated, through the inner steps, with respect to the weights. */
+ * Half of the training labels are wrong (a class is taken for the next one), and nothing says which. Each
+ * example gets a weight between 0 and 1. An inner loop trains a classifier from the start with the weighted
+ * loss; the loss it then has on a few examples with right labels is differentiated, through the inner steps,
+ * with respect to the weights. */
 #include <higherc/higherc.h>
 
 #include "flags.h"

@@ -1,9 +1,9 @@
 /* Model-agnostic meta-learning on sine curves (Finn, Abbeel, Levine 2017, "Model-agnostic
  * meta-learning for fast adaptation of deep networks", section 5.1).
  *
- * meta_loss, learn_task and meta_train below are MAML, whole. Everything around it is: flags (options.c), the tasks (task.c),
- * the net and the SGD that adapts it (learner.c), a baseline (baseline.c), the test (evaluate.c),
- * and how the results are shown (report.c, plot.c). */
+ * meta_loss, learn_task and meta_train below are MAML, whole. Everything around it is: flags (options.c), the
+ * tasks (task.c), the net and the SGD that adapts it (learner.c), a baseline (baseline.c), the test
+ * (evaluate.c), and how the results are shown (report.c, plot.c). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

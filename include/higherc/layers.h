@@ -77,7 +77,8 @@ HC_API Module *module_dropout(double p);
 
 /* ---- recurrent networks ----------------------------------------------------------------------------- */
 /* x [T, N, in] (or [T, in]: one sequence), y [T, N, hidden], or [T, N, 2 hidden] when bidirectional.
- * HC_ERR_SHAPE for a sequence of no steps. All are used through module_forward, or module_forward_n with initial and final states:
+ * HC_ERR_SHAPE for a sequence of no steps. All are used through module_forward, or module_forward_n with initial
+ * and final states:
  *
  *     rnn, gru   in {x} or {x, h0}        out {y} or {y, hn}
  *     lstm       in {x} or {x, h0, c0}    out {y}, {y, hn} or {y, hn, cn}

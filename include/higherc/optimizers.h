@@ -6,8 +6,8 @@
  *  With maximize g <- -g first; then, except in AdamW and Rprop, g <- g + weight_decay p.
  *
  *  The derivative of a second moment's root at exactly 0 is taken as 0: it is 0 only where every gradient
- *  so far was, so nothing is lost, and meta-gradients of any order stay finite for dead units. That of a maximum (amsgrad,
- *  Adamax) goes half to each side where both are equal, that of |g| is 0 at 0.
+ *  so far was, so nothing is lost, and meta-gradients of any order stay finite for dead units. That of a maximum
+ *  (amsgrad, Adamax) goes half to each side where both are equal, that of |g| is 0 at 0.
  *
  *  An options function gives PyTorch's defaults, named beside each field. A maker holds references to the
  *  Params, copies list and options, and is ended by optim_destroy. It gives NULL, with the thread's error, for

@@ -50,8 +50,8 @@ typedef struct HcReader {
 /* A file, to be freed with hc_free; NULL with the thread's error. Not more than one byte past `most`, what it
  * may hold if it is right; and only the first bytes of a file that is not the library's. */
 void *hc_read_file(const char *who, const char *path, uint64_t most, size_t *size);
-/* Checks head and tail, for a version up to this one; the reader then stands at the body. Of more bytes than `most` there is no tail, but what
- * else is wrong with them can be read. `name` is for messages. */
+/* Checks head and tail, for a version up to this one; the reader then stands at the body. Of more bytes than
+ * `most` there is no tail, but what else is wrong with them can be read. `name` is for messages. */
 bool hc_read_begin(HcReader *r, const char *who, const char *name, const void *bytes, size_t size,
                    uint64_t most, const char *kind, uint32_t version);
 /* 0, and not good any more, past the end. */

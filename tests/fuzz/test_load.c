@@ -2,8 +2,8 @@
  * loading must neither crash nor change anything unless it succeeds, and say why it failed.
  *
  * As a ctest this runs over a module's and an optimizer's own files: cut off at every length, every byte
- * changed, numbers in them replaced by extreme ones, pieces moved about (an argument says how often more). With HIGHERC_LIBFUZZER defined
- * it is a libFuzzer target (clang -fsanitize=fuzzer). */
+ * changed, numbers in them replaced by extreme ones, pieces moved about (an argument says how often more). With
+ * HIGHERC_LIBFUZZER defined it is a libFuzzer target (clang -fsanitize=fuzzer). */
 #include <higherc/higherc.h>
 
 #include <stdio.h>

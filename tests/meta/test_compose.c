@@ -241,7 +241,7 @@ static void encoder_and_heads(void) {
     }
 }
 
-/* ---- an inner loop inside another ---------------------------------------------------------------------------------- */
+/* ---- an inner loop inside another ---------------------------------------------------------------------- */
 
 typedef struct Levels {
     Optim *outer, *inner;

@@ -17,7 +17,7 @@
 #endif
 #if (FLT_EVAL_METHOD != 0 && (defined(__i386__) || defined(__x86_64__) || defined(_M_IX86))) ||    \
     (defined(__x86_64__) && !defined(__SSE2__))
-#error "libhigherc cannot compute with the x87, whose digits are too many: its own files need -msse2 -mfpmath=sse"
+#error "libhigherc cannot compute with the x87, which keeps too many digits: its own files need -msse2 -mfpmath=sse"
 #elif FLT_EVAL_METHOD != 0
 #error "libhigherc needs float and double computed in their own precision: its own files need -fexcess-precision=fast"
 #endif

@@ -11,7 +11,7 @@ static bool clip_norm(Tape *tape, Tensor **grads, size_t count, void *user) {
     }
     if (!sum) return tape->status == HC_OK;
     /* sqrt0: with every gradient 0 the norm's derivative is 0, not 0 times infinity */
-    Tensor *norm = tensor_add_scalar(hc_root0(sum), clip[1]);
+    Tensor *norm = tensor_add_scalar(hc_sqrt0(sum), clip[1]);
     Tensor *factor =
         tensor_minimum(tensor_div(tensor_scalar(tape, clip[0]), norm), tensor_scalar(tape, 1));
     for (size_t i = 0; i < count; i++)

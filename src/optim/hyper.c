@@ -137,7 +137,3 @@ Tensor *hyper_fill(Hyper a, Tensor *like) {
     Shape shape = hc_form_shape(like->form);
     return a.tensor ? tensor_expand(a.tensor, shape) : tensor_full(like->tape, shape, a.value);
 }
-
-Tensor *hc_root0(Tensor *x) {
-    return hc_sqrt0(x);
-}

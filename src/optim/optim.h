@@ -122,7 +122,4 @@ static inline void hc_run_rule(const OptimClass *cls, OptimUpdate *u, void *user
 const char *hc_update_fault(const OptimClass *cls, const OptimUpdate *update, const Tape *tape,
                             const Shape *shape);
 
-/* sqrt and its kin at 0, for rules. */
-Tensor *hc_root0(Tensor *x);
-
 #endif

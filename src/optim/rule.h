@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "higherc/optimizers.h"
+#include "ops/ops.h"
 #include "optim/optim.h"
 
 /* The largest number below 1 and the smallest above it, for bounds that are not included. */

@@ -17,7 +17,7 @@ static const char *const states[] = {"square_avg", "acc_delta"};
 
 /* sqrt(x + eps), with x = 0 while NULL */
 static Tensor *rms(Hyper eps, Tensor *x, Tensor *like) {
-    return hc_root0(x ? hyper_shift(eps, x) : hyper_fill(eps, like));
+    return hc_sqrt0(x ? hyper_shift(eps, x) : hyper_fill(eps, like));
 }
 
 static bool update(OptimUpdate *u, void *user) {

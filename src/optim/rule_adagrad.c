@@ -25,7 +25,7 @@ static bool update(OptimUpdate *u, void *user) {
         u->state[0] = hyper_shift(u->hypers[INITIAL], square);
     Hyper slowed = hyper_mul(hyper_const((double)(u->step - 1)), u->hypers[LR_DECAY]);
     Hyper rate = hyper_div(u->hypers[LR], hyper_add(hyper_const(1), slowed));
-    Tensor *scale = hyper_shift(u->hypers[EPS], hc_root0(u->state[0]));
+    Tensor *scale = hyper_shift(u->hypers[EPS], hc_sqrt0(u->state[0]));
     u->param = hc_descend(u->param, rate, tensor_div(g, scale));
     return u->param != NULL;
 }

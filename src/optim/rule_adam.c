@@ -1,8 +1,7 @@
 /* Adam: Kingma and Ba 2015, algorithm 1, with eps outside the root as there; amsgrad: Reddi, Kale and
  * Kumar 2018, with the maximum over v before the bias correction, as PyTorch. Weight decay enters g.
- * The root's derivative at exactly 0 is 0 (hc_root0): the second moment is 0 only where every gradient
+ * The root's derivative at exactly 0 is 0 (hc_sqrt0): the second moment is 0 only where every gradient
  * was, and d v / d g is 0 there too, so nothing is lost and every order stays finite. */
-#include "ops/ops.h"
 #include "optim/rule.h"
 
 enum { M, V, U };
@@ -59,7 +58,7 @@ Tensor *hc_adam_move(OptimUpdate *u, Tensor *p, Tensor *g) {
         u->state[U] = second;
     }
     Hyper root = hyper_sqrt(hc_correction(u->hypers[HC_ADAM_BETA2], u->step));
-    Tensor *scaled = hyper_scale(hyper_div(hyper_const(1), root), hc_root0(second));
+    Tensor *scaled = hyper_scale(hyper_div(hyper_const(1), root), hc_sqrt0(second));
     Tensor *direction = tensor_div(u->state[M], hyper_shift(u->hypers[HC_ADAM_EPS], scaled));
     Hyper rate = hyper_div(u->hypers[HC_ADAM_LR], hc_correction(u->hypers[HC_ADAM_BETA1], u->step));
     return hc_descend(p, rate, direction);

@@ -42,7 +42,7 @@ static bool update(OptimUpdate *u, void *user) {
     Tensor *now = corrected(g, hyper_sub(hyper_const(1), mu), product);
     Tensor *ahead = corrected(u->state[M], next, hyper_scale(next, product));
     Hyper root = hyper_sqrt(hc_correction(u->hypers[BETA2], u->step));
-    Tensor *scale = hyper_scale(hyper_div(hyper_const(1), root), hc_root0(u->state[V]));
+    Tensor *scale = hyper_scale(hyper_div(hyper_const(1), root), hc_sqrt0(u->state[V]));
     Tensor *direction = tensor_div(tensor_add(now, ahead), hyper_shift(u->hypers[EPS], scale));
     u->param = hc_descend(u->param, u->hypers[LR], direction);
     return u->param != NULL;

@@ -54,7 +54,7 @@ static Tensor *adapted(const OptimUpdate *u, Tensor *m) {
         rho_inf = where_tensor(condition, rho_inf, harmless);
     }
     Hyper factor = hyper_mul(hyper_sqrt(correction), rectification(rho, rho_inf));
-    Tensor *scale = hyper_shift(u->hypers[EPS], hc_root0(u->state[V]));
+    Tensor *scale = hyper_shift(u->hypers[EPS], hc_sqrt0(u->state[V]));
     Tensor *rectified = tensor_div(hyper_scale(factor, m), scale);
     return condition ? tensor_where(condition, rectified, m) : rectified;
 }

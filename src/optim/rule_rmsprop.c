@@ -28,7 +28,7 @@ static bool update(OptimUpdate *u, void *user) {
         u->state[A] = hc_average(u->hypers[ALPHA], u->state[A], g);
         second = tensor_relu(tensor_sub(second, tensor_square(u->state[A])));
     }
-    Tensor *direction = tensor_div(g, hyper_shift(u->hypers[EPS], hc_root0(second)));
+    Tensor *direction = tensor_div(g, hyper_shift(u->hypers[EPS], hc_sqrt0(second)));
     if (!hyper_is_zero(momentum)) {
         if (u->state[B]) direction = tensor_add(hyper_scale(momentum, u->state[B]), direction);
         u->state[B] = direction;

@@ -77,7 +77,7 @@ enum {
     HC_NODE_SCRATCH = 2,  /* placed in the scratch store, freed by its last holder */
     HC_NODE_BORROWED = 4, /* reads memory of an HcCell: itself or through aliases */
     HC_NODE_CONSUME = 8,  /* read by no one else: where it is the acc it may be overwritten */
-    HC_NODE_OWNS = 16,    /* a scratch node with a buffer of its own */
+    HC_NODE_OWNS = 16,    /* of a buffer no other reads: in scratch freed with it, by a Program never shared */
     HC_NODE_PARAM = 32,   /* the leaf of a Param */
     HC_NODE_LOST = 64,    /* its numbers came from tensors by a way that was not recorded */
     HC_NODE_BESIDE = 128  /* it, or one of its inputs, reads memory of an HcCell */

@@ -45,7 +45,7 @@ void hc_param_add_grad(Param *param, const void *values);
 
 /* False, with words on the tape, when the Grads collects for the other type. */
 bool hc_grads_fit(const Grads *grads, Tape *tape, const char *who);
-/* The buffer a Grads keeps for a Param, or NULL when it has none for it; room as above. */
+/* Where a Param stands in the list; false when it does not. */
 bool hc_grads_index(const Grads *grads, const Param *param, size_t *index);
 void hc_grads_add(Grads *grads, size_t index, const void *values); /* as hc_param_add_grad */
 /* The room of an entry without a gradient, else NULL. */
@@ -61,8 +61,7 @@ bool hc_grads_store(const Grads *grads, const char *who);
 bool hc_in_task(void);
 bool hc_set_in_task(bool in);
 
-/* Scale by min(1, max / (norm + eps)) is shared by grads_clip_norm and optim_clip_grad_norm: the sum of
- * squares of n numbers. */
+/* The sum of squares of n numbers, for grads_clip_norm and optim_clip_grad_norm. */
 double hc_sum_squares(const HcKernels *k, const void *x, size_t n);
 
 #endif

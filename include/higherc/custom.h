@@ -58,8 +58,9 @@ typedef struct CustomClass {
  *             Program captured from it.
  *  Errors:    HC_ERR_ARG for no inputs, or a class without name or forward; HC_ERR_STATE when forward or
  *             backward fails without an error of its own; HC_ERR_SHAPE for a gradient of another shape than
- *             its input's; HC_ERR_TAPE, HC_ERR_EXPIRED for one that is not the tape's. A Program runs forward again each time, but cannot hold a backward pass that it
- *             would have to record itself: differentiate first (HC_CREATE_GRAPH), then capture. */
+ *             its input's; HC_ERR_TAPE, HC_ERR_EXPIRED for one that is not the tape's. A Program runs forward
+ *             again each time, but cannot hold a backward pass that it would have to record itself:
+ *             differentiate first (HC_CREATE_GRAPH), then capture. */
 HC_API Tensor *tensor_custom(const CustomClass *cls, Tensor *const *inputs, size_t count,
                              void *state);
 

@@ -68,6 +68,16 @@ static inline Rng rng_of(const Row *row) {
     return rng_seed(seed);
 }
 
+/* One number of several gradients, to be swept again: each of theirs has a share of its own. */
+static inline Tensor *sum_of_all(Tensor *const *g, size_t count) {
+    Tensor *sum = NULL;
+    for (size_t i = 0; i < count; i++) {
+        Tensor *term = tensor_sum(tensor_sin(g[i]));
+        sum = sum ? tensor_add(sum, term) : term;
+    }
+    return sum;
+}
+
 /* Calls `test` with every row and every list of shapes it has. */
 static inline void each_row(void (*test)(const Row *row, const Shape *shapes, size_t count,
                                          Rng *rng)) {

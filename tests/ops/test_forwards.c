@@ -107,15 +107,6 @@ static void check_node(const char *row, Tensor *y) {
 
 /* ---- all of them ----------------------------------------------------------------------------------------------- */
 
-static Tensor *weighed(Tensor *const *g, size_t count) {
-    Tensor *sum = NULL;
-    for (size_t i = 0; i < count; i++) {
-        Tensor *term = tensor_sum(tensor_sin(g[i]));
-        sum = sum ? tensor_add(sum, term) : term;
-    }
-    return sum;
-}
-
 static void check_tape(const char *row, Tape *tape) {
     void *work[HC_MOST_WORK];
     size_t nodes = tape_stats(tape).nodes;
@@ -140,7 +131,7 @@ static void check_row(const Row *row, const Shape *shapes, size_t count, Rng *rn
     }
     Tensor *y = tensor_sum(row->fn(x, count, NULL));
     CHECK(tensor_grad(y, x, count, g, HC_ZEROS | HC_CREATE_GRAPH));
-    Tensor *twice = weighed(g, count);
+    Tensor *twice = sum_of_all(g, count);
     if (twice && tensor_requires_grad(twice))
         CHECK(tensor_grad(twice, x, count, gg, HC_ZEROS | HC_CREATE_GRAPH));
     check_tape(row->name, tape);

@@ -211,22 +211,12 @@ static void check_node(const char *row, Tensor *node, Rng *rng) {
 
 /* ---- all of them ----------------------------------------------------------------------------------------- */
 
-/* What is swept again: each number's share of the sum is a different one. */
-static Tensor *weighed(Tensor *const *g, size_t count) {
-    Tensor *sum = NULL;
-    for (size_t i = 0; i < count; i++) {
-        Tensor *term = tensor_sum(tensor_sin(g[i]));
-        sum = sum ? tensor_add(sum, term) : term;
-    }
-    return sum;
-}
-
 static void check_graph(const char *name, Tensor *y, Tensor *const *x, size_t count, Rng *rng) {
     Tape *tape = tensor_tape(y);
     Tensor *g[MOST_INPUTS], *gg[MOST_INPUTS];
     Tensor *once = tensor_sum(y);
     bool done = tensor_grad(once, x, count, g, HC_ZEROS | HC_CREATE_GRAPH);
-    Tensor *twice = done ? weighed(g, count) : NULL;
+    Tensor *twice = done ? sum_of_all(g, count) : NULL;
     if (twice && tensor_requires_grad(twice))
         done = tensor_grad(twice, x, count, gg, HC_ZEROS | HC_CREATE_GRAPH);
     CHECK(done && tape_status(tape) == HC_OK);
@@ -259,7 +249,7 @@ static void check_adam(bool moments, unsigned use, Rng *rng) {
     CHECK(hc_adam(x[0], x[1], moments ? x[2] : NULL, moments ? x[3] : NULL, x[4], constants, out));
     for (int i = 0; i < 3; i++)
         if (use >> i & 1) used[count++] = out[i];
-    check_graph("adam", weighed(used, count), x, 5, rng);
+    check_graph("adam", sum_of_all(used, count), x, 5, rng);
     tape_destroy(tape);
 }
 

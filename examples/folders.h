@@ -23,12 +23,12 @@
 #endif
 
 static inline bool path_exists(const char *path) {
-    struct stat about;
+    struct stat about = {.st_mode = 0};
     return stat(path, &about) == 0;
 }
 
 static inline bool folder_exists(const char *path) {
-    struct stat about;
+    struct stat about = {.st_mode = 0};
     return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
 }
 

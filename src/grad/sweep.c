@@ -294,7 +294,8 @@ static void apply_composed(HcSweep *s, Tensor *y, Tensor *gy) {
     if (composed && hc_sweep_all(composed, gy, wanted, count, flags, grads))
         for (size_t i = 0; i < count; i++) {
             /* What may read the composition's memory is copied before that goes. */
-            hc_give(s, place[i], grads[i] && was.scratching ? tensor_clone(grads[i]) : grads[i]);
+            bool goes = grads[i] && was.scratching;
+            hc_give(s, place[i], goes ? hc_copied(grads[i], HC_WHY_NO_GRAPH) : grads[i]);
             hc_drop(grads[i]);
         }
     if (was.scratching) tape_release(tape, mark);

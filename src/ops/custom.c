@@ -33,22 +33,24 @@ static void close_tape(Tape *tape, Open was) {
     tape->read_op = was.read_op;
 }
 
-/* A leaf with x's numbers. x need not be on the tape: a Program's nodes are not. */
+/* A leaf over x's numbers, stored as x is. x need not be on the tape: a Program's nodes are not. */
 static Tensor *leaf_over(Tape *tape, const Tensor *x) {
-    bool shares = hc_is_dense(x->form);
-    Tensor *leaf =
-        hc_emit_leaf(tape, who, hc_form_shape(x->form), shares ? x->data : NULL, HC_WHY_NOTHING);
-    if (leaf && !shares) hc_copy_dense(x, leaf->data);
+    const HcForm *f = x->form, *form = hc_form(&tape->forms, f->ndim, f->dim, f->stride);
+    if (!form) {
+        hc_fail_nomem(tape, who);
+        return NULL;
+    }
+    Tensor *leaf = hc_emit_leaf(tape, who, hc_form_shape(f), x->data, HC_WHY_NOTHING);
+    if (leaf) leaf->form = form;
     return leaf;
 }
 
 /* x's numbers in scratch, held for the caller. */
-static Tensor *apart(Tape *tape, Tensor *x) {
+static Tensor *apart(Tape *tape, const Tensor *x) {
     HcManner was = tape->manner;
     size_t born = tape->born_count;
     tape->manner.scratching = true;
-    Tensor *y = hc_emit_leaf(tape, who, hc_form_shape(x->form), NULL, HC_WHY_CONSTANT);
-    if (y) hc_copy_dense(x, y->data);
+    Tensor *y = hc_copied(x, HC_WHY_NO_GRAPH);
     hc_hold(y);
     hc_drop_born(tape, born);
     tape->manner = was;
@@ -159,7 +161,7 @@ static void backward_released(HcSweep *s, Tensor *y, Tensor *gy, Room *room) {
     close_tape(tape, was);
     for (unsigned i = 0; i < y->nin; i++) {
         Tensor *kept = room->grads[i];
-        hc_give(s, i, tape->manner.scratching ? kept : hc_keep(kept, HC_WHY_NO_GRAPH));
+        hc_give(s, i, kept && !tape->manner.scratching ? hc_copied(kept, HC_WHY_NO_GRAPH) : kept);
         hc_drop(kept);
     }
 }

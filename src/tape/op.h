@@ -207,6 +207,9 @@ static inline const void *hc_dense_input(Tensor *y, size_t j) {
     return hc_input_as(y, j, hc_inputs(y)[j]->form->plain);
 }
 
+/* x's numbers as a constant in memory of its own, stored as x is, views too: in what order a rule sums may follow from
+ * that, and is to be the same where x itself would have stood. Made in the tape's manner; NULL after hc_fail. */
+Tensor *hc_copied(const Tensor *x, HcWhy why);
 /* Copies x's numbers to `to`, as `form` (packed, of x's shape) stores them, or row-major. */
 void hc_copy_as(const Tensor *x, const HcForm *form, void *to);
 void hc_copy_dense(const Tensor *x, void *to);

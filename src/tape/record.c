@@ -441,6 +441,33 @@ void hc_start_from_acc(Tensor *y) {
         hc_copy_as(acc, y->form, y->data);
 }
 
+/* How many numbers lie from the first that x shows to the last. */
+static size_t extent(const HcForm *f) {
+    size_t count = 1;
+    for (int i = 0; i < f->ndim; i++)
+        count += (f->dim[i] - 1) * f->stride[i];
+    return f->count > 0 ? count : 0;
+}
+
+/* Of what lies there, the numbers that attr.form shows. */
+static bool shown_infer(Tensor *y) {
+    const HcForm *f = y->attr.form;
+    y->form = hc_form(&y->tape->forms, f->ndim, f->dim, f->stride);
+    y->data = hc_inputs(y)[0]->data;
+    return y->form || hc_fail_nomem(y->tape, y->op->name);
+}
+
+static const HcOp op_shown = {
+    .name = "tensor", .flags = HC_OP_ALIAS, .arity = 1, .infer = shown_infer};
+
+Tensor *hc_copied(const Tensor *x, HcWhy why) {
+    size_t count = extent(x->form);
+    Tensor *y = hc_emit_leaf(x->tape, "tensor", shape1(count), NULL, why);
+    if (!y) return NULL;
+    if (count) memcpy(y->data, x->data, count * x->tape->item);
+    return hc_emit1(&op_shown, &(HcAttr){.form = x->form}, y);
+}
+
 Tensor *hc_keep(Tensor *x, HcWhy why) {
     if (!x || !(x->flags & HC_NODE_SCRATCH)) return x;
     Tensor *kept = hc_emit_tape_leaf(x->tape, "tensor_grad", hc_form_shape(x->form), NULL, why);

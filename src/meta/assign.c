@@ -15,15 +15,15 @@ static Tensor **latest(FModule *f, const char *who) {
 bool fmodule_set_param(FModule *f, const char *path, Tensor *value) {
     const char *who = "fmodule_set_param";
     char a[HC_SHAPE_TEXT], b[HC_SHAPE_TEXT];
-    size_t slot;
+    size_t site;
     if (!hc_fmodule_usable(f, who)) return false;
-    if (!path || !hc_module_slot(f->module, path, false, &slot))
+    if (!path || !hc_module_site(f->module, path, false, &site))
         return hc_fail(f->tape, path ? HC_ERR_NAME : HC_ERR_ARG, "%s: there is no '%s'", who,
                        path ? path : "(NULL)");
     if (!value && higherc_status() == HC_OK)
         return hc_fail(f->tape, HC_ERR_ARG, "%s: the tensor for '%s' is NULL", who, path);
     if (!hc_check(who, value)) return false;
-    size_t index = f->root->module->param_plan.index[f->param_base + slot];
+    size_t index = f->root->module->param_plan.index[f->param_base + site];
     Shape shape = module_params(f->root->module).items[index]->shape;
     if (!shape_equal(tensor_shape(value), shape))
         return hc_fail(f->tape, HC_ERR_SHAPE, "%s: '%s' is %s, the tensor %s", who, path,

@@ -278,16 +278,16 @@ TensorList fmodule_params_at(const FModule *f, size_t t) {
 }
 
 static Tensor *by_path(const FModule *f, const char *path, bool buffer, const char *who) {
-    size_t slot;
+    size_t site;
     if (!hc_fmodule_usable(f, who)) return NULL;
-    if (!path || !hc_module_slot(f->module, path, buffer, &slot)) {
+    if (!path || !hc_module_site(f->module, path, buffer, &site)) {
         hc_fail(f->tape, path ? HC_ERR_NAME : HC_ERR_ARG, "%s: there is no '%s'", who,
                 path ? path : "(NULL)");
         return NULL;
     }
     const FModule *root = f->root;
-    if (buffer) return present_buffer(root, root->module->buffer_plan.index[f->buffer_base + slot]);
-    return root->now->weights[root->module->param_plan.index[f->param_base + slot]];
+    if (buffer) return present_buffer(root, root->module->buffer_plan.index[f->buffer_base + site]);
+    return root->now->weights[root->module->param_plan.index[f->param_base + site]];
 }
 
 Tensor *fmodule_param(const FModule *f, const char *path) {

@@ -15,11 +15,11 @@ typedef struct Worker {
     HcError error;
 } Worker;
 
-/* A task of the round at work. */
-typedef struct Slot {
+/* What a task of the round has of its own. */
+typedef struct Seat {
     Grads *grads;
     Rng rng;
-} Slot;
+} Seat;
 
 #define NO_TASK SIZE_MAX
 
@@ -31,8 +31,8 @@ struct Tasks {
     size_t bytes; /* of one gradient of all Params */
     size_t worker_count;
     Worker *workers;
-    Slot *slots;
-    size_t slot_count, slot_capacity;
+    Seat *seats;
+    size_t seat_count, seat_capacity;
     Grads *total;
     atomic_uint running; /* a word: see base/pool.c */
     /* The run at work. */
@@ -100,9 +100,9 @@ Tasks *tasks_create_with(Pool *pool, ParamList params, TasksOptions options) {
 }
 
 static void free_grads(Tasks *tasks) {
-    for (size_t i = 0; i < tasks->slot_count; i++)
-        grads_destroy(tasks->slots[i].grads);
-    tasks->slot_count = 0;
+    for (size_t i = 0; i < tasks->seat_count; i++)
+        grads_destroy(tasks->seats[i].grads);
+    tasks->seat_count = 0;
     grads_destroy(tasks->total);
     tasks->total = NULL;
 }
@@ -123,7 +123,7 @@ void tasks_destroy(Tasks *tasks) {
     hc_params_free(&tasks->params);
     pool_destroy(tasks->pool);
     hc_free(tasks->workers);
-    hc_free(tasks->slots);
+    hc_free(tasks->seats);
     hc_free(tasks);
 }
 
@@ -188,24 +188,24 @@ static void note_failure(Tasks *tasks, Worker *worker, size_t index) {
 static void run_task(size_t place, size_t number, void *user) {
     Tasks *tasks = user;
     Worker *worker = &tasks->workers[number];
-    Slot *slot = &tasks->slots[place];
+    Seat *seat = &tasks->seats[place];
     Tape *tape = worker->tape;
     Task task = {.index = tasks->first + place,
                  .worker = number,
                  .tape = tape,
-                 .grads = slot->grads,
-                 .rng = slot->rng,
+                 .grads = seat->grads,
+                 .rng = seat->rng,
                  .state = worker->state};
     if (task.index > atomic_load(&tasks->failed)) return;
     HcError before; /* the caller's own, when this thread is the caller's */
     hc_error_take(&before);
-    grads_zero(slot->grads);
+    grads_zero(seat->grads);
     tape_reset(tape);
     tape_seed(tape, rng_u64(&task.rng));
     tape->grads_apart = true;
     bool was = hc_set_in_task(true);
     HcHeld here;
-    hc_work_begin(&here, slot->grads);
+    hc_work_begin(&here, seat->grads);
     bool done = tasks->fn(&task, tasks->user);
     hc_work_end(&here);
     hc_set_in_task(was);
@@ -228,13 +228,13 @@ static size_t round_size(const Tasks *tasks, size_t count) {
     return count < fitting ? count : fitting;
 }
 
-static bool make_grads(Tasks *tasks, size_t slots) {
+static bool make_grads(Tasks *tasks, size_t seats) {
     if (!tasks->total && !(tasks->total = grads_create(tasks->params))) return false;
-    if (!hc_grow((void **)&tasks->slots, &tasks->slot_capacity, tasks->slot_count, slots,
-                 sizeof *tasks->slots))
+    if (!hc_grow((void **)&tasks->seats, &tasks->seat_capacity, tasks->seat_count, seats,
+                 sizeof *tasks->seats))
         return hc_fail_thread(HC_ERR_NOMEM, "tasks_run: out of memory");
-    for (; tasks->slot_count < slots; tasks->slot_count++)
-        if (!(tasks->slots[tasks->slot_count].grads = grads_create(tasks->params))) return false;
+    for (; tasks->seat_count < seats; tasks->seat_count++)
+        if (!(tasks->seats[tasks->seat_count].grads = grads_create(tasks->params))) return false;
     return true;
 }
 
@@ -263,11 +263,11 @@ static bool run(Tasks *tasks, size_t count, Rng *rng) {
     for (tasks->first = 0; tasks->first < count; tasks->first += most) {
         size_t left = count - tasks->first, n = left < most ? left : most;
         for (size_t i = 0; i < n; i++)
-            tasks->slots[i].rng = rng_split(rng);
+            tasks->seats[i].rng = rng_split(rng);
         pool_run(tasks->pool, n, run_task, tasks);
         if (atomic_load(&tasks->failed) != NO_TASK) return report(tasks);
         for (size_t i = 0; i < n; i++)
-            hc_grads_add_all(tasks->total, tasks->slots[i].grads);
+            hc_grads_add_all(tasks->total, tasks->seats[i].grads);
     }
     return hc_grads_store(tasks->total, who);
 }

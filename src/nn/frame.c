@@ -69,24 +69,24 @@ bool hc_module_at_rest(const Module *module, const char *who) {
 }
 
 /* The index in the root's plan of one of the module's own Params or buffers; the Param there is the module's. */
-static size_t index_of(const HcPlan *plan, size_t base, const HcNamed *own, size_t count, size_t slot) {
-    HC_ASSERT(slot < count && base + slot < plan->slots);
-    size_t index = plan->index[base + slot];
-    HC_ASSERT(plan->unique.items[index] == own[slot].param);
+static size_t index_of(const HcPlan *plan, size_t base, const HcNamed *own, size_t count, size_t site) {
+    HC_ASSERT(site < count && base + site < plan->sites);
+    size_t index = plan->index[base + site];
+    HC_ASSERT(plan->unique.items[index] == own[site].param);
     return index;
 }
 
-Tensor *hc_frame_param(Frame *frame, size_t slot) {
+Tensor *hc_frame_param(Frame *frame, size_t site) {
     const HcBinding *b = frame->binding;
     const Module *m = frame->module;
     return b->param(b->user,
-                    index_of(&b->root->param_plan, frame->param_base, m->params, m->param_count, slot));
+                    index_of(&b->root->param_plan, frame->param_base, m->params, m->param_count, site));
 }
 
-Tensor *hc_frame_own_param(Frame *frame, size_t slot, const char *name) {
+Tensor *hc_frame_own_param(Frame *frame, size_t site, const char *name) {
     const Module *module = frame->module;
-    bool made = slot < module->param_count && strcmp(module->params[slot].name, name) == 0;
-    return made ? hc_frame_param(frame, slot) : NULL;
+    bool made = site < module->param_count && strcmp(module->params[site].name, name) == 0;
+    return made ? hc_frame_param(frame, site) : NULL;
 }
 
 bool hc_frame_call_child(Frame *frame, size_t child, HcTail tail, Tensor *const *in, size_t nin,
@@ -117,19 +117,19 @@ static bool number_of(const Frame *frame, const char *who, const HcNamed *list, 
 
 Tensor *frame_param(Frame *frame, const char *name) {
     const char *who = "frame_param";
-    size_t slot;
+    size_t site;
     if (!stands(frame, who) || !number_of(frame, who, frame->module->params,
-                                          frame->module->param_count, name, &slot))
+                                          frame->module->param_count, name, &site))
         return NULL;
-    return hc_frame_param(frame, slot);
+    return hc_frame_param(frame, site);
 }
 
 static bool buffer_index(const Frame *frame, const char *who, const char *name, size_t *index) {
-    size_t slot;
-    if (!number_of(frame, who, frame->module->buffers, frame->module->buffer_count, name, &slot))
+    size_t site;
+    if (!number_of(frame, who, frame->module->buffers, frame->module->buffer_count, name, &site))
         return false;
     const Module *m = frame->module;
-    *index = index_of(&frame->binding->root->buffer_plan, frame->buffer_base, m->buffers, m->buffer_count, slot);
+    *index = index_of(&frame->binding->root->buffer_plan, frame->buffer_base, m->buffers, m->buffer_count, site);
     return true;
 }
 

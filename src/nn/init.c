@@ -104,7 +104,7 @@ static Module *clone_tree(const Module *from) {
     return NULL;
 }
 
-/* Where a tree holds the Params of its slots; returns how many. */
+/* Where a tree holds the Params of its sites; returns how many. */
 static size_t find_holders(Module *module, Param ***holders) {
     size_t count = module->param_count;
     for (size_t i = 0; i < count; i++)
@@ -117,18 +117,18 @@ static size_t find_holders(Module *module, Param ***holders) {
 
 /* Ties the copy's Params as those of the plan are. */
 static bool tie_alike(Module *copy, const HcPlan *plan) {
-    if (plan->unique.count == plan->slots) return true;
-    Param ***holders = hc_alloc_zero(plan->slots, sizeof *holders);
+    if (plan->unique.count == plan->sites) return true;
+    Param ***holders = hc_alloc_zero(plan->sites, sizeof *holders);
     Param **first = hc_alloc_zero(plan->unique.count, sizeof *first);
     bool done = holders && first;
     if (done) find_holders(copy, holders);
-    for (size_t slot = 0; done && slot < plan->slots; slot++) {
-        Param **at = &first[plan->index[slot]];
-        if (*at && *at != *holders[slot]) {
-            param_unref(*holders[slot]);
-            *holders[slot] = param_ref(*at);
+    for (size_t site = 0; done && site < plan->sites; site++) {
+        Param **at = &first[plan->index[site]];
+        if (*at && *at != *holders[site]) {
+            param_unref(*holders[site]);
+            *holders[site] = param_ref(*at);
         }
-        *at = *holders[slot];
+        *at = *holders[site];
     }
     hc_free(holders);
     hc_free(first);

@@ -215,7 +215,7 @@ Module *hc_module_walk(const Module *module, const char *path, size_t length, si
     return (Module *)(uintptr_t)module;
 }
 
-bool hc_module_slot(const Module *module, const char *path, bool buffer, size_t *slot) {
+bool hc_module_site(const Module *module, const char *path, bool buffer, size_t *site) {
     const char *dot = strrchr(path, '.'), *name = dot ? dot + 1 : path;
     size_t param_base = 0, buffer_base = 0;
     module =
@@ -225,22 +225,22 @@ bool hc_module_slot(const Module *module, const char *path, bool buffer, size_t 
     const HcNamed *found =
         named(list, buffer ? module->buffer_count : module->param_count, name, strlen(name));
     if (!found) return false;
-    *slot = (buffer ? buffer_base : param_base) + (size_t)(found - list);
+    *site = (buffer ? buffer_base : param_base) + (size_t)(found - list);
     return true;
 }
 
 static Param *find_param(const Module *module, const char *path, bool buffer, const char *who) {
-    size_t slot;
+    size_t site;
     if (!module || !path) {
         hc_null(who, module ? "the path" : "the module");
         return NULL;
     }
-    if (!hc_module_slot(module, path, buffer, &slot)) {
+    if (!hc_module_site(module, path, buffer, &site)) {
         hc_fail_thread(HC_ERR_NAME, "%s: there is no '%s'", who, path);
         return NULL;
     }
     const HcPlan *plan = buffer ? &module->buffer_plan : &module->param_plan;
-    return plan->unique.items[plan->index[slot]];
+    return plan->unique.items[plan->index[site]];
 }
 
 Param *module_param(const Module *module, const char *path) {

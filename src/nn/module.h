@@ -21,17 +21,17 @@ typedef struct HcNamed {
 typedef struct HcChild {
     char *name;
     uint32_t hash;
-    bool repeat; /* it stands at an earlier place too, where its slots are counted */
+    bool repeat; /* it stands at an earlier place too, where its sites are counted */
     Module *module;
 } HcChild;
 
-/* The weights of a tree are numbered twice. A *slot* is a place where some module of the tree holds a
- * Param, counted in tree order, a child standing at two places counted once; the slots of a subtree are
+/* The weights of a tree are numbered twice. A *site* is a place where some module of the tree holds a
+ * Param, counted in tree order, a child standing at two places counted once; the sites of a subtree are
  * contiguous. An *index* is the place of the Param in module_params, where each stands once. */
 typedef struct HcPlan {
     ParamList unique;
-    size_t *index; /* of each slot */
-    size_t slots;
+    size_t *index; /* of each site */
+    size_t sites;
     size_t index_room, unique_room;
     char **names; /* while it is made: the new names of those in unique, NULL where they stay */
 } HcPlan;
@@ -44,7 +44,7 @@ struct Module {
     HcChild *children;
     size_t param_count, buffer_count, child_count;
     size_t param_capacity, buffer_capacity, child_capacity;
-    size_t param_base, buffer_base; /* of its first slot in its owner's */
+    size_t param_base, buffer_base; /* of its first site in its owner's */
     size_t place;                   /* the first among its owner's children */
     HcPlan param_plan, buffer_plan;
     HcPlan param_next, buffer_next; /* made, but not in force yet */
@@ -76,17 +76,17 @@ bool hc_buffer_write(Param *buffer, const Tensor *value);
 struct Frame {
     Module *module;
     const HcBinding *binding;
-    size_t param_base, buffer_base; /* of the module's first slot in the root's */
+    size_t param_base, buffer_base; /* of the module's first site in the root's */
     HcTail tail;                    /* wanted of the result; only what the module takes */
 };
 
-/* Runs a module on a binding; the bases are those of its slots in the root. */
+/* Runs a module on a binding; the bases are those of its sites in the root. */
 bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, size_t buffer_base,
                    Tensor *const *in, size_t nin, Tensor **out, size_t nout);
 /* The same by number, for layers that know their own. The child's own forward makes the tail. */
-Tensor *hc_frame_param(Frame *frame, size_t slot);
+Tensor *hc_frame_param(Frame *frame, size_t site);
 /* That of the layer's maker, which need not have made one; what a caller added there has another name: NULL. */
-Tensor *hc_frame_own_param(Frame *frame, size_t slot, const char *name);
+Tensor *hc_frame_own_param(Frame *frame, size_t site, const char *name);
 bool hc_frame_call_child(Frame *frame, size_t child, HcTail tail, Tensor *const *in, size_t nin,
                          Tensor **out, size_t nout);
 
@@ -113,19 +113,19 @@ Module *hc_module_with(const ModuleClass *cls, const void *state, size_t bytes);
 
 /* As module_add_child, but a child that is not taken stays the caller's. */
 bool hc_module_adopt(Module *module, const char *name, Module *child);
-/* Walks a path like "body.2" below `module`; adds up slot bases. NULL when there is none. */
+/* Walks a path like "body.2" below `module`; adds up site bases. NULL when there is none. */
 Module *hc_module_walk(const Module *module, const char *path, size_t length, size_t *param_base,
                        size_t *buffer_base);
-/* The slot in the root of a path like "body.2.weight"; false when there is none. */
-bool hc_module_slot(const Module *module, const char *path, bool buffer, size_t *slot);
+/* The site in the root of a path like "body.2.weight"; false when there is none. */
+bool hc_module_site(const Module *module, const char *path, bool buffer, size_t *site);
 void hc_plan_free(HcPlan *plan);
 /* Take what was added last into the plans of a module and of all that hold it: a Param or buffer, a child that was a
- * root; or that a slot of the module's own holds another Param now, which the tree has already. False when out of
+ * root; or that a site of the module's own holds another Param now, which the tree has already. False when out of
  * memory: as with replan. */
 bool hc_plan_param(Module *module, bool buffer);
 bool hc_plan_child(Module *module, Module *child);
-bool hc_plan_tie(Module *holder, size_t slot);
-/* Recounts slots and names, here and in all owners. False when out of memory, with the plans and names as
+bool hc_plan_tie(Module *holder, size_t site);
+/* Recounts sites and names, here and in all owners. False when out of memory, with the plans and names as
  * they were: undo then what was changed, and call rebase. */
 bool hc_module_replan(Module *module);
 void hc_module_rebase(Module *module);

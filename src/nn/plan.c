@@ -9,7 +9,7 @@ void hc_plan_free(HcPlan *plan) {
     hc_free(plan->names);
     hc_free(plan->unique.items);
     hc_free(plan->index);
-    *plan = (HcPlan){.slots = 0};
+    *plan = (HcPlan){.sites = 0};
 }
 
 /* ---- the plan -------------------------------------------------------------------------------------- */
@@ -17,7 +17,7 @@ void hc_plan_free(HcPlan *plan) {
 typedef struct Walk {
     HcPlan *plan; /* NULL: only count */
     bool buffers;
-    size_t slots;
+    size_t sites;
     bool failed;
     HcParamSet seen;
     char path[256]; /* of the module being visited, with a dot at its end */
@@ -35,19 +35,19 @@ static void take_name(Walk *walk, size_t index, const HcNamed *named) {
 }
 
 static void take_param(Walk *walk, const HcNamed *named) {
-    size_t slot = walk->slots++;
+    size_t site = walk->sites++;
     if (!walk->plan) return;
     HcPlan *plan = walk->plan;
     size_t index = hc_param_set_add(&walk->seen, named->param, plan->unique.count);
-    plan->index[slot] = index;
+    plan->index[site] = index;
     if (index < plan->unique.count) return;
     plan->unique.items[plan->unique.count++] = named->param;
     take_name(walk, index, named);
 }
 
-/* Own weights first, then the children's; this sets where each child's slots begin. */
+/* Own weights first, then the children's; this sets where each child's sites begin. */
 static void walk_tree(Walk *walk, Module *module) {
-    size_t base = walk->slots, length = strlen(walk->path);
+    size_t base = walk->sites, length = strlen(walk->path);
     const HcNamed *own = walk->buffers ? module->buffers : module->params;
     size_t count = walk->buffers ? module->buffer_count : module->param_count;
     for (size_t i = 0; i < count; i++)
@@ -56,9 +56,9 @@ static void walk_tree(Walk *walk, Module *module) {
         HcChild *child = &module->children[i];
         if (child->repeat) continue;
         if (walk->buffers)
-            child->module->buffer_base = walk->slots - base;
+            child->module->buffer_base = walk->sites - base;
         else
-            child->module->param_base = walk->slots - base;
+            child->module->param_base = walk->sites - base;
         size_t name = strlen(child->name);
         if (length + name + 2 <= sizeof walk->path) {
             memcpy(walk->path + length, child->name, name);
@@ -73,27 +73,27 @@ static bool make_plan(Module *module, bool buffers, HcPlan *plan) {
     Walk count = {.buffers = buffers};
     walk_tree(&count, module);
     *plan = (HcPlan){
-        .slots = count.slots, .index_room = count.slots + 1, .unique_room = count.slots + 1};
-    plan->unique.items = hc_alloc_zero(count.slots + 1, sizeof(Param *));
-    plan->index = hc_alloc_zero(count.slots + 1, sizeof *plan->index);
+        .sites = count.sites, .index_room = count.sites + 1, .unique_room = count.sites + 1};
+    plan->unique.items = hc_alloc_zero(count.sites + 1, sizeof(Param *));
+    plan->index = hc_alloc_zero(count.sites + 1, sizeof *plan->index);
     bool root = !module->owner; /* names run from there */
-    if (root) plan->names = hc_alloc_zero(count.slots + 1, sizeof *plan->names);
+    if (root) plan->names = hc_alloc_zero(count.sites + 1, sizeof *plan->names);
     Walk fill = {.plan = plan, .buffers = buffers};
     bool done = plan->unique.items && plan->index && (plan->names || !root) &&
-                hc_param_set_create(&fill.seen, count.slots);
+                hc_param_set_create(&fill.seen, count.sites);
     if (done) walk_tree(&fill, module);
     hc_param_set_free(&fill.seen);
     return done && !fill.failed;
 }
 
-/* Each Param has an index, given in the order of the slots in which it first stands. */
+/* Each Param has an index, given in the order of the sites in which it first stands. */
 static bool plan_holds(const HcPlan *plan) {
     size_t seen = 0;
-    for (size_t i = 0; i < plan->slots; i++) {
+    for (size_t i = 0; i < plan->sites; i++) {
         if (plan->index[i] > seen) return false;
         seen += plan->index[i] == seen;
     }
-    return seen == plan->unique.count && plan->slots <= plan->index_room && seen <= plan->unique_room;
+    return seen == plan->unique.count && plan->sites <= plan->index_room && seen <= plan->unique_room;
 }
 
 static void enforce(HcPlan *plan, HcPlan *next) {
@@ -106,7 +106,7 @@ static void enforce(HcPlan *plan, HcPlan *next) {
     next->names = NULL;
     hc_plan_free(plan);
     *plan = *next;
-    *next = (HcPlan){.slots = 0};
+    *next = (HcPlan){.sites = 0};
 }
 
 static bool make_plans(Module *module) {
@@ -152,8 +152,8 @@ static size_t *base_of(Module *module, bool buffers) {
     return buffers ? &module->buffer_base : &module->param_base;
 }
 
-static bool plan_room(HcPlan *plan, size_t slots, size_t params) {
-    return hc_grow((void **)&plan->index, &plan->index_room, plan->slots, plan->slots + slots,
+static bool plan_room(HcPlan *plan, size_t sites, size_t params) {
+    return hc_grow((void **)&plan->index, &plan->index_room, plan->sites, plan->sites + sites,
                    sizeof *plan->index) &&
            hc_grow((void **)&plan->unique.items, &plan->unique_room, plan->unique.count,
                    plan->unique.count + params, sizeof(Param *));
@@ -162,28 +162,28 @@ static bool plan_room(HcPlan *plan, size_t slots, size_t params) {
 /* The same in the plans of all that hold the module. */
 static bool room_above(Module *module, bool buffers, const HcPlan *block) {
     for (; module; module = module->owner)
-        if (!plan_room(plan_of(module, buffers), block->slots, block->unique.count)) return false;
+        if (!plan_room(plan_of(module, buffers), block->sites, block->unique.count)) return false;
     return true;
 }
 
-/* Puts slots of Params that are not in the plan yet before slot `at`. Those first used further on move up. */
+/* Puts sites of Params that are not in the plan yet before site `at`. Those first used further on move up. */
 static void insert(HcPlan *plan, size_t at, const HcPlan *block) {
     size_t *index = plan->index, first = plan->unique.count, more = block->unique.count;
-    if (at < plan->slots) {
+    if (at < plan->sites) {
         first = 0;
         for (size_t i = 0; i < at; i++)
             if (index[i] >= first) first = index[i] + 1;
-        for (size_t i = at; i < plan->slots; i++)
+        for (size_t i = at; i < plan->sites; i++)
             index[i] += index[i] >= first ? more : 0;
-        memmove(index + at + block->slots, index + at, (plan->slots - at) * sizeof *index);
+        memmove(index + at + block->sites, index + at, (plan->sites - at) * sizeof *index);
     }
-    for (size_t i = 0; i < block->slots; i++)
+    for (size_t i = 0; i < block->sites; i++)
         index[at + i] = first + block->index[i];
     Param **items = plan->unique.items + first;
     if (first < plan->unique.count)
         memmove(items + more, items, (plan->unique.count - first) * sizeof *items);
     if (more) memcpy(items, block->unique.items, more * sizeof *items);
-    plan->slots += block->slots;
+    plan->sites += block->sites;
     plan->unique.count += more;
 }
 
@@ -192,13 +192,13 @@ static void move_children(Module *module, size_t from, bool buffers, size_t by) 
         if (!module->children[i].repeat) *base_of(module->children[i].module, buffers) += by;
 }
 
-/* From slot `at` of the module's own plan on, in that of all that hold it. */
+/* From site `at` of the module's own plan on, in that of all that hold it. */
 static void insert_above(Module *module, bool buffers, size_t at, const HcPlan *block) {
-    for (; block->slots > 0; module = module->owner) {
+    for (; block->sites > 0; module = module->owner) {
         insert(plan_of(module, buffers), at, block);
         if (!module->owner) return;
         at += *base_of(module, buffers);
-        move_children(module->owner, module->place + 1, buffers, block->slots);
+        move_children(module->owner, module->place + 1, buffers, block->sites);
     }
 }
 
@@ -253,7 +253,7 @@ bool hc_plan_param(Module *module, bool buffer) {
     if (!path) return hc_module_replan(module);
     size_t at = (buffer ? module->buffer_count : module->param_count) - 1, none = 0;
     Param *added = (buffer ? module->buffers : module->params)[at].param;
-    HcPlan block = {.unique = {&added, 1}, .index = &none, .slots = 1};
+    HcPlan block = {.unique = {&added, 1}, .index = &none, .sites = 1};
     bool done = room_above(module, buffer, &block) && name_below(&module->param_next, &block, path);
     if (done) {
         take_names(&module->param_next, &block);
@@ -278,8 +278,8 @@ bool hc_plan_child(Module *module, Module *child) {
     if (done) {
         take_names(&module->param_next, &child->param_plan);
         take_names(&module->buffer_next, &child->buffer_plan);
-        child->param_base = module->param_plan.slots;
-        child->buffer_base = module->buffer_plan.slots;
+        child->param_base = module->param_plan.sites;
+        child->buffer_base = module->buffer_plan.sites;
         for (int buffers = 0; buffers < 2; buffers++)
             insert_above(module, buffers, *base_of(child, buffers), plan_of(child, buffers));
         changed_above(module);
@@ -289,43 +289,43 @@ bool hc_plan_child(Module *module, Module *child) {
     return done || hc_fail_thread(HC_ERR_NOMEM, "module: out of memory");
 }
 
-/* What becomes of a plan whose slot `at` is another Param's from now on: SIZE_MAX when it must be made anew, else
+/* What becomes of a plan whose site `at` is another Param's from now on: SIZE_MAX when it must be made anew, else
  * where that one stands, or the number of Params where it does not. */
 static size_t place_after_tie(const HcPlan *plan, size_t at, const Param *now) {
     size_t was = plan->index[at], place = 0;
-    for (size_t i = 0; i < plan->slots; i++)
+    for (size_t i = 0; i < plan->sites; i++)
         if (plan->index[i] == was && i != at) return SIZE_MAX;
     while (place < plan->unique.count && plan->unique.items[place] != now)
         place++;
     return place < was || place == plan->unique.count ? place : SIZE_MAX;
 }
 
-static void tie_slot(HcPlan *plan, size_t at, Param *now, size_t place) {
+static void tie_site(HcPlan *plan, size_t at, Param *now, size_t place) {
     size_t was = plan->index[at];
     Param **items = plan->unique.items;
     if (place == plan->unique.count) {
         items[was] = now;
         return;
     }
-    for (size_t i = at; i < plan->slots; i++)
+    for (size_t i = at; i < plan->sites; i++)
         plan->index[i] -= plan->index[i] > was;
     plan->index[at] = place;
     plan->unique.count--;
     memmove(items + was, items + was + 1, (plan->unique.count - was) * sizeof *items);
 }
 
-bool hc_plan_tie(Module *holder, size_t slot) {
-    Param *now = holder->params[slot].param;
-    size_t places[HC_MOST_DEPTH + 1] = {0}, *place = places, at = slot;
+bool hc_plan_tie(Module *holder, size_t site) {
+    Param *now = holder->params[site].param;
+    size_t places[HC_MOST_DEPTH + 1] = {0}, *place = places, at = site;
     for (const Module *m = holder; m; at += m->param_base, m = m->owner, place++) {
         *place = place_after_tie(&m->param_plan, at, now);
         bool named_anew = !m->owner && *place == m->param_plan.unique.count;
         if (*place == SIZE_MAX || named_anew) return hc_module_replan(holder);
     }
     place = places;
-    at = slot;
+    at = site;
     for (Module *m = holder; m; at += m->param_base, m = m->owner)
-        tie_slot(&m->param_plan, at, now, *place++);
+        tie_site(&m->param_plan, at, now, *place++);
     changed_above(holder);
     return true;
 }

@@ -27,7 +27,7 @@ extern const HcCellKind hc_cell_rnn, hc_cell_lstm, hc_cell_gru;
 /* Adds weight_ih, weight_hh and, if wanted, bias_ih and bias_hh, all with the suffix. */
 bool hc_cell_add_params(Module *module, const HcCellKind *kind, size_t in, size_t hidden, bool bias,
                         const char *suffix);
-/* Those weights, the first of which has the slot `first`. */
+/* Those weights, the first of which has the site `first`. */
 HcCellWeights hc_cell_weights(Frame *frame, size_t first, size_t hidden, bool bias, bool relu);
 /* Uniform in +-1/sqrt(hidden), for every parameter of the module. */
 bool hc_cell_init(Module *module, size_t hidden, Rng *rng);

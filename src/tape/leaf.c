@@ -5,7 +5,7 @@
 
 #include "tape/param.h"
 
-static size_t slot_of(const HcParamLeaf *leaves, size_t capacity, const Param *param) {
+static size_t entry_of(const HcParamLeaf *leaves, size_t capacity, const Param *param) {
     size_t i = (size_t)((uintptr_t)param >> 6) * (size_t)0x9E3779B97F4A7C15u >> 7;
     for (i &= capacity - 1; leaves[i].param && leaves[i].param != param;)
         i = (i + 1) & (capacity - 1);
@@ -31,7 +31,7 @@ static bool rebuild(Tape *tape) {
     for (size_t i = 0; i < tape->leaf_capacity; i++) {
         HcParamLeaf *entry = &tape->leaves[i];
         if (there(entry))
-            leaves[slot_of(leaves, capacity, entry->param)] = *entry;
+            leaves[entry_of(leaves, capacity, entry->param)] = *entry;
         else
             param_unref(entry->param);
     }
@@ -68,7 +68,7 @@ Tensor *param_tensor(Tape *tape, Param *param) {
         hc_fail_nomem(tape, "param_tensor");
         return NULL;
     }
-    HcParamLeaf *entry = &tape->leaves[slot_of(tape->leaves, tape->leaf_capacity, param)];
+    HcParamLeaf *entry = &tape->leaves[entry_of(tape->leaves, tape->leaf_capacity, param)];
     if (!entry->param) {
         *entry = (HcParamLeaf){.param = param_ref(param)};
         tape->leaf_count++;

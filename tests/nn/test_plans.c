@@ -22,7 +22,7 @@ static const ModuleClass cls = {.name = "part", .forward = forward};
 /* ---- the same as made anew ---------------------------------------------------------------------------- */
 
 typedef struct Copy {
-    size_t slots, count, param_base, buffer_base;
+    size_t sites, count, param_base, buffer_base;
     size_t *index;
     Param **items;
     char **names;
@@ -36,11 +36,11 @@ typedef struct Copies {
 } Copies;
 
 static Copy copy_of(const Module *m, const HcPlan *plan) {
-    Copy c = {plan->slots, plan->unique.count, m->param_base, m->buffer_base, NULL, NULL, NULL};
-    c.index = malloc((c.slots + 1) * sizeof *c.index);
+    Copy c = {plan->sites, plan->unique.count, m->param_base, m->buffer_base, NULL, NULL, NULL};
+    c.index = malloc((c.sites + 1) * sizeof *c.index);
     c.items = malloc((c.count + 1) * sizeof *c.items);
     c.names = malloc((c.count + 1) * sizeof *c.names);
-    for (size_t i = 0; i < c.slots; i++)
+    for (size_t i = 0; i < c.sites; i++)
         c.index[i] = plan->index[i];
     for (size_t i = 0; i < c.count; i++) {
         c.items[i] = plan->unique.items[i];
@@ -58,9 +58,9 @@ static void take(const Module *m, Copies *all) {
 }
 
 static bool same(const Copy *a, const Copy *b) {
-    bool is = a->slots == b->slots && a->count == b->count && a->param_base == b->param_base &&
+    bool is = a->sites == b->sites && a->count == b->count && a->param_base == b->param_base &&
               a->buffer_base == b->buffer_base;
-    for (size_t i = 0; is && i < a->slots; i++)
+    for (size_t i = 0; is && i < a->sites; i++)
         is = a->index[i] == b->index[i];
     for (size_t i = 0; is && i < a->count; i++)
         is = a->items[i] == b->items[i] && strcmp(a->names[i], b->names[i]) == 0;

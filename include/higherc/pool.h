@@ -31,7 +31,7 @@ HC_API void pool_destroy(Pool *pool);
 /** How many threads it has, the caller's own counted; 0 for NULL. */
 HC_API size_t pool_threads(const Pool *pool);
 
-/** One piece of the work: `index` < count. `worker` < pool_threads(pool) is a number that no other
+/** One share of the whole: `index` < count. `worker` < pool_threads(pool) is a number that no other
  *  call of the same pool_run has at the same time: the place of a buffer, say. */
 typedef void PoolFn(size_t index, size_t worker, void *user);
 

@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 
 static const char magic[8] = "higherc\n";
-enum { KIND = 8, PIECE = 512 };
+enum { KIND = 8, AT_ONCE = 512 };
 
 uint32_t hc_crc32(uint32_t crc, const void *bytes, size_t size) {
     /* The reversed polynomial 0xEDB88320, four bits at a time. */
@@ -101,17 +101,17 @@ static void set_bits(char *real, uint64_t bits, size_t item) {
 }
 
 void hc_write_reals(HcWriter *w, const void *reals, size_t count, size_t item) {
-    unsigned char piece[PIECE * 8];
+    unsigned char numbers[AT_ONCE * 8];
     if (w->counts) {
         uint64_t bytes = count > UINT64_MAX / item ? UINT64_MAX : (uint64_t)count * item;
         w->size = bytes > UINT64_MAX - w->size ? UINT64_MAX : w->size + bytes;
         return;
     }
-    for (size_t i = 0; i < count && w->good; i += PIECE) {
-        size_t n = count - i < PIECE ? count - i : PIECE;
+    for (size_t i = 0; i < count && w->good; i += AT_ONCE) {
+        size_t n = count - i < AT_ONCE ? count - i : AT_ONCE;
         for (size_t j = 0; j < n; j++)
-            put(piece + j * item, bits_of((const char *)reals + (i + j) * item, item), item);
-        write_bytes(w, piece, n * item);
+            put(numbers + j * item, bits_of((const char *)reals + (i + j) * item, item), item);
+        write_bytes(w, numbers, n * item);
     }
 }
 

@@ -56,7 +56,7 @@ static size_t most_rows(const Block *block) {
 }
 
 /* The whole of c, a read where it is; b's rows are contiguous there or packed in blocks. Tiles are handed on
- * by address: copying one that was just written, in wider pieces, would stall. */
+ * by address: copying one that was just written, by wider loads, would stall. */
 static void direct(size_t m, size_t n, Tile *t, bool by_rows, bool packed) {
     const HC_REAL *a = t->a, *start = t->start;
     HC_REAL *c = t->c;

@@ -163,7 +163,7 @@ HC_INLINE double softplus_of(double x) {
 
 /* ---- sin, cos --------------------------------------------------------------------------------------- */
 
-/* pi / 2 in pieces of 33 bits and a rest: a whole number below 2^20 times a piece is exact. */
+/* pi / 2 as a sum of numbers of 33 bits and a rest: a whole number below 2^20 times one of them is exact. */
 #define PIO2_1 0x1.921fb54400000p+0
 #define PIO2_2 0x1.0b4611a600000p-34
 #define PIO2_3 0x1.3198a2e000000p-69

@@ -104,15 +104,15 @@ static const void *start_of(Tensor *y, size_t *step) {
     return y->data;
 }
 
-/* ---- pieces for the tape's pool: of images, of a weight's gradient of taps ------------------------- */
+/* ---- shares for the tape's pool: of images, of a weight's gradient of taps ------------------------- */
 
-enum { LEAST_WORK = 1 << 19, MOST_PIECES = 16 };
+enum { LEAST_WORK = 1 << 19, MOST_SHARES = 16 };
 
-size_t hc_window_pieces(const Tape *tape, size_t count, size_t work) {
-    size_t pieces = hc_workers(tape) > 1 ? work / LEAST_WORK : 1;
-    if (pieces > MOST_PIECES) pieces = MOST_PIECES;
-    if (pieces > count) pieces = count;
-    return pieces > 1 ? pieces : 1;
+size_t hc_window_shares(const Tape *tape, size_t count, size_t work) {
+    size_t shares = hc_workers(tape) > 1 ? work / LEAST_WORK : 1;
+    if (shares > MOST_SHARES) shares = MOST_SHARES;
+    if (shares > count) shares = count;
+    return shares > 1 ? shares : 1;
 }
 
 typedef void ImagesFn(const HcConv *g, void *to, const void *from, const void *weight,
@@ -126,7 +126,7 @@ typedef struct Work {
     const void *weight;
     const char *from, *start;
     size_t start_step;
-    size_t pieces;
+    size_t shares;
     char *room;
     size_t room_bytes; /* of each worker */
 } Work;
@@ -136,18 +136,18 @@ static bool cut(Work *w, size_t count) {
     const HcConv *g = &w->g;
     const Tape *tape = w->y->tape;
     size_t taps = g->c / g->groups * g->kh * g->kw;
-    w->pieces = hc_window_pieces(tape, count, g->n * g->p * g->q * g->o * taps);
+    w->shares = hc_window_shares(tape, count, g->n * g->p * g->q * g->o * taps);
     w->room_bytes = (tape->k->conv_work(g) + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
-    w->room = hc_work(w->y, w->room_bytes * (w->pieces > 1 ? hc_workers(tape) : 1));
+    w->room = hc_work(w->y, w->room_bytes * (w->shares > 1 ? hc_workers(tape) : 1));
     return w->room != NULL;
 }
 
 static void run_images(size_t index, size_t worker, void *user) {
     const Work *w = user;
-    size_t item = w->y->tape->item, first = index * w->g.n / w->pieces;
+    size_t item = w->y->tape->item, first = index * w->g.n / w->shares;
     size_t read = hc_inputs(w->y)[0]->form->count / w->g.n, written = w->y->form->count / w->g.n;
     HcConv g = w->g;
-    g.n = (index + 1) * w->g.n / w->pieces - first;
+    g.n = (index + 1) * w->g.n / w->shares - first;
     const char *start = w->start;
     if (start && w->start_step) start += first * written * item;
     w->fn(&g, (char *)w->y->data + first * written * item, w->from + first * read * item, w->weight,
@@ -162,21 +162,21 @@ static bool convolve_images(Tensor *y, HcConv g, ImagesFn *fn) {
     w.g = g;
     if (!w.from || !w.weight || !cut(&w, g.n)) return false;
     w.start = start_of(y, &w.start_step);
-    if (y->form->count) hc_parallel(y->tape, w.pieces, run_images, &w);
+    if (y->form->count) hc_parallel(y->tape, w.shares, run_images, &w);
     return true;
 }
 
-/* Each piece reads all images again, so there are no more than keep the threads busy. */
-static size_t tap_pieces(const Tensor *y, size_t taps) {
-    size_t pieces = 2 * hc_workers(y->tape);
-    return pieces < taps ? pieces : taps;
+/* Each share reads all images again, so there are no more than keep the threads busy. */
+static size_t tap_shares(const Tensor *y, size_t taps) {
+    size_t shares = 2 * hc_workers(y->tape);
+    return shares < taps ? shares : taps;
 }
 
 static void run_taps(size_t index, size_t worker, void *user) {
     const Work *w = user;
     size_t taps = w->g.kh * w->g.kw;
     w->y->tape->k->conv_weight(&w->g, w->y->data, w->from, w->weight, hc_acc_of(w->y) != NULL,
-                               index * taps / w->pieces, (index + 1) * taps / w->pieces,
+                               index * taps / w->shares, (index + 1) * taps / w->shares,
                                w->room + worker * w->room_bytes);
 }
 
@@ -271,9 +271,9 @@ static bool conv_weight_forward(Tensor *y) {
     w.g.w_out = 1;
     w.g.w_tap = w.g.o;
     w.g.w_in = w.g.kh * w.g.kw * w.g.o;
-    if (!w.from || !w.weight || !cut(&w, tap_pieces(y, w.g.kh * w.g.kw))) return false;
+    if (!w.from || !w.weight || !cut(&w, tap_shares(y, w.g.kh * w.g.kw))) return false;
     if (hc_acc_of(y)) hc_start_from_acc(y);
-    if (y->form->count) hc_parallel(y->tape, w.pieces, run_taps, &w);
+    if (y->form->count) hc_parallel(y->tape, w.shares, run_taps, &w);
     return true;
 }
 

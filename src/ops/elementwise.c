@@ -58,8 +58,8 @@ static bool find_steps(Tensor *y, Operand *operand, int count, const int *axis, 
     return true;
 }
 
-/* The result, cut into runs: all axes but the last few, which a kernel takes at once. Cut into pieces of
- * about CHUNK numbers where the tape has a pool and there is much to do; the numbers do not depend on the
+/* The result, cut into runs: all axes but the last few, which a kernel takes at once. Cut into shares of
+ * about SHARE numbers where the tape has a pool and there is much to do; the numbers do not depend on the
  * cut. */
 typedef struct Walk {
     Tensor *y;
@@ -69,10 +69,10 @@ typedef struct Walk {
     int axes; /* of the walk */
     size_t dim[HC_MAX_DIMS];
     size_t runs, n; /* n: the length of each */
-    size_t piece;   /* runs taken at a time */
+    size_t share;   /* runs taken at a time */
 } Walk;
 
-enum { CHUNK = 16384, LEAST_TO_SPLIT = 4 * CHUNK };
+enum { SHARE = 16384, LEAST_TO_SPLIT = 4 * SHARE };
 
 /* Runs [first, last), in the order of storage; moves the operands' data. */
 static void walk(const Walk *w, Operand *operand, size_t first, size_t last) {
@@ -104,26 +104,26 @@ static size_t least(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-static void walk_piece(size_t index, size_t worker, void *user) {
+static void walk_share(size_t index, size_t worker, void *user) {
     const Walk *w = user;
     Operand operand[MOST_OPERANDS];
     (void)worker;
     for (int j = 0; j < w->count; j++)
         operand[j] = w->operand[j];
-    walk(w, operand, index * w->piece, least(w->runs, (index + 1) * w->piece));
+    walk(w, operand, index * w->share, least(w->runs, (index + 1) * w->share));
 }
 
-/* A part of the only run. */
-static void run_chunk(size_t index, size_t worker, void *user) {
+/* A share of the only run. */
+static void run_share(size_t index, size_t worker, void *user) {
     const Walk *w = user;
-    size_t first = index * CHUNK, item = w->y->tape->item;
+    size_t first = index * SHARE, item = w->y->tape->item;
     Operand operand[MOST_OPERANDS];
     (void)worker;
     for (int j = 0; j < w->count; j++) {
         operand[j] = w->operand[j];
         operand[j].data += first * operand[j].stride * item;
     }
-    w->run(w->y, (char *)w->y->data + first * item, operand, least(CHUNK, w->n - first));
+    w->run(w->y, (char *)w->y->data + first * item, operand, least(SHARE, w->n - first));
 }
 
 static bool splits(const Tensor *y) {
@@ -132,10 +132,10 @@ static bool splits(const Tensor *y) {
 
 static void walk_split(Walk *w) {
     if (w->runs == 1) {
-        hc_parallel(w->y->tape, (w->n - 1) / CHUNK + 1, run_chunk, w);
+        hc_parallel(w->y->tape, (w->n - 1) / SHARE + 1, run_share, w);
     } else {
-        w->piece = (CHUNK - 1) / w->n + 1;
-        hc_parallel(w->y->tape, (w->runs - 1) / w->piece + 1, walk_piece, w);
+        w->share = (SHARE - 1) / w->n + 1;
+        hc_parallel(w->y->tape, (w->runs - 1) / w->share + 1, walk_share, w);
     }
 }
 

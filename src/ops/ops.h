@@ -64,7 +64,7 @@ bool hc_reduce_infer(Tensor *y);
 void hc_reduce(Tensor *y, const char *x, const HcForm *f, HcReduceFn *rows, HcReduceFn *cols);
 Tensor *hc_reduce_expand_back(Tensor *reduced, const Tensor *y);
 
-/* ---- pieces.c, sum.c ------------------------------------------------------------------------ */
+/* ---- slice.c, sum.c ------------------------------------------------------------------------ */
 /* The positions start, start + step ... of an axis of `size` zeros hold x. The adjoint of slice. */
 Tensor *hc_embed(Tensor *x, int axis, size_t start, size_t step, size_t size, Tensor *acc);
 /* Sums x over the axes in the mask (bit i: axis i), to acc where given, in row-major order. */

@@ -88,25 +88,25 @@ static Tensor *emit_with(const HcOp *op, const HcAttr *attr, const HcForm *form,
     return b ? hc_emit2(op, &own, a, b) : hc_emit1(op, &own, a);
 }
 
-/* ---- images, a piece at a time on the tape's pool ------------------------------------------------- */
+/* ---- images, a share at a time on the tape's pool ------------------------------------------------- */
 
 /* `images` of them, by a geometry whose own number of images does not count. */
-typedef void PieceFn(const HcKernels *k, const void *geometry, size_t images, void *to,
+typedef void ShareFn(const HcKernels *k, const void *geometry, size_t images, void *to,
                      const void *from, void *taps);
 
 typedef struct Images {
     Tensor *y;
-    PieceFn *fn;
+    ShareFn *fn;
     const void *geometry;
-    size_t count, pieces;
+    size_t count, shares;
     size_t written, read, pooled; /* numbers of an image; of its taps */
     char *to, *taps;
     const char *from;
 } Images;
 
-static void run_piece(size_t index, size_t worker, void *user) {
+static void run_share(size_t index, size_t worker, void *user) {
     const Images *m = user;
-    size_t first = index * m->count / m->pieces, last = (index + 1) * m->count / m->pieces;
+    size_t first = index * m->count / m->shares, last = (index + 1) * m->count / m->shares;
     size_t skipped = first * m->y->tape->item;
     (void)worker;
     m->fn(m->y->tape->k, m->geometry, last - first, m->to + skipped * m->written,
@@ -116,20 +116,20 @@ static void run_piece(size_t index, size_t worker, void *user) {
 /* What moving a number costs, in multiply-adds. */
 enum { MOVE = 8 };
 
-static void run_pieces(Images m) {
+static void run_shares(Images m) {
     size_t moved = m.count * (m.written + m.read);
-    m.pieces = hc_window_pieces(m.y->tape, m.count, moved * MOVE);
-    if (moved) hc_parallel(m.y->tape, m.pieces, run_piece, &m);
+    m.shares = hc_window_shares(m.y->tape, m.count, moved * MOVE);
+    if (moved) hc_parallel(m.y->tape, m.shares, run_share, &m);
 }
 
 /* From input 0 to y, of which one is as `wide` and the other what is pooled of it; spreads: y is the wide one. */
-static bool run_windows(Tensor *y, PieceFn *fn, const HcForm *wide, const HcForm *pooled,
+static bool run_windows(Tensor *y, ShareFn *fn, const HcForm *wide, const HcForm *pooled,
                         bool spreads, void *taps) {
     HcConv g = hc_pool_geometry(&y->attr, wide, pooled);
     size_t many = g.h * g.w * g.c, few = g.p * g.q * g.c;
     const void *from = hc_channels_last_input(y, 0);
     if (from && y->form->count)
-        run_pieces((Images){.y = y,
+        run_shares((Images){.y = y,
                             .fn = fn,
                             .geometry = &g,
                             .count = g.n,
@@ -371,7 +371,7 @@ static bool avg_pool_forward(Tensor *y) {
     const void *x = hc_channels_last_input(y, 0);
     if (!x || !windows_of(y, hc_inputs(y)[0]->form, y->form, &w)) return false;
     if (y->form->count)
-        run_pieces((Images){.y = y,
+        run_shares((Images){.y = y,
                             .fn = average_images,
                             .geometry = &w,
                             .count = w.n,
@@ -405,7 +405,7 @@ static bool avg_spread_forward(Tensor *y) {
     const void *gy = hc_channels_last_input(y, 0);
     if (!gy || !windows_of(y, y->form, hc_inputs(y)[0]->form, &w)) return false;
     if (y->form->count)
-        run_pieces((Images){.y = y,
+        run_shares((Images){.y = y,
                             .fn = spread_average,
                             .geometry = &w,
                             .count = w.n,

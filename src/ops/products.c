@@ -5,7 +5,7 @@
 
 /* Smaller products are not worth waking a thread for, in multiply-adds. */
 #define LEAST_WORK ((size_t)1 << 19)
-#define MOST_PIECES 16
+#define MOST_SHARES 16
 
 /* What threads share of one operation. */
 typedef struct Work {
@@ -56,7 +56,7 @@ static void run_block(const Work *w, size_t matrix, size_t i, size_t j, void *ro
     if (p->relu) relu(w->y, g.c, g.m, g.n, g.ldc);
 }
 
-static void run_piece(size_t index, size_t worker, void *user) {
+static void run_share(size_t index, size_t worker, void *user) {
     const Work *w = user;
     void *room = w->room ? w->room + worker * w->room_bytes : NULL;
     size_t blocks = w->row_blocks * w->col_blocks;
@@ -67,12 +67,12 @@ static void run_piece(size_t index, size_t worker, void *user) {
 }
 
 /* One large matrix is halved along its longer side, but a side below 64 is left as it is, since packing what
- * a block reads would cost as much as its work; of many small ones, several make a piece. */
+ * a block reads would cost as much as its work; of many small ones, several make a share. */
 static void cut(Work *w) {
     const HcGemm *g = &w->p->g;
-    size_t work = g->m * g->n * g->k, pieces = w->p->count;
+    size_t work = g->m * g->n * g->k, shares = w->p->count;
     w->matrices = (LEAST_WORK - 1) / (work + 1) + 1;
-    for (; pieces < MOST_PIECES && work >= LEAST_WORK; pieces *= 2, work /= 2) {
+    for (; shares < MOST_SHARES && work >= LEAST_WORK; shares *= 2, work /= 2) {
         size_t *side = w->cols >= w->rows ? &w->cols : &w->rows;
         if (*side < 64) break;
         *side = (*side / 2 + 15) / 16 * 16;
@@ -106,7 +106,7 @@ static bool run_cut(Tensor *y, const HcProducts *p) {
     w.room_bytes = room_for_block(&w);
     if (w.room_bytes && !(w.room = hc_work(y, hc_workers(y->tape) * w.room_bytes))) return false;
     size_t groups = (p->count - 1) / w.matrices + 1;
-    hc_parallel(y->tape, w.row_blocks * w.col_blocks * groups, run_piece, &w);
+    hc_parallel(y->tape, w.row_blocks * w.col_blocks * groups, run_share, &w);
     return true;
 }
 

@@ -57,7 +57,7 @@ void hc_reduce(Tensor *y, const char *x, const HcForm *f, HcReduceFn *rows, HcRe
         rows(y->data, x, 1, f->count, 1);
         return;
     }
-    /* (kept, gone): rows; (gone, kept): columns. Groups alternate, so two make a piece. */
+    /* (kept, gone): rows; (gone, kept): columns. Groups alternate, so two make a matrix. */
     bool by_rows = gone[n - 1];
     size_t width = dim[n - 1], height = n >= 2 ? dim[n - 2] : 1;
     size_t out_step[HC_MAX_DIMS], step = by_rows ? height : width;

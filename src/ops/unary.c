@@ -116,7 +116,7 @@ static void sign_vjp(HcSweep *s, Tensor *node, Tensor *g) {
 }
 UNARY_OP(sign, 0)
 
-/* ---- gate(x, g): x > 0 ? g : c g. Linear in g, which it may change in place; constant pieces in x --- */
+/* ---- gate(x, g): x > 0 ? g : c g. Linear in g, which it may change in place; piecewise constant in x --- */
 
 static void gate_vjp(HcSweep *s, Tensor *node, Tensor *gg) {
     Tensor *x = hc_inputs(node)[0];

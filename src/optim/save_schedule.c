@@ -6,26 +6,26 @@
 #include "base/alloc.h"
 #include "optim/save.h"
 
-enum { MOST_PIECES = 64, PIECE_BYTES = 4 + 8 + 8, ENTRY_BYTES = 8 + 8 };
+enum { MOST_LINKS = 64, LINK_BYTES = 4 + 8 + 8, ENTRY_BYTES = 8 + 8 };
 
 /* ---- saving --------------------------------------------------------------------------------------------- */
 
 /* What keeps a schedule out of a file, or NULL. */
-static const char *fault_of(const Schedule *s, size_t *pieces) {
+static const char *fault_of(const Schedule *s, size_t *links) {
     HcScheduleKind kind = hc_schedule_kind(s);
     if (kind == HC_SCHEDULE_NONE) return "no schedule_ function made it, or a part of it";
     if (s->coefficient.tensor) return "a coefficient is a tensor";
-    if (++*pieces > MOST_PIECES) return "it has more than 64 parts, or goes in a circle";
+    if (++*links > MOST_LINKS) return "it has more than 64 parts, or goes in a circle";
     if (kind != HC_SCHEDULE_THEN) return NULL;
-    const char *fault = fault_of(s->first, pieces);
-    return fault ? fault : fault_of(s->next, pieces);
+    const char *fault = fault_of(s->first, links);
+    return fault ? fault : fault_of(s->next, links);
 }
 
 bool hc_check_schedules(const Optim *optim, const char *who) {
     for (size_t i = 0; i < optim->schedule_count; i++) {
         const HcScheduled *s = &optim->schedules[i];
-        size_t pieces = 0;
-        const char *fault = s->removed ? NULL : fault_of(&s->schedule, &pieces);
+        size_t links = 0;
+        const char *fault = s->removed ? NULL : fault_of(&s->schedule, &links);
         if (fault)
             return hc_fail_thread(HC_ERR_STATE, "%s: the schedule of '%s' cannot be saved: %s", who,
                                   optim->cls->hypers[s->hyper].name, fault);
@@ -50,7 +50,7 @@ static size_t most_schedules(const Optim *optim) {
 void hc_write_schedules(HcWriter *w, const Optim *optim) {
     if (w->counts) { /* the most there may be */
         uint64_t most =
-            8 + (uint64_t)most_schedules(optim) * (ENTRY_BYTES + MOST_PIECES * PIECE_BYTES);
+            8 + (uint64_t)most_schedules(optim) * (ENTRY_BYTES + MOST_LINKS * LINK_BYTES);
         w->size = most > UINT64_MAX - w->size ? UINT64_MAX : w->size + most;
         return;
     }
@@ -73,7 +73,7 @@ typedef struct Reading {
     const Optim *optim;
     const char *who, *name;
     HcScheduled *to;
-    size_t pieces;
+    size_t links;
 } Reading;
 
 static bool damaged(const Reading *g) {
@@ -86,9 +86,9 @@ static bool read_schedule(Reading *g, Schedule *to, const Schedule *mine);
 /* The two of which the first was read are children of a place in the list of nodes. */
 static bool read_both(Reading *g, Schedule *to, const Schedule *mine) {
     HcScheduled *entry = g->to;
-    if (!entry->nodes && !(entry->nodes = hc_alloc_zero(MOST_PIECES, sizeof *entry->nodes)))
+    if (!entry->nodes && !(entry->nodes = hc_alloc_zero(MOST_LINKS, sizeof *entry->nodes)))
         return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", g->who);
-    if (entry->node_count + 2 > MOST_PIECES) return damaged(g);
+    if (entry->node_count + 2 > MOST_LINKS) return damaged(g);
     Schedule *both = entry->nodes + entry->node_count;
     entry->node_count += 2;
     to->first = both;
@@ -106,7 +106,7 @@ static bool read_rest(Reading *g, HcScheduleKind kind, Schedule *to, const Sched
     uint64_t steps = hc_read_u64(g->r);
     to->steps = steps < SIZE_MAX ? (size_t)steps : SIZE_MAX;
     if (!g->r->good) return false;
-    if (++g->pieces > MOST_PIECES || (kind == HC_SCHEDULE_STEP && steps == 0)) return damaged(g);
+    if (++g->links > MOST_LINKS || (kind == HC_SCHEDULE_STEP && steps == 0)) return damaged(g);
     if (kind == HC_SCHEDULE_THEN) return read_both(g, to, mine);
     if (kind != HC_SCHEDULE_LAMBDA) return true;
     if (!mine || hc_schedule_kind(mine) != kind)
@@ -167,7 +167,7 @@ bool hc_read_schedules(HcReader *r, const Optim *optim, const char *who, const c
     *list_count = (size_t)count;
     for (size_t i = 0; i < count; i++) {
         g.to = *list + i;
-        g.pieces = 0;
+        g.links = 0;
         if (!read_entry(&g, steps)) return false;
     }
     return true;

@@ -393,12 +393,12 @@ static void copy_axes(const Tape *tape, char *out, const char *from, int n, cons
     int last = n - 1;
     bool turned = last >= 1 && stride[last - 1] == 1 && stride[last] == dim[last - 1];
     int outer = turned ? last - 1 : last;
-    size_t piece = turned ? dim[last - 1] * dim[last] : dim[last];
-    for (;; out += piece * item) {
+    size_t block = turned ? dim[last - 1] * dim[last] : dim[last];
+    for (;; out += block * item) {
         if (turned)
             k->transpose(out, from + offset * item, dim[last - 1], dim[last]);
         else
-            k->copy(out, 1, from + offset * item, stride[last], piece);
+            k->copy(out, 1, from + offset * item, stride[last], block);
         int axis = outer - 1;
         for (; axis >= 0; axis--) {
             offset += stride[axis];

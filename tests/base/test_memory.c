@@ -98,7 +98,7 @@ static void arenas(void) {
     CHECK(hc_arena_alloc(&arena, SIZE_MAX) == NULL &&
           hc_arena_alloc(&arena, SIZE_MAX - 100) == NULL);
     budget.limit =
-        budget.used; /* no block more; a small piece may still fit in one that is there */
+        budget.used; /* no block more; what is small may still fit in one that is there */
     CHECK(hc_arena_alloc(&arena, 1 << 20) == NULL);
     hc_arena_destroy(&arena);
     CHECK(budget.used == 0);

@@ -558,7 +558,7 @@ ONE_OF(CUSTOM_CLASS, CustomClass, own_custom_classes)
     }
 FUNCTION(GRAD_CALLBACK, GradCallback, own_grad_callback)
 FUNCTION(GRADCHECK_FN, GradcheckFn, own_gradcheck)
-FUNCTION(POOL_FN, PoolFn, own_piece)
+FUNCTION(POOL_FN, PoolFn, own_share)
 FUNCTION(TASK_FN, TaskFn, own_task)
 
 typedef const Allocator *A_ALLOCATOR;

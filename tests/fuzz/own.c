@@ -142,7 +142,7 @@ Tensor *own_gradcheck(Tensor *const *inputs, size_t count, void *user) {
 }
 
 /* On any thread: nothing of the world is looked at. */
-void own_piece(size_t index, size_t worker, void *user) {
+void own_share(size_t index, size_t worker, void *user) {
     (void)index;
     (void)worker;
     (void)user;

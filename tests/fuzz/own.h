@@ -13,7 +13,7 @@ extern const CustomClass *const own_custom_classes[4];
 GradCallback own_grad_callback;
 ScheduleFn own_schedule;
 GradcheckFn own_gradcheck;
-PoolFn own_piece;
+PoolFn own_share;
 TaskFn own_task;
 void *own_worker(size_t worker, Tape *tape, void *user);
 

@@ -2,7 +2,7 @@
  * loading must neither crash nor change anything unless it succeeds, and say why it failed.
  *
  * As a ctest this runs over a module's and an optimizer's own files: cut off at every length, every byte
- * changed, numbers in them replaced by extreme ones, pieces moved about (an argument says how often more). With
+ * changed, numbers in them replaced by extreme ones, stretches moved about (an argument says how often more). With
  * HIGHERC_LIBFUZZER defined it is a libFuzzer target (clang -fsanitize=fuzzer). */
 #include <higherc/higherc.h>
 
@@ -179,7 +179,8 @@ static void mutate(const uint8_t *seed, size_t size, size_t rounds) {
                 LLVMFuzzerTestOneInput(bytes, size);
             }
     Rng rng = rng_seed(size);
-    for (size_t round = 0; round < 3000 * rounds; round++) { /* pieces moved, repeated, left out */
+    for (size_t round = 0; round < 3000 * rounds;
+         round++) { /* stretches moved, repeated, left out */
         memcpy(bytes, seed, size);
         size_t from = rng_below(&rng, size), to = rng_below(&rng, size);
         size_t length = rng_below(&rng, size - (from > to ? from : to)), now = size;

@@ -64,7 +64,7 @@ static void many_of_one(void) {
     module_destroy(module);
 }
 
-/* Ties, repeated children, children that come late: plans made piece by piece are those made anew. */
+/* Ties, repeated children, children that come late: plans made step by step are those made anew. */
 static void same_plans(void) {
     Module *inner = module_sequential((Module *[]){module_linear(2, 2), module_linear(2, 2)}, 2);
     CHECK(module_tie(inner, "1.weight", "0.weight"));

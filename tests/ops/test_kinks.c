@@ -56,7 +56,7 @@ static Tensor *clamp(Tensor *x) {
     return tensor_clamp(x, -1, 2);
 }
 
-static void test_pieces(void) {
+static void test_branches(void) {
     Tensor *x = tensor_leaf(constant(LIST(-1, 0, -0.0, 2)));
     HOLDS(tensor_relu(x), 0, 0, 0, 2);
     PULLS(tensor_relu(x), x, 0, 0, 0, 1);
@@ -72,7 +72,7 @@ static void test_pieces(void) {
     Tensor *edges = tensor_leaf(constant(LIST(-1.5, -1, 0, 2, 2.5)));
     HOLDS(clamp(edges), -1, -1, 0, 2, 2);
     PULLS(clamp(edges), edges, 0, 1, 1, 1, 0);
-    /* d = |delta|: both pieces of the huber loss have the slope delta */
+    /* d = |delta|: both branches of the huber loss have the slope delta */
     Tensor *d = tensor_leaf(constant(LIST(-2, -1, 0, 1, 2)));
     PULLS(tensor_huber_loss_per_example(d, tensor_zeros(tape, shape1(5)), 1), d, -1, -1, 0, 1, 1);
     PULLS(tensor_l1_loss_per_example(d, tensor_zeros(tape, shape1(5))), d, -1, -1, 0, 1, 1);
@@ -296,9 +296,9 @@ static void test_messages(void) {
 }
 
 int main(void) {
-    void (*const tests[])(void) = {test_pieces, test_pairs,   test_ties,    test_nan,
-                                   test_poles,  test_large,   test_nothing, test_eight,
-                                   test_slices, test_messages};
+    void (*const tests[])(void) = {test_branches, test_pairs,   test_ties,    test_nan,
+                                   test_poles,    test_large,   test_nothing, test_eight,
+                                   test_slices,   test_messages};
     each_on_a_tape(&tape, tests, sizeof tests / sizeof *tests);
     return check_done();
 }

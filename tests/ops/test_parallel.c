@@ -91,7 +91,7 @@ static Tensor *two_orders(Tensor *y, Tensor *x, Tensor *w) {
 }
 
 /* Convolutions with many and few channels, with groups and strides, over images whose number is not one of
- * pieces, and over one. */
+ * shares, and over one. */
 static Tensor *convolutions(Tape *tape, const Case *c, Rng *rng) {
     static const struct {
         size_t n, c, h, o, k;

@@ -30,7 +30,7 @@ static Module *delay(void) {
     return m;
 }
 
-/* Reads its weights turned, in pieces, spread out and stored otherwise; one it does not read. */
+/* Reads its weights turned, in slices, spread out and stored otherwise; one it does not read. */
 static bool views_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     Tensor *w = frame_param(frame, "w"), *row = frame_param(frame, "row");
     Tensor *y = tensor_matmul(in[0], tensor_transpose(w, 0, 1));

@@ -1,4 +1,4 @@
-/* Pieces of a tensor, and tensors put together from pieces. A slice is a view; embed, its adjoint, concat
+/* Slices of a tensor, and tensors put together from others. A slice is a view; embed, its adjoint, concat
  * and what is made of them (pad, stack) write memory of their own. */
 #include <string.h>
 
@@ -173,15 +173,15 @@ static bool concat_forward(Tensor *y) {
     if (most && !copy) return false;
     for (uint32_t i = 0; i < y->nin; i++) {
         const Tensor *x = hc_inputs(y)[i];
-        size_t piece = x->form->dim[axis] * y->form->stride[axis];
+        size_t run = x->form->dim[axis] * y->form->stride[axis];
         if (x->form->count == 0) continue;
         bool view = !hc_is_dense(x->form);
         const char *from = view ? copy : x->data;
         if (view) hc_copy_dense(x, copy);
-        for (size_t o = 0; o < x->form->count / piece; o++)
-            y->tape->k->copy((char *)y->data + (o * row + at) * item, 1, from + o * piece * item, 1,
-                             piece);
-        at += piece;
+        for (size_t o = 0; o < x->form->count / run; o++)
+            y->tape->k->copy((char *)y->data + (o * row + at) * item, 1, from + o * run * item, 1,
+                             run);
+        at += run;
     }
     return true;
 }

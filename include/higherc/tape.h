@@ -113,7 +113,7 @@ HC_API bool tape_recording(const Tape *tape);
  *  HC_ERR_NAN, which names it. Returns what it was. */
 HC_API bool tape_check_nan(Tape *tape, bool on);
 
-/** Gives the tape a pool (NULL: none, as at first), on which large operations run in parts; returns
+/** Gives the tape a pool (NULL: none, as at first), whose threads share large operations; returns
  *  the one it had. The bits of the results are the same with and without. The tape holds on to the pool,
  *  which may be destroyed first. A Program captured on the tape uses it too. Within tasks_run it is best left
  *  alone: there the tasks themselves are what runs in parallel. */

@@ -1,6 +1,6 @@
 /* Allocation: overflow checks, the allocator hook, the count of live blocks.
  *
- * A block is [padding][header][bytes handed out], the last part aligned to HC_ALIGN; the header, just
+ * A block is [padding][header][bytes handed out], the last aligned to HC_ALIGN; the header, just
  * before it, remembers what the allocator gave. */
 #include "base/alloc.h"
 

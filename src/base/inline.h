@@ -1,4 +1,4 @@
-/* Functions that are to be part of their callers, whatever the compiler thinks of their size. */
+/* Functions that are to be inlined, whatever the compiler thinks of their size. */
 #ifndef HC_BASE_INLINE_H
 #define HC_BASE_INLINE_H
 

@@ -35,7 +35,7 @@ bool hc_is_temp(const char *name, const char *last, unsigned long *process, unsi
     return at && *at == 0;
 }
 
-const char *hc_last_part(const char *path) {
+const char *hc_last_name(const char *path) {
     const char *last = path;
     for (; *path; path++) {
 #ifdef HC_FILES_WINDOWS
@@ -47,7 +47,7 @@ const char *hc_last_part(const char *path) {
 }
 
 char *hc_folder_of(const char *path) {
-    size_t length = (size_t)(hc_last_part(path) - path);
+    size_t length = (size_t)(hc_last_name(path) - path);
     if (length == 0) return hc_copy_text("./");
     char *folder = hc_alloc(length + 1, 1);
     if (!folder) return NULL;

@@ -38,11 +38,11 @@ HcStatus hc_open(const char *path, FILE **file);
 
 /* "path.tmp-process-number" */
 char *hc_temp_name(const char *path, unsigned long process, unsigned long number);
-/* Whether a name in a folder is one of those of the path's last part. */
+/* Whether a name in a folder is one of those of the path's last name. */
 bool hc_is_temp(const char *name, const char *last, unsigned long *process, unsigned long *number);
 /* The folder of a path up to its last separator, or "./". */
 char *hc_folder_of(const char *path);
-const char *hc_last_part(const char *path);
+const char *hc_last_name(const char *path);
 void hc_replace_free(HcReplace *r);
 
 #endif

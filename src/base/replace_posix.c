@@ -32,7 +32,7 @@ static HcStatus follow_once(char **to) {
     char text[LINK];
     ssize_t length = readlink(*to, text, sizeof text);
     if (length <= 0 || length == (ssize_t)sizeof text) return HC_ERR_IO;
-    size_t folder = text[0] == '/' ? 0 : (size_t)(hc_last_part(*to) - *to);
+    size_t folder = text[0] == '/' ? 0 : (size_t)(hc_last_name(*to) - *to);
     char *next = hc_alloc(folder + (size_t)length + 1, 1);
     if (!next) return HC_ERR_NOMEM;
     memcpy(next, *to, folder);
@@ -91,7 +91,7 @@ static void clean(const char *path) {
     if (!folder) return;
     for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         unsigned long process, number;
-        if (!hc_is_temp(entry->d_name, hc_last_part(path), &process, &number)) continue;
+        if (!hc_is_temp(entry->d_name, hc_last_name(path), &process, &number)) continue;
         /* Locks are the process's: another thread's file is told by its number. */
         if (process != (unsigned long)getpid() || number >= atomic_load(&made))
             remove_left(dirfd(folder), entry->d_name);

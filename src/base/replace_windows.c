@@ -69,7 +69,7 @@ static void delete_file(const char *path) {
 static void remove_left(const char *path, const wchar_t *found) {
     unsigned long process, number;
     char *name = narrow(found);
-    if (name && hc_is_temp(name, hc_last_part(path), &process, &number) &&
+    if (name && hc_is_temp(name, hc_last_name(path), &process, &number) &&
         (process != GetCurrentProcessId() || number >= atomic_load(&made))) {
         char *full = hc_temp_name(path, process, number);
         if (full) delete_file(full);

@@ -74,8 +74,8 @@ int64_t hc_nanoseconds(void) {
     LARGE_INTEGER ticks, second;
     QueryPerformanceCounter(&ticks);
     QueryPerformanceFrequency(&second);
-    const int64_t whole = ticks.QuadPart / second.QuadPart, part = ticks.QuadPart % second.QuadPart;
-    return whole * 1000000000 + part * 1000000000 / second.QuadPart;
+    const int64_t whole = ticks.QuadPart / second.QuadPart, rest = ticks.QuadPart % second.QuadPart;
+    return whole * 1000000000 + rest * 1000000000 / second.QuadPart;
 }
 
 size_t hc_cores(void) {

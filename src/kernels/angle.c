@@ -67,14 +67,14 @@ double hc_angle_rest(double x, double *low, unsigned *quarters) {
     add_product(product + 2, two_over_pi + first, (uint32_t)whole);
     add_product(product + 1, two_over_pi + first, (uint32_t)(whole >> 32));
     const int point = 64 + shift - 32 * first; /* the quarters end there */
-    uint64_t part = bits_at(product, point) << 32 | bits_at(product, point + 32);
+    uint64_t fraction = bits_at(product, point) << 32 | bits_at(product, point + 32);
     uint64_t next = bits_at(product, point + 64) << 32 | bits_at(product, point + 96);
     /* Past a half it is what is missing from a whole. */
-    const bool up = part >> 63;
-    if (up) part = ~part, next = ~next;
-    const int gone = 63 - (int)hc_highest_bit(part | 1);
-    if (gone) part = part << gone | next >> (64 - gone);
-    const uint64_t rest = high_product(part, quarter_pi);
+    const bool up = fraction >> 63;
+    if (up) fraction = ~fraction, next = ~next;
+    const int gone = 63 - (int)hc_highest_bit(fraction | 1);
+    if (gone) fraction = fraction << gone | next >> (64 - gone);
+    const uint64_t rest = high_product(fraction, quarter_pi);
     const bool negative = up != (x < 0);
     const unsigned count = (unsigned)bits_at(product, point - 32) + up;
     *quarters = (x < 0 ? 0 - count : count) & 3;

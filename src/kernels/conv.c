@@ -82,25 +82,25 @@ typedef struct Tile {
     HC_REAL *const *to;
     size_t live;  /* rows that count */
     size_t first; /* result */
-    Part part;
+    Lanes lanes;
 } Tile;
 
 typedef void TileFn(const Tile *t);
 
-HC_INLINE Vec end_load(const HC_REAL *from, bool whole, Part part) {
-    return whole ? vec_load(from) : vec_load_part(from, part);
+HC_INLINE Vec end_load(const HC_REAL *from, bool whole, Lanes lanes) {
+    return whole ? vec_load(from) : vec_load_some(from, lanes);
 }
 
 /* C vectors wide, the last one whole or not; of rows or of what is unfolded. */
 HC_INLINE void tile(const size_t C, const bool whole, const bool flat, const Tile *t) {
     const size_t channels = t->channels, step = t->channel;
-    const Part part = t->part;
+    const Lanes lanes = t->lanes;
     Vec sum[ROWS][WIDE] = {0};
     if (t->start) {
         UNROLL for (size_t i = 0; i < ROWS; i++) {
             const HC_REAL *from = t->start[i < t->live ? i : 0] + t->first;
             UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
-                end_load(from + j * V, whole || j + 1 < C, part);
+                end_load(from + j * V, whole || j + 1 < C, lanes);
         }
     }
     for (size_t tap = 0; tap < t->taps; tap++) {
@@ -110,7 +110,7 @@ HC_INLINE void tile(const size_t C, const bool whole, const bool flat, const Til
         for (size_t c = 0; c < channels; c++, weight += step) {
             Vec wv[WIDE];
             UNROLL for (size_t j = 0; j < C; j++) wv[j] =
-                end_load(weight + j * V, whole || j + 1 < C, part);
+                end_load(weight + j * V, whole || j + 1 < C, lanes);
             UNROLL for (size_t i = 0; i < ROWS; i++) {
                 const Vec s = vec_splat(flat ? unfolded + i : rows[i] + c);
                 UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
@@ -126,7 +126,7 @@ HC_INLINE void tile(const size_t C, const bool whole, const bool flat, const Til
             if (whole || j + 1 < C)
                 vec_store(to + j * V, sum[i][j]);
             else
-                vec_store_part(to + j * V, sum[i][j], part);
+                vec_store_some(to + j * V, sum[i][j], lanes);
         }
     }
 }
@@ -137,21 +137,21 @@ HC_INLINE void tile(const size_t C, const bool whole, const bool flat, const Til
     }
 TILE(tile_1, 1, true, false)
 TILE(tile_2, 2, true, false)
-TILE(tile_1_part, 1, false, false)
-TILE(tile_2_part, 2, false, false)
+TILE(tile_1_some, 1, false, false)
+TILE(tile_2_some, 2, false, false)
 TILE(flat_1, 1, true, true)
 TILE(flat_2, 2, true, true)
-TILE(flat_1_part, 1, false, true)
-TILE(flat_2_part, 2, false, true)
+TILE(flat_1_some, 1, false, true)
+TILE(flat_2_some, 2, false, true)
 
 /* All results of one tile of pixels. */
 static void across(Tile t, size_t results) {
-    static TileFn *const fn[2][WIDE][2] = {{{tile_1_part, tile_1}, {tile_2_part, tile_2}},
-                                           {{flat_1_part, flat_1}, {flat_2_part, flat_2}}};
+    static TileFn *const fn[2][WIDE][2] = {{{tile_1_some, tile_1}, {tile_2_some, tile_2}},
+                                           {{flat_1_some, flat_1}, {flat_2_some, flat_2}}};
     for (t.first = 0; t.first < results;) {
         size_t width = least(results - t.first, WIDE * V), vectors = (width + V - 1) / V;
         bool whole = width % V == 0;
-        t.part = vec_part(whole ? V - 1 : width % V);
+        t.lanes = vec_lanes(whole ? V - 1 : width % V);
         fn[t.rows == NULL][vectors - 1][whole](&t);
         t.first += width;
     }

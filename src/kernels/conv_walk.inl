@@ -156,7 +156,8 @@ static void unfold_run(HC_REAL *to, const HC_REAL *from, size_t step, size_t n) 
     if (step == 1) {
         for (; i + V <= n; i += V)
             vec_store(to + i, vec_load(from + i));
-        if (i < n) vec_store_part(to + i, vec_load_part(from + i, vec_part(n - i)), vec_part(n - i));
+        if (i < n)
+            vec_store_some(to + i, vec_load_some(from + i, vec_lanes(n - i)), vec_lanes(n - i));
     } else {
         for (; i < n; i++)
             to[i] = from[i * step];

@@ -11,7 +11,7 @@ typedef struct Sum {
     size_t channel, result; /* the first of the tile */
     HC_REAL *const *to;     /* of each channel */
     bool fresh;             /* starts from zeros, else from what is there */
-    Part part;
+    Lanes lanes;
 } Sum;
 
 typedef void SumFn(const Sum *s);
@@ -19,18 +19,19 @@ typedef void SumFn(const Sum *s);
 /* R channels, `step` numbers from each other, by C vectors. */
 HC_INLINE void sum_tile(const size_t R, const size_t C, const size_t step, const bool whole,
                         const Sum *s) {
-    const Part part = s->part;
+    const Lanes lanes = s->lanes;
     const size_t channel = s->channel, result = s->result;
     Vec sum[SUM_MOST][SUM_WIDE] = {0};
     if (!s->fresh) {
         UNROLL for (size_t i = 0; i < R; i++) UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
-            end_load(s->to[channel + i] + result + j * V, whole || j + 1 < C, part);
+            end_load(s->to[channel + i] + result + j * V, whole || j + 1 < C, lanes);
     }
     const Pair *end = s->pair + s->count;
     for (const Pair *p = s->pair; p < end; p++) {
         const HC_REAL *x = p->x + channel * step, *gy = p->gy + result;
         Vec g[SUM_WIDE];
-        UNROLL for (size_t j = 0; j < C; j++) g[j] = end_load(gy + j * V, whole || j + 1 < C, part);
+        UNROLL for (size_t j = 0; j < C; j++) g[j] =
+            end_load(gy + j * V, whole || j + 1 < C, lanes);
         UNROLL for (size_t i = 0; i < R; i++) {
             const Vec value = vec_splat(x + i * step);
             UNROLL for (size_t j = 0; j < C; j++) sum[i][j] =
@@ -42,7 +43,7 @@ HC_INLINE void sum_tile(const size_t R, const size_t C, const size_t step, const
         if (whole || j + 1 < C)
             vec_store(to, sum[i][j]);
         else
-            vec_store_part(to, sum[i][j], part);
+            vec_store_some(to, sum[i][j], lanes);
     }
 }
 
@@ -51,20 +52,20 @@ HC_INLINE void sum_tile(const size_t R, const size_t C, const size_t step, const
         sum_tile(R, C, step, whole, s);                                                            \
     }
 #define SUM_TILES(name, R, step)                                                                   \
-    SUM_TILE(name##_1_part, R, 1, step, false)                                                     \
+    SUM_TILE(name##_1_some, R, 1, step, false)                                                     \
     SUM_TILE(name##_1, R, 1, step, true)                                                           \
-    SUM_TILE(name##_2_part, R, 2, step, false)                                                     \
+    SUM_TILE(name##_2_some, R, 2, step, false)                                                     \
     SUM_TILE(name##_2, R, 2, step, true)                                                           \
     SUM_TILES_3(name, R, step)
 #if HC_VECTOR_BYTES == 32
 #define SUM_TILES_3(name, R, step)                                                                 \
-    SUM_TILE(name##_3_part, R, 3, step, false)                                                     \
+    SUM_TILE(name##_3_some, R, 3, step, false)                                                     \
     SUM_TILE(name##_3, R, 3, step, true)
 #define ALL_TILES(name, R)                                                                         \
     {                                                                                              \
         R, {                                                                                       \
-            {name##_1_part, name##_1}, {name##_2_part, name##_2}, {                                \
-                name##_3_part, name##_3                                                            \
+            {name##_1_some, name##_1}, {name##_2_some, name##_2}, {                                \
+                name##_3_some, name##_3                                                            \
             }                                                                                      \
         }                                                                                          \
     }
@@ -73,8 +74,8 @@ HC_INLINE void sum_tile(const size_t R, const size_t C, const size_t step, const
 #define ALL_TILES(name, R)                                                                         \
     {                                                                                              \
         R, {                                                                                       \
-            {name##_1_part, name##_1}, {                                                           \
-                name##_2_part, name##_2                                                            \
+            {name##_1_some, name##_1}, {                                                           \
+                name##_2_some, name##_2                                                            \
             }                                                                                      \
         }                                                                                          \
     }
@@ -101,7 +102,7 @@ static void sum_pairs(Sum s, size_t channels, size_t results, const Height *heig
         size_t width = least(results - s.result, SUM_WIDE * V), vectors = (width + V - 1) / V;
         bool whole = width % V == 0;
         const Height *h = heights;
-        s.part = vec_part(whole ? V - 1 : width % V);
+        s.lanes = vec_lanes(whole ? V - 1 : width % V);
         for (s.channel = 0; s.channel < channels; s.channel += h->rows) {
             while (h->rows > channels - s.channel)
                 h++;

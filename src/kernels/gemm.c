@@ -44,7 +44,7 @@ static Block next_block(size_t left) {
     return (Block){vectors, left,
                    last == V                           ? END_WHOLE
                    : HC_VECTOR_HALVES && 2 * last <= V ? END_HALF
-                                                       : END_PART};
+                                                       : END_SOME};
 }
 
 static void run_tile(Tile *t, const Block *block, size_t rows, bool by_rows) {
@@ -63,7 +63,7 @@ static void direct(size_t m, size_t n, Tile *t, bool by_rows, bool packed) {
     for (size_t j = 0; j < n;) {
         const Block block = next_block(n - j);
         const size_t last = block.width - (block.vectors - 1) * V;
-        t->part = vec_part(last);
+        t->lanes = vec_lanes(last);
         if (packed) t->ldb = block.vectors * V;
         for (size_t i = 0; i < m;) {
             const size_t rows = share(m - i, most_rows(&block));
@@ -96,7 +96,7 @@ static void indirect(size_t m, size_t n, Tile *t, bool by_rows, HC_REAL *room) {
         t->b = b;
         for (size_t j = 0; j < n;) {
             const Block block = next_block(n - j);
-            t->part = vec_part(block.width - (block.vectors - 1) * V);
+            t->lanes = vec_lanes(block.width - (block.vectors - 1) * V);
             t->ldb = block.vectors * V;
             t->start = start ? start + i * t->lds + j : NULL;
             t->c = c + i * t->ldc + j;
@@ -164,10 +164,10 @@ HC_INLINE void dot_rows(const size_t R, size_t k, const HC_REAL *x, size_t step,
             vec_add_product(sum[j], vec_load(x + j * step + p), yv);
     }
     if (p < k) {
-        const Part part = vec_part(k - p);
-        const Vec yv = vec_load_part(y + p, part);
+        const Lanes lanes = vec_lanes(k - p);
+        const Vec yv = vec_load_some(y + p, lanes);
         UNROLL for (size_t j = 0; j < R; j++) sum[j] =
-            vec_add_product(sum[j], vec_load_part(x + j * step + p, part), yv);
+            vec_add_product(sum[j], vec_load_some(x + j * step + p, lanes), yv);
     }
     UNROLL for (size_t j = 0; j < R; j++) {
         const HC_REAL s = vec_sum(sum[j]);

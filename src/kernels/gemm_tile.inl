@@ -16,7 +16,7 @@ enum {
 };
 
 /* How the last vector of a tile ends: whole, some of its lanes, at most half of them. */
-typedef enum End { END_WHOLE, END_PART, END_HALF, END_KINDS } End;
+typedef enum End { END_WHOLE, END_SOME, END_HALF, END_KINDS } End;
 
 typedef struct Tile {
     size_t k;
@@ -28,7 +28,7 @@ typedef struct Tile {
     size_t lds;
     HC_REAL *c;
     size_t ldc;
-    Part part;
+    Lanes lanes;
 } Tile;
 
 typedef void TileFn(const Tile *t);
@@ -39,15 +39,15 @@ typedef void TileFn(const Tile *t);
 #define UNROLL
 #endif
 
-HC_INLINE Vec end_load(const HC_REAL *from, End end, Part part) {
-    return end == END_PART ? vec_load_part(from, part) : vec_load(from);
+HC_INLINE Vec end_load(const HC_REAL *from, End end, Lanes lanes) {
+    return end == END_SOME ? vec_load_some(from, lanes) : vec_load(from);
 }
 
 HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool by_rows,
                     const Tile *t) {
     const size_t whole = C - 1, k = t->k, step = t->step, ldb = t->ldb;
     const HC_REAL *a = t->a, *b = t->b;
-    const Part part = t->part;
+    const Lanes lanes = t->lanes;
     Vec sum[MOST_ROWS][ROW_VECTORS] = {0};
     Half half[MOST_ROWS] = {0};
     if (t->start) {
@@ -55,9 +55,9 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool by
             const HC_REAL *from = t->start + i * t->lds;
             UNROLL for (size_t j = 0; j < whole; j++) sum[i][j] = vec_load(from + j * V);
             if (end == END_HALF)
-                half[i] = half_load_part(from + whole * V, part);
+                half[i] = half_load_some(from + whole * V, lanes);
             else
-                sum[i][whole] = end_load(from + whole * V, end, part);
+                sum[i][whole] = end_load(from + whole * V, end, lanes);
         }
     }
     const HC_REAL *row[MOST_ROWS] = {0};
@@ -67,9 +67,9 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool by
         Half half_b = {0};
         UNROLL for (size_t j = 0; j < whole; j++) bv[j] = vec_load(b + j * V);
         if (end == END_HALF)
-            half_b = half_load_part(b + whole * V, part);
+            half_b = half_load_some(b + whole * V, lanes);
         else
-            last = end_load(b + whole * V, end, part);
+            last = end_load(b + whole * V, end, lanes);
         UNROLL for (size_t i = 0; i < R; i++) {
             const Vec s = vec_splat(by_rows ? row[i] + p : a + i);
             UNROLL for (size_t j = 0; j < whole; j++) sum[i][j] =
@@ -85,9 +85,9 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool by
         HC_REAL *to = t->c + i * t->ldc;
         UNROLL for (size_t j = 0; j < whole; j++) vec_store(to + j * V, sum[i][j]);
         if (end == END_HALF)
-            half_store_part(to + whole * V, half[i], part);
-        else if (end == END_PART)
-            vec_store_part(to + whole * V, sum[i][whole], part);
+            half_store_some(to + whole * V, half[i], lanes);
+        else if (end == END_SOME)
+            vec_store_some(to + whole * V, sum[i][whole], lanes);
         else
             vec_store(to + whole * V, sum[i][whole]);
     }
@@ -124,9 +124,9 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool by
     }
 
 DEFINE_ALL(END_WHOLE, false)
-DEFINE_ALL(END_PART, false)
+DEFINE_ALL(END_SOME, false)
 DEFINE_ALL(END_WHOLE, true)
-DEFINE_ALL(END_PART, true)
+DEFINE_ALL(END_SOME, true)
 #if HC_VECTOR_HALVES
 DEFINE_ALL(END_HALF, false)
 DEFINE_ALL(END_HALF, true)
@@ -135,14 +135,14 @@ DEFINE_ALL(END_HALF, true)
 static TileFn *const tiles[2][END_KINDS][MOST_VECTORS][MOST_ROWS] = {
     {
         NAME_ALL(END_WHOLE, false),
-        NAME_ALL(END_PART, false),
+        NAME_ALL(END_SOME, false),
 #if HC_VECTOR_HALVES
         NAME_ALL(END_HALF, false),
 #endif
     },
     {
         NAME_ALL(END_WHOLE, true),
-        NAME_ALL(END_PART, true),
+        NAME_ALL(END_SOME, true),
 #if HC_VECTOR_HALVES
         NAME_ALL(END_HALF, true),
 #endif

@@ -61,7 +61,7 @@ typedef struct HcWindows {
 } HcWindows;
 
 /* An array over channels, dense: [outer, channels, inner]. With inner 1 the channels are last. It may be a
- * part, along outer, of one with `count` numbers to a channel. */
+ * piece, along outer, of one with `count` numbers to a channel. */
 typedef struct HcChannels {
     size_t outer, channels, inner, count;
 } HcChannels;

@@ -113,33 +113,33 @@ static void slab_sums(HC_REAL *plain, HC_REAL *cross, const HC_REAL *x, const HC
 }
 
 /* The rows of a slab that stay in the nearest cache. */
-enum { PART_BYTES = 16384 };
+enum { PIECE_BYTES = 16384 };
 
-/* Mean and sum of squared distances to it, in one pass over memory: part by part, each from the cache, and
+/* Mean and sum of squared distances to it, in one pass over memory: piece by piece, each from the cache, and
  * joined (Chan, Golub and LeVeque 1979). */
 static void slab_moments(HC_REAL *mean, HC_REAL *spread, const HC_REAL *x, Slab slab) {
     static const HC_REAL none[BLOCK];
-    size_t row = slab.run ? slab.run : slab.width, rows = PART_BYTES / sizeof *x / row, seen = 0;
+    size_t row = slab.run ? slab.run : slab.width, rows = PIECE_BYTES / sizeof *x / row, seen = 0;
     for (size_t j = 0; j < slab.width; j++)
         mean[j] = spread[j] = 0;
     if (rows == 0) rows = 1;
-    for (Slab part = slab; seen < slab.outer; part.at += part.outer * part.step) {
-        HC_REAL part_mean[BLOCK] = {0}, part_spread[BLOCK] = {0};
+    for (Slab piece = slab; seen < slab.outer; piece.at += piece.outer * piece.step) {
+        HC_REAL piece_mean[BLOCK] = {0}, piece_spread[BLOCK] = {0};
         size_t left = slab.outer - seen;
-        part.outer = left < rows ? left : rows;
-        HC_REAL count = (HC_REAL)part.outer * (HC_REAL)(slab.run ? slab.run : 1);
-        HC_REAL share = (HC_REAL)part.outer / (HC_REAL)(seen + part.outer);
+        piece.outer = left < rows ? left : rows;
+        HC_REAL count = (HC_REAL)piece.outer * (HC_REAL)(slab.run ? slab.run : 1);
+        HC_REAL share = (HC_REAL)piece.outer / (HC_REAL)(seen + piece.outer);
         HC_REAL before = (HC_REAL)seen * (HC_REAL)(slab.run ? slab.run : 1);
-        slab_total(part_mean, x, x, none, part);
+        slab_total(piece_mean, x, x, none, piece);
         for (size_t j = 0; j < slab.width; j++)
-            part_mean[j] *= 1 / count;
-        slab_spread(part_spread, x, x, part_mean, part);
+            piece_mean[j] *= 1 / count;
+        slab_spread(piece_spread, x, x, piece_mean, piece);
         for (size_t j = 0; j < slab.width; j++) {
-            HC_REAL apart = part_mean[j] - mean[j];
+            HC_REAL apart = piece_mean[j] - mean[j];
             mean[j] += apart * share;
-            spread[j] += part_spread[j] + apart * apart * (before * share);
+            spread[j] += piece_spread[j] + apart * apart * (before * share);
         }
-        seen += part.outer;
+        seen += piece.outer;
     }
 }
 

@@ -77,81 +77,81 @@ HC_INLINE Vec vec_add_product(Vec acc, Vec a, Vec b) {
 #if HC_VECTOR_BYTES == 64
 
 #if HC_REAL_BITS == 32
-typedef __mmask16 Part;
+typedef __mmask16 Lanes;
 
-HC_INLINE Vec vec_load_part(const HC_REAL *from, Part part) {
-    return _mm512_maskz_loadu_ps(part, from);
+HC_INLINE Vec vec_load_some(const HC_REAL *from, Lanes lanes) {
+    return _mm512_maskz_loadu_ps(lanes, from);
 }
 
-HC_INLINE void vec_store_part(HC_REAL *to, Vec x, Part part) {
-    _mm512_mask_storeu_ps(to, part, x);
+HC_INLINE void vec_store_some(HC_REAL *to, Vec x, Lanes lanes) {
+    _mm512_mask_storeu_ps(to, lanes, x);
 }
 #else
-typedef __mmask8 Part;
+typedef __mmask8 Lanes;
 
-HC_INLINE Vec vec_load_part(const HC_REAL *from, Part part) {
-    return _mm512_maskz_loadu_pd(part, from);
+HC_INLINE Vec vec_load_some(const HC_REAL *from, Lanes lanes) {
+    return _mm512_maskz_loadu_pd(lanes, from);
 }
 
-HC_INLINE void vec_store_part(HC_REAL *to, Vec x, Part part) {
-    _mm512_mask_storeu_pd(to, part, x);
+HC_INLINE void vec_store_some(HC_REAL *to, Vec x, Lanes lanes) {
+    _mm512_mask_storeu_pd(to, lanes, x);
 }
 #endif
 
-HC_INLINE Part vec_part(size_t count) {
-    return (Part)((1u << count) - 1);
+HC_INLINE Lanes vec_lanes(size_t count) {
+    return (Lanes)((1u << count) - 1);
 }
 
 #elif HC_VECTOR_BYTES == 32
 
-typedef __m256i Part;
+typedef __m256i Lanes;
 
 #if HC_REAL_BITS == 32
-HC_INLINE Part vec_part(size_t count) {
+HC_INLINE Lanes vec_lanes(size_t count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count),
                               _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-HC_INLINE Vec vec_load_part(const HC_REAL *from, Part part) {
-    return _mm256_maskload_ps(from, part);
+HC_INLINE Vec vec_load_some(const HC_REAL *from, Lanes lanes) {
+    return _mm256_maskload_ps(from, lanes);
 }
 
-HC_INLINE void vec_store_part(HC_REAL *to, Vec x, Part part) {
-    _mm256_maskstore_ps(to, part, x);
+HC_INLINE void vec_store_some(HC_REAL *to, Vec x, Lanes lanes) {
+    _mm256_maskstore_ps(to, lanes, x);
 }
 #else
-HC_INLINE Part vec_part(size_t count) {
+HC_INLINE Lanes vec_lanes(size_t count) {
     return _mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)count), _mm256_setr_epi64x(0, 1, 2, 3));
 }
 
-HC_INLINE Vec vec_load_part(const HC_REAL *from, Part part) {
-    return _mm256_maskload_pd(from, part);
+HC_INLINE Vec vec_load_some(const HC_REAL *from, Lanes lanes) {
+    return _mm256_maskload_pd(from, lanes);
 }
 
-HC_INLINE void vec_store_part(HC_REAL *to, Vec x, Part part) {
-    _mm256_maskstore_pd(to, part, x);
+HC_INLINE void vec_store_some(HC_REAL *to, Vec x, Lanes lanes) {
+    _mm256_maskstore_pd(to, lanes, x);
 }
 #endif
 
 #else
 
-typedef size_t Part;
+typedef size_t Lanes;
 
-HC_INLINE Part vec_part(size_t count) {
+HC_INLINE Lanes vec_lanes(size_t count) {
     return count;
 }
 
-HC_INLINE Vec vec_load_part(const HC_REAL *from, Part part) {
+HC_INLINE Vec vec_load_some(const HC_REAL *from, Lanes lanes) {
     HC_REAL lane[V] = {0};
-    for (size_t l = 0; l < V - 1 && l < part; l++)
+    for (size_t l = 0; l < V - 1 && l < lanes; l++)
         lane[l] = from[l];
     return vec_load(lane);
 }
 
-HC_INLINE void vec_store_part(HC_REAL *to, Vec x, Part part) {
+HC_INLINE void vec_store_some(HC_REAL *to, Vec x, Lanes lanes) {
     HC_REAL lane[V];
     vec_store(lane, x);
-    for (size_t l = 0; l < V - 1 && l < part; l++)
+    for (size_t l = 0; l < V - 1 && l < lanes; l++)
         to[l] = lane[l];
 }
 
@@ -172,24 +172,24 @@ HC_INLINE Half half_of(Vec x) {
     return _mm512_castps512_ps256(x);
 }
 
-HC_INLINE Half half_load_part(const HC_REAL *from, Part part) {
-    return _mm256_maskz_loadu_ps((__mmask8)part, from);
+HC_INLINE Half half_load_some(const HC_REAL *from, Lanes lanes) {
+    return _mm256_maskz_loadu_ps((__mmask8)lanes, from);
 }
 
-HC_INLINE void half_store_part(HC_REAL *to, Half x, Part part) {
-    _mm256_mask_storeu_ps(to, (__mmask8)part, x);
+HC_INLINE void half_store_some(HC_REAL *to, Half x, Lanes lanes) {
+    _mm256_mask_storeu_ps(to, (__mmask8)lanes, x);
 }
 #else
 HC_INLINE Half half_of(Vec x) {
     return _mm512_castpd512_pd256(x);
 }
 
-HC_INLINE Half half_load_part(const HC_REAL *from, Part part) {
-    return _mm256_maskz_loadu_pd(part, from);
+HC_INLINE Half half_load_some(const HC_REAL *from, Lanes lanes) {
+    return _mm256_maskz_loadu_pd(lanes, from);
 }
 
-HC_INLINE void half_store_part(HC_REAL *to, Half x, Part part) {
-    _mm256_mask_storeu_pd(to, part, x);
+HC_INLINE void half_store_some(HC_REAL *to, Half x, Lanes lanes) {
+    _mm256_mask_storeu_pd(to, lanes, x);
 }
 #endif
 #else
@@ -204,12 +204,12 @@ HC_INLINE Half half_add_product(Half acc, Half a, Half b) {
     return vec_add_product(acc, a, b);
 }
 
-HC_INLINE Half half_load_part(const HC_REAL *from, Part part) {
-    return vec_load_part(from, part);
+HC_INLINE Half half_load_some(const HC_REAL *from, Lanes lanes) {
+    return vec_load_some(from, lanes);
 }
 
-HC_INLINE void half_store_part(HC_REAL *to, Half x, Part part) {
-    vec_store_part(to, x, part);
+HC_INLINE void half_store_some(HC_REAL *to, Half x, Lanes lanes) {
+    vec_store_some(to, x, lanes);
 }
 #endif
 

@@ -25,15 +25,15 @@ typedef struct Pass {
 } Pass;
 
 /* x [count, ...] as its slices, by halves: the gradient of a slice is x-sized, and each half's has two
- * parts to add up instead of `count`. */
-static void split(Tensor *x, size_t count, Tensor **parts) {
+ * terms to add up instead of `count`. */
+static void split(Tensor *x, size_t count, Tensor **slices) {
     if (count == 1) {
-        parts[0] = tensor_squeeze(x, 0);
+        slices[0] = tensor_squeeze(x, 0);
         return;
     }
     int64_t half = (int64_t)(count / 2), end = (int64_t)count;
-    split(tensor_slice(x, 0, 0, half, 1), count / 2, parts);
-    split(tensor_slice(x, 0, half, end, 1), count - count / 2, parts + half);
+    split(tensor_slice(x, 0, 0, half, 1), count / 2, slices);
+    split(tensor_slice(x, 0, half, end, 1), count - count / 2, slices + half);
 }
 
 static Tensor *first_state(const Pass *p, size_t s, size_t lane) {

@@ -14,7 +14,7 @@
  * gradients are others of them. The moments have no derivative of their own: a gradient to x is the whole
  * one. sums and slope are operands of their own only to `second`.
  *
- * A ReLU, a max-pool or both behind the norm are part of it: what they chose (channels.h) is a last operand of
+ * A ReLU, a max-pool or both behind the norm belong to it: what they chose (channels.h) is a last operand of
  * each, A. Then norm(x, w, b, A) is what A picks of the norm, and g is spread by A wherever it is read; both
  * are linear, and each the other's adjoint, so nothing else changes, but that the gradient to g is picked:
  *     picked(x, w, v, A)  what A picks of backward(x, w, v)

@@ -78,11 +78,11 @@ static void cut_images(HcOver *over) {
     over->units = x->dim[0];
     if (over->unit <= PIECE || !may_cut(w) || w->p < 2) return;
     over->rows = row < PIECE ? PIECE / row : 1;
-    over->parts = (w->p + over->rows - 1) / over->rows;
+    over->bands = (w->p + over->rows - 1) / over->rows;
 }
 
 bool hc_over_begin(HcOver *over, Tensor *y, const Tensor *choice) {
-    *over = (HcOver){.y = y, .choice = choice, .parts = 1};
+    *over = (HcOver){.y = y, .choice = choice, .bands = 1};
     if (!read_operands(over)) return false;
     if (has_windows(choice)) {
         const HcForm *x = hc_inputs(y)[0]->form;
@@ -96,8 +96,8 @@ bool hc_over_begin(HcOver *over, Tensor *y, const Tensor *choice) {
     return true;
 }
 
-/* The rows of pixels of an image's part: from the first row of its windows, the last one's to the end. */
-static size_t part_end(const HcConv *w, size_t rows_of_windows) {
+/* The rows of pixels of an image's band: from the first row of its windows, the last one's to the end. */
+static size_t band_end(const HcConv *w, size_t rows_of_windows) {
     return rows_of_windows >= w->p ? w->h : rows_of_windows * w->stride[0];
 }
 
@@ -105,15 +105,15 @@ static size_t part_end(const HcConv *w, size_t rows_of_windows) {
 static size_t most_numbers(const HcOver *over) {
     const HcConv *w = &over->window;
     size_t rest = w->p * w->stride[0];
-    if (over->parts == 1) return over->group * over->unit;
+    if (over->bands == 1) return over->group * over->unit;
     return (over->rows * w->stride[0] + (w->h > rest ? w->h - rest : 0)) * w->w * w->c;
 }
 
-static void take_part(const HcOver *over, size_t index, HcPiece *p) {
+static void take_band(const HcOver *over, size_t index, HcPiece *p) {
     const HcConv *w = &over->window;
-    size_t image = index / over->parts, first = index % over->parts * over->rows;
+    size_t image = index / over->bands, first = index % over->bands * over->rows;
     size_t last = first + over->rows < w->p ? first + over->rows : w->p;
-    size_t top = first * w->stride[0], bottom = part_end(w, last), row = w->w * w->c;
+    size_t top = first * w->stride[0], bottom = band_end(w, last), row = w->w * w->c;
     p->at = image * over->unit + top * row;
     p->count = (bottom - top) * row;
     p->chosen_at = image * over->chosen + first * w->q * w->c;
@@ -135,8 +135,8 @@ static HcPiece piece(const HcOver *over, size_t index, size_t worker) {
     HcPiece p = {.s = over->s,
                  .window = over->window,
                  .room = over->room ? over->room + worker * over->room_bytes : NULL};
-    if (over->parts > 1)
-        take_part(over, index, &p);
+    if (over->bands > 1)
+        take_band(over, index, &p);
     else
         take_group(over, index, &p);
     p.s.outer = p.count / (p.s.channels * p.s.inner);
@@ -161,8 +161,8 @@ bool hc_over_run(HcOver *over, bool together, HcPieceFn *fn) {
     bool splits = together && over->units * over->unit >= LEAST_TO_SPLIT;
     size_t workers = splits ? hc_workers(y->tape) : 1;
     if (!over->choice && workers == 1) over->group = over->units;
-    size_t count = over->units * over->parts;
-    if (over->parts == 1) count = (over->units + over->group - 1) / (over->group ? over->group : 1);
+    size_t count = over->units * over->bands;
+    if (over->bands == 1) count = (over->units + over->group - 1) / (over->group ? over->group : 1);
     if (over->units == 0) return true;
     if (over->choice) {
         size_t bytes = most_numbers(over) * y->tape->item;

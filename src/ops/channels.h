@@ -22,12 +22,12 @@ typedef struct HcOver {
     HcConv window;             /* of a choice with windows, else with n = 0 */
     size_t unit, chosen, units,
         group;          /* numbers of an image (or row) and of its choice; a piece's images */
-    size_t rows, parts; /* or, of windows: an image's parts with so many rows of windows each */
+    size_t rows, bands; /* or, of windows: an image's bands with so many rows of windows each */
     char *room;
     size_t room_bytes; /* of each worker */
 } HcOver;
 
-/* A part of x: `count` numbers from number `at` on, and of what is chosen. */
+/* Of x: `count` numbers from number `at` on, and of what is chosen. */
 typedef struct HcPiece {
     HcChannels s;
     HcConv window;

@@ -111,7 +111,7 @@ typedef struct HcTail {
     bool relu;
     const Pool2dOptions *pool; /* or NULL */
 } HcTail;
-/* That of x; a ReLU before a pool is part of it. */
+/* That of x; a ReLU before a pool goes with it. */
 Tensor *hc_tail(Tensor *x, HcTail tail);
 
 /* ---- norm.c ---------------------------------------------------------------------------------------- */

@@ -19,12 +19,12 @@ static Tensor *below_largest(Tensor *x) {
     return tensor_sub(x, hc_largest(x, (uint32_t)1 << (x->form->ndim - 1)));
 }
 
-static Tensor *softmax_of_parts(Tensor *x) {
+static Tensor *softmax_unfused(Tensor *x) {
     Tensor *e = tensor_exp(below_largest(x));
     return tensor_div(e, sum_last(e));
 }
 
-static Tensor *log_softmax_of_parts(Tensor *x) {
+static Tensor *log_softmax_unfused(Tensor *x) {
     Tensor *d = below_largest(x);
     return tensor_sub(d, tensor_log(sum_last(tensor_exp(d))));
 }
@@ -40,7 +40,7 @@ static void softmax_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static Tensor *softmax_composed(Tensor *y) {
-    return softmax_of_parts(hc_inputs(y)[0]);
+    return softmax_unfused(hc_inputs(y)[0]);
 }
 
 static const HcOp op_softmax = {.name = "tensor_softmax",
@@ -62,7 +62,7 @@ static void log_softmax_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static Tensor *log_softmax_composed(Tensor *y) {
-    return log_softmax_of_parts(hc_inputs(y)[0]);
+    return log_softmax_unfused(hc_inputs(y)[0]);
 }
 
 static const HcOp op_log_softmax = {.name = "tensor_log_softmax",
@@ -74,11 +74,11 @@ static const HcOp op_log_softmax = {.name = "tensor_log_softmax",
                                     .reads = {HC_READS_OUTPUT}};
 
 static Tensor *softmax(Tensor *x) {
-    return HC_FUSED ? hc_emit1(&op_softmax, NULL, x) : softmax_of_parts(x);
+    return HC_FUSED ? hc_emit1(&op_softmax, NULL, x) : softmax_unfused(x);
 }
 
 static Tensor *log_softmax(Tensor *x) {
-    return HC_FUSED ? hc_emit1(&op_log_softmax, NULL, x) : log_softmax_of_parts(x);
+    return HC_FUSED ? hc_emit1(&op_log_softmax, NULL, x) : log_softmax_unfused(x);
 }
 
 static Tensor *along(const char *who, Tensor *(*rows)(Tensor *), Tensor *x, int axis) {

@@ -84,7 +84,7 @@ Hyper schedule_at(const Schedule *schedule, size_t step) {
     return hyper_const(NAN);
 }
 
-/* Counts down the parts it looks at, for a schedule_then may hold itself. */
+/* Counts down the links it looks at, for a schedule_then may hold itself. */
 static bool follows(const Schedule *s, size_t nodes, size_t *left) {
     if (!s) return false;
     if (s->function || (s->coefficient.tensor && s->coefficient.tensor->index >= nodes)) return true;

@@ -61,7 +61,7 @@ struct HcCall {
 /* Appends to the program's calls; false when out of memory. */
 bool hc_program_add_call(Program *program, const HcCall *call);
 /* Runs a call of three operands at most on numbers [first, first + n). */
-void hc_elementwise_part(const HcElementwise *e, size_t first, size_t n, size_t item);
+void hc_elementwise_range(const HcElementwise *e, size_t first, size_t n, size_t item);
 /* What each step comes down to. False after hc_fail on the program's tape. */
 bool hc_program_trace(Program *program);
 /* Gathers runs of elementwise calls into chains; false when out of memory. */

@@ -35,8 +35,8 @@ static bool run_chain(const HcCall *call) {
     size_t n = call->u.chain.n, block = call->u.chain.block;
     for (size_t first = 0; first < n; first += block)
         for (size_t i = 1; i < call->count; i++)
-            hc_elementwise_part(&call[i].u.e, first, n - first < block ? n - first : block,
-                                call->u.chain.item);
+            hc_elementwise_range(&call[i].u.e, first, n - first < block ? n - first : block,
+                                 call->u.chain.item);
     return true;
 }
 

@@ -104,7 +104,7 @@ static bool mark_live(HcCapture *c) {
         c->live[c->outputs[i]->index] = 1;
     for (size_t i = 0; i < p->grad_count; i++)
         c->live[c->grads[i]->index] = 1;
-    /* What stands in the place of a kept gradient lies above it, so its part of the tape comes first. */
+    /* What stands in the place of a kept gradient lies above it, so its stretch of the tape comes first. */
     for (size_t r = 0; r < c->retaken_count; r++)
         for (size_t i = 0; i < c->retaken[r].from->count; i++)
             if (c->retaken[r].grads[i]) c->live[c->retaken[r].grads[i]->index] = 1;

@@ -41,7 +41,7 @@ static void log_call(const void *y, const HcCall *call) {
 
 /* ---- elementwise --------------------------------------------------------------------------------------- */
 
-void hc_elementwise_part(const HcElementwise *e, size_t first, size_t n, size_t item) {
+void hc_elementwise_range(const HcElementwise *e, size_t first, size_t n, size_t item) {
     char *y = e->y + first * item;
     const char *x[3] = {NULL};
     const double *c = e->has_c ? e->c : NULL;
@@ -68,7 +68,7 @@ static bool run_binary(const HcCall *call) {
 }
 
 static bool run_select(const HcCall *call) {
-    hc_elementwise_part(&call->u.e, 0, call->u.e.n, 0);
+    hc_elementwise_range(&call->u.e, 0, call->u.e.n, 0);
     return true;
 }
 

@@ -78,7 +78,7 @@ static void names(void) {
         CHECK(!hc_is_temp(others[i], "net", &process, &number));
     char *folder = hc_folder_of("some/net"), *here = hc_folder_of("net"), *root = hc_folder_of("/");
     CHECK(strcmp(folder, "some/") == 0 && strcmp(here, "./") == 0 && strcmp(root, "/") == 0);
-    CHECK(strcmp(hc_last_part("a/b/net"), "net") == 0 && strcmp(hc_last_part("net"), "net") == 0);
+    CHECK(strcmp(hc_last_name("a/b/net"), "net") == 0 && strcmp(hc_last_name("net"), "net") == 0);
     hc_free(name);
     hc_free(folder);
     hc_free(here);

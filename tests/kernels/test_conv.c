@@ -102,13 +102,13 @@ static void fill(double *to, size_t count, Rng *rng) {
 /* All taps at once, and one by one to the same bits. */
 static void to_weight(const HcKernels *k, const HcConv *g, void *to, size_t count, const void *y,
                       const void *x, bool add, void *work) {
-    void *parts = malloc(count * k->size + 1);
-    memcpy(parts, to, count * k->size);
+    void *by_taps = malloc(count * k->size + 1);
+    memcpy(by_taps, to, count * k->size);
     k->conv_weight(g, to, y, x, add, 0, g->kh * g->kw, work);
     for (size_t tap = 0; tap < g->kh * g->kw; tap++)
-        k->conv_weight(g, parts, y, x, add, tap, tap + 1, work);
-    CHECK(memcmp(parts, to, count * k->size) == 0);
-    free(parts);
+        k->conv_weight(g, by_taps, y, x, add, tap, tap + 1, work);
+    CHECK(memcmp(by_taps, to, count * k->size) == 0);
+    free(by_taps);
 }
 
 /* The start: none, a row, or what is there. */

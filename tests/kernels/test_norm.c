@@ -1,5 +1,5 @@
 /* The kernels of batch norm, dropout and whole rows at every instruction set of this machine: the same bits as
- * the baseline's, in one or in parts, and batch norm near its definition in plain loops. */
+ * the baseline's, in one or in pieces, and batch norm near its definition in plain loops. */
 #include <math.h>
 #include <string.h>
 
@@ -49,31 +49,31 @@ static void divide(const HcKernels *k, Numbers *sums, Numbers *moments, HcChanne
     k->mul(with_x, with_x, 1, &r, 1, s.channels, NULL);
 }
 
-/* In parts of `rows` along outer. */
+/* In pieces of `rows` along outer. */
 static void run(const HcKernels *k, HcChannels s, size_t rows, double eps, Results *r) {
     memset(r, 0, sizeof *r);
     k->channel_moments(&r->moments, &x, s);
     size_t step = rows * s.channels * s.inner, numbers = s.outer * s.channels * s.inner;
     for (size_t i = 0; i < numbers; i += step) {
-        HcChannels part = s;
-        if (part.outer > rows) part.outer = rows;
-        if (i + step > numbers) part.outer = s.outer % rows;
-        k->channel_sums(&r->sums_g, at(&x, i), &r->moments, at(&g, i), part);
-        k->channel_sums(&r->sums_v, at(&x, i), &r->moments, at(&v, i), part);
-        k->channel_dots(&r->slope, at(&g, i), at(&v, i), part);
+        HcChannels piece = s;
+        if (piece.outer > rows) piece.outer = rows;
+        if (i + step > numbers) piece.outer = s.outer % rows;
+        k->channel_sums(&r->sums_g, at(&x, i), &r->moments, at(&g, i), piece);
+        k->channel_sums(&r->sums_v, at(&x, i), &r->moments, at(&v, i), piece);
+        k->channel_dots(&r->slope, at(&g, i), at(&v, i), piece);
     }
     divide(k, &r->sums_g, &r->moments, s, eps);
     divide(k, &r->sums_v, &r->moments, s, eps);
     k->batch_norm_slope(&r->slope, &r->moments, &r->sums_g, &r->sums_v, eps, s);
     for (size_t i = 0; i < numbers; i += step) {
-        HcChannels part = s;
-        if (part.outer > rows) part.outer = rows;
-        if (i + step > numbers) part.outer = s.outer % rows;
-        k->batch_norm(at(&r->norm, i), at(&x, i), &r->moments, &w, &b, eps, part);
+        HcChannels piece = s;
+        if (piece.outer > rows) piece.outer = rows;
+        if (i + step > numbers) piece.outer = s.outer % rows;
+        k->batch_norm(at(&r->norm, i), at(&x, i), &r->moments, &w, &b, eps, piece);
         k->batch_norm_backward(at(&r->backward, i), at(&x, i), &r->moments, &w, at(&g, i),
-                               &r->sums_g, eps, part);
+                               &r->sums_g, eps, piece);
         k->batch_norm_second(at(&r->second, i), at(&x, i), &r->moments, &w, at(&g, i), at(&v, i),
-                             &r->sums_g, &r->sums_v, &r->slope, eps, part);
+                             &r->sums_g, &r->sums_v, &r->slope, eps, piece);
     }
     k->dropout(&r->dropout, &x, numbers, 7, 9, (uint64_t)1 << 31, 2);
 }

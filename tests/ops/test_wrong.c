@@ -167,11 +167,11 @@ static void extremes(void) {
     const int64_t ends[] = {INT64_MIN, INT64_MAX, INT64_MIN + 1, -4, 0, 1, 3};
     for (size_t i = 0; i < COUNT_OF(ends); i++)
         for (size_t j = 0; j < COUNT_OF(ends); j++) {
-            Tensor *part = tensor_slice(a, 1, ends[i], ends[j], INT64_MAX);
-            CHECK(part && tensor_dim(part, 1) <= 1);
-            part = tensor_slice(a, 1, ends[i], ends[j], 1);
-            CHECK(part && tensor_dim(part, 1) <= 3);
-            CHECK(tensor_backward(tensor_sum(part)) || higherc_status() == HC_ERR_GRAD);
+            Tensor *slice = tensor_slice(a, 1, ends[i], ends[j], INT64_MAX);
+            CHECK(slice && tensor_dim(slice, 1) <= 1);
+            slice = tensor_slice(a, 1, ends[i], ends[j], 1);
+            CHECK(slice && tensor_dim(slice, 1) <= 3);
+            CHECK(tensor_backward(tensor_sum(slice)) || higherc_status() == HC_ERR_GRAD);
             higherc_clear_error();
             tape_clear_error(tape);
         }

@@ -108,7 +108,7 @@ static Module *mlp(void) {
     return module_sequential(layers, 5);
 }
 
-static Module *wide(void) { /* large enough to run in parts */
+static Module *wide(void) { /* large enough to run in shares */
     Module *layers[] = {module_linear(16, 520), module_silu(), module_linear(520, 3)};
     return module_sequential(layers, 3);
 }

@@ -2,12 +2,12 @@
 
 static _Thread_local const HcHeld *held;
 
-void hc_work_begin(HcHeld *here, const void *object) {
+void hc_held_begin(HcHeld *here, const void *object) {
     *here = (HcHeld){object, held};
     held = here;
 }
 
-void hc_work_end(const HcHeld *here) {
+void hc_held_end(const HcHeld *here) {
     held = here->outer;
 }
 

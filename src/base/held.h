@@ -11,8 +11,8 @@ typedef struct HcHeld {
 } HcHeld;
 
 /* Between the two it is held; `here` lives as long. */
-void hc_work_begin(HcHeld *here, const void *object);
-void hc_work_end(const HcHeld *here);
+void hc_held_begin(HcHeld *here, const void *object);
+void hc_held_end(const HcHeld *here);
 /* False, and HC_ERR_STATE, for one that is held; `what` is its kind in words. */
 bool hc_at_rest(const void *object, const char *who, const char *what);
 

@@ -4,7 +4,7 @@
  * are in it, and its number. Opening writes the job and then the word; a worker enters by adding itself
  * to an open word, and only then reads the job; closing clears the bit, so that nobody enters any more,
  * and waits for the count to fall to 0. A worker that slept through a job, or that the system did not
- * run, is never waited for. Parking uses two conditions, `work` for workers and `done` for the caller;
+ * run, is never waited for. Parking uses two conditions, `wake` for workers and `done` for the caller;
  * whoever changes `state` looks whether someone sleeps, and whoever goes to sleep says so before looking
  * at `state` once more, so no wake-up is lost. */
 #include <stdatomic.h>
@@ -32,7 +32,7 @@ struct Pool {
     atomic_bool caller_sleeps, stop;
     bool spins;
     HcLock lock;
-    HcCondition work, done;
+    HcCondition wake, done;
     size_t started;
     struct Worker *workers;
 #endif
@@ -118,7 +118,7 @@ static void worker_main(void *user) {
             hc_lock(&pool->lock);
             atomic_fetch_add(&pool->sleepers, 1);
             while (!has_job(pool, seen))
-                hc_wait(&pool->work, &pool->lock);
+                hc_wait(&pool->wake, &pool->lock);
             atomic_fetch_sub(&pool->sleepers, 1);
             hc_unlock(&pool->lock);
         }
@@ -132,7 +132,7 @@ static void worker_main(void *user) {
 static void wake_workers(Pool *pool) {
     if (atomic_load(&pool->sleepers) == 0) return;
     hc_lock(&pool->lock);
-    hc_wake_all(&pool->work);
+    hc_wake_all(&pool->wake);
     hc_unlock(&pool->lock);
 }
 
@@ -165,12 +165,12 @@ enum { STACK_BYTES = 2 << 20 }; /* of which pool.h promises 1 MiB to a task */
 static void stop_workers(Pool *pool) {
     atomic_store(&pool->stop, true);
     hc_lock(&pool->lock);
-    hc_wake_all(&pool->work);
+    hc_wake_all(&pool->wake);
     hc_unlock(&pool->lock);
     for (size_t i = 0; i < pool->started; i++)
         hc_thread_join(&pool->workers[i].thread);
     hc_lock_destroy(&pool->lock);
-    hc_condition_destroy(&pool->work);
+    hc_condition_destroy(&pool->wake);
     hc_condition_destroy(&pool->done);
     hc_free(pool->workers);
 }
@@ -182,7 +182,7 @@ static bool start_workers(Pool *pool) {
     pool->workers = hc_alloc_zero(wanted, sizeof *pool->workers);
     if (!pool->workers) return hc_fail_thread(HC_ERR_NOMEM, "pool_create: out of memory");
     hc_lock_create(&pool->lock);
-    hc_condition_create(&pool->work);
+    hc_condition_create(&pool->wake);
     hc_condition_create(&pool->done);
     for (; pool->started < wanted; pool->started++) {
         Worker *worker = &pool->workers[pool->started];

@@ -198,9 +198,9 @@ bool tensor_backward_into(Tensor *loss, Grads *grads) {
     if (!hc_check(who, loss)) return false;
     if (!grads) return hc_fail(loss->tape, HC_ERR_ARG, "%s: grads is NULL", who);
     HcHeld here;
-    hc_work_begin(&here, grads);
+    hc_held_begin(&here, grads);
     bool done = backward(who, loss, grads);
-    hc_work_end(&here);
+    hc_held_end(&here);
     return done;
 }
 

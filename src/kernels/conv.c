@@ -164,7 +164,7 @@ typedef struct Pass {
     const HC_REAL *from, *start, *zeros;
     HC_REAL *to;
     size_t start_step;
-    void *work;
+    void *workspace;
 } Pass;
 
 /* The places of a pixel's results, and where their sums start. */
@@ -173,11 +173,11 @@ static void find_target(const Pass *p, size_t pixel, HC_REAL **to, const HC_REAL
     *start = p->start ? p->start + pixel * p->start_step : NULL;
 }
 
-/* Tile after tile, all taps. Working memory: the rows' sources. */
+/* Tile after tile, all taps. Workspace: the rows' sources. */
 static void by_tiles(const Pass *p) {
     const Walk *w = p->walk;
     const size_t pixels = w->images * w->height * w->width;
-    const HC_REAL **sources = p->work, *start[ROWS];
+    const HC_REAL **sources = p->workspace, *start[ROWS];
     HC_REAL *to[ROWS];
     Tile t = {w->taps,
               w->channels,
@@ -202,11 +202,11 @@ static void by_tiles(const Pass *p) {
     }
 }
 
-/* The same of images with few channels. Working memory: some pixels unfolded. */
+/* The same of images with few channels. Workspace: some pixels unfolded. */
 static void by_unfolded(const Pass *p) {
     const Walk *w = p->walk;
     const size_t pixels = w->images * w->height * w->width, length = w->taps * w->channels;
-    HC_REAL *unfolded = p->work, *to[ROWS];
+    HC_REAL *unfolded = p->workspace, *to[ROWS];
     const HC_REAL *start[ROWS];
     Pixel at = {0, 0, 0};
     for (size_t i = 0; i < PIXELS * length; i++)
@@ -225,7 +225,7 @@ static void by_unfolded(const Pass *p) {
     }
 }
 
-/* Pixels that one list of tiles goes over; in the working memory, for a stack may be small. */
+/* Pixels that one list of tiles goes over; in the workspace, for a stack may be small. */
 typedef struct Picked {
     const HC_REAL *source[TAP_PIXELS + ROWS], *start[TAP_PIXELS];
     HC_REAL *to[TAP_PIXELS];
@@ -301,13 +301,13 @@ static void sort_pixels(const Pass *p, size_t first, size_t count, Pixel *at, Pi
 }
 
 /* Some pixels at a time: whole tiles of those that find all their sources, then the others tap after tap, each
- * with those only for which it finds one. Working memory: a Picked, the sources of a tile's rows, and of the
+ * with those only for which it finds one. Workspace: a Picked, the sources of a tile's rows, and of the
  * others. */
 static void by_taps(const Pass *p) {
     const Walk *w = p->walk;
     const size_t pixels = w->images * w->height * w->width;
-    Picked *picked = p->work;
-    const HC_REAL **rows = (const HC_REAL **)p->work + PICKED;
+    Picked *picked = p->workspace;
+    const HC_REAL **rows = (const HC_REAL **)p->workspace + PICKED;
     Others others;
     Pixel at = {0, 0, 0};
     others.sources = rows + ROWS * w->taps;
@@ -327,11 +327,11 @@ static void by_taps(const Pass *p) {
     }
 }
 
-/* Working memory: what walk_of writes, zeros, the weight, and a pass's own. */
+/* Workspace: what walk_of writes, zeros, the weight, and a pass's own. */
 static void run(const HcConv *g, bool back, HC_REAL *to, const HC_REAL *from, const HC_REAL *weight,
-                const HC_REAL *start, size_t start_step, void *work) {
+                const HC_REAL *start, size_t start_step, void *workspace) {
     void *rest;
-    const Walk w = walk_of(g, back, work, &rest);
+    const Walk w = walk_of(g, back, workspace, &rest);
     const HC_REAL **sources = rest;
     const size_t pointers = w.sparse ? PICKED + (ROWS + TAP_PIXELS) * w.taps : ROWS * w.taps;
     HC_REAL *unfolded = (HC_REAL *)(sources + pointers);
@@ -349,7 +349,7 @@ static void run(const HcConv *g, bool back, HC_REAL *to, const HC_REAL *from, co
                         .zeros = zeros,
                         .to = to + group * w.results,
                         .start_step = start_step,
-                        .work = unfolds(&w) ? (void *)unfolded : (void *)sources};
+                        .workspace = unfolds(&w) ? (void *)unfolded : (void *)sources};
         if (unfolds(&w))
             by_unfolded(&p);
         else if (w.sparse)
@@ -360,26 +360,26 @@ static void run(const HcConv *g, bool back, HC_REAL *to, const HC_REAL *from, co
 }
 
 void HC_NAMED(conv)(const HcConv *g, void *y, const void *x, const void *weight, const void *start,
-                    size_t start_step, void *work) {
-    run(g, false, y, x, weight, start, start_step, work);
+                    size_t start_step, void *workspace) {
+    run(g, false, y, x, weight, start, start_step, workspace);
 }
 
 void HC_NAMED(conv_input)(const HcConv *g, void *gx, const void *gy, const void *weight,
-                          const void *start, size_t start_step, void *work) {
-    run(g, true, gx, gy, weight, start, start_step, work);
+                          const void *start, size_t start_step, void *workspace) {
+    run(g, true, gx, gy, weight, start, start_step, workspace);
 }
 
 /* ---- gradient to the weight ----------------------------------------------------------------------- */
 
 #include "kernels/conv_weight.inl"
 
-/* Working memory: what walk_of writes, the sources of a pass, pairs, places of the sums, unfolded rows. */
+/* Workspace: what walk_of writes, the sources of a pass, pairs, places of the sums, unfolded rows. */
 void HC_NAMED(conv_weight)(const HcConv *g, void *gw_, const void *gy_, const void *x_, bool add,
-                           size_t first_tap, size_t last_tap, void *work) {
+                           size_t first_tap, size_t last_tap, void *workspace) {
     HC_REAL *gw = gw_;
     const HC_REAL *gy = gy_, *x = x_;
     void *rest;
-    const Walk w = walk_of(g, false, work, &rest);
+    const Walk w = walk_of(g, false, workspace, &rest);
     const bool flat = unfolds(&w);
     const size_t pixels = w.images * w.height * w.width;
     const HC_REAL **sources = rest;
@@ -425,7 +425,7 @@ void HC_NAMED(conv_weight)(const HcConv *g, void *gw_, const void *gy_, const vo
     }
 }
 
-size_t HC_NAMED(conv_work)(const HcConv *g) {
+size_t HC_NAMED(conv_workspace)(const HcConv *g) {
     size_t taps = g->kh * g->kw, c = g->c / g->groups, o = g->o / g->groups;
     size_t most = c > o ? c : o;
     size_t tables = (g->h + g->p) * (g->kh + 1) + (g->w + g->q) * (g->kw + 1) + taps;

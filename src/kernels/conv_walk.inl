@@ -63,8 +63,8 @@ static void fill_distances(const Walk *w, ptrdiff_t *to) {
             *to++ = (ptrdiff_t)row[i] - (ptrdiff_t)row[0] + (ptrdiff_t)col[j] - (ptrdiff_t)col[0];
 }
 
-/* Writes the tables to `work`, behind which *rest is free. */
-static Walk walk_of(const HcConv *g, bool back, void *work, void **rest) {
+/* Writes the tables to `workspace`, behind which *rest is free. */
+static Walk walk_of(const HcConv *g, bool back, void *workspace, void **rest) {
     size_t c = g->c / g->groups, o = g->o / g->groups;
     Walk w = {.images = g->n,
               .height = back ? g->h : g->p,
@@ -79,7 +79,7 @@ static Walk walk_of(const HcConv *g, bool back, void *work, void **rest) {
               .kh = g->kh,
               .kw = g->kw,
               .taps = g->kh * g->kw};
-    size_t *row_at = work, *col_at = row_at + w.height * w.kh;
+    size_t *row_at = workspace, *col_at = row_at + w.height * w.kh;
     size_t *row_whole = col_at + w.width * w.kw, *col_whole = row_whole + w.height;
     ptrdiff_t *distance = (ptrdiff_t *)(col_whole + w.width);
     size_t rows = fill_axis(row_at, row_whole, back, g, 0, w.height, w.kh, w.source_height,

@@ -1,7 +1,7 @@
 /* The product c = start + a b, on tiles of c held in registers (gemm_tile.inl).
  *
  * A tile reads b by rows, so b is read in place where its rows are contiguous and it is small or little
- * used, and otherwise packed, PACK_K rows by PACK_N columns at a time, into working memory that stays
+ * used, and otherwise packed, PACK_K rows by PACK_N columns at a time, into a workspace that stays
  * in the second cache. Of a large product a is packed too, a tile's rows at a time, which stay in the
  * first (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication").
  *
@@ -243,19 +243,19 @@ static HcGemm turned(const HcGemm *g) {
     return (HcGemm){.m = g->n, .n = g->m, .k = g->k, .a = transposed(g->b), .b = transposed(g->a)};
 }
 
-/* Working memory of tiles, in numbers. */
-static size_t tiles_work(const HcGemm *g) {
+/* Workspace of tiles, in numbers. */
+static size_t tiles_workspace(const HcGemm *g) {
     if (!packs_b(g->m, g->n, g->k, &g->b)) return 0;
     return room_for_b(g->n, g->k) +
            (packs_a(g->m, g->n, g->k) ? MOST_ROWS * least(g->k, PACK_K) : 0);
 }
 
-static size_t turned_work(const HcGemm *g) {
+static size_t turned_workspace(const HcGemm *g) {
     const HcGemm t = turned(g);
-    return g->m * g->n + tiles_work(&t);
+    return g->m * g->n + tiles_workspace(&t);
 }
 
-size_t HC_NAMED(gemm_work)(const HcGemm *g) {
+size_t HC_NAMED(gemm_workspace)(const HcGemm *g) {
     size_t numbers = 0;
     switch (way(g)) {
     case COLUMN_OF_DOTS:
@@ -265,10 +265,10 @@ size_t HC_NAMED(gemm_work)(const HcGemm *g) {
         numbers = g->a.col == 1 ? 0 : g->k;
         break;
     case TURNED_TILES:
-        numbers = turned_work(g);
+        numbers = turned_workspace(g);
         break;
     case TILES:
-        numbers = tiles_work(g);
+        numbers = tiles_workspace(g);
         break;
     default:
         break;
@@ -286,20 +286,20 @@ static void begin(const HcGemm *g) {
             c[i * g->ldc + j] = start ? start[i * g->lds + j] : 0;
 }
 
-/* With b packed into work. */
+/* With b packed into the workspace. */
 static void in_packed_tiles(const HcGemm *g, Tile *t, bool by_rows) {
     const size_t m = g->m, n = g->n, k = g->k, step = t->step;
     const HC_REAL *a = t->a, *b = t->b, *start = t->start;
-    HC_REAL *c = t->c, *work = g->work, *room = work + room_for_b(n, k);
+    HC_REAL *c = t->c, *workspace = g->workspace, *room = workspace + room_for_b(n, k);
     const bool pack_a = packs_a(m, n, k);
     for (size_t j = 0, nb; j < n; j += nb) {
         nb = least(n - j, PACK_N);
         for (size_t p = 0; p < k; p += t->k) {
             t->k = share(k - p, PACK_K);
-            pack(work, b + p * g->b.row + j * g->b.col, g->b.row, g->b.col, t->k, nb);
+            pack(workspace, b + p * g->b.row + j * g->b.col, g->b.row, g->b.col, t->k, nb);
             t->a = a + (by_rows ? p : p * step);
             t->step = step;
-            t->b = work;
+            t->b = workspace;
             t->c = c + j;
             t->start = p > 0 ? t->c : start ? start + j : NULL;
             t->lds = p > 0 ? t->ldc : g->lds;
@@ -328,34 +328,34 @@ static void in_tiles(const HcGemm *g) {
         direct(g->m, g->n, &t, by_rows, false);
 }
 
-/* The transposed product in working memory: the same sums. */
+/* The transposed product in the workspace: the same sums. */
 static void in_turned_tiles(const HcGemm *g) {
     const HC_REAL *start = g->start;
     const size_t m = g->m, n = g->n;
-    HC_REAL *work = g->work;
+    HC_REAL *workspace = g->workspace;
     HcGemm t = turned(g);
     if (start) {
         for (size_t j = 0; j < n; j++)
             for (size_t i = 0; i < m; i++)
-                work[j * m + i] = start[i * g->lds + j];
-        t.start = work;
+                workspace[j * m + i] = start[i * g->lds + j];
+        t.start = workspace;
         t.lds = m;
     }
-    t.c = work;
+    t.c = workspace;
     t.ldc = m;
-    t.work = work + m * n;
+    t.workspace = workspace + m * n;
     in_tiles(&t);
-    turn(g->c, g->ldc, work, m, n, m);
+    turn(g->c, g->ldc, workspace, m, n, m);
 }
 
 static void column_of_dots(const HcGemm *g) {
-    dots(g->m, g->k, g->a.data, g->a.row, contiguous(g->k, g->b.data, g->b.row, g->work), g->start,
-         g->lds, g->c, g->ldc);
+    dots(g->m, g->k, g->a.data, g->a.row, contiguous(g->k, g->b.data, g->b.row, g->workspace),
+         g->start, g->lds, g->c, g->ldc);
 }
 
 static void row_of_dots(const HcGemm *g) {
-    dots(g->n, g->k, g->b.data, g->b.col, contiguous(g->k, g->a.data, g->a.col, g->work), g->start,
-         1, g->c, 1);
+    dots(g->n, g->k, g->b.data, g->b.col, contiguous(g->k, g->a.data, g->a.col, g->workspace),
+         g->start, 1, g->c, 1);
 }
 
 /* c has one row: start + a b. */

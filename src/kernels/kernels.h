@@ -1,5 +1,5 @@
 /* The kernels layer: loops over pointers, sizes and strides. It knows no tensor, no tape, and it
- * allocates nothing; a kernel that needs working memory is handed it.
+ * allocates nothing; a kernel that needs a workspace is handed one.
  *
  * Every source file here is compiled once per instruction set and type (HC_REAL is float or double)
  * and leaves through one constant table each; hc_kernels(dtype) hands out the table for the machine at
@@ -41,7 +41,7 @@ typedef struct HcGemm {
     size_t lds;
     void *c;
     size_t ldc;
-    void *work; /* as many bytes as gemm_work says; may be NULL when that is 0 */
+    void *workspace; /* as many bytes as gemm_workspace says; may be NULL when that is 0 */
 } HcGemm;
 
 /* A convolution. Images are dense and stored channels last: x [n, h, w, c], y [n, p, q, o]. The weight's

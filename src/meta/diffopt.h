@@ -110,7 +110,7 @@ struct DiffOpt {
     HcSnapshot kept;
     HcFastMoments *kept_moments;
     bool keeps;
-    bool at_work; /* in a step */
+    bool in_step;
     bool carries; /* settings above the mark, of a step that releases */
     HcSettings settings;
     HcParamSet params; /* the module's, once one was asked for ... */

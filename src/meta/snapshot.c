@@ -86,7 +86,7 @@ bool hc_diffopt_usable(const DiffOpt *opt, const char *who) {
     if (opt->scope.check != HC_DIFFOPT_WORD)
         return hc_fail_thread(HC_ERR_EXPIRED, "%s: the optimizer was freed by a reset or release",
                               who);
-    if (opt->at_work)
+    if (opt->in_step)
         return hc_fail(opt->tape, HC_ERR_STATE, "%s: from within a step of the same optimizer",
                        who);
     return hc_fmodule_usable(opt->module, who);

@@ -169,7 +169,7 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     Tensor **grads = hc_scratch_alloc(&tape->scratch, bytes);
     if (!grads) return hc_fail_nomem(tape, who);
     memset(grads, 0, bytes);
-    opt->at_work = true;
+    opt->in_step = true;
     HcRunning here;
     hc_module_enter(&here, root->module, "step");
     bool done = inner_gradients(opt, loss, params ? params : root->now->weights, grads);
@@ -187,7 +187,7 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     done = done && apply(opt, release ? NULL : loss, params ? params : root->now->weights, grads,
                          grads + opt->count);
     hc_module_leave(&here);
-    opt->at_work = false;
+    opt->in_step = false;
     hc_scratch_free(&tape->scratch, grads, bytes);
     if (done && release && !early) {
         root->releasing = true;

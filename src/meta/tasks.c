@@ -205,9 +205,9 @@ static void run_task(size_t place, size_t number, void *user) {
     tape->grads_apart = true;
     bool was = hc_set_in_task(true);
     HcHeld here;
-    hc_work_begin(&here, seat->grads);
+    hc_held_begin(&here, seat->grads);
     bool done = tasks->fn(&task, tasks->user);
-    hc_work_end(&here);
+    hc_held_end(&here);
     hc_set_in_task(was);
     tape->grads_apart = false;
     if (!done || tape->status != HC_OK || higherc_status() != HC_OK)

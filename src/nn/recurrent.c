@@ -71,7 +71,7 @@ static Tensor *run_layer(Pass *p, Tensor *x, size_t layer) {
     return p->directions == 1 ? y[0] : tensor_concat(y, 2, -1);
 }
 
-/* Checks the inputs and takes working lists from the tape. */
+/* Checks the inputs and takes lists from the tape. */
 static bool prepare(Pass *p, Tensor *x, Tensor *const *first) {
     const Recurrent *r = p->r;
     const char *who = r->kind->layer;

@@ -256,7 +256,7 @@ static bool sums_forward(Tensor *y) {
     const HcKernels *k = y->tape->k;
     size_t channels = o.s.channels;
     char *with_x = (char *)y->data + channels * y->tape->item;
-    void *r = hc_work(y, channels * y->tape->item);
+    void *r = hc_workspace(y, channels * y->tape->item);
     k->fill(y->data, y->form->count, 0);
     if (!r || !hc_over_run(&o, false, sums_piece)) return false;
     fill_deviation(y, r, o.in[1], channels);

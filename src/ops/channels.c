@@ -167,7 +167,7 @@ bool hc_over_run(HcOver *over, bool together, HcPieceFn *fn) {
     if (over->choice) {
         size_t bytes = most_numbers(over) * y->tape->item;
         over->room_bytes = (bytes + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
-        over->room = hc_work(y, over->room_bytes * workers);
+        over->room = hc_workspace(y, over->room_bytes * workers);
         if (!over->room) return false;
     }
     Run run = {over, fn};

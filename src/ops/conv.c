@@ -106,20 +106,20 @@ static const void *start_of(Tensor *y, size_t *step) {
 
 /* ---- shares for the tape's pool: of images, of a weight's gradient of taps ------------------------- */
 
-enum { LEAST_WORK = 1 << 19, MOST_SHARES = 16 };
+enum { LEAST_COST = 1 << 19, MOST_SHARES = 16 };
 
-size_t hc_window_shares(const Tape *tape, size_t count, size_t work) {
-    size_t shares = hc_workers(tape) > 1 ? work / LEAST_WORK : 1;
+size_t hc_window_shares(const Tape *tape, size_t count, size_t cost) {
+    size_t shares = hc_workers(tape) > 1 ? cost / LEAST_COST : 1;
     if (shares > MOST_SHARES) shares = MOST_SHARES;
     if (shares > count) shares = count;
     return shares > 1 ? shares : 1;
 }
 
 typedef void ImagesFn(const HcConv *g, void *to, const void *from, const void *weight,
-                      const void *start, size_t start_step, void *work);
+                      const void *start, size_t start_step, void *workspace);
 
 /* What threads share of one operation. */
-typedef struct Work {
+typedef struct Job {
     Tensor *y;
     HcConv g;
     ImagesFn *fn;
@@ -129,40 +129,41 @@ typedef struct Work {
     size_t shares;
     char *room;
     size_t room_bytes; /* of each worker */
-} Work;
+} Job;
 
 /* Cuts `count` images or taps, and takes room for the workers. */
-static bool cut(Work *w, size_t count) {
-    const HcConv *g = &w->g;
-    const Tape *tape = w->y->tape;
+static bool cut(Job *job, size_t count) {
+    const HcConv *g = &job->g;
+    const Tape *tape = job->y->tape;
     size_t taps = g->c / g->groups * g->kh * g->kw;
-    w->shares = hc_window_shares(tape, count, g->n * g->p * g->q * g->o * taps);
-    w->room_bytes = (tape->k->conv_work(g) + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
-    w->room = hc_work(w->y, w->room_bytes * (w->shares > 1 ? hc_workers(tape) : 1));
-    return w->room != NULL;
+    job->shares = hc_window_shares(tape, count, g->n * g->p * g->q * g->o * taps);
+    job->room_bytes = (tape->k->conv_workspace(g) + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
+    job->room = hc_workspace(job->y, job->room_bytes * (job->shares > 1 ? hc_workers(tape) : 1));
+    return job->room != NULL;
 }
 
 static void run_images(size_t index, size_t worker, void *user) {
-    const Work *w = user;
-    size_t item = w->y->tape->item, first = index * w->g.n / w->shares;
-    size_t read = hc_inputs(w->y)[0]->form->count / w->g.n, written = w->y->form->count / w->g.n;
-    HcConv g = w->g;
-    g.n = (index + 1) * w->g.n / w->shares - first;
-    const char *start = w->start;
-    if (start && w->start_step) start += first * written * item;
-    w->fn(&g, (char *)w->y->data + first * written * item, w->from + first * read * item, w->weight,
-          start, w->start_step, w->room + worker * w->room_bytes);
+    const Job *job = user;
+    size_t item = job->y->tape->item, first = index * job->g.n / job->shares;
+    size_t read = hc_inputs(job->y)[0]->form->count / job->g.n,
+           written = job->y->form->count / job->g.n;
+    HcConv g = job->g;
+    g.n = (index + 1) * job->g.n / job->shares - first;
+    const char *start = job->start;
+    if (start && job->start_step) start += first * written * item;
+    job->fn(&g, (char *)job->y->data + first * written * item, job->from + first * read * item,
+            job->weight, start, job->start_step, job->room + worker * job->room_bytes);
 }
 
 /* y from the images that are input 0 and the weight that is input 1, one way or the other. */
 static bool convolve_images(Tensor *y, HcConv g, ImagesFn *fn) {
-    Work w = {.y = y, .fn = fn};
-    w.from = hc_channels_last_input(y, 0);
-    w.weight = weight_input(y, 1, &g);
-    w.g = g;
-    if (!w.from || !w.weight || !cut(&w, g.n)) return false;
-    w.start = start_of(y, &w.start_step);
-    if (y->form->count) hc_parallel(y->tape, w.shares, run_images, &w);
+    Job job = {.y = y, .fn = fn};
+    job.from = hc_channels_last_input(y, 0);
+    job.weight = weight_input(y, 1, &g);
+    job.g = g;
+    if (!job.from || !job.weight || !cut(&job, g.n)) return false;
+    job.start = start_of(y, &job.start_step);
+    if (y->form->count) hc_parallel(y->tape, job.shares, run_images, &job);
     return true;
 }
 
@@ -173,11 +174,12 @@ static size_t tap_shares(const Tensor *y, size_t taps) {
 }
 
 static void run_taps(size_t index, size_t worker, void *user) {
-    const Work *w = user;
-    size_t taps = w->g.kh * w->g.kw;
-    w->y->tape->k->conv_weight(&w->g, w->y->data, w->from, w->weight, hc_acc_of(w->y) != NULL,
-                               index * taps / w->shares, (index + 1) * taps / w->shares,
-                               w->room + worker * w->room_bytes);
+    const Job *job = user;
+    size_t taps = job->g.kh * job->g.kw;
+    job->y->tape->k->conv_weight(&job->g, job->y->data, job->from, job->weight,
+                                 hc_acc_of(job->y) != NULL, index * taps / job->shares,
+                                 (index + 1) * taps / job->shares,
+                                 job->room + worker * job->room_bytes);
 }
 
 static Tensor *emit(const HcOp *op, const HcAttr *attr, const HcForm *form, Tensor *a, Tensor *b,
@@ -265,15 +267,15 @@ static bool conv_weight_infer(Tensor *y) {
 
 static bool conv_weight_forward(Tensor *y) {
     Tensor *const *in = hc_inputs(y);
-    Work w = {.y = y, .g = geometry(&y->attr, in[1]->form, y->form, in[0]->form)};
-    w.from = hc_channels_last_input(y, 0);
-    w.weight = hc_channels_last_input(y, 1); /* x, in the weight's place */
-    w.g.w_out = 1;
-    w.g.w_tap = w.g.o;
-    w.g.w_in = w.g.kh * w.g.kw * w.g.o;
-    if (!w.from || !w.weight || !cut(&w, tap_shares(y, w.g.kh * w.g.kw))) return false;
+    Job job = {.y = y, .g = geometry(&y->attr, in[1]->form, y->form, in[0]->form)};
+    job.from = hc_channels_last_input(y, 0);
+    job.weight = hc_channels_last_input(y, 1); /* x, in the weight's place */
+    job.g.w_out = 1;
+    job.g.w_tap = job.g.o;
+    job.g.w_in = job.g.kh * job.g.kw * job.g.o;
+    if (!job.from || !job.weight || !cut(&job, tap_shares(y, job.g.kh * job.g.kw))) return false;
     if (hc_acc_of(y)) hc_start_from_acc(y);
-    if (y->form->count) hc_parallel(y->tape, w.shares, run_taps, &w);
+    if (y->form->count) hc_parallel(y->tape, job.shares, run_taps, &job);
     return true;
 }
 

@@ -158,7 +158,7 @@ static bool repeats(const Walk *w, const Operand *operand) {
 
 static const char *laid_out(Tensor *y, const char *row, size_t n, size_t rows) {
     size_t item = y->tape->item;
-    char *tile = hc_work(y, rows * n * item);
+    char *tile = hc_workspace(y, rows * n * item);
     if (!tile) return NULL;
     y->tape->k->copy(tile, 1, row, 1, n);
     for (size_t done = 1; done < rows; done *= 2)

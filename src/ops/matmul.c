@@ -88,7 +88,7 @@ static void product_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     if (hc_acc_of(y) && hc_needs(s, 2)) hc_give(s, 2, gy);
 }
 
-static size_t product_work(const Tensor *y) {
+static size_t product_cost(const Tensor *y) {
     return side(hc_inputs(y)[0]->form, y->attr.product.ta, 1);
 }
 
@@ -99,7 +99,7 @@ static const HcOp op_product = {.name = "tensor_matmul",
                                 .forward = product_forward,
                                 .vjp = product_vjp,
                                 .reads = {HC_IN(1), HC_IN(0)},
-                                .work = product_work};
+                                .cost = product_cost};
 
 /* form: the result's, or NULL where it is not known yet. */
 static Tensor *product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc, const HcForm *form) {

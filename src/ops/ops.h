@@ -89,7 +89,7 @@ Tensor *hc_cross_entropy(Tensor *x, Tensor *t);
 
 /* ---- products.c -------------------------------------------------------------------------------- */
 /* y = start + a b for `count` products that lie dense one after the other in y, of which g is the first;
- * c, ldc and the working memory are filled in. The leading axes of fa and fb (NULL: one matrix) say where those
+ * c, ldc and the workspace are filled in. The leading axes of fa and fb (NULL: one matrix) say where those
  * of a and b lie. start: as y, or with lds 0 one row for all, or NULL. With relu, y is max(that, 0). */
 typedef struct HcProducts {
     HcGemm g;

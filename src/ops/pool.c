@@ -337,7 +337,7 @@ static void fill_bounds(const HcAttr *attr, int axis, size_t size, size_t count,
 
 static bool windows_of(Tensor *y, const HcForm *x, const HcForm *pooled, HcWindows *w) {
     const size_t *dx = x->dim, p = pooled->dim[2], q = pooled->dim[3];
-    size_t *bounds = hc_work(y, 2 * (p + q) * sizeof *bounds);
+    size_t *bounds = hc_workspace(y, 2 * (p + q) * sizeof *bounds);
     if (!bounds) return false;
     fill_bounds(&y->attr, 0, dx[2], p, bounds, bounds + p);
     fill_bounds(&y->attr, 1, dx[3], q, bounds + 2 * p, bounds + 2 * p + q);

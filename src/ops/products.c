@@ -4,11 +4,11 @@
 #include "ops/ops.h"
 
 /* Smaller products are not worth waking a thread for, in multiply-adds. */
-#define LEAST_WORK ((size_t)1 << 19)
+#define LEAST_COST ((size_t)1 << 19)
 #define MOST_SHARES 16
 
 /* What threads share of one operation. */
-typedef struct Work {
+typedef struct Job {
     Tensor *y;
     const HcProducts *p;
     size_t rows, cols; /* of a block */
@@ -16,7 +16,7 @@ typedef struct Work {
     size_t matrices; /* at a time */
     char *room;
     size_t room_bytes; /* of each worker */
-} Work;
+} Job;
 
 /* Where matrix `index` of an operand lies, in numbers from the first. */
 static size_t offset_of(const HcForm *f, size_t index) {
@@ -40,80 +40,82 @@ static void relu(const Tensor *y, char *c, size_t rows, size_t cols, size_t ldc)
 }
 
 /* The block of one matrix that begins at row i and column j; the last one of a side takes what is left. */
-static void run_block(const Work *w, size_t matrix, size_t i, size_t j, void *room) {
-    const HcProducts *p = w->p;
+static void run_block(const Job *job, size_t matrix, size_t i, size_t j, void *room) {
+    const HcProducts *p = job->p;
     HcGemm g = p->g;
     HC_ASSERT(matrix < p->count && i < g.m && j < g.n);
-    size_t item = w->y->tape->item, c = matrix * g.m * g.n + i * g.n + j;
+    size_t item = job->y->tape->item, c = matrix * g.m * g.n + i * g.n + j;
     g.a.data = moved(g.a.data, (p->fa ? offset_of(p->fa, matrix) : 0) + i * g.a.row, item);
     g.b.data = moved(g.b.data, (p->fb ? offset_of(p->fb, matrix) : 0) + j * g.b.col, item);
     g.start = moved(g.start, g.lds ? c : j, item);
-    g.c = (char *)w->y->data + c * item;
-    g.work = room;
-    g.m = i + w->rows == w->row_blocks * w->rows ? g.m - i : w->rows;
-    g.n = j + w->cols == w->col_blocks * w->cols ? g.n - j : w->cols;
-    w->y->tape->k->gemm(&g);
-    if (p->relu) relu(w->y, g.c, g.m, g.n, g.ldc);
+    g.c = (char *)job->y->data + c * item;
+    g.workspace = room;
+    g.m = i + job->rows == job->row_blocks * job->rows ? g.m - i : job->rows;
+    g.n = j + job->cols == job->col_blocks * job->cols ? g.n - j : job->cols;
+    job->y->tape->k->gemm(&g);
+    if (p->relu) relu(job->y, g.c, g.m, g.n, g.ldc);
 }
 
 static void run_share(size_t index, size_t worker, void *user) {
-    const Work *w = user;
-    void *room = w->room ? w->room + worker * w->room_bytes : NULL;
-    size_t blocks = w->row_blocks * w->col_blocks;
-    size_t first = index / blocks * w->matrices, last = first + w->matrices;
-    size_t i = index % blocks / w->col_blocks * w->rows, j = index % w->col_blocks * w->cols;
-    for (size_t matrix = first; matrix < last && matrix < w->p->count; matrix++)
-        run_block(w, matrix, i, j, room);
+    const Job *job = user;
+    void *room = job->room ? job->room + worker * job->room_bytes : NULL;
+    size_t blocks = job->row_blocks * job->col_blocks;
+    size_t first = index / blocks * job->matrices, last = first + job->matrices;
+    size_t i = index % blocks / job->col_blocks * job->rows,
+           j = index % job->col_blocks * job->cols;
+    for (size_t matrix = first; matrix < last && matrix < job->p->count; matrix++)
+        run_block(job, matrix, i, j, room);
 }
 
 /* One large matrix is halved along its longer side, but a side below 64 is left as it is, since packing what
- * a block reads would cost as much as its work; of many small ones, several make a share. */
-static void cut(Work *w) {
-    const HcGemm *g = &w->p->g;
-    size_t work = g->m * g->n * g->k, shares = w->p->count;
-    w->matrices = (LEAST_WORK - 1) / (work + 1) + 1;
-    for (; shares < MOST_SHARES && work >= LEAST_WORK; shares *= 2, work /= 2) {
-        size_t *side = w->cols >= w->rows ? &w->cols : &w->rows;
+ * a block reads would cost as much as the product; of many small ones, several make a share. */
+static void cut(Job *job) {
+    const HcGemm *g = &job->p->g;
+    size_t cost = g->m * g->n * g->k, shares = job->p->count;
+    job->matrices = (LEAST_COST - 1) / (cost + 1) + 1;
+    for (; shares < MOST_SHARES && cost >= LEAST_COST; shares *= 2, cost /= 2) {
+        size_t *side = job->cols >= job->rows ? &job->cols : &job->rows;
         if (*side < 64) break;
         *side = (*side / 2 + 15) / 16 * 16;
     }
-    w->row_blocks = (g->m + w->rows / 2) / w->rows;
-    w->col_blocks = (g->n + w->cols / 2) / w->cols;
+    job->row_blocks = (g->m + job->rows / 2) / job->rows;
+    job->col_blocks = (g->n + job->cols / 2) / job->cols;
 }
 
 /* What the kernel asks for at most, over the sizes of blocks. */
-static size_t room_for_block(const Work *w) {
-    HcGemm g = w->p->g;
-    const size_t rows[2] = {w->rows, g.m - (w->row_blocks - 1) * w->rows};
-    const size_t cols[2] = {w->cols, g.n - (w->col_blocks - 1) * w->cols};
+static size_t room_for_block(const Job *job) {
+    HcGemm g = job->p->g;
+    const size_t rows[2] = {job->rows, g.m - (job->row_blocks - 1) * job->rows};
+    const size_t cols[2] = {job->cols, g.n - (job->col_blocks - 1) * job->cols};
     size_t most = 0;
     for (int i = 0; i < 4; i++) {
         g.m = rows[i / 2];
         g.n = cols[i % 2];
-        size_t bytes = w->y->tape->k->gemm_work(&g);
+        size_t bytes = job->y->tape->k->gemm_workspace(&g);
         if (bytes > most) most = bytes;
     }
     return (most + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
 }
 
-static Work whole(Tensor *y, const HcProducts *p) {
-    return (Work){.y = y, .p = p, .rows = p->g.m, .cols = p->g.n};
+static Job whole(Tensor *y, const HcProducts *p) {
+    return (Job){.y = y, .p = p, .rows = p->g.m, .cols = p->g.n};
 }
 
 static bool run_cut(Tensor *y, const HcProducts *p) {
-    Work w = whole(y, p);
-    cut(&w);
-    w.room_bytes = room_for_block(&w);
-    if (w.room_bytes && !(w.room = hc_work(y, hc_workers(y->tape) * w.room_bytes))) return false;
-    size_t groups = (p->count - 1) / w.matrices + 1;
-    hc_parallel(y->tape, w.row_blocks * w.col_blocks * groups, run_share, &w);
+    Job job = whole(y, p);
+    cut(&job);
+    job.room_bytes = room_for_block(&job);
+    if (job.room_bytes && !(job.room = hc_workspace(y, hc_workers(y->tape) * job.room_bytes)))
+        return false;
+    size_t groups = (p->count - 1) / job.matrices + 1;
+    hc_parallel(y->tape, job.row_blocks * job.col_blocks * groups, run_share, &job);
     return true;
 }
 
 static void run_many(Tensor *y, const HcProducts *p) {
-    Work w = whole(y, p);
+    Job job = whole(y, p);
     for (size_t matrix = 0; matrix < p->count; matrix++)
-        run_block(&w, matrix, 0, 0, p->g.work);
+        run_block(&job, matrix, 0, 0, p->g.workspace);
 }
 
 /* What kernels/kernels.h asks of a matrix. */
@@ -129,10 +131,10 @@ bool hc_products(Tensor *y, HcProducts *p) {
     if (g->m == 0 || g->n == 0 || p->count == 0) return true;
     g->c = y->data;
     g->ldc = g->n;
-    if (y->tape->pool && p->count * g->m * g->n * g->k >= LEAST_WORK) return run_cut(y, p);
-    size_t bytes = k->gemm_work(g);
-    g->work = NULL;
-    if (bytes && !(g->work = hc_work(y, bytes))) return false;
+    if (y->tape->pool && p->count * g->m * g->n * g->k >= LEAST_COST) return run_cut(y, p);
+    size_t bytes = k->gemm_workspace(g);
+    g->workspace = NULL;
+    if (bytes && !(g->workspace = hc_workspace(y, bytes))) return false;
     if (p->count > 1) {
         run_many(y, p);
         return true;

@@ -169,7 +169,7 @@ static bool concat_forward(Tensor *y) {
     int axis = y->attr.range.axis;
     size_t row = y->form->dim[axis] * y->form->stride[axis], item = y->tape->item, at = 0;
     size_t most = largest_view(y);
-    void *copy = most ? hc_work(y, most * item) : NULL;
+    void *copy = most ? hc_workspace(y, most * item) : NULL;
     if (most && !copy) return false;
     for (uint32_t i = 0; i < y->nin; i++) {
         const Tensor *x = hc_inputs(y)[i];

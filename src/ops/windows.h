@@ -14,9 +14,9 @@ size_t hc_window_count(const HcAttr *attr, int axis, size_t size, size_t taps);
 bool hc_window_fits(const char *who, const Tensor *x, int axis, const size_t setting[3],
                     size_t taps);
 /* Into how many shares `count` images or taps are cut for the threads of the tape's pool: 1 where there are
- * not two, or little to do, `work` in multiply-adds. Share i is [i * count / shares, (i + 1) * count / shares).
+ * not two, or little to do, `cost` in multiply-adds. Share i is [i * count / shares, (i + 1) * count / shares).
  * No number depends on the cut. */
-size_t hc_window_shares(const Tape *tape, size_t count, size_t work);
+size_t hc_window_shares(const Tape *tape, size_t count, size_t cost);
 
 /* ---- pool.c ---- */
 /* Checks x and options, and makes attributes of them; false after hc_fail. */

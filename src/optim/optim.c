@@ -42,7 +42,7 @@ Optim *optim_create(const OptimClass *cls, ParamList params, void *user) {
     optim->version = hc_version_create("optimizer");
     if (!optim->version) hc_fail_thread(HC_ERR_NOMEM, "optim_create: out of memory");
     if (!optim->version || optim_add_group(optim, params) == SIZE_MAX ||
-        !(optim->work = tape_create(optim->dtype))) {
+        !(optim->tape = tape_create(optim->dtype))) {
         optim_destroy(optim);
         return NULL;
     }
@@ -70,7 +70,7 @@ void hc_scheduled_free(HcScheduled *list, size_t count) {
 }
 
 bool hc_optim_at_rest(Optim *optim, const char *who) {
-    return !optim->work || optim->work->calling.depth == 0 ||
+    return !optim->tape || optim->tape->calling.depth == 0 ||
            hc_optim_fail(optim, HC_ERR_STATE, "%s: from within its own rule or schedule", who);
 }
 
@@ -82,7 +82,7 @@ void optim_destroy(Optim *optim) {
     hc_free(optim->groups);
     hc_params_free(&optim->learned);
     hc_scheduled_free(optim->schedules, optim->schedule_count);
-    tape_destroy(optim->work);
+    tape_destroy(optim->tape);
     hc_version_unref(optim->version);
     hc_free(optim);
 }

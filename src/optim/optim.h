@@ -64,7 +64,7 @@ struct Optim {
     size_t steps;       /* made in place, or committed */
     HcVersion *version; /* of all that a differentiable optimizer takes over as numbers */
     DType dtype;
-    Tape *work; /* on which steps are computed */
+    Tape *tape; /* on which steps are computed */
     char message[HC_MESSAGE_SIZE];
     bool failed;
 };

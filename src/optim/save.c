@@ -35,7 +35,7 @@ static void write_group(HcWriter *w, const Optim *optim, const HcGroup *group) {
         for (size_t s = 0; s < cls->state_count; s++) {
             const void *state = group->moments[i].state[s];
             hc_write_u32(w, state != NULL);
-            if (state || w->counts) hc_write_reals(w, state, p->count, optim->work->item);
+            if (state || w->counts) hc_write_reals(w, state, p->count, optim->tape->item);
         }
     }
 }
@@ -145,7 +145,7 @@ static bool read_steps(Loading *l, size_t *steps) {
 }
 
 static bool read_moments(Loading *l, const Param *p, HcMoments *to) {
-    size_t item = l->optim->work->item;
+    size_t item = l->optim->tape->item;
     if (!hc_read_param_head(&l->r, who, l->name, p)) return false;
     if (!read_steps(l, &to->steps)) return false;
     for (size_t s = 0; s < l->optim->cls->state_count && l->r.good; s++) {

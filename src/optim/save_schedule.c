@@ -151,7 +151,7 @@ static bool read_entry(Reading *g, size_t steps) {
     if (g->to->removed) return true;
     Schedule *schedule = &g->to->schedule;
     if (!read_rest(g, (HcScheduleKind)kind, schedule, own(optim, g->to))) return false;
-    Hyper factor = hc_schedule_call(optim->work, schedule, steps);
+    Hyper factor = hc_schedule_call(optim->tape, schedule, steps);
     return (!factor.tensor && !isnan(factor.value)) || damaged(g);
 }
 

@@ -176,7 +176,7 @@ bool optim_schedule(Optim *optim, const char *name, size_t group, const Schedule
     size_t hyper = 0;
     if (!hc_optim_setting(optim, who, name, group, &hyper)) return false;
     if (schedule) {
-        Hyper factor = hc_schedule_call(optim->work, schedule, optim->steps);
+        Hyper factor = hc_schedule_call(optim->tape, schedule, optim->steps);
         if (factor.tensor)
             return hc_optim_fail(optim, HC_ERR_ARG,
                                  "%s: a factor of '%s' that is a tensor needs diffopt_schedule",

@@ -29,29 +29,29 @@ const char *hc_update_fault(const OptimClass *cls, const OptimUpdate *update, co
 static Hyper hyper_of(const Optim *optim, size_t g, size_t i, size_t h) {
     Hyper value = hyper_const(optim->groups[g].hyper[h]);
     const Param *learned = hc_learned(optim, g, i, h);
-    if (learned) value = hyper_tensor(tensor_borrow(optim->work, learned->shape, learned->data));
+    if (learned) value = hyper_tensor(tensor_borrow(optim->tape, learned->shape, learned->data));
     const Schedule *schedule = hc_scheduled(optim, g, h);
     if (!schedule) return value;
     const char *name = optim->cls->hypers[h].name;
-    return hyper_mul(value, hc_schedule_step(optim->work, schedule, optim->steps, name));
+    return hyper_mul(value, hc_schedule_step(optim->tape, schedule, optim->steps, name));
 }
 
-/* Runs the rule on borrowed memory; the results are on the work tape. NULL, or what went wrong. */
+/* Runs the rule on borrowed memory; the results are on the optimizer's tape. NULL, or what went wrong. */
 static const char *run_rule(const Optim *optim, size_t g, size_t i, OptimUpdate *u) {
     const HcGroup *group = &optim->groups[g];
     Param *p = group->params.items[i];
     const HcMoments *moments = &group->moments[i];
-    *u = (OptimUpdate){.param = tensor_borrow(optim->work, p->shape, p->data),
-                       .grad = tensor_borrow(optim->work, p->shape, p->grad),
+    *u = (OptimUpdate){.param = tensor_borrow(optim->tape, p->shape, p->data),
+                       .grad = tensor_borrow(optim->tape, p->shape, p->grad),
                        .step = moments->steps + 1};
     for (size_t s = 0; s < optim->cls->state_count; s++)
         if (moments->state[s])
-            u->state[s] = tensor_borrow(optim->work, p->shape, moments->state[s]);
+            u->state[s] = tensor_borrow(optim->tape, p->shape, moments->state[s]);
     for (size_t h = 0; h < optim->cls->hyper_count; h++)
         u->hypers[h] = hyper_of(optim, g, i, h);
-    hc_run_rule(optim->cls, u, optim->user, optim->work);
-    const char *fault = hc_update_fault(optim->cls, u, optim->work, &p->shape);
-    return tape_error(optim->work) ? tape_error(optim->work) : fault;
+    hc_run_rule(optim->cls, u, optim->user, optim->tape);
+    const char *fault = hc_update_fault(optim->cls, u, optim->tape, &p->shape);
+    return tape_error(optim->tape) ? tape_error(optim->tape) : fault;
 }
 
 /* A Param whose step is computed; its numbers wait to be moved. */
@@ -68,9 +68,9 @@ static bool plan_moves(const Optim *optim, Pending *pending, const OptimUpdate *
         if (!u->state[s]) continue;
         void *to = pending->moments->state[s];
         if (!to) to = pending->fresh[s] = hc_alloc(count, item);
-        if (!to || !hc_moves_add(optim->work, "optim_step", u->state[s], to)) return false;
+        if (!to || !hc_moves_add(optim->tape, "optim_step", u->state[s], to)) return false;
     }
-    return hc_moves_add(optim->work, "optim_step", u->param, pending->param->data);
+    return hc_moves_add(optim->tape, "optim_step", u->param, pending->param->data);
 }
 
 static bool prepare(Optim *optim, Pending *pending, size_t count) {
@@ -91,19 +91,19 @@ static bool prepare(Optim *optim, Pending *pending, size_t count) {
             const char *fault = run_rule(optim, g, i, &u);
             if (fault)
                 return hc_optim_fail(
-                    optim, tape_status(optim->work) ? tape_status(optim->work) : HC_ERR_STATE,
+                    optim, tape_status(optim->tape) ? tape_status(optim->tape) : HC_ERR_STATE,
                     "optim_step: '%s': %s", p->cell.name, fault);
             if (!plan_moves(optim, next, &u))
                 return hc_optim_fail(optim, HC_ERR_NOMEM, "optim_step: '%s': out of memory",
                                      p->cell.name);
         }
     }
-    return hc_moves_hold(optim->work, "optim_step") ||
+    return hc_moves_hold(optim->tape, "optim_step") ||
            hc_optim_fail(optim, HC_ERR_NOMEM, "optim_step: out of memory");
 }
 
 static void write_back(Optim *optim, Pending *pending, size_t count) {
-    hc_moves_make(optim->work);
+    hc_moves_make(optim->tape);
     for (size_t i = 0; i < count; i++) {
         HcMoments *moments = pending[i].moments;
         for (size_t s = 0; s < optim->cls->state_count; s++)
@@ -124,25 +124,25 @@ bool optim_step(Optim *optim) {
         return hc_optim_fail(optim, HC_ERR_GRAD,
                              "optim_step: every gradient is absent (nothing was backed up, or "
                              "all Params are frozen)");
-    tape_clear_error(optim->work);
-    tape_reset(optim->work);
-    bool was = tape_set_recording(optim->work, false);
-    Pending *pending = hc_scratch_alloc(&optim->work->scratch, count * sizeof *pending);
+    tape_clear_error(optim->tape);
+    tape_reset(optim->tape);
+    bool was = tape_set_recording(optim->tape, false);
+    Pending *pending = hc_scratch_alloc(&optim->tape->scratch, count * sizeof *pending);
     bool done = pending != NULL;
     if (done) {
         memset(pending, 0, count * sizeof *pending);
         done = prepare(optim, pending, count);
         if (done) write_back(optim, pending, count);
-        hc_moves_drop(optim->work);
+        hc_moves_drop(optim->tape);
         for (size_t i = 0; i < count && !done; i++)
             for (size_t s = 0; s < HC_MAX_STATES; s++)
                 hc_free(pending[i].fresh[s]);
-        hc_scratch_free(&optim->work->scratch, pending, count * sizeof *pending);
+        hc_scratch_free(&optim->tape->scratch, pending, count * sizeof *pending);
     } else {
         hc_optim_fail(optim, HC_ERR_NOMEM, "optim_step: out of memory");
     }
-    tape_set_recording(optim->work, was);
-    tape_reset(optim->work);
+    tape_set_recording(optim->tape, was);
+    tape_reset(optim->tape);
     if (done) {
         optim->failed = false;
         optim->steps++;

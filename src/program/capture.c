@@ -271,8 +271,8 @@ void program_destroy(Program *p) {
     hc_free(p->uses);
     hc_free(p->constants);
     hc_free(p->memory);
-    for (size_t i = 0; i < HC_MOST_WORK; i++)
-        hc_free(p->work[i]);
+    for (size_t i = 0; i < HC_MOST_WORKSPACES; i++)
+        hc_free(p->workspaces[i]);
     tape_destroy(p->tape);
     hc_free(p);
 }

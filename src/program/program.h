@@ -32,7 +32,7 @@ typedef struct HcStamped {
 } HcStamped;
 
 struct Program {
-    Tape *tape; /* kernels, forms, working memory and the error; nothing is recorded on it */
+    Tape *tape; /* kernels, forms, workspaces and the error; nothing is recorded on it */
     Tensor *nodes;
     size_t count;   /* of those captured; trim.c drops most */
     Tensor **links; /* inputs of nodes that have many */
@@ -49,7 +49,7 @@ struct Program {
     size_t use_count;
     HcStamped *stamps;
     size_t stamp_count;
-    void *work[HC_MOST_WORK]; /* working memory of traced forwards */
+    void *workspaces[HC_MOST_WORKSPACES]; /* of traced forwards */
     char *constants, *memory;
     size_t constant_bytes, memory_bytes, table_bytes;
 };

@@ -7,7 +7,7 @@
 #include "program/capture.h"
 
 /* Results of fewer bytes are left alone, and those that take more multiply-adds to a number. */
-enum { LEAST_BYTES = 16384, MOST_WORK = 16, MOST_AGAIN = 4 };
+enum { LEAST_BYTES = 16384, MOST_COST = 16, MOST_AGAIN = 4 };
 
 /* A turn, if it is the root of its views (plan.c), in terms of other turns. */
 typedef struct Life {
@@ -20,7 +20,7 @@ typedef struct Life {
 /* Turns to be taken again before another. */
 typedef struct Again {
     size_t before, next, count, turns[MOST_AGAIN];
-    size_t work; /* multiply-adds */
+    size_t cost; /* multiply-adds */
 } Again;
 
 typedef struct Repeats {
@@ -99,7 +99,7 @@ static void find_peak(Repeats *r, size_t *ending) {
 static bool repeatable(const Repeats *r, size_t turn) {
     const Tensor *x = node_at(r, turn);
     return is_computed(r, turn) && !r->life[turn].viewed && x->nin <= HC_INLINE_INPUTS &&
-           (x->op->kernel || x->op->work);
+           (x->op->kernel || x->op->cost);
 }
 
 /* Whether a turn's numbers are there at `time`, read or not. */
@@ -113,7 +113,7 @@ static bool is_there(const Repeats *r, size_t turn, size_t time) {
 static bool gather(const Repeats *r, size_t turn, Again *again) {
     const Tensor *x = node_at(r, turn);
     if (!repeatable(r, turn)) return false;
-    again->work += x->form->count * (x->op->work ? x->op->work(x) : 1);
+    again->cost += x->form->count * (x->op->cost ? x->op->cost(x) : 1);
     for (uint32_t j = 0; j < x->nin; j++)
         if (!is_there(r, input_of(r, x, j), again->before) && !gather(r, input_of(r, x, j), again))
             return false;
@@ -128,7 +128,7 @@ static bool choose(Repeats *r) {
         const Tensor *x = node_at(r, k);
         Again again = {.before = life->to};
         if (bytes_of(x) < LEAST_BYTES || life->from >= r->peak || life->to <= r->peak) continue;
-        if (!gather(r, k, &again) || again.work > MOST_WORK * x->form->count) continue;
+        if (!gather(r, k, &again) || again.cost > MOST_COST * x->form->count) continue;
         if (!hc_grow((void **)&r->again, &r->again_capacity, r->again_count, r->again_count + 1,
                      sizeof again))
             return false;

@@ -128,9 +128,9 @@ bool program_run(Program *p) {
                        "(program_run_into)",
                        who);
     HcHeld here;
-    hc_work_begin(&here, p);
+    hc_held_begin(&here, p);
     bool done = check_world(p, who) && add_to_params(p);
-    hc_work_end(&here);
+    hc_held_end(&here);
     return done;
 }
 
@@ -140,11 +140,11 @@ bool program_run_into(Program *p, Grads *grads) {
     tape_clear_error(p->tape);
     if (!grads) return hc_fail(p->tape, HC_ERR_ARG, "%s: grads is NULL", who);
     HcHeld program, list;
-    hc_work_begin(&program, p);
-    hc_work_begin(&list, grads);
+    hc_held_begin(&program, p);
+    hc_held_begin(&list, grads);
     bool done = check_world(p, who) && add_to_grads(p, grads);
-    hc_work_end(&list);
-    hc_work_end(&program);
+    hc_held_end(&list);
+    hc_held_end(&program);
     return done;
 }
 

@@ -25,11 +25,11 @@ static bool is_in(const void *y, const void *memory, size_t bytes) {
            (const char *)y < (const char *)memory + bytes;
 }
 
-/* Whether a call may write there at each run: in a result's memory or, while that is fixed, in working memory. */
+/* Whether a call may write there at each run: in a result's memory or, while they are fixed, in a workspace. */
 static bool stays(const Program *p, const void *y) {
-    bool found = is_in(y, p->memory, p->memory_bytes) || !p->tape->fixed_work;
-    for (size_t i = 0; i < HC_MOST_WORK && !found; i++)
-        found = is_in(y, p->work[i], p->tape->work_most[i]);
+    bool found = is_in(y, p->memory, p->memory_bytes) || !p->tape->fixed_workspaces;
+    for (size_t i = 0; i < HC_MOST_WORKSPACES && !found; i++)
+        found = is_in(y, p->workspaces[i], p->tape->workspace_most[i]);
     return found;
 }
 
@@ -326,9 +326,9 @@ static bool is_gradient(const Program *p, const Tensor *node) {
 /* Writes down a forward's calls, or finds out that it is to be left whole. */
 static bool trace_calls(Program *p, Tensor *node, const HcKernels *traced, bool *whole) {
     Tape *tape = p->tape;
-    size_t before = p->call_count, work_most[HC_MOST_WORK];
+    size_t before = p->call_count, workspace_most[HC_MOST_WORKSPACES];
     HC_ASSERT(!tracing.program);
-    memcpy(work_most, tape->work_most, sizeof work_most);
+    memcpy(workspace_most, tape->workspace_most, sizeof workspace_most);
     tracing.program = p;
     tracing.real = tape->k;
     tracing.failed = tracing.whole = false;
@@ -341,7 +341,7 @@ static bool trace_calls(Program *p, Tensor *node, const HcKernels *traced, bool 
     HcCall *only = calls == 1 ? &p->calls[before] : NULL;
     if (only && only->run == run_gemm) only->gradient = is_gradient(p, node);
     if (!tracing.whole && calls > 0 && calls <= MOST_CALLS) return true;
-    memcpy(tape->work_most, work_most, sizeof work_most);
+    memcpy(tape->workspace_most, workspace_most, sizeof workspace_most);
     p->call_count = before;
     *whole = true;
     return true;
@@ -357,17 +357,19 @@ static bool trace_all(Program *p, const HcKernels *traced, bool *whole) {
     return true;
 }
 
-/* Twice: first to learn which forwards stay whole, and how much working memory the others take; then with
+/* Twice: first to learn which forwards stay whole, and how large workspaces the others take; then with
  * buffers of that size, which stay where they are and serve one forward after the other. */
 static bool trace_twice(Program *p, bool *whole) {
     Tape *tape = p->tape;
     const HcKernels traced = traced_kernels(tape->k);
     if (!trace_all(p, &traced, whole)) return false;
-    for (size_t i = 0; i < HC_MOST_WORK; i++)
-        if (tape->work_most[i] > 0 && !(p->work[i] = hc_alloc(tape->work_most[i], 1))) return false;
-    tape->fixed_work = p->work;
+    for (size_t i = 0; i < HC_MOST_WORKSPACES; i++)
+        if (tape->workspace_most[i] > 0 &&
+            !(p->workspaces[i] = hc_alloc(tape->workspace_most[i], 1)))
+            return false;
+    tape->fixed_workspaces = p->workspaces;
     bool done = trace_all(p, &traced, whole);
-    tape->fixed_work = NULL;
+    tape->fixed_workspaces = NULL;
     return done;
 }
 

@@ -148,7 +148,7 @@ struct HcOp {
     bool (*infer)(Tensor *y);
     /* Computes y->data from the node alone; where op->flags say ACC, into what is there. Numbers are read and
      * written by the kernels of y->tape->k only, and what else runs on them goes through its `call`, for a
-     * Program keeps the calls in the place of the forward; memory in between is that of hc_work. */
+     * Program keeps the calls in the place of the forward; memory in between is a workspace. */
     bool (*forward)(Tensor *y);
     /* Hands each needed input its cotangent (ops/cotangent.h), given that of y. Calls builders only. */
     void (*vjp)(HcSweep *sweep, Tensor *y, Tensor *gy);
@@ -160,7 +160,7 @@ struct HcOp {
     uint16_t reads[HC_MOST_READ];
     size_t kernel; /* offset in HcKernels of the elementwise function, for the shared forwards */
     /* How many multiply-adds a number of the result takes, for a program to weigh; or NULL. */
-    size_t (*work)(const Tensor *y);
+    size_t (*cost)(const Tensor *y);
 };
 
 /* Runs and records one operation. NULL inputs and errors as tensor.h says. In two halves: the attributes, and
@@ -191,12 +191,13 @@ Tensor *hc_emit_tape_leaf(Tape *tape, const char *who, Shape shape, void *data, 
  * memory where it may (share), else has its own. */
 Tensor *hc_leaf_of(Tensor *x, bool share, bool needs, HcWhy why);
 
-/* Runs a node's forward, and frees its working memory. */
+/* Runs a node's forward, and frees its workspaces. */
 bool hc_forward(Tensor *y);
 /* For forwards: input j's numbers as `form` (packed, of its shape) stores them, or row-major; copied to
- * working memory if they are not so, or NULL after hc_fail. Working memory lives until the forward ends. */
+ * a workspace if they are not so, or NULL after hc_fail. */
 const void *hc_copied_input(Tensor *y, size_t j, const HcForm *form);
-void *hc_work(Tensor *y, size_t bytes);
+/* For forwards: memory to compute in, which lives until the forward ends; NULL after hc_fail. */
+void *hc_workspace(Tensor *y, size_t bytes);
 
 static inline const void *hc_input_as(Tensor *y, size_t j, const HcForm *form) {
     const Tensor *x = hc_inputs(y)[j];

@@ -147,12 +147,12 @@ HC_INLINE bool place(Tensor *y) {
     return true;
 }
 
-static void free_work(Tape *tape) {
-    while (tape->work_count > 0) {
-        tape->work_count--;
-        if (tape->fixed_work) continue;
-        hc_scratch_free(&tape->scratch, tape->work[tape->work_count].buffer,
-                        tape->work[tape->work_count].bytes);
+static void free_workspaces(Tape *tape) {
+    while (tape->workspace_count > 0) {
+        tape->workspace_count--;
+        if (tape->fixed_workspaces) continue;
+        hc_scratch_free(&tape->scratch, tape->workspaces[tape->workspace_count].buffer,
+                        tape->workspaces[tape->workspace_count].bytes);
     }
 }
 
@@ -177,9 +177,9 @@ static bool makes_no_nan(const Tensor *y) {
 
 HC_INLINE bool forward(Tensor *y) {
     if (y->op->flags & HC_OP_ALIAS) return true;
-    HC_ASSERT(y->tape->work_count == 0); /* all there is is freed behind a forward */
+    HC_ASSERT(y->tape->workspace_count == 0); /* all there is is freed behind a forward */
     bool done = y->op->forward(y);
-    if (y->tape->work_count > 0) free_work(y->tape);
+    if (y->tape->workspace_count > 0) free_workspaces(y->tape);
     return done && (!y->tape->check_nan || makes_no_nan(y));
 }
 
@@ -359,27 +359,28 @@ Tensor *hc_emit_tape_leaf(Tape *tape, const char *who, Shape shape, void *data, 
 
 /* ---- what forwards use --------------------------------------------------------------------------------- */
 
-void *hc_work(Tensor *y, size_t bytes) {
+void *hc_workspace(Tensor *y, size_t bytes) {
     Tape *tape = y->tape;
-    size_t place = tape->work_count;
+    size_t place = tape->workspace_count;
     void *buffer = NULL;
-    HC_ASSERT(place < HC_MOST_WORK && (!tape->fixed_work || bytes <= tape->work_most[place]));
-    if (place < HC_MOST_WORK)
-        buffer =
-            tape->fixed_work ? tape->fixed_work[place] : hc_scratch_alloc(&tape->scratch, bytes);
+    HC_ASSERT(place < HC_MOST_WORKSPACES &&
+              (!tape->fixed_workspaces || bytes <= tape->workspace_most[place]));
+    if (place < HC_MOST_WORKSPACES)
+        buffer = tape->fixed_workspaces ? tape->fixed_workspaces[place]
+                                        : hc_scratch_alloc(&tape->scratch, bytes);
     if (!buffer) {
         hc_fail_nomem(tape, y->op->name);
         return NULL;
     }
-    if (bytes > tape->work_most[place]) tape->work_most[place] = bytes;
-    tape->work[tape->work_count].buffer = buffer;
-    tape->work[tape->work_count++].bytes = bytes;
+    if (bytes > tape->workspace_most[place]) tape->workspace_most[place] = bytes;
+    tape->workspaces[tape->workspace_count].buffer = buffer;
+    tape->workspaces[tape->workspace_count++].bytes = bytes;
     return buffer;
 }
 
 const void *hc_copied_input(Tensor *y, size_t j, const HcForm *form) {
     Tensor *x = hc_inputs(y)[j];
-    void *copy = hc_work(y, data_bytes(x));
+    void *copy = hc_workspace(y, data_bytes(x));
     if (copy) hc_copy_as(x, form, copy);
     return copy;
 }

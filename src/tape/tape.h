@@ -51,10 +51,10 @@ struct HcDensed {
 typedef struct HcStamp HcStamp; /* tape/stamp.h */
 typedef struct HcMove HcMove;   /* tape/moves.h */
 
-/* Working memory of one sweep; nested sweeps take the next one. */
+/* Memory of one sweep; nested sweeps take the next one. */
 typedef struct HcSweepSpace HcSweepSpace;
 
-#define HC_MOST_WORK 8
+#define HC_MOST_WORKSPACES 8 /* of a forward */
 
 /* A caller's code at work within the library (a forward, a rule, a callback): what was there before it is still
  * to be read, so that the tape is not reset, trimmed, destroyed nor released below here. */
@@ -105,11 +105,11 @@ struct Tape {
     struct {
         void *buffer;
         size_t bytes;
-    } work[HC_MOST_WORK];
-    size_t work_count;
-    size_t work_most[HC_MOST_WORK]; /* the most asked of each place ... */
-    void *const *fixed_work;        /* ... and buffers of that size to be handed out, or NULL */
-    Pool *pool;                     /* for large operations, or NULL */
+    } workspaces[HC_MOST_WORKSPACES];
+    size_t workspace_count;
+    size_t workspace_most[HC_MOST_WORKSPACES]; /* the most asked of each place ... */
+    void *const *fixed_workspaces;             /* ... and buffers of that size to be handed out, or NULL */
+    Pool *pool;                                /* for large operations, or NULL */
     HcCalling calling;
     size_t peak;
     size_t read; /* nodes there when a computed value was first read; SIZE_MAX: none was */

@@ -185,10 +185,10 @@ double tensor_item(Tensor *x) {
     return value;
 }
 
-/* x's numbers, dense, in working memory to be freed where that is not NULL. */
+/* x's numbers, dense: its own, or a copy to be freed where that is not NULL. */
 static const void *readable(Tensor *x, const char *who, const void *values, size_t count,
-                            void **work) {
-    *work = NULL;
+                            void **copy) {
+    *copy = NULL;
     if (!hc_check(who, x)) return NULL;
     if (count != x->form->count || (!values && count > 0)) {
         hc_fail(x->tape, values ? HC_ERR_SHAPE : HC_ERR_ARG,
@@ -198,29 +198,29 @@ static const void *readable(Tensor *x, const char *who, const void *values, size
     }
     hc_note_read(x);
     if (hc_is_dense(x->form)) return x->data;
-    *work = hc_scratch_alloc(&x->tape->scratch, count * x->tape->item);
-    if (!*work)
+    *copy = hc_scratch_alloc(&x->tape->scratch, count * x->tape->item);
+    if (!*copy)
         hc_fail_nomem(x->tape, who);
     else
-        hc_copy_dense(x, *work);
-    return *work;
+        hc_copy_dense(x, *copy);
+    return *copy;
 }
 
 bool tensor_copy_to_f32(Tensor *x, float *values, size_t count) {
-    void *work;
-    const void *from = readable(x, "tensor_copy_to_f32", values, count, &work);
+    void *copy;
+    const void *from = readable(x, "tensor_copy_to_f32", values, count, &copy);
     if (!from) return false;
     if (count) x->tape->k->to_f32(values, from, count);
-    hc_scratch_free(&x->tape->scratch, work, count * x->tape->item);
+    hc_scratch_free(&x->tape->scratch, copy, count * x->tape->item);
     return true;
 }
 
 bool tensor_copy_to_f64(Tensor *x, double *values, size_t count) {
-    void *work;
-    const void *from = readable(x, "tensor_copy_to_f64", values, count, &work);
+    void *copy;
+    const void *from = readable(x, "tensor_copy_to_f64", values, count, &copy);
     if (!from) return false;
     if (count) x->tape->k->to_f64(values, from, count);
-    hc_scratch_free(&x->tape->scratch, work, count * x->tape->item);
+    hc_scratch_free(&x->tape->scratch, copy, count * x->tape->item);
     return true;
 }
 

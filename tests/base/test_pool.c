@@ -16,41 +16,41 @@
 
 enum { MOST = 200 };
 
-typedef struct Work {
+typedef struct Job {
     Pool *pool;
     size_t threads;
     int values[MOST]; /* plain: ThreadSanitizer would see a missing order */
     atomic_uint in_use[HC_MAX_THREADS];
     atomic_bool wrong;
-} Work;
+} Job;
 
 static void add_one(size_t index, size_t worker, void *user) {
-    Work *work = user;
-    if (worker >= work->threads || atomic_exchange(&work->in_use[worker], 1))
-        atomic_store(&work->wrong, true);
-    work->values[index] += (int)index;
-    atomic_store(&work->in_use[worker], 0);
+    Job *job = user;
+    if (worker >= job->threads || atomic_exchange(&job->in_use[worker], 1))
+        atomic_store(&job->wrong, true);
+    job->values[index] += (int)index;
+    atomic_store(&job->in_use[worker], 0);
 }
 
 /* Many short jobs of every size, one after the other. */
 static void each_index_once(size_t threads, int rounds) {
-    static Work work;
-    memset(&work, 0, sizeof work);
-    work.pool = pool_create(threads);
-    work.threads = pool_threads(work.pool);
-    CHECK(work.threads == threads || work.threads == 1);
+    static Job job;
+    memset(&job, 0, sizeof job);
+    job.pool = pool_create(threads);
+    job.threads = pool_threads(job.pool);
+    CHECK(job.threads == threads || job.threads == 1);
     int runs[MOST] = {0};
     for (int round = 0; round < rounds; round++) {
         size_t count = (size_t)round * 7 % MOST;
-        CHECK(pool_run(work.pool, count, add_one, &work));
+        CHECK(pool_run(job.pool, count, add_one, &job));
         for (size_t i = 0; i < count; i++)
             runs[i]++;
     }
-    bool right = !atomic_load(&work.wrong);
+    bool right = !atomic_load(&job.wrong);
     for (size_t i = 0; i < MOST; i++)
-        right = right && work.values[i] == runs[i] * (int)i;
+        right = right && job.values[i] == runs[i] * (int)i;
     CHECK(right);
-    pool_destroy(work.pool);
+    pool_destroy(job.pool);
 }
 
 static void count_up(size_t index, size_t worker, void *user) {
@@ -123,7 +123,7 @@ static void run_pool(void *user) {
         pool_run(n->pool, 10, count_up, &n->calls);
 }
 
-/* Two threads with one pool: whoever comes second does its work itself. */
+/* Two threads with one pool: whoever comes second does its job itself. */
 static void shared(void) {
     Nest a = {.pool = pool_create(3)}, b = {.pool = a.pool};
     HcThread thread;
@@ -135,7 +135,7 @@ static void shared(void) {
     pool_destroy(a.pool);
 }
 
-/* Threads without work go to sleep, and wake for the next job. */
+/* Threads without a job go to sleep, and wake for the next job. */
 static void idle(void) {
     Pool *pool = pool_create(3);
     atomic_size_t calls = 0;

@@ -92,7 +92,7 @@ static double now(void) {
 }
 
 typedef struct Data {
-    void *a, *b, *c, *work;
+    void *a, *b, *c, *workspace;
     int dtype;
 } Data;
 
@@ -104,7 +104,7 @@ static HcGemm product(const Case *p, const Data *d) {
                     .b = {d->b, p->tb ? 1 : p->n, p->tb ? p->k : 1},
                     .c = d->c,
                     .ldc = p->n,
-                    .work = d->work};
+                    .workspace = d->workspace};
 }
 
 #ifdef HAVE_OPENBLAS
@@ -165,10 +165,10 @@ static void run(const Case *p, int rounds, int dtype) {
     size_t bytes = 0;
     const HcGemm g = product(p, &d);
     for (size_t level = 0; level < levels; level++) {
-        size_t wanted = hc_kernels_at(level, dtype)->gemm_work(&g);
+        size_t wanted = hc_kernels_at(level, dtype)->gemm_workspace(&g);
         bytes = wanted > bytes ? wanted : bytes;
     }
-    d.work = room(bytes);
+    d.workspace = room(bytes);
     fill(d.a, p->m * p->k, dtype);
     fill(d.b, p->k * p->n, dtype);
     double best[MOST];
@@ -194,7 +194,7 @@ static void run(const Case *p, int rounds, int dtype) {
     free(d.a);
     free(d.b);
     free(d.c);
-    free(d.work);
+    free(d.workspace);
 }
 
 int main(int argc, char **argv) {

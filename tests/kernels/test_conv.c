@@ -101,12 +101,12 @@ static void fill(double *to, size_t count, Rng *rng) {
 
 /* All taps at once, and one by one to the same bits. */
 static void to_weight(const HcKernels *k, const HcConv *g, void *to, size_t count, const void *y,
-                      const void *x, bool add, void *work) {
+                      const void *x, bool add, void *workspace) {
     void *by_taps = malloc(count * k->size + 1);
     memcpy(by_taps, to, count * k->size);
-    k->conv_weight(g, to, y, x, add, 0, g->kh * g->kw, work);
+    k->conv_weight(g, to, y, x, add, 0, g->kh * g->kw, workspace);
     for (size_t tap = 0; tap < g->kh * g->kw; tap++)
-        k->conv_weight(g, by_taps, y, x, add, tap, tap + 1, work);
+        k->conv_weight(g, by_taps, y, x, add, tap, tap + 1, workspace);
     CHECK(memcmp(by_taps, to, count * k->size) == 0);
     free(by_taps);
 }
@@ -119,7 +119,7 @@ static void check_start(const HcKernels *k, const HcConv *g, int which, int star
     if (which == TO_WEIGHT) count = g->kh * g->kw * (g->c / g->groups) * g->o;
     for (size_t i = 0; i < count; i++)
         d->want[i] = start == 0 ? 0 : d->bias[start == 1 ? i % step : i];
-    void *to = converted(k, d->bias, count), *work = malloc(k->conv_work(g));
+    void *to = converted(k, d->bias, count), *workspace = malloc(k->conv_workspace(g));
     void *x = converted(k, d->x, g->n * g->h * g->w * g->c);
     void *y = converted(k, d->y, g->n * g->p * g->q * g->o);
     void *w = converted(k, d->w, g->kh * g->kw * (g->c / g->groups) * g->o);
@@ -127,15 +127,15 @@ static void check_start(const HcKernels *k, const HcConv *g, int which, int star
     const void *from = start == 0 ? NULL : start == 1 ? bias : to;
     plainly(g, which, d);
     if (which == FORWARD)
-        k->conv(g, to, x, w, from, start == 2 ? step : 0, work);
+        k->conv(g, to, x, w, from, start == 2 ? step : 0, workspace);
     else if (which == TO_INPUT)
-        k->conv_input(g, to, y, w, from, start == 2 ? step : 0, work);
+        k->conv_input(g, to, y, w, from, start == 2 ? step : 0, workspace);
     else
-        to_weight(k, g, to, count, y, x, start == 2, work);
+        to_weight(k, g, to, count, y, x, start == 2, workspace);
     static const char *const names[] = {"forward", "gradient to input", "gradient to weight"};
     compare(k, to, d->want, count, names[which], geometry);
     if (result) memcpy(result, to, count * k->size);
-    free(to), free(work), free(x), free(y), free(w), free(bias);
+    free(to), free(workspace), free(x), free(y), free(w), free(bias);
 }
 
 /* The ways a weight is stored: [o][c][tap], [c][tap][o], [tap][c][o], [o][tap][c], [tap][o][c]. */

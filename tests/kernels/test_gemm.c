@@ -96,9 +96,9 @@ static void try(const Case *p, Start how, size_t shift) {
     const void *start = how == FROM_ZEROS ? NULL : how == FROM_C ? c.data : other.data;
     const size_t lds = how == FROM_C ? ldc : how == FROM_BIAS ? 0 : p->n + 3;
     HcGemm g = {p->m, p->n, p->k, ma, mb, start, lds, c.data, ldc, NULL};
-    const size_t bytes = kernels->gemm_work(&g);
-    Block work = block(bytes / item, 0);
-    g.work = bytes ? work.data : NULL;
+    const size_t bytes = kernels->gemm_workspace(&g);
+    Block workspace = block(bytes / item, 0);
+    g.workspace = bytes ? workspace.data : NULL;
     kernels->gemm(&g);
 
     CHECK(right(p, ma, mb, how == FROM_C ? old.data : start, lds, c.data, ldc));
@@ -121,7 +121,7 @@ static void try(const Case *p, Start how, size_t shift) {
         if (i % ldc < p->n) same = same && get(again.data, i) == get(c.data, i);
     CHECK(same);
     free(a.memory), free(b.memory), free(c.memory), free(other.memory);
-    free(old.memory), free(work.memory), free(again.memory);
+    free(old.memory), free(workspace.memory), free(again.memory);
 }
 
 static void all_ways(size_t m, size_t n, size_t k) {
@@ -146,12 +146,12 @@ static float add_product(float start, double product) {
 /* A plain triple loop gives the same bits as every way but the sums of lanes: c is one chain. */
 static void test_chain(void) {
     enum { M = 9, N = 45, K = 300 };
-    static double a[M * K], b[K * N], c[M * N], work[1 << 18];
+    static double a[M * K], b[K * N], c[M * N], workspace[1 << 18];
     for (size_t i = 0; i < M * K; i++)
         put(a, i, random_number());
     for (size_t i = 0; i < K * N; i++)
         put(b, i, random_number());
-    kernels->gemm(&(HcGemm){M, N, K, {a, K, 1}, {b, N, 1}, NULL, 0, c, N, work});
+    kernels->gemm(&(HcGemm){M, N, K, {a, K, 1}, {b, N, 1}, NULL, 0, c, N, workspace});
     bool fused = true, rounded = true;
     for (size_t i = 0; i < M; i++)
         for (size_t j = 0; j < N; j++) {

@@ -370,12 +370,12 @@ static void product(size_t m, size_t n, size_t k, bool ta, bool tb) {
     const HcKernels *levels[] = {base, level};
     for (int l = 0; l < 2; l++) {
         HcGemm g = {m, n, k, a, b, at(&out[l], 1), n + 2, at(&out[l], 1), n + 2, NULL};
-        size_t bytes = levels[l]->gemm_work(&g);
-        void *work = bytes ? hc_alloc(bytes, 1) : NULL;
-        g.work = work;
+        size_t bytes = levels[l]->gemm_workspace(&g);
+        void *workspace = bytes ? hc_alloc(bytes, 1) : NULL;
+        g.workspace = workspace;
         out[l] = z;
         levels[l]->gemm(&g);
-        hc_free(work);
+        hc_free(workspace);
     }
     double unit = size == sizeof(float) ? 0x1p-24 : 0x1p-53;
     for (size_t i = 0; i < ROOM + GUARD; i++) {

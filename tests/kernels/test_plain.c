@@ -23,7 +23,7 @@
 #define check_conv NULL
 #define check_conv_input NULL
 #define check_conv_weight NULL
-#define check_conv_work NULL
+#define check_conv_workspace NULL
 /* test_pool.c */
 #define check_max_pool NULL
 #define check_pool_pick NULL
@@ -32,7 +32,7 @@
 #define check_avg_spread NULL
 /* test_gemm.c */
 #define check_gemm NULL
-#define check_gemm_work NULL
+#define check_gemm_workspace NULL
 
 typedef struct Row {
     const char *name;

@@ -1,4 +1,4 @@
-/* Layers with weights, state and working lists of their own, with allocation failing at each call in turn: an
+/* Layers with weights, state and lists of their own, with allocation failing at each call in turn: an
  * error in words, nothing left behind, nothing half done; and a steady loop that allocates nothing. */
 #include "support/failing.h"
 #include "support/refuse.h"

@@ -1,5 +1,5 @@
 /* A forward writes numbers by the kernels of its tape's table alone, and what it takes in between is memory of
- * hc_work: a Program keeps the calls of those kernels in its place (program/trace.c). Every node that the rows of
+ * hc_workspace: a Program keeps the calls of those kernels in its place (program/trace.c). Every node that the rows of
  * ops.def make at orders 0 to 2, and a custom operation, runs with kernels that do nothing, and without memory of
  * any other kind: result and inputs stay as they are. That it reads no numbers but by kernels, ops_replay shows. */
 #include <string.h>
@@ -108,16 +108,16 @@ static void check_node(const char *row, Tensor *y) {
 /* ---- all of them ----------------------------------------------------------------------------------------------- */
 
 static void check_tape(const char *row, Tape *tape) {
-    void *work[HC_MOST_WORK];
+    void *workspaces[HC_MOST_WORKSPACES];
     size_t nodes = tape_stats(tape).nodes;
-    for (size_t i = 0; i < HC_MOST_WORK; i++)
-        CHECK((work[i] = malloc(tape->work_most[i] + 1)) != NULL);
-    tape->fixed_work = work;
+    for (size_t i = 0; i < HC_MOST_WORKSPACES; i++)
+        CHECK((workspaces[i] = malloc(tape->workspace_most[i] + 1)) != NULL);
+    tape->fixed_workspaces = workspaces;
     for (size_t i = 0; i < nodes; i++)
         check_node(row, hc_node(tape, i));
-    tape->fixed_work = NULL;
-    for (size_t i = 0; i < HC_MOST_WORK; i++)
-        free(work[i]);
+    tape->fixed_workspaces = NULL;
+    for (size_t i = 0; i < HC_MOST_WORKSPACES; i++)
+        free(workspaces[i]);
     CHECK(tape_status(tape) == HC_OK);
 }
 

@@ -6,11 +6,7 @@
 
 #include "support/check.h"
 
-enum {
-    POINTS = 33,
-    HIDDEN = 70,
-    STEPS = 3
-}; /* large enough for products that need working memory */
+enum { POINTS = 33, HIDDEN = 70, STEPS = 3 }; /* large enough for products that need a workspace */
 
 typedef Optim *MakeOptim(ParamList params);
 

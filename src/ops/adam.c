@@ -99,7 +99,7 @@ enum {
 };
 
 static const HcOp op_backward = {.name = "optim_adam",
-                                 .flags = HC_OP_PARTS,
+                                 .flags = HC_OP_PARTS | HC_OP_MORE,
                                  .arity = FIRST_GIVEN,
                                  .infer = backward_infer,
                                  .forward = backward_forward,

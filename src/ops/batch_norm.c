@@ -161,6 +161,7 @@ static Tensor *norm_composed(Tensor *y) {
 
 static const HcOp op_norm = {
     .name = "tensor_batch_norm",
+    .flags = HC_OP_MORE,
     .arity = 4,
     .infer = infer_norm,
     .forward = norm_forward,
@@ -273,6 +274,7 @@ static void sums_vjp(HcSweep *s, Tensor *y, Tensor *t) {
 
 static const HcOp op_sums = {
     .name = "tensor_batch_norm",
+    .flags = HC_OP_MORE,
     .arity = 3,
     .infer = infer_two_rows,
     .forward = sums_forward,
@@ -312,6 +314,7 @@ enum { ALWAYS = X | MOMENTS | HC_IN(5), GIVEN = HC_IN(3) | HC_IN(4) };
 
 static const HcOp op_backward = {
     .name = "tensor_batch_norm",
+    .flags = HC_OP_MORE,
     .arity = 5,
     .infer = infer_like_x,
     .forward = backward_forward,
@@ -348,6 +351,7 @@ static void picked_vjp(HcSweep *s, Tensor *y, Tensor *u) {
 
 static const HcOp op_picked = {
     .name = "tensor_batch_norm",
+    .flags = HC_OP_MORE,
     .arity = 5,
     .infer = infer_norm,
     .forward = picked_forward,
@@ -390,6 +394,7 @@ enum {
 };
 
 static const HcOp op_slope = {.name = "tensor_batch_norm",
+                              .flags = HC_OP_MORE,
                               .arity = 6,
                               .infer = infer_vector,
                               .forward = slope_forward,
@@ -431,6 +436,7 @@ static Tensor *second_composed(Tensor *y) {
 enum { ALL_SECONDS = X | MOMENTS | HC_IN(8), G = HC_IN(3), V = HC_IN(4) };
 
 static const HcOp op_second = {.name = "tensor_batch_norm",
+                               .flags = HC_OP_MORE,
                                .arity = 8,
                                .infer = infer_like_x,
                                .forward = second_forward,

@@ -242,13 +242,14 @@ static bool custom_forward(Tensor *y) {
 }
 
 static const HcOp op_custom = {.name = "tensor_custom",
+                               .flags = HC_OP_MORE,
                                .arity = 1,
                                .infer = custom_infer,
                                .forward = custom_forward,
                                .vjp = custom_vjp};
 
 static const HcOp op_custom_constant = {.name = "tensor_custom",
-                                        .flags = HC_OP_NODIFF,
+                                        .flags = HC_OP_NODIFF | HC_OP_MORE,
                                         .arity = 1,
                                         .infer = custom_infer,
                                         .forward = custom_forward};

@@ -196,6 +196,7 @@ static void concat_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 }
 
 static const HcOp op_concat = {.name = "tensor_concat",
+                               .flags = HC_OP_MORE,
                                .arity = 1,
                                .infer = concat_infer,
                                .forward = concat_forward,

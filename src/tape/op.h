@@ -130,7 +130,8 @@ enum {
     HC_OP_COPY = 16,   /* the result has input 0's numbers, in memory of its own */
     HC_OP_RANDOM = 32, /* draws numbers: attr.random is in use */
     HC_OP_PARTS = 64,  /* several outputs: parts that follow it on the tape */
-    HC_OP_PART = 128   /* one of them: it has no rule and keeps its cotangent for its parent's */
+    HC_OP_PART = 128,  /* one of them: it has no rule and keeps its cotangent for its parent's */
+    HC_OP_MORE = 256   /* may have inputs past `arity` that are no acc */
 };
 
 /* Which values a rule reads (HcOp.reads): input j, or the result. */
@@ -142,7 +143,7 @@ enum {
 struct HcOp {
     const char *name; /* as the public builder's, for messages */
     unsigned flags;
-    unsigned arity;
+    unsigned arity; /* how many inputs at most, but for what ACC and MORE say */
     /* Sets y->form from inputs and attributes, for an alias y->data too. Any other's form must be
      * packed: forward writes it in that order. False after hc_fail. */
     bool (*infer)(Tensor *y);

@@ -275,7 +275,16 @@ static Tensor *give_up(Tensor *y, bool placed, HcPosition before) {
     return NULL;
 }
 
+/* What a descriptor says of itself is what it has: inputs past its arity, a rule, a forward. */
+static bool op_holds(const HcOp *op, size_t nin) {
+    bool past = nin > op->arity, acc = (op->flags & HC_OP_ACC) && nin == op->arity + 1;
+    bool rule = op->vjp || op->compose, none = op->flags & (HC_OP_NODIFF | HC_OP_LEAF | HC_OP_PART);
+    bool alias = op->flags & HC_OP_ALIAS;
+    return (!past || acc || (op->flags & HC_OP_MORE)) && rule != none && alias == !op->forward;
+}
+
 HC_INLINE Tensor *begin(const HcOp *op, Tensor *const *in, size_t nin) {
+    HC_ASSERT(op_holds(op, nin));
     Tape *tape = in[0] ? in[0]->tape : NULL;
     Inputs said = {.why = HC_WHY_CONSTANT};
     if (!look_at(op, tape, in, nin, &said)) return NULL;
@@ -459,7 +468,7 @@ static bool shown_infer(Tensor *y) {
 }
 
 static const HcOp op_shown = {
-    .name = "tensor", .flags = HC_OP_ALIAS, .arity = 1, .infer = shown_infer};
+    .name = "tensor", .flags = HC_OP_ALIAS | HC_OP_NODIFF, .arity = 1, .infer = shown_infer};
 
 Tensor *hc_copied(const Tensor *x, HcWhy why) {
     size_t count = extent(x->form);

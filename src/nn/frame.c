@@ -103,31 +103,26 @@ static bool stands(const Frame *frame, const char *who) {
     return frame->binding->tape->status == HC_OK;
 }
 
-/* The number of a name in a list of names; false after hc_fail. */
-static bool number_of(const Frame *frame, const char *who, const HcNamed *list, size_t count,
-                      const char *name, size_t *number) {
-    for (size_t i = 0; name && i < count; i++)
-        if (strcmp(list[i].name, name) == 0) {
-            *number = i;
-            return true;
-        }
+/* The number of a Param or buffer of the module's own; false after hc_fail. */
+static bool number_of(const Frame *frame, const char *who, bool buffer, const char *name, size_t *number) {
+    const Module *m = frame->module;
+    size_t count = buffer ? m->buffer_count : m->param_count;
+    *number = name ? hc_module_number(m, buffer, name) : count;
+    if (*number < count) return true;
     return hc_fail(frame->binding->tape, HC_ERR_NAME, "%s: the %s module has no '%s'", who,
-                   frame->module->cls.name, name ? name : "(NULL)");
+                   m->cls.name, name ? name : "(NULL)");
 }
 
 Tensor *frame_param(Frame *frame, const char *name) {
     const char *who = "frame_param";
     size_t site;
-    if (!stands(frame, who) || !number_of(frame, who, frame->module->params,
-                                          frame->module->param_count, name, &site))
-        return NULL;
+    if (!stands(frame, who) || !number_of(frame, who, false, name, &site)) return NULL;
     return hc_frame_param(frame, site);
 }
 
 static bool buffer_index(const Frame *frame, const char *who, const char *name, size_t *index) {
     size_t site;
-    if (!number_of(frame, who, frame->module->buffers, frame->module->buffer_count, name, &site))
-        return false;
+    if (!number_of(frame, who, true, name, &site)) return false;
     const Module *m = frame->module;
     *index = index_of(&frame->binding->root->buffer_plan, frame->buffer_base, m->buffers, m->buffer_count, site);
     return true;
@@ -161,11 +156,12 @@ bool frame_set_buffer(Frame *frame, const char *name, Tensor *value) {
 bool frame_call_n(Frame *frame, const char *child, Tensor *const *in, size_t nin, Tensor **out,
                   size_t nout) {
     if (!frame) return hc_null("frame_call", "the frame");
-    for (size_t i = 0; child && i < frame->module->child_count; i++)
-        if (strcmp(frame->module->children[i].name, child) == 0)
-            return hc_frame_call_child(frame, i, (HcTail){false, NULL}, in, nin, out, nout);
+    const Module *m = frame->module;
+    size_t number = child ? hc_module_child(m, child, strlen(child)) : m->child_count;
+    if (number < m->child_count)
+        return hc_frame_call_child(frame, number, (HcTail){false, NULL}, in, nin, out, nout);
     return hc_fail(frame->binding->tape, HC_ERR_NAME, "frame_call: the %s module has no child '%s'",
-                   frame->module->cls.name, child ? child : "(NULL)");
+                   m->cls.name, child ? child : "(NULL)");
 }
 
 Tensor *frame_call(Frame *frame, const char *child, Tensor *x) {

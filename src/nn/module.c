@@ -59,6 +59,9 @@ static void destroy_tree(Module *module) {
     hc_free(module->params);
     hc_free(module->buffers);
     hc_free(module->children);
+    hc_names_free(&module->param_names);
+    hc_names_free(&module->buffer_names);
+    hc_names_free(&module->child_names);
     hc_free(module);
 }
 
@@ -86,42 +89,31 @@ static bool good_name(const char *who, const char *name) {
     return true;
 }
 
-static uint32_t hash_name(const char *name, size_t length) {
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)name[i]) * 16777619u;
-    return hash;
-}
-
-static const HcNamed *named(const HcNamed *list, size_t count, const char *name, size_t length) {
-    uint32_t hash = hash_name(name, length);
-    for (size_t i = 0; i < count; i++)
-        if (list[i].hash == hash && strlen(list[i].name) == length &&
-            memcmp(list[i].name, name, length) == 0)
-            return &list[i];
-    return NULL;
-}
-
 static Param *add(Module *module, const char *who, const char *name, Shape shape, bool buffer) {
     if (!module) {
         hc_null(who, "the module");
         return NULL;
     }
     if (!good_name(who, name) || !hc_module_at_rest(module, who)) return NULL;
-    if (named(module->params, module->param_count, name, strlen(name)) ||
-        named(module->buffers, module->buffer_count, name, strlen(name))) {
+    if (hc_module_number(module, false, name) < module->param_count ||
+        hc_module_number(module, true, name) < module->buffer_count) {
         hc_fail_thread(HC_ERR_NAME, "%s: there is a '%s' already", who, name);
         return NULL;
     }
     HcNamed **list = buffer ? &module->buffers : &module->params;
     size_t *count = buffer ? &module->buffer_count : &module->param_count;
     size_t *capacity = buffer ? &module->buffer_capacity : &module->param_capacity;
-    HcNamed added = {hc_copy_text(name), hash_name(name, strlen(name)),
-                     param_create(name, shape, module->dtype)};
-    if (added.name && added.param &&
+    HcNames *names = buffer ? &module->buffer_names : &module->param_names;
+    HcNamed added = {.name = hc_copy_text(name),
+                     .hash = hc_name_hash(name, strlen(name)),
+                     .param = param_create(name, shape, module->dtype)};
+    if (added.name && added.param && hc_names_room(names, *list, *count) &&
         hc_grow((void **)list, capacity, *count, *count + 1, sizeof **list)) {
         (*list)[(*count)++] = added;
-        if (hc_plan_param(module, buffer)) return added.param;
+        if (hc_plan_param(module, buffer)) {
+            hc_names_put(names, *list, *count - 1);
+            return added.param;
+        }
         (*count)--;
         hc_module_rebase(module);
     }
@@ -141,10 +133,8 @@ bool module_add_buffer(Module *module, const char *name, Shape shape, double val
 }
 
 static bool append_child(Module *module, const char *who, const char *name, Module *child) {
-    uint32_t hash = hash_name(name, strlen(name));
-    for (size_t i = 0; i < module->child_count; i++)
-        if (module->children[i].hash == hash && strcmp(module->children[i].name, name) == 0)
-            return hc_fail_thread(HC_ERR_NAME, "%s: there is a '%s' already", who, name);
+    if (hc_module_child(module, name, strlen(name)) < module->child_count)
+        return hc_fail_thread(HC_ERR_NAME, "%s: there is a '%s' already", who, name);
     size_t depth = 1;
     for (const Module *m = module; m; m = m->owner)
         depth++;
@@ -153,9 +143,13 @@ static bool append_child(Module *module, const char *who, const char *name, Modu
                               HC_MOST_DEPTH);
     if (child->dtype != module->dtype)
         return hc_fail_thread(HC_ERR_DTYPE, "%s: the child is of the other type", who);
-    HcChild added = {hc_copy_text(name), hash, child->owner != NULL, child};
-    if (!added.name || !hc_grow((void **)&module->children, &module->child_capacity,
-                                module->child_count, module->child_count + 1, sizeof added)) {
+    HcNamed added = {.name = hc_copy_text(name),
+                     .hash = hc_name_hash(name, strlen(name)),
+                     .repeat = child->owner != NULL,
+                     .module = child};
+    if (!added.name || !hc_names_room(&module->child_names, module->children, module->child_count) ||
+        !hc_grow((void **)&module->children, &module->child_capacity, module->child_count,
+                 module->child_count + 1, sizeof added)) {
         hc_free(added.name);
         return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
     }
@@ -166,7 +160,10 @@ static bool append_child(Module *module, const char *who, const char *name, Modu
     bool done = added.repeat || hc_plan_child(module, child);
     for (Module *m = module, *below = child; done && m; below = m, m = m->owner)
         if (m->height < below->height + 1) m->height = below->height + 1;
-    if (done) return true;
+    if (done) {
+        hc_names_put(&module->child_names, module->children, module->child_count - 1);
+        return true;
+    }
     module->child_count--;
     child->owner = owner;
     hc_free(added.name);
@@ -200,13 +197,9 @@ Module *hc_module_walk(const Module *module, const char *path, size_t length, si
     while (length > 0) {
         const char *dot = memchr(path, '.', length);
         size_t step = dot ? (size_t)(dot - path) : length;
-        const Module *next = NULL;
-        for (size_t i = 0; i < module->child_count && !next; i++)
-            if (strlen(module->children[i].name) == step &&
-                memcmp(module->children[i].name, path, step) == 0)
-                next = module->children[i].module;
-        if (!next) return NULL;
-        module = next;
+        size_t child = hc_module_child(module, path, step);
+        if (child == module->child_count) return NULL;
+        module = module->children[child].module;
         *param_base += module->param_base;
         *buffer_base += module->buffer_base;
         path += step + (dot != NULL);
@@ -221,12 +214,9 @@ bool hc_module_site(const Module *module, const char *path, bool buffer, size_t 
     module =
         hc_module_walk(module, path, dot ? (size_t)(dot - path) : 0, &param_base, &buffer_base);
     if (!module) return false;
-    const HcNamed *list = buffer ? module->buffers : module->params;
-    const HcNamed *found =
-        named(list, buffer ? module->buffer_count : module->param_count, name, strlen(name));
-    if (!found) return false;
-    *site = (buffer ? buffer_base : param_base) + (size_t)(found - list);
-    return true;
+    size_t number = hc_module_number(module, buffer, name);
+    *site = (buffer ? buffer_base : param_base) + number;
+    return number < (buffer ? module->buffer_count : module->param_count);
 }
 
 static Param *find_param(const Module *module, const char *path, bool buffer, const char *who) {
@@ -277,11 +267,11 @@ bool module_tie(Module *module, const char *path, const char *source) {
     const char *dot = strrchr(path, '.'), *name = dot ? dot + 1 : path;
     size_t unused = 0;
     Module *holder = hc_module_walk(module, path, dot ? (size_t)(dot - path) : 0, &unused, &unused);
-    const HcNamed *found = named(holder->params, holder->param_count, name, strlen(name));
-    HcNamed *at = &holder->params[found - holder->params];
+    size_t number = hc_module_number(holder, false, name);
+    HcNamed *at = &holder->params[number];
     if (from == to) return true;
     at->param = param_ref(from);
-    if (hc_plan_tie(holder, (size_t)(found - holder->params))) {
+    if (hc_plan_tie(holder, number)) {
         param_unref(to);
         return true;
     }

@@ -4,6 +4,7 @@
 #define HC_NN_MODULE_H
 
 #include "higherc/module.h"
+#include "nn/names.h"
 #include "ops/ops.h"
 #include "tape/param.h"
 #include "tape/param_set.h"
@@ -11,19 +12,6 @@
 
 /* Trees are walked by recursion; at this depth that fits small stacks of threads. */
 #define HC_MOST_DEPTH 256
-
-typedef struct HcNamed {
-    char *name;
-    uint32_t hash; /* of the name */
-    Param *param;
-} HcNamed;
-
-typedef struct HcChild {
-    char *name;
-    uint32_t hash;
-    bool repeat; /* it stands at an earlier place too, where its sites are counted */
-    Module *module;
-} HcChild;
 
 /* The weights of a tree are numbered twice. A *site* is a place where some module of the tree holds a
  * Param, counted in tree order, a child standing at two places counted once; the sites of a subtree are
@@ -40,10 +28,10 @@ struct Module {
     ModuleClass cls;
     void *state;
     Module *owner;
-    HcNamed *params, *buffers;
-    HcChild *children;
+    HcNamed *params, *buffers, *children;
     size_t param_count, buffer_count, child_count;
     size_t param_capacity, buffer_capacity, child_capacity;
+    HcNames param_names, buffer_names, child_names;
     size_t param_base, buffer_base; /* of its first site in its owner's */
     size_t place;                   /* the first among its owner's children */
     HcPlan param_plan, buffer_plan;
@@ -67,6 +55,10 @@ typedef struct HcBinding {
     bool (*set_buffer)(void *user, size_t index, Tensor *value);
     void *user;
 } HcBinding;
+
+/* Where a name stands among the module's own Params or buffers, or its children; their count where it does not. */
+size_t hc_module_number(const Module *module, bool buffer, const char *name);
+size_t hc_module_child(const Module *module, const char *name, size_t length);
 
 /* A buffer's present numbers on a tape: a copy, since buffers change. */
 Tensor *hc_buffer_tensor(Tape *tape, Param *buffer);

@@ -53,7 +53,7 @@ static void walk_tree(Walk *walk, Module *module) {
     for (size_t i = 0; i < count; i++)
         take_param(walk, &own[i]);
     for (size_t i = 0; i < module->child_count; i++) {
-        HcChild *child = &module->children[i];
+        const HcNamed *child = &module->children[i];
         if (child->repeat) continue;
         if (walk->buffers)
             child->module->buffer_base = walk->sites - base;

@@ -102,7 +102,7 @@ static Module *pick(Module *m, Rng *rng) {
 static bool path_to(Module *m, Rng *rng, char path[300]) {
     path[0] = 0;
     while (m->child_count > 0 && (m->param_count == 0 || rng_u64(rng) % 3 > 0)) {
-        const HcChild *child = &m->children[rng_u64(rng) % m->child_count];
+        const HcNamed *child = &m->children[rng_u64(rng) % m->child_count];
         strcat(strcat(path, child->name), ".");
         m = child->module;
     }

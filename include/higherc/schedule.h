@@ -30,7 +30,7 @@ struct Schedule {
     Hyper (*factor)(const Schedule *schedule, size_t step);
     Hyper coefficient; /**< gamma, last, power or start */
     size_t steps;
-    const Schedule *first, *next; /**< schedule_then's; they must stay as long as it is in use */
+    const Schedule *first, *next; /**< schedule_then's, borrowed until all of it is copied */
     ScheduleFn *function;         /**< schedule_lambda's */
     void *user;
 };
@@ -50,14 +50,16 @@ HC_API Schedule schedule_warmup(size_t steps, Hyper start);
  *  of NaN, and so a NULL function, is refused by optim_schedule, and by a step that meets one later. */
 HC_API Schedule schedule_lambda(ScheduleFn *function, void *user);
 /** `first` for that many steps, then `next` from its step 0: a warm-up before a cosine, say. Both are
- *  borrowed, not copied. At most 255 deep; deeper, as one that holds itself is, is as no schedule. */
+ *  borrowed, and must stay until optim_schedule or diffopt_schedule has copied the whole; one may stand at
+ *  several places. At most 255 deep; deeper, as one that holds itself is, is as no schedule. */
 HC_API Schedule schedule_then(const Schedule *first, size_t steps, const Schedule *next);
 
 /** The factor at a step, from 0. NaN, and the error HC_ERR_ARG, for a schedule that is none. */
 HC_API Hyper schedule_at(const Schedule *schedule, size_t step);
 
 /** Multiplies a hyperparameter, in a group or in all, by the schedule's factor from now on, in the place of
- *  an earlier schedule; NULL removes that. The schedule is copied. Bounds are not looked at.
+ *  an earlier schedule; NULL removes that. The schedule is copied, with those a schedule_then borrows: what
+ *  becomes of them later is nothing to it. Bounds are not looked at.
  *  Errors: HC_ERR_NAME, HC_ERR_RANGE, HC_ERR_ARG (a flag, or a factor that is a tensor), HC_ERR_NOMEM. */
 HC_API bool optim_schedule(Optim *optim, const char *name, size_t group, const Schedule *schedule);
 

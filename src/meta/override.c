@@ -2,6 +2,7 @@
  * learns, and schedules that multiply either. */
 #include <string.h>
 
+#include "base/alloc.h"
 #include "meta/diffopt.h"
 
 /* ---- what the optimizer brings --------------------------------------------------------------------------- */
@@ -23,18 +24,19 @@ static bool take_learned(DiffOpt *opt, const Optim *optim) {
     return true;
 }
 
-/* Those that were loaded are the optimizer's, which may be loaded once more or destroyed. */
-static bool take_nodes(DiffOpt *opt, const HcScheduled *from, Schedule *to) {
-    if (!from->nodes) return true;
-    size_t bytes = from->node_count * sizeof *from->nodes;
-    Schedule *own = hc_tape_alloc(opt->tape, bytes, "diffopt_create");
+/* Puts the nodes, which are another's, on the tape. */
+static bool take_nodes(DiffOpt *opt, const char *who, const Schedule *nodes, size_t count, Schedule *to) {
+    if (!nodes) return true;
+    size_t bytes = count * sizeof *nodes;
+    Schedule *own = hc_tape_alloc(opt->tape, bytes, who);
     if (!own) return false;
-    memcpy(own, from->nodes, bytes);
-    hc_schedule_move(to, from->nodes, own, from->node_count);
+    memcpy(own, nodes, bytes);
+    hc_schedule_move(to, nodes, own, count);
     return true;
 }
 
 bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim) {
+    const char *who = "diffopt_create";
     opt->first_step = optim->steps;
     for (size_t g = 0; g < optim->group_count; g++)
         memcpy(opt->hyper + g * HC_MAX_HYPERS, optim->groups[g].hyper,
@@ -43,8 +45,8 @@ bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim) {
         const HcScheduled *s = &optim->schedules[i];
         HcWhere where = {s->hyper, s->group, HC_EVERY_WEIGHT, true};
         HcSetting made = {.schedule = s->schedule};
-        if ((!s->removed && !take_nodes(opt, s, &made.schedule)) ||
-            !hc_settings_put(opt, "diffopt_create", where, s->removed ? NULL : &made))
+        if (!take_nodes(opt, who, s->nodes, s->node_count, &made.schedule) ||
+            !hc_settings_put(opt, who, where, s->removed ? NULL : &made))
             return false;
     }
     return take_learned(opt, optim);
@@ -150,6 +152,17 @@ bool diffopt_override_param(DiffOpt *opt, const char *name, const Param *param, 
                    param->cell.name);
 }
 
+/* A copy of a caller's, on the tape. */
+static bool take_schedule(DiffOpt *opt, const char *who, const Schedule *from, Schedule *to) {
+    Schedule *nodes;
+    size_t count;
+    *to = *from;
+    if (!hc_schedule_own(to, &nodes, &count)) return hc_fail_nomem(opt->tape, who);
+    bool done = take_nodes(opt, who, nodes, count, to);
+    hc_free(nodes);
+    return done;
+}
+
 bool diffopt_schedule(DiffOpt *opt, const char *name, size_t group, const Schedule *schedule) {
     const char *who = "diffopt_schedule";
     size_t hyper = 0;
@@ -159,7 +172,6 @@ bool diffopt_schedule(DiffOpt *opt, const char *name, size_t group, const Schedu
     if (schedule && !schedule->factor)
         return hc_fail(opt->tape, HC_ERR_ARG, "%s: no schedule_ function made the schedule", who);
     HcSetting made = {.value = NULL};
-    if (schedule) made.schedule = *schedule;
-    return hc_settings_put(opt, who, (HcWhere){hyper, group, HC_EVERY_WEIGHT, true},
-                           schedule ? &made : NULL);
+    return (!schedule || take_schedule(opt, who, schedule, &made.schedule)) &&
+           hc_settings_put(opt, who, (HcWhere){hyper, group, HC_EVERY_WEIGHT, true}, schedule ? &made : NULL);
 }

@@ -109,7 +109,7 @@ static bool above_base(const DiffOpt *opt, const Tensor *x) {
 }
 
 /* What was made before a knob is set for the first time stays, and so do tensors among settings, where they are;
- * but values in HC_EVAL, of which a step that releases keeps the numbers. */
+ * and schedules that lead to others; but values in HC_EVAL, of which a step that releases keeps the numbers. */
 bool hc_settings_put(DiffOpt *opt, const char *who, HcWhere where, const HcSetting *made) {
     bool of_weight = where.weight != HC_EVERY_WEIGHT;
     bool all = where.group == HC_ALL_GROUPS && !of_weight;
@@ -127,6 +127,7 @@ bool hc_settings_put(DiffOpt *opt, const char *who, HcWhere where, const HcSetti
         return false;
     }
     if (made && opt->module->mode != HC_EVAL && above_base(opt, made->value)) stays = true;
+    if (made && (made->schedule.first || made->schedule.next)) stays = true; /* those it leads to are on the tape */
     if (made && hc_schedule_follows(&made->schedule, opt->module->base.nodes)) stays = true;
     if (stays) hc_diffopt_raise_base(opt);
     return true;

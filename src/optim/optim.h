@@ -35,8 +35,7 @@ typedef struct HcScheduled {
     size_t hyper, group; /* or HC_ALL_GROUPS */
     bool removed;        /* none, in spite of an earlier one for all groups */
     Schedule schedule;
-    Schedule
-        *nodes; /* [node_count]: those it was loaded with, from `first` and `next` on; else NULL */
+    Schedule *nodes; /* [node_count]: those it leads to, from `first` and `next` on; NULL for none */
     size_t node_count;
 } HcScheduled;
 
@@ -104,6 +103,9 @@ bool hc_schedule_follows(const Schedule *schedule, size_t nodes);
 Schedule hc_schedule_of(HcScheduleKind kind);
 /* Lets the schedule's pointers into `from` lead to the same places of `to`, a copy of these nodes. */
 void hc_schedule_move(Schedule *schedule, const Schedule *from, Schedule *to, size_t count);
+/* Copies those it leads to, each once, to *nodes (hc_alloc; NULL for none), and lets it lead there. False when out of
+ * memory. */
+bool hc_schedule_own(Schedule *schedule, Schedule **nodes, size_t *count);
 void hc_scheduled_free(HcScheduled *list, size_t count);
 /* schedule_at, where a function of the caller's must leave the tape alone. */
 Hyper hc_schedule_call(Tape *tape, const Schedule *schedule, size_t step);

@@ -1,6 +1,7 @@
 /* Schedules: factors by step number, and the list of them an optimizer keeps. */
 #include <math.h>
 
+#include "base/alloc.h"
 #include "higherc/schedule.h"
 #include "optim/optim.h"
 
@@ -146,6 +147,48 @@ void hc_schedule_move(Schedule *schedule, const Schedule *from, Schedule *to, si
     }
 }
 
+/* ---- copies -------------------------------------------------------------------------------------------- */
+
+/* The schedules that one leads to, each once, also where they lead back. */
+typedef struct Led {
+    const Schedule **items;
+    size_t count, capacity;
+} Led;
+
+static size_t place_of(const Led *led, const Schedule *s) {
+    size_t i = 0;
+    while (i < led->count && led->items[i] != s)
+        i++;
+    return i;
+}
+
+static bool lead(Led *led, const Schedule *s) {
+    if (!s || place_of(led, s) < led->count) return true;
+    if (!hc_grow((void **)&led->items, &led->capacity, led->count, led->count + 1, sizeof *led->items))
+        return false;
+    led->items[led->count++] = s;
+    return true;
+}
+
+bool hc_schedule_own(Schedule *schedule, Schedule **nodes, size_t *count) {
+    Led led = {.items = NULL};
+    bool done = lead(&led, schedule->first) && lead(&led, schedule->next);
+    for (size_t i = 0; done && i < led.count; i++)
+        done = lead(&led, led.items[i]->first) && lead(&led, led.items[i]->next);
+    Schedule *own = done && led.count ? hc_alloc(led.count, sizeof *own) : NULL;
+    done = done && (own || !led.count);
+    for (size_t i = 0; done && i <= led.count; i++) {
+        Schedule *s = i < led.count ? &own[i] : schedule;
+        if (i < led.count) *s = *led.items[i];
+        s->first = s->first ? &own[place_of(&led, s->first)] : NULL;
+        s->next = s->next ? &own[place_of(&led, s->next)] : NULL;
+    }
+    hc_free((void *)led.items);
+    *nodes = own;
+    *count = own ? led.count : 0;
+    return done;
+}
+
 /* ---- on an optimizer ----------------------------------------------------------------------------------- */
 
 const Schedule *hc_scheduled(const Optim *optim, size_t group, size_t hyper) {
@@ -184,13 +227,16 @@ bool optim_schedule(Optim *optim, const char *name, size_t group, const Schedule
         if (isnan(factor.value))
             return hc_optim_fail(optim, HC_ERR_ARG, "%s: the factor of '%s' is NaN", who, name);
     }
-    if (!hc_grow((void **)&optim->schedules, &optim->schedule_capacity, optim->schedule_count,
-                 optim->schedule_count + 1, sizeof *optim->schedules))
+    HcScheduled last = {.hyper = hyper, .group = group, .removed = !schedule};
+    if (schedule) last.schedule = *schedule;
+    if (!hc_schedule_own(&last.schedule, &last.nodes, &last.node_count) ||
+        !hc_grow((void **)&optim->schedules, &optim->schedule_capacity, optim->schedule_count,
+                 optim->schedule_count + 1, sizeof *optim->schedules)) {
+        hc_free(last.nodes);
         return hc_optim_fail(optim, HC_ERR_NOMEM, "%s: out of memory", who);
+    }
     forget(optim, hyper, group);
     hc_optim_changed(optim);
-    HcScheduled *last = &optim->schedules[optim->schedule_count++];
-    *last = (HcScheduled){.hyper = hyper, .group = group, .removed = !schedule};
-    if (schedule) last->schedule = *schedule;
+    optim->schedules[optim->schedule_count++] = last;
     return true;
 }

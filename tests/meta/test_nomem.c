@@ -282,8 +282,8 @@ static bool act_set_param(World *w) {
     return fmodule_set_param(w->f, "0.bias", tensor_full(w->tape, shape1(3), 0.5));
 }
 static bool act_schedule(World *w) {
-    Schedule half = schedule_exponential(hyper_const(0.5));
-    return diffopt_schedule(w->opt, "lr", 0, &half);
+    Schedule half = schedule_exponential(hyper_const(0.5)), both = schedule_then(&half, 1, &half);
+    return diffopt_schedule(w->opt, "lr", 0, &both);
 }
 static bool act_override_param(World *w) {
     return diffopt_override_param(w->opt, "lr", module_params(w->net).items[1], w->lr);

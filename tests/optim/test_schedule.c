@@ -3,6 +3,7 @@
 #include <higherc/higherc.h>
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "support/check.h"
@@ -93,6 +94,72 @@ static void same_bits(void) {
     optim_destroy(other);
     module_destroy(net);
     module_destroy(copy);
+}
+
+static bool unchanged(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
+    (void)frame, (void)nin, (void)nout;
+    out[0] = in[0];
+    return true;
+}
+
+/* What a schedule_then was made of may go once it was handed over, and stand in it twice: in place, on the tape with
+ * the optimizer's schedule, and with one of its own, given anew between steps that release. */
+static Schedule *made_of_parts(Schedule *whole) {
+    Schedule *parts = malloc(3 * sizeof *parts);
+    if (!parts) exit(1);
+    parts[0] = schedule_warmup(2, hyper_const(0.25));
+    parts[1] = schedule_exponential(hyper_const(0.5));
+    parts[2] = schedule_then(&parts[0], 1, &parts[1]);
+    *whole = schedule_then(&parts[2], 3, &parts[2]);
+    return parts;
+}
+
+static bool hand_over(Optim *optim, DiffOpt *opt) {
+    Schedule whole, *parts = made_of_parts(&whole);
+    bool done = opt ? diffopt_schedule(opt, "lr", HC_ALL_GROUPS, &whole)
+                    : optim_schedule(optim, "lr", HC_ALL_GROUPS, &whole);
+    memset(parts, 0xff, 3 * sizeof *parts);
+    free(parts);
+    return done;
+}
+
+static void parts_gone(void) {
+    enum { STEPS = 6 };
+    double factors[STEPS], want = 1;
+    Schedule whole, *parts = made_of_parts(&whole);
+    for (size_t k = 0; k < STEPS; k++)
+        factors[k] = factor(&whole, k);
+    free(parts);
+    CHECK(factors[0] == 0.25 && factors[2] == 0.5 && factors[3] == 0.25 && factors[5] == 0.5);
+    Module *net = module_create(&(ModuleClass){.name = "w", .forward = unchanged}, NULL);
+    Param *w = module_add_param(net, "w", shape1(1));
+    CHECK(param_fill(w, 1) && module_to(net, HC_F64));
+    Optim *plain = optim_sgd(module_params(net), sgd_options(0.125)),
+          *optim = optim_sgd(module_params(net), sgd_options(0.125));
+    CHECK(hand_over(optim, NULL));
+    Tape *tape = tape_create(HC_F64);
+    for (size_t k = 0; k < STEPS; k++)
+        want -= 0.125 * factors[k];
+    for (int own = 0; own < 2; own++) {
+        FModuleOptions o = fmodule_options(true);
+        o.mode = HC_EVAL;
+        FModule *f = fmodule_create_with(tape, net, o);
+        DiffOpt *opt = diffopt_create(own ? plain : optim, f);
+        for (size_t k = 0; k < STEPS; k++) {
+            if (own) CHECK(hand_over(NULL, opt));
+            CHECK(diffopt_step_release(opt, tensor_sum(fmodule_params(f).items[0])));
+        }
+        CHECK(tensor_item(fmodule_params(f).items[0]) == want);
+    }
+    tape_destroy(tape);
+    for (size_t k = 0; k < STEPS; k++) {
+        param_zero_grad(w);
+        CHECK(param_add_grad_f64(w, (double[]){1}, 1) && optim_step(optim));
+    }
+    CHECK(param_get(w, 0) == want);
+    optim_destroy(plain);
+    optim_destroy(optim);
+    module_destroy(net);
 }
 
 /* ---- learnable coefficients ---------------------------------------------------------------------------- */
@@ -226,6 +293,7 @@ int main(void) {
     factors();
     in_place();
     same_bits();
+    parts_gone();
     coefficients();
     errors();
     CHECK(higherc_error() == NULL);

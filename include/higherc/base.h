@@ -15,6 +15,8 @@
  *
  *  - Everywhere (any processor, compiler, level of instructions): random numbers, initial weights,
  *    elementwise functions, sums, and all that is made of these alone, derivatives and optimizers' steps too.
+ *    Not powers in f64, and of numbers in optimizers and schedules those of an exponent that is not whole or a base
+ *    past 1: they are the C library's, which differ in the last bits from one to the next (tensor_pow).
  *    Not in a program that flushes subnormal numbers to zero, as one linked with -ffast-math does.
  *  - In one build on one level (HIGHERC_ISA, tape.h) everything, however often it is run, recorded or
  *    replayed, on one thread or many.

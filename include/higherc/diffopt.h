@@ -43,8 +43,9 @@ HC_API bool diffopt_step(DiffOpt *opt, Tensor *loss);
  *  number of steps in HC_EVAL, first-order memory (weights, no activations) in HC_FIRST_ORDER. Settings stay
  *  in force; those replaced before each step take no more memory. A tensor made since the last step that an
  *  override or a schedule was given (or may look at, by a function of your own) stays, with all made before
- *  it, and so does what was made before a schedule_then was given: where many follow each other, make them before diffopt_create. What you made in between, `loss`
- *  too, is gone afterwards, so make batches before diffopt_create and read the loss before the step.
+ *  it, and so does what was made before a schedule_then was given: where many follow each other, make them
+ *  before diffopt_create. What you made in between, `loss` too, is gone afterwards, so make batches before
+ *  diffopt_create and read the loss before the step.
  *  Errors: as diffopt_step, and HC_ERR_STATE in HC_FULL, which needs what would be freed. */
 HC_API bool diffopt_step_release(DiffOpt *opt, Tensor *loss);
 
@@ -69,7 +70,8 @@ HC_API bool diffopt_override_param(DiffOpt *opt, const char *name, const Param *
 
 /** Multiplies a hyperparameter, overridden or not, by a schedule's factor from the next step on, in the
  *  place of an earlier schedule; NULL removes that. The step number goes on from the optimizer's. The
- *  schedule is copied, with those a schedule_then borrows; tensors among its coefficients are on the same tape, and a gradient flows to them.
+ *  schedule is copied, with those a schedule_then borrows; tensors among its coefficients are on the same
+ *  tape, and a gradient flows to them.
  *  Errors: as diffopt_override. */
 HC_API bool diffopt_schedule(DiffOpt *opt, const char *name, size_t group,
                              const Schedule *schedule);

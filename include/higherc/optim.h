@@ -119,6 +119,7 @@ HC_API Hyper hyper_div(Hyper a, Hyper b);
 HC_API Hyper hyper_sqrt(Hyper a);
 HC_API Hyper hyper_exp(Hyper a);
 HC_API Hyper hyper_log(Hyper a);
+/** Of numbers -1 to 1 and a whole exponent the same bits everywhere; of others, pow of the C library. */
 HC_API Hyper hyper_pow(Hyper a, Hyper exponent);
 HC_API Hyper hyper_max(Hyper a, Hyper b);
 HC_API Hyper hyper_min(Hyper a, Hyper b);

@@ -42,7 +42,7 @@ HC_API Schedule schedule_exponential(Hyper gamma);
 /** From 1 to `last` along half a cosine: last + (1 - last) (1 + cos(pi min(t, steps) / steps)) / 2.
  *  Source: Loshchilov and Hutter 2017 (SGDR), without restarts. */
 HC_API Schedule schedule_cosine(size_t steps, Hyper last);
-/** (1 - min(t, steps) / steps)^power. */
+/** (1 - min(t, steps) / steps)^power; for a power that is not whole, by pow of the C library (base.h). */
 HC_API Schedule schedule_polynomial(size_t steps, Hyper power);
 /** From `start` to 1 along a line: start + (1 - start) min(t, steps) / steps. */
 HC_API Schedule schedule_warmup(size_t steps, Hyper start);

@@ -114,7 +114,9 @@ HC_API Tensor *tensor_add(Tensor *a, Tensor *b);
 HC_API Tensor *tensor_sub(Tensor *a, Tensor *b);
 HC_API Tensor *tensor_mul(Tensor *a, Tensor *b);
 HC_API Tensor *tensor_div(Tensor *a, Tensor *b);
-/** a^b. Gradient to a: 0 where b is 0; to b: 0 where a is 0 and b >= 0 (PyTorch's). */
+/** a^b. Gradient to a: 0 where b is 0; to b: 0 where a is 0 and b >= 0 (PyTorch's). In f32 the same bits everywhere; in
+ *  f64, whole exponents too, those of the C library's pow, which are others on another platform. tensor_square,
+ *  tensor_sqrt and products have the same bits everywhere. */
 HC_API Tensor *tensor_pow(Tensor *a, Tensor *b);
 /** The larger. Gradient: half to each where equal. NaN wins. */
 HC_API Tensor *tensor_maximum(Tensor *a, Tensor *b);
@@ -137,7 +139,8 @@ HC_API Tensor *tensor_add_scalar(Tensor *x, double c);
 HC_API Tensor *tensor_sub_scalar(Tensor *x, double c);
 HC_API Tensor *tensor_mul_scalar(Tensor *x, double c);
 HC_API Tensor *tensor_div_scalar(Tensor *x, double c);
-/** x^c. Gradient c x^(c-1); exactly 0 for c = 0, so that whole powers are finite at 0 at any order. */
+/** x^c. Gradient c x^(c-1); exactly 0 for c = 0, so that whole powers are finite at 0 at any order.
+ *  Bits as tensor_pow's. */
 HC_API Tensor *tensor_pow_scalar(Tensor *x, double c);
 
 /* ---- elementwise, one tensor ---------------------------------------------------------------- */

@@ -29,8 +29,11 @@ Schedule schedule_exponential(Hyper gamma) {
     return schedule_step(1, gamma);
 }
 
+/* By the kernel, which has the same bits on every platform. */
 static Hyper cosine_factor(const Schedule *s, size_t step) {
-    return between(s->coefficient, hyper_const(1), (1 + cos(pi * over(s, step))) / 2);
+    double angle = pi * over(s, step), cosine;
+    hc_kernels(HC_F64)->cos(&cosine, &angle, 1, NULL);
+    return between(s->coefficient, hyper_const(1), (1 + cosine) / 2);
 }
 
 Schedule schedule_cosine(size_t steps, Hyper last) {

@@ -1,5 +1,5 @@
-/* The tests' library checks its invariants: what breaks one ends in abort(), here that of a child. What it then prints is
- * wanted. */
+/* The tests' library checks its invariants: what breaks one ends in abort(), here that of a child. What it then
+ * prints is wanted. */
 #include <stdio.h>
 #include <stdlib.h>
 

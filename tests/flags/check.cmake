@@ -21,7 +21,8 @@ set(wrong "")
 
 # Sets result to refused, warned, wrong or right.
 function(try result)
-  execute_process(COMMAND ${COMPILER} ${MORE} -std=c11 ${ARGN} -I${SOURCE}/src ${SOURCE}/tests/flags/probe.c -lm -o probe.exe
+  execute_process(COMMAND ${COMPILER} ${MORE} -std=c11 ${ARGN} -I${SOURCE}/src
+                          ${SOURCE}/tests/flags/probe.c -lm -o probe.exe
                   RESULT_VARIABLE failed OUTPUT_VARIABLE text ERROR_VARIABLE text)
   string(FIND "${text}" "not supported on this target" warned)
   if(NOT failed)

@@ -3,8 +3,8 @@
 /* The softmax of row i of x into p, and its logarithm into logs. */
 static void softmax_of(size_t i, size_t n, double *p, double *logs) {
     double most = -INFINITY, sum = 0;
-    for (size_t j = 0; j < n; j++)
-        if (get(&x, i * n + j) > most) most = get(&x, i * n + j); /* of fmax GCC 12 makes an error of its own on AArch64 */
+    for (size_t j = 0; j < n; j++) /* of fmax GCC 12 makes an error of its own on AArch64 */
+        if (get(&x, i * n + j) > most) most = get(&x, i * n + j);
     for (size_t j = 0; j < n; j++)
         sum += exp(get(&x, i * n + j) - most);
     for (size_t j = 0; j < n; j++) {

@@ -173,19 +173,24 @@ static bool lead(Led *led, const Schedule *s) {
     return true;
 }
 
+/* With its pointers to the copies. */
+static Schedule led_to(const Schedule *s, const Led *led, const Schedule *own) {
+    Schedule copy = *s;
+    if (s->first) copy.first = own + place_of(led, s->first);
+    if (s->next) copy.next = own + place_of(led, s->next);
+    return copy;
+}
+
 bool hc_schedule_own(Schedule *schedule, Schedule **nodes, size_t *count) {
     Led led = {.items = NULL};
+    Schedule *own = NULL;
     bool done = lead(&led, schedule->first) && lead(&led, schedule->next);
     for (size_t i = 0; done && i < led.count; i++)
         done = lead(&led, led.items[i]->first) && lead(&led, led.items[i]->next);
-    Schedule *own = done && led.count ? hc_alloc(led.count, sizeof *own) : NULL;
-    done = done && (own || !led.count);
-    for (size_t i = 0; done && i <= led.count; i++) {
-        Schedule *s = i < led.count ? &own[i] : schedule;
-        if (i < led.count) *s = *led.items[i];
-        s->first = s->first ? &own[place_of(&led, s->first)] : NULL;
-        s->next = s->next ? &own[place_of(&led, s->next)] : NULL;
-    }
+    if (done && led.count > 0) done = (own = hc_alloc(led.count, sizeof *own)) != NULL;
+    for (size_t i = 0; own && i < led.count; i++)
+        own[i] = led_to(led.items[i], &led, own);
+    if (own) *schedule = led_to(schedule, &led, own);
     hc_free((void *)led.items);
     *nodes = own;
     *count = own ? led.count : 0;

@@ -204,7 +204,7 @@ int main(int argc, char **argv) {
         if (strcmp(argv[i], "--f64") == 0)
             dtype = 1;
         else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc)
-            rounds = atoi(argv[++i]);
+            rounds = (int)strtol(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
             only = argv[++i];
         else

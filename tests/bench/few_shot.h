@@ -27,9 +27,9 @@ typedef struct FewShot {
 } FewShot;
 
 bool few_shot_begin(FewShot *shot);
-/** Ends and frees all of it, `shot` too. */
-void few_shot_destroy(void *shot);
-bool few_shot_iterate(void *shot);
-bool few_shot_record(void *shot, const char *folder);
+/** Ends and frees all of a FewShot, itself too. */
+void few_shot_destroy(void *state);
+bool few_shot_iterate(void *state);
+bool few_shot_record(void *state, const char *folder);
 
 #endif

@@ -124,7 +124,7 @@ static void softmax_direction(size_t rows, size_t classes, const float *d, float
             if (d[j] < d[target]) target = j;
         float dot = 0, p[64];
         for (size_t j = 0; j < classes; j++) {
-            p[j] = d[j] * (float)rows + (j == target);
+            p[j] = d[j] * (float)rows + (j == target ? 1 : 0);
             dot += p[j] * rz[j];
         }
         for (size_t j = 0; j < classes; j++)

@@ -1,8 +1,11 @@
 /* The clock, the peak of memory, and the line that is printed. */
+#define _POSIX_C_SOURCE 200809L
+
 #include "timing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -19,8 +22,8 @@ static long peak_rss_kb(void) {
     char line[256];
     long kb = -1;
     FILE *status = fopen("/proc/self/status", "r");
-    while (status && fgets(line, sizeof line, status))
-        if (sscanf(line, "VmHWM: %ld", &kb) == 1) break;
+    while (kb < 0 && status && fgets(line, sizeof line, status))
+        if (strncmp(line, "VmHWM:", 6) == 0) kb = strtol(line + 6, NULL, 10);
     if (status) fclose(status);
     struct rusage usage;
     if (kb < 0 && getrusage(RUSAGE_SELF, &usage) == 0) kb = usage.ru_maxrss;

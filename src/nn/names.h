@@ -12,7 +12,7 @@
 typedef struct HcNamed {
     char *name;
     uint32_t hash;
-    bool repeat; /* of a child that stands at an earlier place too, where its slots are counted */
+    bool repeat; /* of a child that stands at an earlier place too, where its sites are counted */
     union {
         Param *param;
         Module *module;

@@ -77,6 +77,7 @@ static inline void hc_optim_changed(Optim *optim) {
 bool hc_optim_at_rest(Optim *optim, const char *who);
 /* Keeps an error on the optimizer and in the thread. Returns false. */
 bool hc_optim_fail(Optim *optim, HcStatus status, const char *format, ...) HC_PRINTF(3, 4);
+#define hc_optim_fail(...) hc_false(hc_optim_fail(__VA_ARGS__))
 
 void hc_moments_free(HcMoments *moments, size_t count);
 

@@ -21,12 +21,12 @@ const char *const hc_adam_states[3] = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"
 /* Whether the update is one that is there as one operation (ops/adam.c): all numbers but the learning rate,
  * which may be a tensor with one number. */
 static bool is_fused(const OptimUpdate *u, const Tensor *p, const Tensor *g) {
-    const Tensor *m = u->state[M], *v = u->state[V], *lr = u->hypers[HC_ADAM_LR].tensor;
+    const Tensor *lr = u->hypers[HC_ADAM_LR].tensor;
+    HC_ASSERT(!u->state[M] == !u->state[V]); /* both of the weight's shape */
     return !u->hypers[HC_ADAM_BETA1].tensor && !u->hypers[HC_ADAM_BETA2].tensor &&
            !u->hypers[HC_ADAM_EPS].tensor && u->hypers[HC_ADAM_AMSGRAD].value == 0 &&
            (!lr || lr->form->count == 1) && p->form->ndim < HC_MAX_DIMS &&
-           g->form->plain == p->form->plain && !m == !v &&
-           (!m || (m->form->plain == p->form->plain && v->form->plain == p->form->plain));
+           g->form->plain == p->form->plain;
 }
 
 static Tensor *fused(OptimUpdate *u, Tensor *p, Tensor *g) {

@@ -111,6 +111,10 @@ static void groups_and_names(void) {
     CHECK(optim_get(optim, "lr", 0) == 0.001);
     CHECK(isnan(optim_get(optim, "beta1", 1)));
     CHECK_ERROR("learned apart for each Param");
+    CHECK(isnan(optim_get(optim, "eps", 0)));
+    CHECK_ERROR("learned apart for each weight");
+    CHECK(!optim_set(optim, "lr", 7, 1));
+    CHECK_ERROR("optim_set: there is no group 7");
     CHECK(optim_get(optim, "beta1", 0) == 0.9);
     CHECK(optim_add_group(optim, (ParamList){all.items + 4, 2}) == 2);
     CHECK(optim_get(optim, "lr", 2) == 0.001);

@@ -300,6 +300,80 @@ static void upwards(const UnrollConfig *config) {
     }
 }
 
+/* ---- classes of one's own --------------------------------------------------------------------------- */
+
+static bool leave(OptimUpdate *u, void *user) {
+    Tensor **kept = user;
+    if (*kept) { /* of the step before */
+        u->param = *kept;
+        return true;
+    }
+    for (int i = 0; i < 8; i++)
+        u->param = tensor_mul_scalar(u->param, 2);
+    *kept = u->param;
+    return true;
+}
+
+/* A tensor of an earlier step is none: nothing is written. */
+static void an_old_tensor(void) {
+    static const OptimClass cls = {.name = "leaves", .update = leave};
+    Tensor *kept = NULL;
+    Param *p = param_create("w", shape1(1), HC_F64);
+    CHECK(param_fill(p, 1) && param_add_grad_f64(p, (double[]){1}, 1));
+    Optim *optim = optim_create(&cls, (ParamList){&p, 1}, &kept);
+    CHECK(optim_step(optim) && param_get(p, 0) == 256);
+    CHECK(!optim_step(optim) && param_get(p, 0) == 256 && optim_steps(optim) == 1);
+    CHECK_ERROR("optim_step: 'w': the rule left a tensor that was freed");
+    kept = NULL;
+    CHECK(optim_step(optim) && param_get(p, 0) == 256 * 256);
+    optim_destroy(optim);
+    param_unref(p);
+}
+
+static void incomplete_classes(void) {
+    static const char *const names[] = {"kept"};
+    static const OptimHyper hypers[] = {{"lr", 0.1, 0, INFINITY, false}};
+    const OptimClass wrong[] = {
+        {.name = "none"},
+        {.update = keep},
+        {.name = "none", .update = keep, .hypers = hypers, .hyper_count = HC_MAX_HYPERS + 1},
+        {.name = "none", .update = keep, .hyper_count = 1},
+        {.name = "none", .update = keep, .states = names, .state_count = HC_MAX_STATES + 1},
+        {.name = "none", .update = keep, .state_count = 1},
+    };
+    Param *p = param_create("w", shape1(1), HC_F64);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        CHECK(!optim_create(&wrong[i], (ParamList){&p, 1}, NULL));
+        CHECK_ERROR("optim_create: the class is not complete");
+    }
+    param_unref(p);
+}
+
+/* A weight of as many axes as there may be is stepped as one of one axis. */
+static void most_axes(void) {
+    Shape shape = {.ndim = HC_MAX_DIMS};
+    for (int i = 0; i < HC_MAX_DIMS; i++)
+        shape.dim[i] = i % 3 == 0 ? 2 : 1;
+    size_t count = shape_count(shape);
+    Param *p[2] = {param_create("w", shape, HC_F64), param_create("w", shape1(count), HC_F64)};
+    double g[64];
+    CHECK(count > 1 && count <= 64);
+    for (size_t i = 0; i < count; i++)
+        g[i] = (double)i - 1.3;
+    for (int i = 0; i < 2; i++) {
+        Optim *adam = optim_adam((ParamList){&p[i], 1}, adam_options(0.1));
+        CHECK(param_fill(p[i], 1) && param_add_grad_f64(p[i], g, count));
+        for (int k = 0; k < 3; k++)
+            CHECK(optim_step(adam));
+        optim_destroy(adam);
+    }
+    for (size_t i = 0; i < count; i++)
+        CHECK_NEAR(param_get(p[0], i), param_get(p[1], i), 1e-14, 0);
+    CHECK(param_get(p[0], 0) > 1 && param_get(p[0], count - 1) < 1);
+    param_unref(p[0]);
+    param_unref(p[1]);
+}
+
 int main(void) {
     for (size_t i = 0; i < unroll_config_count; i++)
         upwards(&unroll_configs[i]);
@@ -313,6 +387,9 @@ int main(void) {
     defaults();
     together();
     names_of_states();
+    an_old_tensor();
+    incomplete_classes();
+    most_axes();
     CHECK(higherc_error() == NULL);
     return check_done();
 }

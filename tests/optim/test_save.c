@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "optim/rule.h"
 #include "optim/save.h"
 #include "support/check.h"
 #include "support/unroll.h"
@@ -258,8 +259,10 @@ static void schedules_refused(void) {
     CHECK(optim_schedule(optim, "lr", HC_ALL_GROUPS, &chain[31]) && optim_save(optim, path));
     CHECK(optim_load(optim, path));
     Schedule broken = schedule_then(&plan.step, 3, NULL), strange = {.factor = strange_factor};
-    const Schedule *wrong[] = {&broken, &strange};
-    for (int i = 0; i < 2; i++) {
+    Schedule none = {.factor = NULL}, first = schedule_then(&broken, 9, &plan.step),
+             last = schedule_then(&plan.step, 3, &none);
+    const Schedule *wrong[] = {&broken, &strange, &first, &last};
+    for (int i = 0; i < 4; i++) {
         CHECK(optim_schedule(optim, "lr", HC_ALL_GROUPS, wrong[i]) && !optim_save(optim, path));
         CHECK_ERROR("no schedule_ function made it");
     }
@@ -271,6 +274,75 @@ static void schedules_refused(void) {
     tape_destroy(tape);
     optim_destroy(optim);
     optim_destroy(other);
+    module_destroy(net);
+}
+
+static void put(unsigned char *bytes, size_t *at, uint64_t value, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        bytes[(*at)++] = (unsigned char)(value >> 8 * i);
+}
+
+/* A file with one schedule: `thens` of them within each other, the first of each, and the rest steps. */
+static bool load_nested(Optim *optim, size_t hyper, size_t thens, uint64_t steps) {
+    static unsigned char bytes[1 << 16];
+    CHECK(optim_save(optim, path));
+    size_t at = read_bytes(bytes, sizeof bytes) - HC_FILE_TAIL - 8; /* the count, 0 */
+    put(bytes, &at, 1, 8);
+    put(bytes, &at, hyper, 8);
+    put(bytes, &at, UINT64_MAX, 8); /* all groups */
+    for (size_t i = 0; i < 2 * thens + 1; i++) {
+        put(bytes, &at, i < thens ? HC_SCHEDULE_THEN : HC_SCHEDULE_STEP, 4);
+        put(bytes, &at, 0x3FE0000000000000u, 8); /* 0.5 */
+        put(bytes, &at, steps, 8);
+    }
+    at += HC_FILE_TAIL;
+    seal(bytes, at);
+    return hc_optim_load(optim, "nested", bytes, at);
+}
+
+/* What optim_save would not write is not read either, and leaves no schedule. */
+static void schedules_damaged(void) {
+    double user = 0.8;
+    Plan plan;
+    make_plan(&plan, &user);
+    Module *net = unroll_net(HC_F64, false);
+    Optim *optim = scheduled(net, &plan, NULL);
+    const struct {
+        size_t hyper, thens;
+        uint64_t steps;
+    } wrong[] = {{99, 1, 2}, {HC_ADAM_AMSGRAD, 1, 2}, {0, 1, 0}, {0, 32, 2}, {0, 33, 2}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        CHECK(!load_nested(optim, wrong[i].hyper, wrong[i].thens, wrong[i].steps));
+        CHECK_ERROR("optim_load: 'nested' is damaged: a schedule that cannot be");
+        CHECK(!hc_scheduled(optim, 0, 0) && !hc_scheduled(optim, 0, HC_ADAM_AMSGRAD));
+    }
+    CHECK(load_nested(optim, 0, 31, 2) && hc_scheduled(optim, 1, 0));
+    CHECK(schedule_at(hc_scheduled(optim, 1, 0), 5).value == 0.5); /* the second's 3rd step: 0.5^(3 / 2) */
+    optim_destroy(optim);
+    module_destroy(net);
+}
+
+static Hyper tensor_factor(size_t step, void *user) {
+    Tensor **factor = user;
+    (void)step;
+    return *factor ? hyper_tensor(*factor) : hyper_const(0.5);
+}
+
+/* A function that gives a tensor has no place among schedules in files. */
+static void tensor_of_a_function(void) {
+    Tensor *factor = NULL;
+    Module *net = unroll_net(HC_F64, false);
+    Optim *optim = optim_new("adam", module_params(net));
+    Schedule own = schedule_lambda(tensor_factor, &factor);
+    CHECK(optim_schedule(optim, "lr", 0, &own) && optim_save(optim, path));
+    Tape *tape = tape_create(HC_F64);
+    factor = tensor_scalar(tape, 0.5);
+    CHECK(!optim_load(optim, path));
+    CHECK_ERROR("damaged: a schedule that cannot be");
+    factor = NULL;
+    CHECK(optim_load(optim, path));
+    tape_destroy(tape);
+    optim_destroy(optim);
     module_destroy(net);
 }
 
@@ -405,6 +477,8 @@ int main(void) {
     each_function();
     every_byte();
     schedules_refused();
+    schedules_damaged();
+    tensor_of_a_function();
     first_version();
     nonsense();
     older_error();

@@ -245,6 +245,8 @@ static void errors(void) {
     CHECK_ERROR("no group 3");
     CHECK(!optim_schedule(optim, "lr", 0, &none));
     CHECK_ERROR("no schedule_ function made");
+    Schedule both = schedule_then(&good, 3, &good); /* a schedule's own function is schedule_at's */
+    CHECK(both.factor(&both, 5).value == schedule_at(&good, 2).value && both.factor(&both, 5).value != 1);
     CHECK(isnan(schedule_at(NULL, 0).value));
     CHECK_ERROR("schedule_at");
     Schedule broken = schedule_then(&good, 3, NULL);

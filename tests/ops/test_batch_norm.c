@@ -105,7 +105,8 @@ static void compare(DType dtype, const Variant *v, double tolerance) {
 static const Pool2dOptions pools[] = {
     {{2, 2}, {2, 2}, {0, 0}, {1, 1}, true}, {{1, 2}, {1, 2}, {0, 0}, {1, 1}, true},
     {{1, 1}, {2, 3}, {0, 0}, {1, 1}, true}, {{2, 3}, {1, 2}, {1, 1}, {1, 1}, true},
-    {{2, 2}, {1, 1}, {1, 1}, {3, 3}, true},
+    {{2, 2}, {1, 1}, {1, 1}, {3, 3}, true}, {{2, 2}, {3, 3}, {1, 0}, {1, 1}, true},
+    {{2, 1}, {2, 2}, {0, 0}, {2, 1}, true}, {{5, 4}, {5, 4}, {0, 0}, {1, 1}, true},
 };
 enum { POOLS = sizeof pools / sizeof *pools };
 
@@ -226,6 +227,15 @@ static void order_of_storage(void) {
     CHECK(y->form == xs->form && y->form->stride[1] == 1);
     CHECK(tensor_grad(tensor_sum(tensor_square(y)), &xs, 1, &g, HC_CREATE_GRAPH));
     CHECK(g->form == xs->form);
+    /* Channels last, but the other axes not in their order: as the same numbers dense. */
+    Tensor *turned = tensor_permute(tensor_leaf(drawn(tape, shape4(2, 5, 4, 3), &rng)), (int[]){0, 3, 2, 1}, 4);
+    Tensor *plain = tensor_leaf(tensor_mul_scalar(turned, 1)), *h;
+    y = tensor_batch_norm(turned, NULL, NULL, NULL, NULL, v.eps);
+    Tensor *z = tensor_batch_norm(plain, NULL, NULL, NULL, NULL, v.eps);
+    CHECK(tensors_near(y, z, 1e-6));
+    CHECK(tensor_grad(tensor_sum(tensor_mul(y, tensor_sin(y))), &turned, 1, &g, 0));
+    CHECK(tensor_grad(tensor_sum(tensor_mul(z, tensor_sin(z))), &plain, 1, &h, 0));
+    CHECK(tensors_near(g, h, 1e-5));
     tape_destroy(tape);
 }
 

@@ -156,10 +156,12 @@ typedef enum Fault {
     FORWARD,
     FORWARD_ERROR,
     FORWARD_FOREIGN,
+    FORWARD_OLD,
     BACKWARD,
     BACKWARD_ERROR,
     BACKWARD_SHAPE,
     BACKWARD_FOREIGN,
+    BACKWARD_OLD,
     BACKWARD_ZERO
 } Fault;
 
@@ -173,7 +175,7 @@ static Tensor *odd_forward(const CustomCall *call) {
     const State *state = call->state;
     if (state->fault == FORWARD) return NULL;
     if (state->fault == FORWARD_ERROR) return tensor_matmul(call->inputs[0], call->inputs[0]);
-    if (state->fault == FORWARD_FOREIGN) return state->foreign;
+    if (state->fault == FORWARD_FOREIGN || state->fault == FORWARD_OLD) return state->foreign;
     Tensor *sum = call->inputs[0];
     for (size_t i = 1; i < call->count; i++)
         sum = tensor_add(sum, call->inputs[i]);
@@ -190,7 +192,7 @@ static bool odd_backward(const CustomCall *call, Tensor **grads) {
     for (size_t i = 0; i < call->count; i++)
         grads[i] = call->gradient; /* handed to several inputs */
     if (state->fault == BACKWARD_SHAPE) grads[0] = tensor_sum(call->gradient);
-    if (state->fault == BACKWARD_FOREIGN) grads[0] = state->foreign;
+    if (state->fault == BACKWARD_FOREIGN || state->fault == BACKWARD_OLD) grads[0] = state->foreign;
     if (state->fault == BACKWARD_ERROR)
         grads[0] = tensor_matmul(call->inputs[0], tensor_zeros(call->tape, shape2(7, 7)));
     return true;
@@ -204,6 +206,13 @@ static void fault(Fault which, bool create_graph, const char *words) {
     Tape *tape = tape_create(HC_F64), *other = tape_create(HC_F64);
     State state = {which, tensor_ones(other, shape2(2, 3)), 0};
     Tensor *x = tensor_leaf(tensor_from_f64(tape, shape2(2, 3), v)), *g = NULL;
+    if (which == FORWARD_OLD || which == BACKWARD_OLD) { /* of the tape, but released since */
+        TapeMark mark = tape_mark(tape);
+        state.foreign = x;
+        for (int i = 0; i < 40; i++)
+            state.foreign = tensor_neg(state.foreign);
+        CHECK(tape_release(tape, mark));
+    }
     Tensor *y = tensor_custom(&odd, &x, 1, &state);
     if (which >= BACKWARD)
         CHECK(y && !tensor_grad(tensor_sum(y), &x, 1, &g, create_graph ? HC_CREATE_GRAPH : 0));
@@ -223,11 +232,13 @@ static void faults(void) {
     fault(FORWARD, false, "'odd': its forward failed");
     fault(FORWARD_ERROR, false, "tensor_matmul");
     fault(FORWARD_FOREIGN, false, "a tensor of another tape");
+    fault(FORWARD_OLD, false, "'odd': its forward gave a tensor that was freed");
     for (int graph = 0; graph <= 1; graph++) {
         fault(BACKWARD, graph, "'odd': its backward failed");
         fault(BACKWARD_ERROR, graph, "tensor_matmul");
         fault(BACKWARD_SHAPE, graph, "gradient to input 0 has shape (), the input (2, 3)");
         fault(BACKWARD_FOREIGN, graph, "a tensor of another tape");
+        fault(BACKWARD_OLD, graph, "'odd': its backward gave a tensor that was freed");
     }
     Tape *tape = tape_create(HC_F64);
     Tensor *x = tensor_ones(tape, shape1(2)), *none[] = {x, NULL};
@@ -353,6 +364,35 @@ static void programs(void) {
     tape_destroy(tape);
 }
 
+static Tensor *moody_forward(const CustomCall *call) {
+    const int *mood = call->state;
+    if (*mood == 1) return NULL;
+    return *mood == 2 ? tensor_sum(call->inputs[0]) : tensor_neg(call->inputs[0]);
+}
+
+/* What a Program runs again gives what was captured, or the run fails in words and goes on later. */
+static void another_value(void) {
+    static const CustomClass moody = {"moody", moody_forward, NULL};
+    int mood = 0;
+    Tape *tape = tape_create(HC_F64);
+    Tensor *x = tensor_ones(tape, shape1(2)), *y = tensor_custom(&moody, &x, 1, &mood);
+    Program *program = program_capture(tape, &x, 1, &y, 1, NULL);
+    const char *const words[] = {NULL, "'moody': its forward failed", "'moody': its value's shape changed"};
+    for (int i = 1; i <= 2; i++) {
+        mood = i;
+        CHECK(!program_run(program));
+        CHECK_ERROR(words[i]);
+        tape_clear_error(tape);
+        mood = 0;
+        double two[] = {2, 3};
+        CHECK(program_set_f64(program, 0, shape1(2), two) && program_run(program));
+        const double *out = program_output(program, 0);
+        CHECK(out && out[0] == -2 && out[1] == -3);
+    }
+    program_destroy(program);
+    tape_destroy(tape);
+}
+
 /* A gradient that is recorded has the bits of one that is not, however what the operation reads is stored: images with
  * the channels last, and a cotangent that is one number seen many times. */
 static void bits(void) {
@@ -382,6 +422,7 @@ int main(void) {
     for (int mode = HC_FULL; mode <= HC_FIRST_ORDER; mode++)
         CHECK_NEAR(meta_gradient((FMode)mode, true), meta_gradient((FMode)mode, false), 1e-12, 0);
     programs();
+    another_value();
     CHECK(higherc_error() == NULL);
     return check_done();
 }

@@ -277,6 +277,18 @@ static void test_messages(void) {
     FAILS(tensor_mse_loss(a, b), "tensor_mse_loss: shapes (10, 40) and (1, 40) differ");
     FAILS(tensor_dot(a, b), "tensor_dot: (10, 40) and (1, 40) are not 1-D of equal length");
     FAILS(tensor_linear(a, c, NULL), "tensor_linear: input (10, 40), weight (3), bias none");
+    FAILS(tensor_linear(a, b, tensor_zeros(tape, shape2(1, 1))), "bias (1, 1)");
+    const size_t sizes[] = {1, 1}, far[] = {0, SIZE_MAX};
+    FAILS(tensor_pad(a, sizes, sizes, 1), "tensor_pad: 1 pairs of sizes for 2 dimensions");
+    FAILS(tensor_pad(a, NULL, sizes, 2), "tensor_pad: 0 pairs of sizes for 2 dimensions");
+    FAILS(tensor_pad(a, sizes, NULL, 2), "tensor_pad: 0 pairs of sizes for 2 dimensions");
+    FAILS(tensor_pad(a, sizes, far, 2), "tensor_pad: the result does not fit memory");
+    FAILS(tensor_pad(a, far, sizes, 2), "tensor_pad: the result does not fit memory");
+    Tensor *eight = tensor_zeros(tape, shape_of((size_t[]){1, 1, 1, 1, 1, 1, 1, 1}, 8));
+    FAILS(tensor_embedding(eight, a), "tensor_embedding: index (1, 1, 1, 1, 1, 1, 1, 1) with weight (10, 40)");
+    FAILS(tensor_embedding(c, c), "tensor_embedding: index (3) with weight (3)");
+    FAILS(tensor_one_hot(eight, 2), "tensor_one_hot: more than 8 dimensions");
+    FAILS(tensor_one_hot(tensor_neg(tensor_ones(tape, shape1(2))), 2), "tensor_one_hot: index -1 at position 0");
     FAILS(tensor_reshape(c, shape2(2, 2)),
           "tensor_reshape: (3) has not as many elements as (2, 2)");
     FAILS(tensor_expand(c, shape1(4)), "tensor_expand: (3) does not expand to (4)");

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "support/check.h"
+#include "support/models.h"
 #include "support/refuse.h"
 
 static void check_values(Tensor *x, const double *want, size_t count) {
@@ -101,6 +102,17 @@ static void refusals(Tape *tape) {
     FAILS(tensor_conv1d(x, w, NULL, conv1d_options()), "it takes [N, C, L]");
     o.groups = 0;
     FAILS(tensor_conv2d(x, w, b, o), "groups 0");
+    o.groups = 3; /* divides the input's channels, not the weight's */
+    FAILS(tensor_conv2d(x, tensor_zeros(tape, shape4(4, 1, 3, 3)), b, o), "groups 3");
+#if SIZE_MAX > UINT32_MAX
+    o.groups = (size_t)UINT32_MAX + 2; /* its lower half is 1 */
+    FAILS(tensor_conv2d(x, w, b, o), "groups 4294967297");
+#endif
+    o.groups = 1;
+    FAILS(tensor_conv2d(x, w, tensor_zeros(tape, shape2(4, 1)), o), "bias (4, 1)");
+    FAILS(tensor_conv2d(x, tensor_zeros(tape, shape3(4, 3, 3)), b, o), "weight (4, 3, 3)");
+    FAILS(tensor_conv2d(tensor_zeros(tape, shape4(1, 3, 0, 5)), w, b, o), "does not fit 0 with padding 0");
+    FAILS(tensor_conv2d(x, tensor_zeros(tape, shape4(4, 3, 0, 3)), b, o), "a window of 0");
     o = conv2d_options();
     o.stride[1] = 0;
     FAILS(tensor_conv2d(x, w, b, o), "tensor_conv2d: stride 0");
@@ -132,6 +144,13 @@ static void refusals(Tape *tape) {
     p = pool2d_options(2);
     p.dilation[1] = 2;
     FAILS(tensor_avg_pool2d(x, p), "the dilation of an average is 1");
+    p.dilation[0] = 2;
+    p.dilation[1] = 1;
+    FAILS(tensor_avg_pool2d(x, p), "the dilation of an average is 1");
+    FAILS(tensor_max_pool2d(x, pool2d_options(UINT16_MAX + 1)), "kernel 65536");
+    FAILS(tensor_adaptive_avg_pool2d(tensor_zeros(tape, shape4(1, 1, 0, 2)), 1, 1), "to 1 by 1");
+    FAILS(tensor_adaptive_avg_pool2d(tensor_zeros(tape, shape4(1, 1, 2, 0)), 1, 1), "to 1 by 1");
+    FAILS(tensor_adaptive_avg_pool2d(x, 2, 0), "(2, 3, 5, 5) to 2 by 0");
     FAILS(tensor_max_pool2d(b, pool2d_options(1)), "it takes [N, C, H, W]");
     FAILS(tensor_max_pool1d(x, pool1d_options(1)), "it takes [N, C, L]");
     FAILS(tensor_adaptive_avg_pool2d(x, 0, 2), "(2, 3, 5, 5) to 0 by 2");
@@ -146,6 +165,60 @@ static void refusals(Tape *tape) {
     FAILS(module_conv1d(3, 4, 0, conv1d_options()), "module_conv1d: kernel 0");
     FAILS(module_max_pool2d(pool2d_options(0)), "kernel 0");
     FAILS(module_avg_pool1d(pool1d_options(0)), "kernel 0");
+}
+
+/* A weight seen through any axes is the weight with those numbers. */
+static void turned_weights(Tape *tape) {
+    Rng rng = rng_seed(3);
+    Tensor *x = tensor_leaf(tensor_normal(tape, shape4(2, 3, 6, 5), 0, 1, &rng));
+    const int orders[][4] = {{0, 1, 3, 2}, {1, 0, 2, 3}, {3, 2, 1, 0}, {2, 3, 0, 1}};
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        const int *order = orders[i];
+        size_t dim[4] = {0}, from[4] = {4, 3, 2, 3};
+        for (int k = 0; k < 4; k++)
+            dim[order[k]] = from[k];
+        Tensor *w = tensor_leaf(tensor_normal(tape, shape_of(dim, 4), 0, 1, &rng));
+        Tensor *seen = tensor_permute(w, order, 4), *in[2] = {x, w}, *a[2], *b[2];
+        Tensor *one = tensor_conv2d(x, seen, NULL, conv2d_options());
+        Tensor *dense = tensor_reshape(tensor_concat((Tensor *[]){seen}, 1, 0), tensor_shape(seen));
+        Tensor *two = tensor_conv2d(x, dense, NULL, conv2d_options());
+        CHECK(tensors_near(one, two, 1e-13));
+        CHECK(tensor_grad(tensor_sum(tensor_sin(one)), in, 2, a, 0));
+        CHECK(tensor_grad(tensor_sum(tensor_sin(two)), in, 2, b, 0));
+        CHECK(tensors_near(a[0], b[0], 1e-13) && tensors_near(a[1], b[1], 1e-13));
+    }
+}
+
+/* No images, no channels in or out: results without a number, or of a bias alone, and gradients of the inputs' shapes. */
+static void empty(Tape *tape) {
+    const size_t sizes[][3] = {{0, 2, 3}, {2, 0, 3}, {2, 2, 0}}; /* images, channels in, out */
+    for (size_t i = 0; i < 3; i++) {
+        const size_t *s = sizes[i];
+        Tensor *x = tensor_leaf(tensor_ones(tape, shape4(s[0], s[1], 4, 4)));
+        Tensor *w = tensor_leaf(tensor_ones(tape, shape4(s[2], s[1], 2, 2)));
+        Tensor *b = tensor_leaf(tensor_full(tape, shape1(s[2]), 0.5)), *in[3] = {x, w, b}, *g[3];
+        Tensor *y = tensor_conv2d(x, w, b, conv2d_options());
+        CHECK(shape_equal(tensor_shape(y), shape4(s[0], s[2], 3, 3)));
+        CHECK(tensor_item(tensor_sum(y)) == (i == 1 ? 2 * 3 * 9 * 0.5 : 0));
+        CHECK(tensor_grad(tensor_sum(tensor_square(y)), in, 3, g, HC_CREATE_GRAPH | HC_ZEROS));
+        Tensor *sum = tensor_scalar(tape, 0);
+        for (int k = 0; k < 3; k++) {
+            CHECK(shape_equal(tensor_shape(g[k]), tensor_shape(in[k])));
+            sum = tensor_add(sum, tensor_sum(tensor_square(g[k])));
+        }
+        CHECK(tensor_grad(sum, in, 3, g, HC_ZEROS));
+        for (int k = 0; k < 3; k++)
+            CHECK(shape_equal(tensor_shape(g[k]), tensor_shape(in[k])));
+        if (i == 2) continue;
+        Tensor *pooled[] = {tensor_max_pool2d(x, pool2d_options(2)), tensor_avg_pool2d(x, pool2d_options(2)),
+                            tensor_adaptive_avg_pool2d(x, 2, 2)};
+        for (int k = 0; k < 3; k++) {
+            CHECK(shape_equal(tensor_shape(pooled[k]), shape4(s[0], s[1], 2, 2)));
+            CHECK(tensor_grad(tensor_sum(tensor_square(pooled[k])), &x, 1, g, HC_CREATE_GRAPH | HC_ZEROS));
+            CHECK(tensor_grad(tensor_sum(tensor_square(g[0])), &x, 1, g, HC_ZEROS));
+            CHECK(shape_equal(tensor_shape(g[0]), tensor_shape(x)));
+        }
+    }
 }
 
 /* The layers are the operations, and copy. */
@@ -185,6 +258,8 @@ int main(void) {
     convolutions(tape);
     pools(tape);
     refusals(tape);
+    turned_weights(tape);
+    empty(tape);
     layers(tape);
     CHECK(tape_status(tape) == HC_OK);
     tape_destroy(tape);

@@ -430,6 +430,31 @@ static void empty(void) {
     CHECK(tensor_dim(tensor_concat((Tensor *[]){none, tensor_ones(tape, shape2(2, 4))}, 2, 0), 0) ==
           2);
     CHECK(tensor_dim(tensor_pad(none, (size_t[]){2, 0}, (size_t[]){1, 0}, 2), 0) == 3);
+    CHECK(shape_equal(tensor_shape(tensor_argmax_axis(none, 1, false)), shape1(0)));
+    CHECK(tensor_count(tensor_layer_norm(two, shape1(0), NULL, NULL, 1e-5)) == 0);
+    CHECK(tensor_count(tensor_one_hot(tensor_zeros(tape, shape1(0)), 3)) == 0);
+    /* keys of no numbers are all alike: the mean of the values */
+    double mean[4];
+    Tensor *value = tensor_reshape(tensor_arange(tape, 0, 6, 1), shape2(3, 2));
+    y = tensor_scaled_dot_product_attention(tensor_zeros(tape, shape2(2, 0)), two, value, NULL);
+    CHECK(shape_equal(tensor_shape(y), shape2(2, 2)) && tensor_copy_to_f64(y, mean, 4));
+    for (int i = 0; i < 4; i++)
+        CHECK_NEAR(mean[i], 2 + i % 2, 1e-15, 0);
+    /* cross entropy of no rows, to second order */
+    Tensor *scores = tensor_leaf(none), *g = NULL;
+    y = tensor_cross_entropy_loss(scores, tensor_zeros(tape, shape1(0)));
+    CHECK(isnan(tensor_item(y)) && tensor_grad(y, &scores, 1, &g, HC_CREATE_GRAPH));
+    CHECK(tensor_grad(tensor_sum(tensor_square(g)), &scores, 1, &g, HC_ZEROS));
+    CHECK(shape_equal(tensor_shape(g), shape2(0, 4)));
+    /* batch norm without rows' channels, pixels or images */
+    const Shape images[] = {shape4(2, 0, 3, 3), shape2(4, 0)};
+    for (size_t i = 0; i < COUNT_OF(images); i++) {
+        Tensor *x = tensor_leaf(tensor_zeros(tape, images[i]));
+        y = tensor_batch_norm(x, NULL, NULL, NULL, NULL, 1e-5);
+        CHECK(shape_equal(tensor_shape(y), images[i]));
+        CHECK(tensor_grad(tensor_sum(tensor_square(y)), &x, 1, &g, HC_CREATE_GRAPH | HC_ZEROS));
+        CHECK(tensor_grad(tensor_sum(g), &x, 1, &g, HC_ZEROS) && shape_equal(tensor_shape(g), images[i]));
+    }
     CHECK(higherc_error() == NULL);
     tape_destroy(tape);
 }

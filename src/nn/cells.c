@@ -77,7 +77,7 @@ bool hc_cell_init(Module *module, size_t hidden, Rng *rng) {
     double bound = hidden ? 1 / sqrt((double)hidden) : 0;
     for (size_t i = 0; i < module->param_count; i++) {
         Param *p = module->params[i].param;
-        if (!p->frozen && !param_uniform(p, -bound, bound, rng)) return false;
+        if (!p->frozen) param_uniform(p, -bound, bound, rng);
     }
     return true;
 }

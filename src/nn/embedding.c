@@ -11,7 +11,8 @@ static bool embedding_forward(Frame *frame, Tensor *const *in, size_t nin, Tenso
 
 static bool embedding_init(Module *module, Rng *rng) {
     Param *weight = module->params[0].param;
-    return weight->frozen || param_normal(weight, 0, 1, 0, rng);
+    if (!weight->frozen) param_normal(weight, 0, 1, 0, rng);
+    return true;
 }
 
 Module *module_embedding(size_t count, size_t size) {

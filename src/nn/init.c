@@ -14,7 +14,7 @@ static bool init_default(Module *module, Rng *rng) {
     double bound = fan_in > 0 ? 1 / sqrt(fan_in) : 0;
     for (size_t i = 0; i < module->param_count; i++) {
         Param *p = module->params[i].param;
-        if (!p->frozen && !param_uniform(p, -bound, bound, rng)) return false;
+        if (!p->frozen) param_uniform(p, -bound, bound, rng);
     }
     return true;
 }
@@ -46,8 +46,10 @@ bool module_init_truncated_normal(Module *module, double deviation, Rng *rng) {
     for (size_t i = 0; i < params.count; i++) {
         Param *p = params.items[i];
         if (p->frozen) continue;
-        if (p->shape.ndim >= 2 ? !param_normal(p, 0, deviation, 2, rng) : !param_fill(p, 0))
-            return false;
+        if (p->shape.ndim >= 2)
+            param_normal(p, 0, deviation, 2, rng);
+        else
+            param_fill(p, 0);
     }
     return true;
 }

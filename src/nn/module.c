@@ -129,7 +129,8 @@ Param *module_add_param(Module *module, const char *name, Shape shape) {
 
 bool module_add_buffer(Module *module, const char *name, Shape shape, double value) {
     Param *buffer = add(module, "module_add_buffer", name, shape, true);
-    return buffer && param_fill(buffer, value);
+    if (buffer) param_fill(buffer, value);
+    return buffer != NULL;
 }
 
 static bool append_child(Module *module, const char *who, const char *name, Module *child) {

@@ -5,17 +5,17 @@
 #include "nn/module.h"
 
 /* Weights 1, biases 0. */
-static bool init_affine(Module *module) {
+static void init_affine(Module *module) {
     for (size_t i = 0; i < module->param_count; i++) {
         Param *p = module->params[i].param;
-        if (!p->frozen && !param_fill(p, i == 0 ? 1 : 0)) return false;
+        if (!p->frozen) param_fill(p, i == 0 ? 1 : 0);
     }
-    return true;
 }
 
 static bool init_norm(Module *module, Rng *rng) {
     (void)rng;
-    return init_affine(module);
+    init_affine(module);
+    return true;
 }
 
 /* Adds weight and bias where wanted; NULL, with the module destroyed, on failure. */
@@ -111,8 +111,9 @@ static bool init_batch_norm(Module *module, Rng *rng) {
     const double first[] = {0, 1, 0};
     const BatchNorm *b = module->state;
     for (size_t i = 0; b->options.track_running_stats && i < sizeof first / sizeof *first; i++)
-        if (!param_fill(module->buffers[i].param, first[i])) return false;
-    return init_affine(module);
+        param_fill(module->buffers[i].param, first[i]);
+    init_affine(module);
+    return true;
 }
 
 static void *clone_batch_norm(const void *state) {

@@ -14,20 +14,24 @@ void hc_plan_free(HcPlan *plan) {
 
 /* ---- the plan -------------------------------------------------------------------------------------- */
 
+/* Of a module's path with its dots; names of modules further down leave out what has no room. */
+enum { MOST_PATH = 256 };
+
 typedef struct Walk {
     HcPlan *plan; /* NULL: only count */
     bool buffers;
     size_t sites;
     bool failed;
     HcParamSet seen;
-    char path[256]; /* of the module being visited, with a dot at its end */
+    char path[MOST_PATH]; /* of the module being visited, with a dot at its end */
 } Walk;
 
 /* The Param's full name, where it has another and the plan is to give names. */
 static void take_name(Walk *walk, size_t index, const HcNamed *named) {
     char full[512];
     size_t used = strlen(walk->path), length = strlen(named->name);
-    if (!walk->plan->names || used + length >= sizeof full) return;
+    if (!walk->plan->names) return;
+    HC_ASSERT(used + length < sizeof full);
     memcpy(full, walk->path, used);
     memcpy(full + used, named->name, length + 1);
     if (strcmp(full, named->param->cell.name) == 0) return;
@@ -209,8 +213,8 @@ static void changed_above(Module *module) {
 
 /* The path from the root, with a dot at its end, at the end of `path`; NULL where it is so long that a walk would
  * shorten it. */
-static const char *path_of(const Module *module, char path[256]) {
-    size_t at = 255;
+static const char *path_of(const Module *module, char path[MOST_PATH]) {
+    size_t at = MOST_PATH - 1;
     path[at] = 0;
     for (; module->owner; module = module->owner) {
         const char *name = module->owner->children[module->place].name;
@@ -232,12 +236,20 @@ static bool name_below(HcPlan *next, const HcPlan *block, const char *path) {
         char full[512];
         const char *rest = block->unique.items[i]->cell.name;
         size_t length = strlen(rest);
-        if (used == 0 || used + length >= sizeof full) continue;
+        if (used == 0) continue;
+        HC_ASSERT(used + length < sizeof full);
         memcpy(full, path, used);
         memcpy(full + used, rest, length + 1);
         if (!(next->names[i] = hc_copy_text(full))) return false;
     }
     return next->names != NULL;
+}
+
+/* Whether a walk may shorten a name of the block below a path of that length. */
+static bool is_long(const HcPlan *block, size_t used) {
+    for (size_t i = 0; i < block->unique.count; i++)
+        if (used + strlen(block->unique.items[i]->cell.name) >= MOST_PATH) return true;
+    return false;
 }
 
 static void take_names(HcPlan *next, const HcPlan *block) {
@@ -248,7 +260,7 @@ static void take_names(HcPlan *next, const HcPlan *block) {
 }
 
 bool hc_plan_param(Module *module, bool buffer) {
-    char room[256];
+    char room[MOST_PATH];
     const char *path = path_of(module, room);
     if (!path) return hc_module_replan(module);
     size_t at = (buffer ? module->buffer_count : module->param_count) - 1, none = 0;
@@ -267,9 +279,10 @@ bool hc_plan_param(Module *module, bool buffer) {
 
 /* A child that was a root shares no Param with the tree it comes to: ties are made within one. */
 bool hc_plan_child(Module *module, Module *child) {
-    char room[256];
+    char room[MOST_PATH];
     const char *path = path_of(child, room);
-    if (!path) return hc_module_replan(module);
+    if (!path || is_long(&child->param_plan, strlen(path)) || is_long(&child->buffer_plan, strlen(path)))
+        return hc_module_replan(module);
     bool done = true;
     for (int buffers = 0; buffers < 2 && done; buffers++)
         done = room_above(module, buffers, plan_of(child, buffers)) &&

@@ -204,6 +204,38 @@ static void states(void) {
     whole = NULL;
 }
 
+/* A forward that changes its child, or hands its tree to another. */
+typedef struct Holder {
+    Module *self, *child, *other;
+} Holder;
+
+static bool adopt_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
+    const Holder *h = frame_state(frame);
+    (void)nin;
+    (void)nout;
+    REFUSED(module_add_param(h->child, "late", shape1(1)));
+    REFUSED(module_add_buffer(h->child, "late", shape1(1), 0));
+    REFUSED(module_add_child(h->child, "late", module_relu()));
+    CHECK(!module_add_child(h->other, "late", h->self));
+    CHECK_ERROR("module_add_child: from within the holds module's own forward");
+    out[0] = in[0];
+    return true;
+}
+
+static void held_modules(void) {
+    static const ModuleClass cls = {.name = "holds", .forward = adopt_forward};
+    begin();
+    Holder holder = {.child = module_linear(2, 2), .other = module_sequential(NULL, 0)};
+    holder.self = module_create(&cls, &holder);
+    CHECK(module_add_child(holder.self, "child", holder.child));
+    Tensor *x = tensor_ones(tape, shape1(3));
+    CHECK(module_forward(holder.self, x) && module_params(holder.self).count == 2);
+    CHECK(module_add_child(holder.other, "later", holder.self) && module_forward(holder.self, x));
+    module_destroy(holder.other);
+    CHECK(higherc_error() == NULL);
+    end();
+}
+
 static void modules(void) {
     static const ModuleClass tidy = {.name = "tidy", .forward = tidy_forward};
     static const ModuleClass destroys = {.name = "destroys", .forward = destroy_forward};
@@ -528,6 +560,7 @@ static void modules_at_work(void) {
 int main(void) {
     on_the_tape();
     modules();
+    held_modules();
     states();
     optimizers();
     no_factor();

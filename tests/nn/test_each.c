@@ -121,6 +121,22 @@ static Tape *fresh(Module *module) {
     return tape_create_with(options);
 }
 
+/* First values leave what is frozen alone. */
+static void frozen(void) {
+    Shape shape;
+    Rng rng = rng_seed(1);
+    Module *module = make(which, &shape);
+    ParamList params = module_params(module);
+    for (size_t i = 0; i < params.count; i++) {
+        param_freeze(params.items[i], i % 2 == 0);
+        CHECK(param_fill(params.items[i], 7));
+    }
+    CHECK(module_init(module, &rng));
+    for (size_t i = 0; i < params.count; i++)
+        CHECK((param_get(params.items[i], 0) == 7) == (i % 2 == 0));
+    module_destroy(module);
+}
+
 static void running(void) {
     Shape shape;
     Rng rng = rng_seed(1);
@@ -151,6 +167,7 @@ static void running(void) {
 int main(void) {
     for (which = 0; which < LAYERS; which++) {
         fail_each_allocation("building", building);
+        frozen();
         running();
     }
     CHECK(higherc_error() == NULL);

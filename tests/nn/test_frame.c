@@ -15,6 +15,7 @@ typedef enum Asks {
     NULL_CHILD,
     BUFFER_SHAPE,
     NULL_BUFFER,
+    OLD_BUFFER,
     LEAVES_NULL,
     FAILS,
     FAILS_ON_THE_TAPE,
@@ -33,6 +34,7 @@ static const struct {
     [NULL_CHILD] = {HC_ERR_NAME, "frame_call: the own module has no child '(NULL)'"},
     [BUFFER_SHAPE] = {HC_ERR_SHAPE, "frame_set_buffer: 'count' is (3), the value (2)"},
     [NULL_BUFFER] = {HC_ERR_ARG, "frame_set_buffer: the value is NULL"},
+    [OLD_BUFFER] = {HC_ERR_EXPIRED, "frame_set_buffer: "},
     [LEAVES_NULL] = {HC_ERR_STATE, "own: its forward left output 0 NULL"},
     [FAILS] = {HC_ERR_STATE, "own: its forward failed"},
     [FAILS_ON_THE_TAPE] = {HC_ERR_SHAPE, "tensor_add: "},
@@ -64,6 +66,11 @@ static bool own_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **ou
         return !frame_set_buffer(frame, "count", tensor_ones(frame_tape(frame), shape1(2)));
     case NULL_BUFFER:
         return !frame_set_buffer(frame, "count", NULL);
+    case OLD_BUFFER: {
+        TapeMark mark = tape_mark(frame_tape(frame));
+        Tensor *old = tensor_ones(frame_tape(frame), shape1(SIZE));
+        return tape_release(frame_tape(frame), mark) && !frame_set_buffer(frame, "count", old);
+    }
     case LEAVES_NULL:
         out[0] = NULL;
         return true;
@@ -96,6 +103,8 @@ int main(void) {
                   (out[1] != x) == done);
             CHECK(tape_status(tape) == expected[asks].status);
             if (done) {
+                out[0] = x; /* none is asked for */
+                CHECK((f ? fmodule_forward_n(f, &x, 1, out, 0) : module_forward_n(net, &x, 1, out, 0)) && out[0] == x);
                 for (size_t i = 0; i < MOST_OUTPUTS + 1; i++)
                     out[i] = x;
                 CHECK(f ? fmodule_forward_n(f, &x, 1, out, MOST_OUTPUTS)

@@ -77,7 +77,32 @@ static void steady(void) {
     module_destroy(net);
 }
 
+/* Images: convolution, batch norm with a ReLU and a max-pool fused, cross entropy, and Adam on the tape. */
+static bool images(void) {
+    TapeOptions options = tape_options(HC_F64);
+    options.block_bytes = 1; /* asks for memory at almost every step */
+    Tape *tape = tape_create_with(options);
+    Rng rng = rng_seed(1);
+    Module *layers[] = {module_conv2d(1, 2, 2, 2, conv2d_options()), module_batch_norm2d(2, batch_norm_options()),
+                        module_relu(), module_max_pool2d(pool2d_options(2)), module_flatten()};
+    Module *net = module_sequential(layers, sizeof layers / sizeof *layers);
+    bool done = tape && net && module_to(net, HC_F64) && module_init(net, &rng);
+    Optim *adam = done ? optim_adam(module_params(net), adam_options(0.1)) : NULL;
+    Tensor *x = tensor_normal(tape, shape4(2, 1, 5, 5), 0, 1, &rng);
+    Tensor *y = tensor_arange(tape, 0, 2, 1);
+    FModule *f = fmodule_create(tape, net, true);
+    DiffOpt *opt = diffopt_create(adam, f);
+    done = done && diffopt_step(opt, tensor_cross_entropy_loss(fmodule_forward(f, x), y)) &&
+           tensor_backward(tensor_cross_entropy_loss(fmodule_forward(f, x), y));
+    CHECK(done == (higherc_error() == NULL));
+    tape_destroy(tape);
+    optim_destroy(adam);
+    module_destroy(net);
+    return done;
+}
+
 int main(void) {
+    fail_each_allocation("images", images);
     fail_each_allocation("layers", scenario);
     steady();
     return check_done();

@@ -194,6 +194,10 @@ static void custom(void) {
     counter.alive++;
     REFUSED(module_create(&broken, &counter)); /* no forward: its state is destroyed all the same */
     CHECK(counter.alive == 1);
+    Module *stateless = module_create(&(ModuleClass){.forward = two_forward, .destroy_state = two_destroy}, NULL);
+    module_destroy(stateless); /* there is no state to destroy */
+    REFUSED(module_create(&broken, NULL));
+    CHECK(counter.alive == 1);
     static const ModuleClass fixed = {.forward = two_forward};
     Module *nameless = module_create(&fixed, &counter);
     CHECK(nameless && module_name(nameless) != NULL);
@@ -279,6 +283,13 @@ static void table(void) {
     CHECK(strstr(text, "sequential") && strstr(text, "0.weight") && strstr(text, "(3, 2)"));
     CHECK(strstr(text, "2.bias") && strstr(text, "frozen") && strstr(text, "total"));
     CHECK(strstr(text, "13\n")); /* 6 + 3 + 3 + 1 */
+    FILE *nothing = fopen(name, "w"); /* a file that only can be read */
+    fclose(nothing);
+    nothing = fopen(name, "r");
+    CHECK(nothing && !module_print(net, nothing));
+    CHECK_ERROR("module_print: could not write");
+    fclose(nothing);
+    remove(name);
     FILE *full = fopen("/dev/full", "w");
     if (full) {
         CHECK(!module_print(net, full) && higherc_status() == HC_ERR_IO);

@@ -146,6 +146,36 @@ static void grows(uint64_t seed) {
     module_destroy(root);
 }
 
+/* Paths that are longer than a walk keeps: built from the root, from the leaves, and with long names in both. */
+static void long_paths(void) {
+    enum { DEEP = 9 };
+    char name[64] = {0}, path[(DEEP + 1) * 64 + 8] = {0};
+    memset(name, 'n', sizeof name - 1);
+    Module *down[DEEP + 1], *up[DEEP + 1];
+    for (int i = 0; i <= DEEP; i++) {
+        down[i] = module_create(&cls, NULL);
+        up[i] = module_create(&cls, NULL);
+        if (i < DEEP) strcat(strcat(path, name), ".");
+    }
+    for (int i = 0; i < DEEP; i++) {
+        CHECK(module_add_child(down[i], name, down[i + 1]));
+        CHECK(module_add_param(down[i + 1], name, shape1(1)) && module_add_buffer(down[i + 1], "b", shape1(1), 0));
+        CHECK(as_made_anew(down[0]));
+    }
+    for (int i = DEEP; i-- > 0;) {
+        CHECK(module_add_param(up[i + 1], name, shape1(1)) && module_add_child(up[i], name, up[i + 1]));
+        CHECK(as_made_anew(up[i]));
+    }
+    strcat(path, name);
+    CHECK(module_param(down[0], path) == module_params(down[0]).items[DEEP - 1]);
+    CHECK(module_param(up[0], path) == module_params(up[0]).items[DEEP - 1]);
+    CHECK(module_params(down[0]).count == DEEP && module_buffers(down[0]).count == DEEP);
+    for (size_t i = 0; i < DEEP; i++) /* as files have them */
+        CHECK(strcmp(param_name(module_params(down[0]).items[i]), param_name(module_params(up[0]).items[i])) == 0);
+    module_destroy(down[0]);
+    module_destroy(up[0]);
+}
+
 /* ---- many -------------------------------------------------------------------------------------------- */
 
 typedef enum Where { LAST, FIRST } Where;
@@ -201,6 +231,7 @@ static void many_ties(void) {
 int main(void) {
     for (uint64_t seed = 0; seed < 200; seed++)
         grows(seed);
+    long_paths();
     many(LAST, false);
     many(FIRST, false);
     many(LAST, true);

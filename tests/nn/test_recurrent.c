@@ -315,6 +315,8 @@ static void errors(void) {
     WRONG(HC_ERR_SHAPE, module_forward(cell, x));
     WRONG(HC_ERR_SHAPE, module_forward_n(cell, (Tensor *[]){x1, s, s}, 3, out, 1));
     WRONG(HC_ERR_ARG, module_forward_n(cell, &x1, 1, out, 3));
+    WRONG(HC_ERR_ARG, module_forward_n(cell, &x1, 1, out, 0));
+    WRONG(HC_ERR_ARG, module_forward_n(m, &x, 1, out, 0));
     REFUSED(module_forward(m, NULL));
     module_destroy(m);
     module_destroy(cell);

@@ -15,10 +15,23 @@ typedef struct Case {
     size_t count;
 } Case;
 
-/* The numbers, or every other one of twice as many along the last axis, which forwards copy first. */
-static Tensor *input(Tape *tape, Shape shape, const double *values, bool view) {
+typedef enum Storage { DENSE, SLICED, TURNED, STORAGES } Storage;
+
+/* The numbers, or what forwards copy first: every other one of twice as many along the last axis, or the numbers
+ * stored with the last two axes exchanged. */
+static Tensor *input(Tape *tape, Shape shape, const double *values, Storage storage) {
     int last = shape.ndim - 1;
-    if (!view || last < 0) return tensor_leaf(tensor_from_f64(tape, shape, values));
+    if (storage == DENSE || last < (storage == TURNED ? 1 : 0))
+        return tensor_leaf(tensor_from_f64(tape, shape, values));
+    if (storage == TURNED) {
+        double turned[MOST_NUMBERS] = {0};
+        size_t m = shape.dim[last - 1], n = shape.dim[last];
+        for (size_t i = 0; i < shape_count(shape); i++)
+            turned[i - i % (m * n) + i % n * m + i / n % m] = values[i];
+        shape.dim[last - 1] = n;
+        shape.dim[last] = m;
+        return tensor_transpose(tensor_leaf(tensor_from_f64(tape, shape, turned)), -1, -2);
+    }
     double twice[2 * MOST_NUMBERS] = {0};
     for (size_t i = 0; i < shape_count(shape); i++)
         twice[2 * i] = values[i];
@@ -28,12 +41,12 @@ static Tensor *input(Tape *tape, Shape shape, const double *values, bool view) {
 }
 
 static Case begin(const Row *row, const Shape *shapes, size_t count, double values[][MOST_NUMBERS],
-                  bool views) {
+                  Storage storage) {
     TapeOptions options = tape_options(HC_F64);
     options.block_bytes = 1; /* asks for memory at almost every step */
     Case c = {.row = row, .tape = tape_create_with(options), .count = count};
     for (size_t i = 0; i < count; i++)
-        c.x[i] = input(c.tape, shapes[i], values[i], views);
+        c.x[i] = input(c.tape, shapes[i], values[i], storage);
     return c;
 }
 
@@ -92,15 +105,15 @@ static void check_row(const Row *row, const Shape *shapes, size_t count, Rng *rn
     Tensor *out[MOST_OUT];
     for (size_t i = 0; i < count; i++)
         draw(values[i], shape_count(shapes[i]), row, rng);
-    for (int views = 0; views < 2; views++) {
-        Case c = begin(row, shapes, count, values, views);
+    for (int storage = 0; storage < STORAGES; storage++) {
+        Case c = begin(row, shapes, count, values, (Storage)storage);
         tape_seed(c.tape, 1);
         CHECK(compute(&c, out));
         size_t n = numbers(&c, out, want);
         tape_destroy(c.tape);
         bool done = false;
         for (size_t units = 0; !done; units++) {
-            c = begin(row, shapes, count, values, views);
+            c = begin(row, shapes, count, values, (Storage)storage);
             done = limited(&c, units, want, n);
             tape_destroy(c.tape);
         }

@@ -256,7 +256,8 @@ static bool run(Tasks *tasks, size_t count, Rng *rng) {
         if (tasks->params.items[i]->dtype != tasks->options.tape.dtype)
             return hc_fail_thread(HC_ERR_DTYPE, "%s: '%s' was converted to the other type", who,
                                   tasks->params.items[i]->cell.name);
-    if (!make_grads(tasks, most) || !hc_grads_load(tasks->total, who)) return false;
+    if (!make_grads(tasks, most)) return false;
+    hc_grads_load(tasks->total);
     for (size_t i = 0; i < tasks->worker_count; i++)
         tasks->workers[i].failed = NO_TASK;
     atomic_store(&tasks->failed, NO_TASK);

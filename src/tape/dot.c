@@ -14,7 +14,7 @@ static unsigned char *find_below(Tape *tape, size_t last) {
         if (!below[i]) continue;
         const Tensor *x = hc_node(tape, i);
         for (uint32_t j = 0; j < x->nin; j++)
-            if (!(hc_inputs(x)[j]->flags & HC_NODE_SCRATCH)) below[hc_inputs(x)[j]->index] = 1;
+            below[hc_inputs(x)[j]->index] = 1;
     }
     return below;
 }
@@ -36,11 +36,8 @@ static bool put_node(FILE *file, const Tensor *x) {
         put_name(file, param ? x->cell->name : x->op->name) &&
         fprintf(file, "\\n%s\"%s%s];\n", hc_shape_text(hc_form_shape(x->form), shape),
                 param ? ", shape=box" : "", x->flags & HC_NODE_NEEDS ? "" : ", style=dashed") > 0;
-    for (uint32_t j = 0; done && j < x->nin; j++) {
-        const Tensor *in = hc_inputs(x)[j];
-        if (!(in->flags & HC_NODE_SCRATCH))
-            done = fprintf(file, "  n%u -> n%u;\n", in->index, x->index) > 0;
-    }
+    for (uint32_t j = 0; done && j < x->nin; j++)
+        done = fprintf(file, "  n%u -> n%u;\n", hc_inputs(x)[j]->index, x->index) > 0;
     return done;
 }
 

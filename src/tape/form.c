@@ -51,7 +51,7 @@ bool hc_shape_valid(Shape shape, size_t item, size_t *count) {
         product *= d;
         numbers *= shape.dim[i];
     }
-    if (product > most) return false;
+    HC_ASSERT(product <= most);
     *count = numbers;
     return true;
 }

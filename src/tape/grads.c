@@ -134,9 +134,9 @@ double grads_clip_norm(Grads *grads, double max_norm) {
 }
 
 bool hc_grads_fit(const Grads *grads, Tape *tape, const char *who) {
-    return grads->dtype == tape->dtype ||
+    return grads->params.count == 0 || grads->dtype == tape->dtype ||
            hc_fail(tape, HC_ERR_DTYPE, "%s: '%s' of the list was converted to the other type", who,
-                   grads->params.count ? grads->params.items[0]->cell.name : "nothing");
+                   grads->params.items[0]->cell.name);
 }
 
 bool hc_grads_index(const Grads *grads, const Param *param, size_t *index) {
@@ -168,12 +168,10 @@ void hc_grads_add_all(Grads *to, const Grads *from) {
         if (from->present[i]) hc_grads_add(to, i, place_of(from, i));
 }
 
-bool hc_grads_load(Grads *grads, const char *who) {
-    if (!same_type(grads, who)) return false;
+void hc_grads_load(Grads *grads) {
     grads_zero(grads);
     for (size_t i = 0; i < grads->params.count; i++)
         if (grads->params.items[i]->has_grad) hc_grads_add(grads, i, grads->params.items[i]->grad);
-    return true;
 }
 
 bool hc_grads_store(const Grads *grads, const char *who) {

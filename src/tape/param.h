@@ -54,7 +54,7 @@ void *hc_grads_empty(const Grads *grads, size_t index);
 void hc_grads_add_all(Grads *to, const Grads *from);
 /* The Params' own gradients, copied here and back; absent ones here leave the Param's as it is. False, with the
  * thread's error, also when a Param was converted to the other type. */
-bool hc_grads_load(Grads *grads, const char *who);
+void hc_grads_load(Grads *grads);
 bool hc_grads_store(const Grads *grads, const char *who);
 
 /* Whether this thread is at work for a task, whose gradients must not go to Params; setting returns what it was. */

@@ -10,7 +10,7 @@ HcVersion *hc_version_create(const char *what) {
 }
 
 HcVersion *hc_version_ref(HcVersion *version) {
-    if (version) atomic_fetch_add(&version->holders, 1);
+    atomic_fetch_add(&version->holders, 1);
     return version;
 }
 

@@ -51,6 +51,11 @@ static void blocks(void) {
             if (block[i] != 0) CHECK(false);
         hc_free(block);
     }
+    void *none[] = {hc_alloc(3, 0), hc_alloc_zero(3, 0), hc_alloc_zero(0, 3)};
+    for (int i = 0; i < 3; i++) {
+        CHECK(none[i] != NULL);
+        hc_free(none[i]);
+    }
     CHECK(hc_alloc(SIZE_MAX / 2, 3) == NULL && hc_alloc(SIZE_MAX, 1) == NULL);
     CHECK(hc_alloc_zero(SIZE_MAX / 16, 17) == NULL && hc_alloc(1, SIZE_MAX - 8) == NULL);
     int *items = NULL;
@@ -65,12 +70,18 @@ static void blocks(void) {
     CHECK(kept && !hc_grow((void **)&items, &capacity, 1000, SIZE_MAX / 2, sizeof *items));
     CHECK(items[999] == 999 && capacity >= 1000);
     hc_free(items);
+    HcBudget budget = {0, SIZE_MAX, 0};
+    items = NULL;
+    capacity = 0;
+    CHECK(!hc_budget_grow(&budget, (void **)&items, &capacity, 0, SIZE_MAX / 2, sizeof *items));
+    CHECK(budget.used == 0 && budget.calls == 0 && !items && capacity == 0);
 }
 
 static void arenas(void) {
     HcBudget budget = {0, SIZE_MAX, 0};
     HcArena arena;
     hc_arena_init(&arena, &budget, 256);
+    CHECK(hc_arena_live(&arena) == 0);
     char *first = hc_arena_alloc(&arena, 0), *second = hc_arena_alloc(&arena, 100);
     CHECK(first && second && (uintptr_t)second % HC_ALIGN == 0);
     memset(second, 1, 100);

@@ -73,7 +73,8 @@ static void names(void) {
     static const char *const others[] = {"net",          "net.tmp",         "net.tmp-",
                                          "net.tmp-1",    "net.tmp-1-",      "net.tmp--1",
                                          "net.tmp-1-2x", "other.tmp-1-2",   "net.tmp-1-2-3",
-                                         "net.tmp-+1-2", "net2.tmp-12-345", "net.tmp-1- 2"};
+                                         "net.tmp-+1-2", "net2.tmp-12-345", "net.tmp-1- 2",
+                                         "net.tmp-123456789012345678901-1"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         CHECK(!hc_is_temp(others[i], "net", &process, &number));
     char *folder = hc_folder_of("some/net"), *here = hc_folder_of("net"), *root = hc_folder_of("/");

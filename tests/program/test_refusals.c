@@ -18,7 +18,8 @@ static void refused(Tape *tape, Tensor **in, size_t nin, Tensor **out, size_t no
 static void captures(void) {
     Tape *tape = tape_create(HC_F64), *other = tape_create(HC_F64);
     Param *p = param_create("p", shape1(2), HC_F64);
-    CHECK(param_fill(p, 0.5));
+    Param *q = param_create("q", shape1(2), HC_F64);
+    CHECK(param_fill(p, 0.5) && param_fill(q, 2));
     Tensor *x = tensor_from_f64(tape, shape1(2), (double[]){1, 2}), *w = param_tensor(tape, p);
     Tensor *y = tensor_mul(x, w), *loss = tensor_sum(y), *constant = tensor_sum(x);
     Tensor *far = tensor_ones(other, shape1(2));
@@ -43,6 +44,12 @@ static void captures(void) {
             "had read a computed value (of tensor_sum)");
     Tensor *number = tensor_add(y, tensor_full(tape, shape1(2), read));
     refused(tape, &x, 1, &number, 1, NULL, HC_ERR_STATE, "had read a computed value");
+    Tensor *late[] = {tensor_from_f64(tape, shape1(2), (double[]){3, 4}), param_tensor(tape, q)}; /* nothing computed */
+    program = program_capture(tape, late, 1, late, 2, NULL);
+    CHECK(program && program_set_f64(program, 0, shape1(2), (double[]){5, 6}) && program_run(program));
+    const double *given = program_output(program, 0), *weight = program_output(program, 1);
+    CHECK(given && given[1] == 6 && weight && weight[1] == 2);
+    program_destroy(program);
     /* Reading what was not computed steers nothing. */
     tape_reset(tape);
     x = tensor_from_f64(tape, shape1(2), (double[]){1, 2});
@@ -51,6 +58,7 @@ static void captures(void) {
     CHECK(program && program_run(program));
     program_destroy(program);
     param_unref(p);
+    param_unref(q);
     tape_destroy(other);
     tape_destroy(tape);
 }

@@ -149,7 +149,38 @@ static void converted(void) {
     module_destroy(net);
 }
 
+/* A list of nothing has no type: on either tape it takes nothing. */
+static void nothing(void) {
+    Grads *grads = grads_create((ParamList){NULL, 0});
+    for (int dtype = HC_F32; dtype <= HC_F64; dtype++) {
+        Tape *tape = tape_create((DType)dtype);
+        Tensor *x = tensor_leaf(tensor_ones(tape, shape1(2)));
+        bool done = tensor_backward_into(tensor_sum(x), grads);
+        CHECK(done || higherc_status() != HC_ERR_DTYPE);
+        if (!done) CHECK_ERROR("tensor_backward_into");
+        tape_destroy(tape);
+    }
+    grads_destroy(grads);
+}
+
+/* A view of a Param read dense shows what is there now. */
+static void views(void) {
+    Tape *tape = tape_create(HC_F64);
+    Param *p = param_create("p", shape2(2, 2), HC_F64);
+    CHECK(param_set_f64(p, (double[]){1, 2, 3, 4}, 4));
+    Tensor *turned = tensor_transpose(param_tensor(tape, p), 0, 1);
+    const double *before = tensor_data(turned);
+    CHECK(before && before[1] == 3 && before[2] == 2);
+    CHECK(param_set_f64(p, (double[]){5, 6, 7, 8}, 4));
+    const double *after = tensor_data(turned);
+    CHECK(after && after[1] == 7 && after[2] == 6 && before[1] == 3);
+    param_unref(p);
+    tape_destroy(tape);
+}
+
 int main(void) {
+    nothing();
+    views();
     params();
     family();
     converted();

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "kernels/kernels.h"
 #include "support/check.h"
 
 static void set(const char *name) {
@@ -27,9 +28,9 @@ int main(void) {
     set("neon");
     CHECK(!makes_a_tape() && higherc_status() == HC_ERR_ARG);
     CHECK_ERROR("HIGHERC_ISA is \"neon\"");
-    set("");
-    CHECK(makes_a_tape());
     set("baseline");
+    CHECK(makes_a_tape() && hc_kernels(HC_F32) == hc_kernels_at(0, HC_F32));
+    set("");
     CHECK(makes_a_tape() && !higherc_error());
     return check_done();
 }

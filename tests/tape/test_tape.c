@@ -1,6 +1,7 @@
 /* The tape by itself: marks and releases, resets, trimming, limits, options, serials, recording, the
  * NaN check and what dot files say. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "support/refuse.h"
@@ -226,6 +227,19 @@ static bool holds_text(const char *path, const char *text) {
     return strstr(all, text) != NULL;
 }
 
+static Param *long_name(DType dtype) {
+    enum { LENGTH = 100000 };
+    char *name = malloc(LENGTH + 1);
+    CHECK(name != NULL);
+    if (!name) return NULL;
+    memset(name, 'n', LENGTH);
+    name[LENGTH] = 0;
+    Param *p = param_create(name, shape1(2), dtype);
+    free(name);
+    CHECK(p && param_fill(p, 1));
+    return p;
+}
+
 static void dot(void) {
     Tape *tape = tape_create(HC_F64), *far = tape_create(HC_F64);
     const char *path = "test_tape.dot";
@@ -247,6 +261,12 @@ static void dot(void) {
     if (full) {
         fclose(full);
         WRONG(HC_ERR_IO, tape_write_dot(tape, NULL, "/dev/full"));
+        Param *named = long_name(HC_F64); /* the file's buffer ends within a name, or between nodes */
+        WRONG(HC_ERR_IO, tape_write_dot(tape, tensor_sum(param_tensor(tape, named)), "/dev/full"));
+        for (int i = 0; i < 20000; i++)
+            aside = tensor_neg(aside);
+        WRONG(HC_ERR_IO, tape_write_dot(tape, aside, "/dev/full"));
+        param_unref(named);
     }
     CHECK(tape_write_dot(tape, y, path) && remove(path) == 0);
     param_unref(p);

@@ -102,6 +102,7 @@ DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule) {
     if (!opt->group || !opt->place || !opt->hyper || !opt->slots || !opt->states ||
         !opt->kept_moments || !match(opt, optim, who) || !branch(opt, optim, moments))
         return NULL;
+    HC_ASSERT(opt->count > 0); /* an optimizer has Params, and all are the module's */
     for (size_t s = 0; s < states; s++)
         if (!hc_slots_create(tape, &opt->slots[s], root->now->weights, count, who)) return NULL;
     *first = (HcSnapshot){.moments = moments};

@@ -12,8 +12,7 @@ HcSnapshot *hc_diffopt_push(DiffOpt *opt, bool own_moments) {
     if (own_moments) {
         next->moments = hc_tape_alloc(opt->tape, opt->count * sizeof *next->moments, "diffopt");
         if (!next->moments) return NULL;
-        if (opt->count)
-            memcpy(next->moments, opt->now->moments, opt->count * sizeof *next->moments);
+        memcpy(next->moments, opt->now->moments, opt->count * sizeof *next->moments);
     }
     next->place = hc_arena_top(&opt->tape->data);
     HC_ASSERT(hc_position_before(next->prev->place, next->place));
@@ -32,7 +31,7 @@ static bool keep(HcScope *scope, const TapeMark *mark) {
     opt->kept = *now;
     if (opt->carries && !hc_settings_keep(opt, mark)) return false;
     if (!opt->keeps) return true;
-    if (opt->count) memcpy(opt->kept_moments, now->moments, opt->count * sizeof *opt->kept_moments);
+    memcpy(opt->kept_moments, now->moments, opt->count * sizeof *opt->kept_moments);
     for (size_t s = 0; s < opt->cls->state_count; s++) {
         for (size_t i = 0; i < opt->count; i++)
             opt->states[i] = now->moments[i].state[s];
@@ -60,8 +59,7 @@ static void restore(HcScope *scope, const TapeMark *mark) {
     HcSnapshot *next = hc_diffopt_push(opt, opt->keeps);
     if (!next) return;
     if (opt->keeps) {
-        if (opt->count)
-            memcpy(next->moments, opt->kept_moments, opt->count * sizeof *next->moments);
+        memcpy(next->moments, opt->kept_moments, opt->count * sizeof *next->moments);
         next->steps = opt->kept.steps;
         next->cut = opt->kept.cut;
     }

@@ -108,7 +108,7 @@ static bool apply(DiffOpt *opt, Tensor *loss, Tensor *const *params, Tensor **gr
                   Tensor **weights) {
     Tape *tape = opt->tape;
     if (!keep_gradients(opt, loss, params, grads, weights)) return false;
-    if (opt->count) memcpy(weights, params, opt->count * sizeof *weights);
+    memcpy(weights, params, opt->count * sizeof *weights);
     if (!hc_diffopt_call_back(opt, weights, grads)) return false;
     HcSnapshot *next = hc_diffopt_push(opt, true);
     if (!next) return false;
@@ -157,7 +157,9 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
                                    : hc_fail(tape, HC_ERR_SHAPE, "%s: %zu tensors for %zu weights",
                                              who, count, opt->count);
     for (size_t i = 0; params && i < count; i++)
-        if (params[i]->tape != tape || params[i]->form->plain != root->now->weights[i]->form->plain)
+        if (params[i]->tape != tape)
+            return hc_fail(tape, HC_ERR_TAPE, "%s: the weights are on another tape", who);
+        else if (params[i]->form->plain != root->now->weights[i]->form->plain)
             return hc_fail(tape, HC_ERR_SHAPE, "%s: tensor %zu has not the weight's shape", who, i);
     if (release && root->mode == HC_FULL)
         return hc_fail(
@@ -209,7 +211,7 @@ bool diffopt_step_release(DiffOpt *opt, Tensor *loss) {
 }
 
 bool diffopt_step_with(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count) {
-    if (hc_diffopt_usable(opt, "diffopt_step_with") && !params && opt->count > 0)
+    if (hc_diffopt_usable(opt, "diffopt_step_with") && !params)
         return hc_fail(opt->tape, HC_ERR_ARG, "diffopt_step_with: the list is NULL");
     return step(opt, loss, params, count, false);
 }

@@ -137,6 +137,44 @@ static void outside_groups(void) {
     optim_destroy(inner);
 }
 
+/* A step with history off: its weights are constants, and the next loss says why it reaches none. */
+static void without_recording(void) {
+    Optim *inner = optim_sgd(module_params(net), sgd_options(0.1));
+    double with[WEIGHTS], without[WEIGHTS];
+    FModule *f = make(HC_FULL), *g = make(HC_FULL);
+    DiffOpt *opt = diffopt_create(inner, f), *other = diffopt_create(inner, g);
+    Tensor *loss = loss_of(g);
+    CHECK(diffopt_step(opt, loss_of(f)));
+    bool was = tape_set_recording(tape, false);
+    CHECK(diffopt_step(other, loss));
+    tape_set_recording(tape, was);
+    read_weights(f, with);
+    read_weights(g, without);
+    CHECK(memcmp(with, without, sizeof with) == 0);
+    CHECK(tensor_requires_grad(fmodule_params(f).items[0]) && !tensor_requires_grad(fmodule_params(g).items[0]));
+    CHECK(!diffopt_step(other, loss_of(g)));
+    CHECK_ERROR("reaches none of the latest weights W<1>: history was switched off");
+    tape_clear_error(tape);
+    optim_destroy(inner);
+}
+
+/* What was before a release, and what is not yet. */
+static void times(void) {
+    Optim *inner = optim_sgd(module_params(net), sgd_options(0.1));
+    FModule *f = make(HC_EVAL);
+    DiffOpt *opt = diffopt_create(inner, f);
+    for (int k = 0; k < 3; k++)
+        CHECK(diffopt_step_release(opt, loss_of(f)));
+    CHECK(fmodule_params_at(f, 3).count == 2);
+    for (size_t t = 2; t <= 4; t += 2) {
+        CHECK(fmodule_params_at(f, t).count == 0 && tape_status(tape) == HC_ERR_RANGE);
+        CHECK(t == 4 || strstr(higherc_error(), ", and what lies before a release is gone"));
+        CHECK_ERROR(t == 2 ? "W<2> is not there: W<3> is the latest" : "W<4> is not there: W<3> is the latest");
+        tape_clear_error(tape);
+    }
+    optim_destroy(inner);
+}
+
 /* ---- overrides and callbacks stay in force through release steps ------------------------------------ */
 
 static void run(FMode mode, bool release, int what, double out[WEIGHTS]) {
@@ -344,7 +382,7 @@ static void commits(void) {
 }
 
 int main(void) {
-    void (*const tests[])(void) = {nothing_half_done, outside_groups, stays_in_force,
+    void (*const tests[])(void) = {nothing_half_done, outside_groups, stays_in_force, without_recording, times,
                                    wrong_rules,       converted,      commits,
                                    cut_off,           cut_off_at_once};
     net = module_linear(2, 1);

@@ -63,7 +63,12 @@ static Optim *make_inner(Module *net, bool adam) {
     SgdOptions s = sgd_options(0.05);
     s.momentum = 0.9;
     s.dampening = 0.5;
-    return adam ? optim_adam(module_params(net), a) : optim_sgd(module_params(net), s);
+    /* Two groups, not in the module's order. */
+    ParamList all = module_params(net), last = {all.items + 2, all.count - 2}, first = {all.items, 2};
+    Optim *optim = adam ? optim_adam(last, a) : optim_sgd(last, s);
+    if (optim && optim_add_group(optim, first) != SIZE_MAX) return optim;
+    optim_destroy(optim);
+    return NULL;
 }
 
 static Module *make_net(void) {
@@ -225,6 +230,9 @@ static bool act_fmodule_detach(World *w) {
 static bool act_override(World *w) {
     return diffopt_override(w->opt, "lr", 0, w->lr);
 }
+static bool act_override_all(World *w) {
+    return diffopt_override(w->opt, "lr", HC_ALL_GROUPS, w->lr);
+}
 static bool act_callback(World *w) {
     return diffopt_grad_callback(w->opt, double_grads, NULL);
 }
@@ -334,6 +342,7 @@ static const Case cases[] = {{"step", act_step, true, false},
                              {"detach", act_detach, false, false},
                              {"fmodule_detach", act_fmodule_detach, false, false},
                              {"override", act_override, false, false},
+                             {"override of all", act_override_all, false, false},
                              {"callback", act_callback, false, false},
                              {"clip_norm", act_clip, false, false},
                              {"clip_value", act_clip_value, false, false},
@@ -430,14 +439,24 @@ static void single_calls(void) {
     failing_end();
 }
 
+/* Settings made of tensors that a release frees: with values of their own, and a schedule. */
+static bool set_all(World *w) {
+    Schedule half = schedule_exponential(hyper_const(0.5));
+    return diffopt_override(w->opt, "lr", HC_ALL_GROUPS, tensor_mul_scalar(w->lr, 2)) &&
+           diffopt_override_param(w->opt, "eps", module_params(w->net).items[0], tensor_mul_scalar(w->lr, 1e-6)) &&
+           diffopt_schedule(w->opt, "lr", HC_ALL_GROUPS, &half);
+}
+
 /* A release step may lose what it was to free, but neither weights nor state. */
 static void release_steps(void) {
     failing_begin();
-    for (int mode = HC_FIRST_ORDER; mode <= HC_EVAL; mode++) {
-        bool done = false;
+    for (int way = 0; way < 4; way++) {
+        FMode mode = way < 2 ? HC_FIRST_ORDER : HC_EVAL;
+        bool done = false, set = way % 2;
         for (size_t allowed = 0; !done && allowed < MOST_ALLOWED; allowed++) {
             World w;
-            CHECK(make_world(&w, (FMode)mode, true));
+            CHECK(make_world(&w, mode, true));
+            if (set) CHECK(set_all(&w));
             tape_trim(w.tape);
             Picture before = {.count = 0}, now = {.count = 0};
             see_tensors(&before, fmodule_params(w.f));

@@ -86,6 +86,10 @@ static void wrong_holders(void) {
     ANY(fmodule_forward(f, NULL));
     WRONG(HC_ERR_DTYPE, fmodule_commit(f, foreign));
     WRONG(HC_ERR_SHAPE, fmodule_commit(f, wide));
+    Module *counting = module_clone(net);
+    CHECK(module_add_buffer(counting, "count", shape1(1), 0));
+    WRONG(HC_ERR_SHAPE, fmodule_commit(f, counting));
+    module_destroy(counting);
 
     WRONG(HC_ERR_DTYPE, diffopt_create(away, f));
     WRONG(HC_ERR_STATE, diffopt_create(apart, f));
@@ -103,6 +107,8 @@ static void wrong_holders(void) {
     Tensor *gone = tensor_scalar(tape, 0.1);
     CHECK(tape_release(tape, mark));
     WRONG(HC_ERR_EXPIRED, diffopt_override(opt, "lr", 0, gone));
+    WRONG(HC_ERR_EXPIRED, diffopt_step(opt, gone));
+    WRONG(HC_ERR_EXPIRED, fmodule_set_vector(f, gone));
     WRONG(HC_ERR_EXPIRED, tensor_reaches(gone, w));
     WRONG(HC_ERR_EXPIRED, tensor_depends_on(gone, lr));
     WRONG(HC_ERR_EXPIRED, tensor_depends_on(lr, gone));
@@ -116,6 +122,10 @@ static void wrong_holders(void) {
     ANY(diffopt_step_with(opt, loss, gap, 2));
     WRONG(HC_ERR_SHAPE, diffopt_step_with(opt, loss, wrong, 2));
     WRONG(HC_ERR_SHAPE, diffopt_step_with(opt, loss, now.items, 1));
+    WRONG(HC_ERR_TAPE, diffopt_step_with(opt, loss, alien, 2));
+    tape_clear_error(far);
+    WRONG(HC_ERR_ARG, fmodule_forward_with(f, NULL, 2, x));
+    WRONG(HC_ERR_SHAPE, fmodule_forward_with(f, NULL, 0, x));
     WRONG(HC_ERR_STATE, diffopt_commit(opt, adam));
     WRONG(HC_ERR_ARG, diffopt_commit(opt, NULL));
     CHECK(fmodule_steps(f) == 0 && diffopt_steps(opt) == 0);

@@ -459,7 +459,6 @@ static bool deviation_forward(Tensor *y) {
 
 static void deviation_vjp(HcSweep *s, Tensor *y, Tensor *t) {
     Norm n = norm_of(y);
-    if (!hc_needs(s, 0)) return;
     double count = (double)n.x->form->count / (double)n.x->form->dim[1];
     Tensor *w = tensor_mul_scalar(tensor_mul(t, tensor_square(y)), -1 / count);
     Tensor *none = tensor_zeros(y->tape, shape1(n.x->form->dim[1]));

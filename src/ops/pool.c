@@ -205,7 +205,6 @@ static bool spread_forward(Tensor *y) {
 }
 
 static void spread_vjp(HcSweep *s, Tensor *y, Tensor *c) {
-    if (!hc_needs(s, 0)) return;
     Tensor *const *in = hc_inputs(y);
     hc_give(s, 0, emit_with(&op_pick, &y->attr, in[0]->form, c, in[1]));
 }
@@ -230,7 +229,6 @@ static bool pick_forward(Tensor *y) {
 }
 
 static void pick_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
-    if (!hc_needs(s, 0)) return;
     Tensor *const *in = hc_inputs(y);
     hc_give(s, 0, emit_with(&op_spread, &y->attr, in[0]->form, gy, in[1]));
 }
@@ -262,7 +260,7 @@ static bool max_pool_infer(Tensor *y) {
 
 static void max_pool_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     Tensor *const *in = hc_inputs(y);
-    if (hc_needs(s, 1)) hc_give(s, 1, emit_with(&op_spread, &y->attr, in[1]->form, gy, in[0]));
+    hc_give(s, 1, emit_with(&op_spread, &y->attr, in[1]->form, gy, in[0]));
 }
 
 static const HcOp op_max_pool = {.name = "tensor_max_pool2d",
@@ -330,7 +328,7 @@ static void fill_bounds(const HcAttr *attr, int axis, size_t size, size_t count,
     for (size_t i = 0; i < count; i++) {
         size_t start = i * attr->window.stride[axis], end = start + kernel;
         from[i] = kernel == 0 ? i * size / count : start > pad ? start - pad : 0;
-        to[i] = kernel == 0 ? ((i + 1) * size + count - 1) / count : end > pad ? end - pad : 0;
+        to[i] = kernel == 0 ? ((i + 1) * size + count - 1) / count : end - pad;
         if (to[i] > size) to[i] = size;
     }
 }

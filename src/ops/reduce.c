@@ -88,7 +88,7 @@ static bool argmax_forward(Tensor *y) {
     const HcForm *f = hc_inputs(y)[0]->form;
     const void *x = hc_dense_input(y, 0);
     /* The axis is the last one: the builder has moved it there. */
-    size_t n = f->ndim ? f->dim[f->ndim - 1] : 1;
+    size_t n = f->dim[f->ndim - 1];
     if (x && f->count) y->tape->k->argmax_rows(y->data, x, f->count / n, n);
     return x != NULL;
 }

@@ -4,7 +4,7 @@
 
 static bool rows_forward(Tensor *y, void (*kernel)(void *, const void *, size_t, size_t)) {
     const void *x = hc_dense_input(y, 0);
-    size_t n = y->form->ndim ? y->form->dim[y->form->ndim - 1] : 1;
+    size_t n = y->form->dim[y->form->ndim - 1];
     if (x && y->form->count) kernel(y->data, x, y->form->count / n, n);
     return x != NULL;
 }

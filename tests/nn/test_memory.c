@@ -90,7 +90,7 @@ static bool images(void) {
     Optim *adam = done ? optim_adam(module_params(net), adam_options(0.1)) : NULL;
     Tensor *x = tensor_normal(tape, shape4(2, 1, 5, 5), 0, 1, &rng);
     Tensor *y = tensor_arange(tape, 0, 2, 1);
-    FModule *f = fmodule_create(tape, net, true);
+    FModule *f = fmodule_create(tape, net, false);
     DiffOpt *opt = diffopt_create(adam, f);
     done = done && diffopt_step(opt, tensor_cross_entropy_loss(fmodule_forward(f, x), y)) &&
            tensor_backward(tensor_cross_entropy_loss(fmodule_forward(f, x), y));

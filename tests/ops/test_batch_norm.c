@@ -187,6 +187,7 @@ static void kinks(void) {
         for (int relu = 0; relu < 2; relu++) {
             HcTail tail = {relu, p ? &pools[p - 1] : NULL};
             Variant v = {shape4(1, 1, 4, 4), false, false, false, 1e-3, tail};
+            if (p && !fits(v.shape, tail.pool)) continue;
             Tensor *y[3] = {fused(leaf, NULL, NULL, &v), apart(leaf, NULL, NULL, &v), NULL}, *g[2];
             CHECK(tensors_same(y[0], y[1]));
             for (int i = 0; i < 2; i++)

@@ -247,6 +247,22 @@ static void test_eight(void) {
     PULLS(tensor_mul(x, row), row, 5, 7, 9);
 }
 
+/* What is picked does not change with an index, be it a leaf of a history. */
+static void test_indices(void) {
+    Tensor *x = constant(LIST(5, 6, 7)), *index = tensor_leaf(constant(LIST(2, 0)));
+    Tensor *scores = tensor_reshape(constant(LIST(1, 2, 3, 4, 5, 6)), shape2(2, 3));
+    PULLS(tensor_gather(x, 0, index), index, 0, 0);
+    PULLS(tensor_index_select(x, 0, index), index, 0, 0);
+    PULLS(tensor_scatter_add(x, 0, index, constant(LIST(1, 1))), index, 0, 0);
+    PULLS(tensor_one_hot(index, 3), index, 0, 0);
+    PULLS(tensor_embedding(index, tensor_reshape(x, shape2(3, 1))), index, 0, 0);
+    PULLS(tensor_cross_entropy_loss(scores, index), index, 0, 0);
+    x = tensor_leaf(x);
+    PULLS(tensor_gather(x, 0, index), x, 1, 0, 1);
+    PULLS(tensor_gather(x, 0, index), index, 0, 0);
+    PULLS(tensor_scatter_add(x, 0, index, constant(LIST(1, 1))), x, 1, 1, 1);
+}
+
 static void test_slices(void) {
     Tensor *x = tensor_leaf(constant(LIST(0, 1, 2, 3, 4)));
     HOLDS(tensor_slice(x, 0, 1, 4, 2), 1, 3);
@@ -309,8 +325,8 @@ static void test_messages(void) {
 
 int main(void) {
     void (*const tests[])(void) = {test_branches, test_pairs,   test_ties,    test_nan,
-                                   test_poles,    test_large,   test_nothing, test_eight,
-                                   test_slices,   test_messages};
+                                   test_poles,  test_large,   test_nothing, test_eight, test_indices,
+                                   test_slices, test_messages};
     each_on_a_tape(&tape, tests, sizeof tests / sizeof *tests);
     return check_done();
 }

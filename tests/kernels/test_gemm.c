@@ -91,6 +91,11 @@ static void try(const Case *p, Start how, size_t shift) {
     Block other = block(how == FROM_BIAS ? p->n : span(p->m, p->n, false, 3), shift);
     HcMatrix ma = matrix(&a, p->m, p->k, p->ta, p->pad_a);
     HcMatrix mb = matrix(&b, p->k, p->n, p->tb, p->pad_b);
+    if (shift % 2) { /* how far apart what there is one of lies is anything */
+        if (p->m == 1) ma.row = 5;
+        if (p->k == 1) ma.col = mb.row = 7;
+        if (p->n == 1) mb.col = 9;
+    }
     Block old = block(c.n, 0);
     memcpy(old.data, c.data, c.n * item);
     const void *start = how == FROM_ZEROS ? NULL : how == FROM_C ? c.data : other.data;
@@ -125,11 +130,12 @@ static void try(const Case *p, Start how, size_t shift) {
 }
 
 static void all_ways(size_t m, size_t n, size_t k) {
-    static size_t turn;
+    static size_t turn, round; /* each start comes with each transposition and each pad in some round */
     for (int t = 0; t < 4; t++, turn++) {
-        Case p = {m, n, k, t & 1, t & 2, turn % 3, turn % 5, turn % 4};
-        try(&p, (Start)(turn % STARTS), turn % 7);
+        Case p = {m, n, k, t & 1, t & 2, turn % 3, turn % 5, round / STARTS % 3};
+        try(&p, (Start)((turn + round) % STARTS), turn % 7);
     }
+    round++;
 }
 
 /* start + product, rounded once to f32: in double it is first rounded to odd, which does no harm (Boldo and

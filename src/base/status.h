@@ -28,7 +28,7 @@ bool hc_null(const char *who, const char *what);
 bool hc_fail_thread_v(HcStatus status, const char *format, va_list arguments);
 
 /* What always returns false, so that compilers and analyzers see it where it is called. */
-static inline bool(hc_false)(bool failed) {
+static inline bool (hc_false)(bool failed) {
     (void)failed;
     return false;
 }

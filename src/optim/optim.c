@@ -7,7 +7,7 @@
 
 #include "tape/param_set.h"
 
-bool(hc_optim_fail)(Optim *optim, HcStatus status, const char *format, ...) {
+bool (hc_optim_fail)(Optim *optim, HcStatus status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     va_list again;

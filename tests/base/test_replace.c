@@ -248,12 +248,16 @@ static void links(void) {
           symlink("link", "other") == 0);
     CHECK(save("other", 3, 10) && load("sub/target") == 3); /* to what was not there */
     CHECK(save("other", 4, 10) && load("sub/target") == 4 && load("link") == 4);
+    char here[1024], target[1100];
+    CHECK(getcwd(here, sizeof here) != NULL);
+    snprintf(target, sizeof target, "%s/sub/target", here);
+    CHECK(symlink(target, "far") == 0 && save("far", 5, 10) && load("sub/target") == 5);
     struct stat st = {.st_mode = 0};
     CHECK(lstat("other", &st) == 0 && S_ISLNK(st.st_mode));
     CHECK(lstat("link", &st) == 0 && S_ISLNK(st.st_mode));
     CHECK(symlink("loop", "loop") == 0 && !save("loop", 1, 1));
     CHECK_ERROR("could not be opened for writing");
-    static const char *const made[] = {"sub/target", "link", "other", "loop"};
+    static const char *const made[] = {"sub/target", "link", "other", "loop", "far"};
     for (size_t i = 0; i < sizeof made / sizeof *made; i++)
         CHECK(unlink(made[i]) == 0);
     CHECK(rmdir("sub") == 0);

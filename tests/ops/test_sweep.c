@@ -129,6 +129,28 @@ static Tensor *nothing(Tensor *const *x, size_t n, void *user) {
     return NULL;
 }
 
+static Tensor *given(Tensor *const *x, size_t n, void *user) {
+    (void)x;
+    (void)n;
+    return user;
+}
+
+/* x, with a derivative that is said to be infinite. */
+static Tensor *copy_forward(const CustomCall *call) {
+    return tensor_clone(call->inputs[0]);
+}
+
+static bool endless_backward(const CustomCall *call, Tensor **grads) {
+    grads[0] = tensor_full(call->tape, tensor_shape(call->gradient), (double)INFINITY);
+    return true;
+}
+
+static Tensor *endless(Tensor *const *x, size_t n, void *user) {
+    static const CustomClass cls = {"endless", copy_forward, endless_backward};
+    (void)user;
+    return tensor_custom(&cls, x, n, NULL);
+}
+
 /* gradcheck itself: what is wrong fails, with the place; what has no derivative passes. */
 static void check_gradcheck(void) {
     Tape *tape = tape_create(HC_F64);
@@ -145,6 +167,15 @@ static void check_gradcheck(void) {
     CHECK_ERROR("order 1, input 1, entry 1");
     CHECK(!gradcheck(infinite, x, 1, options, NULL));
     CHECK_ERROR("order 1");
+    GradcheckOptions anything = options;
+    anything.absolute = (double)INFINITY; /* excuses every distance but that */
+    CHECK(gradcheck(wrong, x, 1, anything, NULL) && !gradcheck(endless, x, 1, anything, NULL));
+    CHECK_ERROR("the derivative is inf");
+    Tape *other = tape_create(HC_F64);
+    CHECK(!gradcheck(given, x, 1, options, tensor_ones(other, shape1(2))));
+    CHECK_ERROR("gradcheck: the function: tensors of two different tapes");
+    tape_clear_error(tape);
+    tape_destroy(other);
 
     options.order = 6;
     CHECK(gradcheck(linear, x, 1, options, NULL));

@@ -58,9 +58,7 @@ static HcSweepSpace *take_space(Tape *tape) {
 }
 
 static bool all_zero(const uint8_t *marks, size_t count) {
-    while (count > 0 && marks[count - 1] == 0)
-        count--;
-    return count == 0;
+    return count == 0 || (marks[0] == 0 && memcmp(marks, marks + 1, count - 1) == 0);
 }
 
 #define GROW(items, used, need)                                                                    \

@@ -14,7 +14,7 @@
 
 #include "base/arithmetic.h"
 
-/* y[i] = f(x[i]); c points to up to two constants. y may equal x. */
+/* y[i] = f(x[i]); c points to two constants, or is NULL, which makes them 0. y may equal x. */
 typedef void HcUnaryFn(void *y, const void *x, size_t n, const double *c);
 
 /* y[i] = f(a[i * sa], b[i * sb]); sa and sb are 0 or 1. y may equal an operand whose stride is 1. */

@@ -11,7 +11,7 @@ static void extents(const HcForm *f, int axis, size_t *outer, size_t *inner) {
         *inner *= f->dim[i];
 }
 
-bool hc_bad_index(const Tensor *y, const void *index, size_t at, size_t size) {
+bool (hc_bad_index)(const Tensor *y, const void *index, size_t at, size_t size) {
     double value;
     HC_ASSERT(index);
     y->tape->k->to_f64(&value, (const char *)index + at * y->tape->item, 1);

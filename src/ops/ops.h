@@ -81,6 +81,7 @@ Tensor *hc_largest(Tensor *x, uint32_t mask);
 /* ---- index.c ----------------------------------------------------------------------------------- */
 /* For forwards: says that index[at] is not in 0..size-1. Returns false. */
 bool hc_bad_index(const Tensor *y, const void *index, size_t at, size_t size);
+#define hc_bad_index(...) hc_false(hc_bad_index(__VA_ARGS__))
 
 /* ---- cross_entropy.c --------------------------------------------------------------------------- */
 /* -log softmax(x)[t] for each example: x [N, C] with t [N], or [C] with a scalar. The values are

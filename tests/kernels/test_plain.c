@@ -60,7 +60,56 @@ static void check_kernel(const Row *row, int dtype) {
     }
 }
 
+/* Elementwise rows without constants have zeros for them, to the bit. */
+enum { NUMBERS = 11 };
+
+typedef struct Numbers {
+    double memory[NUMBERS];
+} Numbers;
+
+static void same_results(const char *row, const Numbers *a, const Numbers *b) {
+    bool same = memcmp(a, b, NUMBERS * k->size) == 0;
+    CHECK(same);
+    if (!same) printf("  %s\n", row);
+}
+
+static void unary_row(const char *row, HcUnaryFn *fn, const Numbers *a) {
+    Numbers with = {{0}}, without = {{0}};
+    fn(with.memory, a->memory, NUMBERS, (const double[]){0, 0});
+    fn(without.memory, a->memory, NUMBERS, NULL);
+    same_results(row, &with, &without);
+}
+
+static void binary_row(const char *row, HcBinaryFn *fn, const Numbers *a, const Numbers *b) {
+    for (size_t strides = 0; strides < 4; strides++) {
+        Numbers with = {{0}}, without = {{0}};
+        fn(with.memory, a->memory, strides & 1, b->memory, strides >> 1, NUMBERS, (const double[]){0, 0});
+        fn(without.memory, a->memory, strides & 1, b->memory, strides >> 1, NUMBERS, NULL);
+        same_results(row, &with, &without);
+    }
+}
+
+static void without_constants(void) {
+    static const double values[NUMBERS] = {-3, -1, -0.5, -0.0, 0, 0.25, 0.5, 1, 2, 3, 1e30};
+    Numbers a, b;
+    k->from_f64(a.memory, values, NUMBERS);
+    k->from_f64(b.memory, values, NUMBERS);
+    k->scale(b.memory, b.memory, NUMBERS, (const double[]){-0.5, 0});
+#define HC_UNARY(name, formula) unary_row(#name, k->name, &a);
+#define HC_UNARY_NEAR(name, formula, far, formula_far) HC_UNARY(name, formula)
+#define HC_BINARY(name, formula) binary_row(#name, k->name, &a, &b);
+#include "kernels/elementwise.def"
+#undef HC_UNARY
+#undef HC_UNARY_NEAR
+#undef HC_BINARY
+}
+
 int main(void) {
+    for (size_t level = 0; level < hc_kernel_levels(); level++)
+        for (int dtype = 0; dtype < 2; dtype++) {
+            k = hc_kernels_at(level, dtype);
+            without_constants();
+        }
     size_t checked = 0;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!rows[i].check) continue;

@@ -189,7 +189,7 @@ static void turned_weights(Tape *tape) {
     }
 }
 
-/* No images, no channels in or out: results without a number, or of a bias alone, and gradients of the inputs' shapes. */
+/* No images, no channels in or out: results without a number, or of a bias alone; gradients of the inputs' shapes. */
 static void empty(Tape *tape) {
     const size_t sizes[][3] = {{0, 2, 3}, {2, 0, 3}, {2, 2, 0}}; /* images, channels in, out */
     for (size_t i = 0; i < 3; i++) {

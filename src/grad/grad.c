@@ -137,18 +137,20 @@ static Tensor *next_place(const HcSweep *sweep, const Grads *grads, size_t *i, s
     return leaf;
 }
 
+static bool has_room(Tape *tape, Param *p, const Grads *grads, const char *who) {
+    if (p->dtype != tape->dtype)
+        return hc_fail(tape, HC_ERR_DTYPE, "%s: '%s' was converted to the other type", who, p->cell.name);
+    return grads || hc_param_grad_room(p) || hc_fail_nomem(tape, who);
+}
+
 /* Makes sure that there is something to add to and that adding cannot fail. */
 static bool prepare_places(HcSweep *sweep, Grads *grads, const char *who) {
     size_t index = 0, reached = 0;
     Tensor *leaf;
     if (grads && !hc_grads_fit(grads, sweep->tape, who)) return false;
     for (size_t i = 0; (leaf = next_place(sweep, grads, &i, &index)); i++) {
-        Param *p = hc_param_of(leaf);
         reached++;
-        if (p->dtype != sweep->tape->dtype)
-            return hc_fail(sweep->tape, HC_ERR_DTYPE, "%s: '%s' was converted to the other type",
-                           who, p->cell.name);
-        if (!grads && !hc_param_grad_room(p)) return hc_fail_nomem(sweep->tape, who);
+        if (!has_room(sweep->tape, hc_param_of(leaf), grads, who)) return false;
     }
     if (reached == 0)
         return hc_fail(sweep->tape, HC_ERR_GRAD, "%s: the loss reaches no trainable Param%s: %s",
@@ -156,12 +158,14 @@ static bool prepare_places(HcSweep *sweep, Grads *grads, const char *who) {
     return true;
 }
 
-/* All gradients are made before the first is added, so that they are added all or none. */
-static bool add_gradients(HcSweep *sweep, Grads *grads) {
+/* All gradients are made before the first is added, so that they are added all or none. Rules that ran a caller's code
+ * may have taken away what there was to add to. */
+static bool add_gradients(HcSweep *sweep, Grads *grads, const char *who) {
     size_t index = 0;
     Tensor *leaf;
+    if (grads && !hc_grads_fit(grads, sweep->tape, who)) return false;
     for (size_t i = 0; (leaf = next_place(sweep, grads, &i, &index)); i++)
-        if (!hc_sweep_settle(sweep, leaf)) return false;
+        if (!hc_sweep_settle(sweep, leaf) || !has_room(sweep->tape, hc_param_of(leaf), grads, who)) return false;
     for (size_t i = 0; (leaf = next_place(sweep, grads, &i, &index)); i++) {
         const Tensor *g = hc_sweep_settle(sweep, leaf);
         if (grads)
@@ -179,7 +183,7 @@ static bool backward(const char *who, Tensor *loss, Grads *grads) {
     if (!hc_sweep_begin(&sweep, loss, HC_SWEEP_PARAMS)) return false;
     size_t born = tape->born_count;
     bool done = hc_sweep_find(&sweep) && prepare_places(&sweep, grads, who) &&
-                hc_sweep_run(&sweep, NULL) && add_gradients(&sweep, grads);
+                hc_sweep_run(&sweep, NULL) && add_gradients(&sweep, grads, who);
     hc_sweep_end(&sweep);
     hc_drop_born(tape, born);
     return done;

@@ -33,28 +33,9 @@ static void close_tape(Tape *tape, Open was) {
     tape->read_op = was.read_op;
 }
 
-/* A leaf over x's numbers, stored as x is. x need not be on the tape: a Program's nodes are not. */
+/* x need not be on the tape: a Program's nodes are not. */
 static Tensor *leaf_over(Tape *tape, const Tensor *x) {
-    const HcForm *f = x->form, *form = hc_form(&tape->forms, f->ndim, f->dim, f->stride);
-    if (!form) {
-        hc_fail_nomem(tape, who);
-        return NULL;
-    }
-    Tensor *leaf = hc_emit_leaf(tape, who, hc_form_shape(f), x->data, HC_WHY_NOTHING);
-    if (leaf) leaf->form = form;
-    return leaf;
-}
-
-/* x's numbers in scratch, held for the caller. */
-static Tensor *apart(Tape *tape, const Tensor *x) {
-    HcManner was = tape->manner;
-    size_t born = tape->born_count;
-    tape->manner.scratching = true;
-    Tensor *y = hc_copied(x, HC_WHY_NO_GRAPH);
-    hc_hold(y);
-    hc_drop_born(tape, born);
-    tape->manner = was;
-    return y;
+    return hc_leaf_over(tape, who, x->form, x->data, HC_WHY_NOTHING);
 }
 
 static bool is_sound(Tape *tape, const CustomClass *cls, Tensor *x, const char *what) {
@@ -86,7 +67,7 @@ static Tensor *compute(Tape *tape, const CustomClass *cls, void *state, Tensor *
         HcCalling outer = hc_call_begin(tape);
         Tensor *y = cls->forward(&call);
         hc_call_end(tape, outer);
-        if (is_sound(tape, cls, y, "forward")) value = apart(tape, y);
+        if (is_sound(tape, cls, y, "forward")) value = hc_apart(y);
     }
     close_tape(tape, was);
     hc_scratch_free(&tape->scratch, leaves, count * sizeof *leaves);
@@ -157,7 +138,7 @@ static void backward_released(HcSweep *s, Tensor *y, Tensor *gy, Room *room) {
     done = done && run_backward(y, &call, room->grads);
     for (size_t i = 0; i < y->nin; i++)
         room->grads[i] =
-            done && room->grads[i] && room->needed[i] ? apart(tape, room->grads[i]) : NULL;
+            done && room->grads[i] && room->needed[i] ? hc_apart(room->grads[i]) : NULL;
     close_tape(tape, was);
     for (unsigned i = 0; i < y->nin; i++) {
         Tensor *kept = room->grads[i];
@@ -166,8 +147,7 @@ static void backward_released(HcSweep *s, Tensor *y, Tensor *gy, Room *room) {
     }
 }
 
-/* A rule of one's own may read any input, of which there may be more than a descriptor can name. */
-static bool unchanged(const Tensor *y) {
+bool hc_inputs_unchanged(const Tensor *y) {
     for (uint32_t i = 0; i < y->nin; i++) {
         const Tensor *x = hc_inputs(y)[i];
         uint64_t version;
@@ -175,9 +155,8 @@ static bool unchanged(const Tensor *y) {
         const HcCell *cell = hc_cell(x, &version);
         if (cell->version != version)
             return hc_fail(y->tape, HC_ERR_CHANGED,
-                           "the gradient of %s needs '%s' as it was, but it was changed in place "
-                           "since",
-                           who, cell->name);
+                           "the gradient of %s needs '%s' as it was, but it was changed in place since",
+                           y->op->name, cell->name);
     }
     return true;
 }
@@ -193,7 +172,7 @@ static void custom_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
                 who, cls->name);
         return;
     }
-    if (!unchanged(y) || !make_room(tape, y->nin, &room)) return;
+    if (!hc_inputs_unchanged(y) || !make_room(tape, y->nin, &room)) return;
     for (unsigned i = 0; i < y->nin; i++)
         room.needed[i] = hc_needs(s, i);
     if (tape->manner.recording && !tape->manner.scratching)

@@ -83,6 +83,10 @@ Tensor *hc_largest(Tensor *x, uint32_t mask);
 bool hc_bad_index(const Tensor *y, const void *index, size_t at, size_t size);
 #define hc_bad_index(...) hc_false(hc_bad_index(__VA_ARGS__))
 
+/* ---- custom.c ----------------------------------------------------------------------------------- */
+/* For a rule that runs a caller's code, which may read any input. False after hc_fail. */
+bool hc_inputs_unchanged(const Tensor *y);
+
 /* ---- cross_entropy.c --------------------------------------------------------------------------- */
 /* -log softmax(x)[t] for each example: x [N, C] with t [N], or [C] with a scalar. The values are
  * those of tensor_log_softmax, gathered. */

@@ -31,6 +31,7 @@ bool hc_emit_parts(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t
         if (!parts[i]) return false;
         HC_ASSERT((parent->flags & HC_NODE_SCRATCH) || parts[i] == hc_part(parent, i));
     }
+    hc_hide(parent);
     return parent != NULL;
 }
 

@@ -86,6 +86,7 @@ enum {
 #define HC_INLINE_INPUTS 4
 #define HC_LAST_BIT 15u
 #define HC_CHECK_WORD 0x48634e64u
+#define HC_HIDDEN_WORD 0x48634869u /* of a node that no caller may hold */
 
 /* What others read of a node, up to its first two inputs, is one line of cache. Where a place has two names, the
  * comment says of which node each is. */
@@ -212,6 +213,12 @@ static inline const void *hc_dense_input(Tensor *y, size_t j) {
 /* x's numbers as a constant in memory of its own, stored as x is, views too: in what order a rule sums may follow from
  * that, and is to be the same where x itself would have stood. Made in the tape's manner; NULL after hc_fail. */
 Tensor *hc_copied(const Tensor *x, HcWhy why);
+/* The same in scratch, held for the caller. */
+Tensor *hc_apart(const Tensor *x);
+/* A leaf over numbers that lie as the form, also one of another tape, says. */
+Tensor *hc_leaf_over(Tape *tape, const char *who, const HcForm *form, void *numbers, HcWhy why);
+/* How many numbers lie from the first that a form shows to the last. */
+size_t hc_extent(const HcForm *form);
 /* Copies x's numbers to `to`, as `form` (packed, of x's shape) stores them, or row-major. */
 void hc_copy_as(const Tensor *x, const HcForm *form, void *to);
 void hc_copy_dense(const Tensor *x, void *to);

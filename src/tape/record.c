@@ -451,8 +451,7 @@ void hc_start_from_acc(Tensor *y) {
         hc_copy_as(acc, y->form, y->data);
 }
 
-/* How many numbers lie from the first that x shows to the last. */
-static size_t extent(const HcForm *f) {
+size_t hc_extent(const HcForm *f) {
     size_t count = 1;
     for (int i = 0; i < f->ndim; i++)
         count += (f->dim[i] - 1) * f->stride[i];
@@ -471,11 +470,31 @@ static const HcOp op_shown = {
     .name = "tensor", .flags = HC_OP_ALIAS | HC_OP_NODIFF, .arity = 1, .infer = shown_infer};
 
 Tensor *hc_copied(const Tensor *x, HcWhy why) {
-    size_t count = extent(x->form);
+    size_t count = hc_extent(x->form);
     Tensor *y = hc_emit_leaf(x->tape, "tensor", shape1(count), NULL, why);
     if (!y) return NULL;
     if (count) memcpy(y->data, x->data, count * x->tape->item);
     return hc_emit1(&op_shown, &(HcAttr){.form = x->form}, y);
+}
+
+Tensor *hc_apart(const Tensor *x) {
+    Tape *tape = x->tape;
+    HcManner was = tape->manner;
+    size_t born = tape->born_count;
+    tape->manner.scratching = true;
+    Tensor *y = hc_copied(x, HC_WHY_NO_GRAPH);
+    hc_hold(y);
+    hc_drop_born(tape, born);
+    tape->manner = was;
+    return y;
+}
+
+Tensor *hc_leaf_over(Tape *tape, const char *who, const HcForm *f, void *numbers, HcWhy why) {
+    const HcForm *form = hc_form(&tape->forms, f->ndim, f->dim, f->stride);
+    if (!form) return no_memory(tape, who);
+    Tensor *leaf = hc_emit_leaf(tape, who, hc_form_shape(f), numbers, why);
+    if (leaf) leaf->form = form;
+    return leaf;
 }
 
 Tensor *hc_keep(Tensor *x, HcWhy why) {

@@ -78,6 +78,7 @@ struct Tape {
     bool check_nan, never_reuse;
     bool of_tasks;    /* a worker's: Tasks destroy it */
     bool grads_apart; /* at work for a task, whose gradients must not go to Params */
+    bool again;       /* a caller's code runs a second time: what lasts is not written again */
     HcStatus status;
     uint64_t serial; /* of the last tensor made */
     uint64_t resets;
@@ -143,6 +144,12 @@ static inline Tensor *hc_part(const Tensor *parent, size_t i) {
 HC_INLINE bool hc_alive(const Tensor *x) {
     unsigned kept = x->index < x->tape->count;
     return x->check == HC_CHECK_WORD && ((x->flags & HC_NODE_SCRATCH) | kept);
+}
+
+/* A node of several outputs, once its parts are there: to callers its place is no tensor's. A handle of one that stood
+ * there before would read numbers of no meaning, and sweep a cotangent of another shape. */
+static inline void hc_hide(Tensor *parent) {
+    if (parent && !(parent->flags & HC_NODE_SCRATCH)) parent->check = HC_HIDDEN_WORD;
 }
 
 /* Says which of them is not right, once one is not. Returns false. */

@@ -504,6 +504,32 @@ static bool pull_grads(const CustomCall *call, Tensor **grads) {
     return true;
 }
 
+static bool convert_once, convert_twice;
+
+static bool convert(const CustomCall *call, Tensor **grads) {
+    CHECK(!convert_once || module_to(net, HC_F64));
+    CHECK(!convert_twice || module_to(net, HC_F32));
+    grads[0] = call->gradient;
+    return true;
+}
+
+/* Of Params whose gradients the sweep is about to add to: converting gives those up. */
+static void converted_in_backward(void) {
+    static const CustomClass converter = {.name = "converter", .forward = pull_program, .backward = convert};
+    for (int i = 0; i < 2; i++) {
+        begin();
+        convert_once = true;
+        convert_twice = i == 0;
+        Tensor *y = tensor_sum(module_forward(net, tensor_ones(tape, shape2(1, 2))));
+        Tensor *loss = tensor_custom(&converter, &y, 1, NULL);
+        const Param *weight = module_params(net).items[0];
+        param_add_grad_f64((Param *)(uintptr_t)weight, (double[]){1, 1, 1, 1}, 4);
+        if (i == 0) CHECK(tensor_backward(loss) && param_grad(weight));
+        if (i == 1) WRONG(HC_ERR_DTYPE, tensor_backward(loss));
+        end();
+    }
+}
+
 static void programs_and_buffers(void) {
     static const CustomClass puller = {
         .name = "puller", .forward = pull_program, .backward = pull_grads};
@@ -570,6 +596,7 @@ int main(void) {
     Pool *pool = pool_create(2);
     CHECK(pool_run(pool, 8, drop_it, pool));
     programs_and_buffers();
+    converted_in_backward();
     modules_at_work();
     return check_done();
 }

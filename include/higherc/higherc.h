@@ -19,6 +19,7 @@
 #include "optimizers.h"
 #include "schedule.h"
 #include "diffopt.h"
+#include "unroll.h"
 #include "tasks.h"
 
 #endif

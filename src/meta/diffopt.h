@@ -85,6 +85,7 @@ struct HcSnapshot {
     double clip[2];   /* a ready-made callback's own numbers */
     bool called_back; /* there was a callback once */
     Tensor *loss;
+    struct HcUnroll *unroll; /* the last, or NULL */
     bool cut;
 };
 
@@ -133,6 +134,13 @@ typedef struct HcWhere {
 bool hc_settings_put(DiffOpt *opt, const char *who, HcWhere where, const HcSetting *made);
 /* The setting of a group's knob, or of a weight's own; NULL where there is none. */
 HcSetting *hc_setting(const DiffOpt *opt, HcWhere where);
+/* What is in each knob, to be put there again; on the tape. */
+typedef struct HcSettingsThen {
+    HcSetting **groups, **weights; /* as the knobs; NULL: nothing was set */
+} HcSettingsThen;
+bool hc_settings_note(DiffOpt *opt, const char *who, HcSettingsThen *then);
+/* False after hc_fail, with some of it done. */
+bool hc_settings_return(DiffOpt *opt, const char *who, const HcSettingsThen *then);
 /* A scope's three, for settings. */
 bool hc_settings_keep(DiffOpt *opt, const TapeMark *mark);
 void hc_settings_back(DiffOpt *opt, const TapeMark *mark);

@@ -19,7 +19,7 @@ static Tensor **copy_list(Tape *tape, Tensor *const *list, size_t count) {
 bool hc_fmodule_push(FModule *root, Tensor *const *weights, Tensor *const *buffers, size_t step,
                      bool cut) {
     Tape *tape = root->tape;
-    HC_ASSERT(root->root == root && step >= root->now->step);
+    HC_ASSERT(root->root == root);
     HcWeights *next = hc_tape_alloc(tape, sizeof *next, "fmodule");
     if (!next) return false;
     *next = *root->now;

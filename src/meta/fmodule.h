@@ -55,6 +55,8 @@ struct FModule {
     TapeMark base; /* what the next step_release of any of its optimizers goes back to */
     bool releasing; /* a step releases: settings of its optimizers live on */
     bool stepping; /* the release is that of a first-order step: B<t> and the mode live on */
+    Tensor *const *held; /* in a step of an unroll over several modules: all weights as it began */
+    size_t held_count;
 };
 
 /* Whether a handle can be used; the usual NULL rule. */

@@ -15,13 +15,20 @@ static HcKnob *make_knobs(DiffOpt *opt, const char *who, size_t count, HcPositio
     return knobs;
 }
 
+static size_t group_knobs(const DiffOpt *opt) {
+    return 2 * opt->group_count * opt->cls->hyper_count;
+}
+
+static size_t weight_knobs(const DiffOpt *opt) {
+    return opt->count * opt->cls->hyper_count;
+}
+
 static bool room_for_knobs(DiffOpt *opt, const char *who, bool of_weight) {
     HcSettings *s = &opt->settings;
-    size_t hypers = opt->cls->hyper_count;
     if (of_weight && !s->weights)
-        s->weights = make_knobs(opt, who, opt->count * hypers, &s->weights_place);
+        s->weights = make_knobs(opt, who, weight_knobs(opt), &s->weights_place);
     if (!of_weight && !s->groups)
-        s->groups = make_knobs(opt, who, 2 * opt->group_count * hypers, &s->groups_place);
+        s->groups = make_knobs(opt, who, group_knobs(opt), &s->groups_place);
     return of_weight ? s->weights != NULL : s->groups != NULL;
 }
 
@@ -131,6 +138,38 @@ bool hc_settings_put(DiffOpt *opt, const char *who, HcWhere where, const HcSetti
     if (made && hc_schedule_follows(&made->schedule, opt->module->base.nodes)) stays = true;
     if (stays) hc_diffopt_raise_base(opt);
     return true;
+}
+
+/* ---- all of them -------------------------------------------------------------------------------------------- */
+
+static bool note_row(DiffOpt *opt, const char *who, const HcKnob *knobs, size_t count, HcSetting ***to) {
+    *to = NULL;
+    if (!knobs) return true;
+    HcSetting **row = hc_tape_alloc(opt->tape, count * sizeof *row, who);
+    for (size_t i = 0; row && i < count; i++)
+        row[i] = knobs[i].now;
+    *to = row;
+    return row != NULL;
+}
+
+static bool return_row(DiffOpt *opt, const char *who, HcKnob *knobs, size_t count, HcSetting *const *row) {
+    for (size_t i = 0; knobs && i < count; i++) {
+        HcSetting *then = row ? row[i] : NULL;
+        if (knobs[i].now != then && !note(opt, who, &knobs[i], then)) return false;
+    }
+    return true;
+}
+
+bool hc_settings_note(DiffOpt *opt, const char *who, HcSettingsThen *then) {
+    const HcSettings *s = &opt->settings;
+    return note_row(opt, who, s->groups, group_knobs(opt), &then->groups) &&
+           note_row(opt, who, s->weights, weight_knobs(opt), &then->weights);
+}
+
+bool hc_settings_return(DiffOpt *opt, const char *who, const HcSettingsThen *then) {
+    const HcSettings *s = &opt->settings;
+    return return_row(opt, who, s->groups, group_knobs(opt), then->groups) &&
+           return_row(opt, who, s->weights, weight_knobs(opt), then->weights);
 }
 
 /* ---- through releases --------------------------------------------------------------------------------- */

@@ -30,6 +30,9 @@ static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, 
     for (size_t i = 0; i < opt->count && done; i++)
         if (moves(opt, i) ? weights[i]->flags & HC_NODE_NEEDS : made_of_others(weights[i]))
             done = hc_sweep_want(&sweep, weights[i]);
+    for (size_t i = 0; i < opt->module->held_count && done; i++)
+        if (made_of_others(opt->module->held[i]))
+            done = hc_sweep_want(&sweep, opt->module->held[i]);
     done = done && hc_sweep_find(&sweep);
     for (size_t i = 0; i < opt->count && done; i++)
         reached += moves(opt, i) && hc_sweep_reaches(&sweep, weights[i]);

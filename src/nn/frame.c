@@ -207,6 +207,7 @@ bool hc_buffer_write(Param *buffer, const Tensor *value) {
     if (buffer->dtype != tape->dtype)
         return hc_fail(tape, HC_ERR_DTYPE, "buffer '%s' was converted to the other type",
                        buffer->cell.name);
+    if (tape->again) return true;
     hc_note_read(value); /* what a replay would not write */
     if (!hc_moves_add(tape, who, value, buffer->data) || !hc_moves_hold(tape, who)) return false;
     hc_moves_make(tape);

@@ -62,7 +62,7 @@ static bool check_node(const HcCapture *c, const Tensor *x) {
         return hc_fail(
             c->tape, HC_ERR_STATE,
             "%s: %s (%zu on the tape) came from numbers whose history is gone: weights after "
-            "a release, or a gradient of a loss that was released",
+            "a release or an unroll, or a gradient of a loss that was released",
             who, x->op->name, (size_t)x->index);
     if ((x->op->flags & HC_OP_RANDOM) && x->attr.random.of_tape)
         return hc_fail(

@@ -353,6 +353,8 @@ typedef Tensor *TensorItem;
 typedef Module *ModuleItem;
 A_LIST(TENSORS, TensorItem, take_T, 4)
 A_LIST(CHILDREN, ModuleItem, take_MODULE, 4)
+typedef DiffOpt *DiffOptItem;
+A_LIST(DIFFOPTS, DiffOptItem, take_DIFFOPT, 3)
 A_LIST(AXES, int, take_AXIS, 4)
 A_LIST(SIZES, size_t, take_SIZE, 4)
 
@@ -541,6 +543,22 @@ static TasksOptions take_TasksOptions(void) {
     return options;
 }
 
+typedef UnrollOptions A_UnrollOptions;
+static UnrollOptions take_UnrollOptions(void) {
+    UnrollOptions options = unroll_options(take_FEW());
+    unsigned byte = world_byte();
+    options.keep = (UnrollKeep)(byte % 6);
+    options.every = take_FEW();
+    options.max_bytes = (size_t)byte << 8;
+    if (byte & 32) options.rng = take_RNG();
+    if (byte & 64) options.progress = own_progress;
+    if (byte & 128) options.window = take_FEW();
+    if (world_byte() & 3) options.judge = own_judge;
+    options.outer.items = (Tensor **)(uintptr_t)take_TENSORS();
+    options.outer.count = take_COUNT();
+    return options;
+}
+
 #define ONE_OF(word, type, list)                                                                   \
     typedef const type *A_##word;                                                                  \
     static const type *take_##word(void) {                                                         \
@@ -560,6 +578,7 @@ FUNCTION(GRAD_CALLBACK, GradCallback, own_grad_callback)
 FUNCTION(GRADCHECK_FN, GradcheckFn, own_gradcheck)
 FUNCTION(POOL_FN, PoolFn, own_share)
 FUNCTION(TASK_FN, TaskFn, own_task)
+FUNCTION(UNROLL_FN, UnrollFn, own_step)
 
 typedef const Allocator *A_ALLOCATOR;
 static const Allocator *take_ALLOCATOR(void) {

@@ -1,6 +1,7 @@
 #include "fuzz/own.h"
 
 #include "fuzz/world.h"
+#include "meta/diffopt.h"
 
 /* ---- modules --------------------------------------------------------------------------------- */
 
@@ -157,4 +158,42 @@ bool own_task(Task *task, void *user) {
 void *own_worker(size_t worker, Tape *tape, void *user) {
     (void)worker;
     return tensor_ones(tape, shape1(2)) ? user : NULL;
+}
+
+/* ---- loops ----------------------------------------------------------------------------------- */
+
+static Tensor *loss_within(FModule *fmodule, void *user) {
+    (void)user;
+    Tape *tape = fmodule_tape(fmodule);
+    world_nested(tape, NULL);
+    return tensor_mean(tensor_square(fmodule_forward(fmodule, tensor_ones(tape, shape2(2, 3)))));
+}
+
+static bool step_within(UnrollStep *step, void *user) {
+    DiffOpt *opt = step->opts[step->step % step->count];
+    Tensor *loss = loss_within(opt->module, user);
+    if (world_byte() >= 240) diffopt_override(opt, "lr", HC_ALL_GROUPS, world_take(K_TENSOR));
+    return diffopt_step(opt, loss);
+}
+
+/* One optimizer's step; now and then not the same again. */
+bool own_step(UnrollStep *step, void *user) {
+    world_inner_begin();
+    bool done = step_within(step, user);
+    world_inner_end();
+    return done;
+}
+
+bool own_judge(UnrollStep *step, void *user) {
+    world_inner_begin();
+    bool done = tensor_backward(loss_within(step->opts[0]->module, user));
+    world_inner_end();
+    return done;
+}
+
+bool own_progress(size_t done, void *user) {
+    (void)done;
+    (void)user;
+    world_nested(NULL, NULL);
+    return world_byte() < 250;
 }

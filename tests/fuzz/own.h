@@ -15,6 +15,8 @@ ScheduleFn own_schedule;
 GradcheckFn own_gradcheck;
 PoolFn own_share;
 TaskFn own_task;
+UnrollFn own_step, own_judge;
+bool own_progress(size_t done, void *user);
 void *own_worker(size_t worker, Tape *tape, void *user);
 
 #endif

@@ -177,11 +177,22 @@ void world_after_call(void) {
     if (w->released_tape < TAPES) make_stale(w->released_tape, &w->mark);
 }
 
+void world_inner_begin(void) {
+    world.depth++;
+}
+
+void world_inner_end(void) {
+    for (Kind kind = 0; kind <= K_DIFFOPT; kind++)
+        for (size_t i = 0; i < HANDLES; i++)
+            if (world.handles[kind][i].depth == world.depth) forget(&world.handles[kind][i]);
+    world.depth--;
+}
+
 void world_nested(Tape *tape, Frame *frame) {
     World outer = world;
     size_t calls = world_below(8);
     if (world.quiet || world.depth >= MOST_DEPTH || calls > 4) return;
-    world.depth++;
+    world_inner_begin();
     world.frame = frame;
     bool own = tape && world_tape_index(tape) == TAPES;
     if (own) {
@@ -190,13 +201,10 @@ void world_nested(Tape *tape, Frame *frame) {
     }
     for (size_t i = 0; i < calls; i++)
         world_call();
-    for (Kind kind = 0; kind <= K_DIFFOPT; kind++)
-        for (size_t i = 0; i < HANDLES; i++)
-            if (world.handles[kind][i].depth == world.depth) forget(&world.handles[kind][i]);
+    world_inner_end();
     higherc_clear_error();
     for (size_t i = 0; i < TAPES; i++)
         tape_clear_error(world.tapes[i]);
-    world.depth = outer.depth;
     world.frame = outer.frame;
     if (own) forget_tape(TAPES - 1);
     world.tapes[TAPES - 1] = outer.tapes[TAPES - 1];

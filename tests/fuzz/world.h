@@ -79,6 +79,9 @@ void world_before_trim(size_t tape);
 
 /* Around a callback: some calls are made from within, and what they made on tapes is forgotten. */
 void world_nested(Tape *tape, Frame *frame);
+/* Around a callback after which all that was made goes: so do handles to it. */
+void world_inner_begin(void);
+void world_inner_end(void);
 
 /* One call that the bytes choose; aborts when it breaks what base.h promises. */
 void world_call(void);

@@ -99,12 +99,12 @@ bool unroll_fast(Tape *tape, FModule *f, DiffOpt *opt, size_t steps) {
     return done;
 }
 
-double unroll_difference(UnrollFn *f, double x, double h, void *user) {
+double unroll_difference(ScalarFn *f, double x, double h, void *user) {
     return (8 * (f(x + h, user) - f(x - h, user)) - (f(x + 2 * h, user) - f(x - 2 * h, user))) /
            (12 * h);
 }
 
-bool unroll_agrees(UnrollFn *f, double x, double maximum, double derivative, void *user) {
+bool unroll_agrees(ScalarFn *f, double x, double maximum, double derivative, void *user) {
     double scale = x != 0 ? fmin(fabs(x), maximum - x) : 0.1, difference = NAN;
     for (double h = 1e-2; h > 1e-6; h /= 4) {
         difference = unroll_difference(f, x, h * scale, user);

@@ -29,11 +29,11 @@ bool unroll_in_place(Module *net, Optim *optim, size_t steps);
 bool unroll_fast(Tape *tape, FModule *f, DiffOpt *opt, size_t steps);
 
 /* The derivative of f at x by central differences of fourth order with step h. */
-typedef double UnrollFn(double x, void *user);
-double unroll_difference(UnrollFn *f, double x, double h, void *user);
+typedef double ScalarFn(double x, void *user);
+double unroll_difference(ScalarFn *f, double x, double h, void *user);
 /* Whether it is `derivative`, to 1e-6 relative or 1e-10, for one of several steps: large ones may reach a
  * switch (a gradient's sign, the larger of two moments), small ones drown in rounding, so a derivative that
  * is right agrees at one of them, a wrong one at none. x stays below maximum. */
-bool unroll_agrees(UnrollFn *f, double x, double maximum, double derivative, void *user);
+bool unroll_agrees(ScalarFn *f, double x, double maximum, double derivative, void *user);
 
 #endif

@@ -208,7 +208,7 @@ static bool begin_again(Run *r, uint64_t data) {
     return done && run_begin(r);
 }
 
-static bool unroll(Run *r, uint64_t data) {
+static bool run_steps(Run *r, uint64_t data) {
     bool done = true;
     for (size_t t = 0; t < r->c->steps && done; t++) {
         if (r->way->split && t == r->c->steps / 2) done = begin_again(r, data);
@@ -279,7 +279,7 @@ bool ways_recorded(const Combination *c, const Way *way, Bits *bits, Bits *grads
     tape_set_pool(r.tape, pool);
     tape_seed(r.tape, c->seed);
     run_data(&r, c->seed);
-    bool done = (way->late || world_schedule(&w, c)) && run_begin(&r) && unroll(&r, c->seed) &&
+    bool done = (way->late || world_schedule(&w, c)) && run_begin(&r) && run_steps(&r, c->seed) &&
                 append_result(bits, &r) && append_committed(bits, &r);
     if (done && way->mode != HC_EVAL && !way->split) {
         Tensor *loss = loss_of(&r, c->steps);
@@ -366,7 +366,7 @@ bool ways_replayed(const Combination *c, const Way *way, Bits *bits, Bits *grads
         in[2 * t + 1] = r.target[t];
     }
     Program *program = NULL;
-    bool done = world_schedule(&w, c) && run_begin(&r) && unroll(&r, 0);
+    bool done = world_schedule(&w, c) && run_begin(&r) && run_steps(&r, 0);
     if (done) {
         Tensor *loss = loss_of(&r, c->steps);
         TensorList last = fmodule_params(r.f);
@@ -408,7 +408,7 @@ static bool task(Task *task, void *user) {
     Run r = {.c = b->c, .way = b->way, .w = &b->w, .tape = task->tape};
     uint64_t data = rng_u64(&task->rng);
     run_data(&r, data);
-    if (!run_begin(&r) || !unroll(&r, data) || !append_result(&b->bits[task->index], &r))
+    if (!run_begin(&r) || !run_steps(&r, data) || !append_result(&b->bits[task->index], &r))
         return false;
     Tensor *loss = loss_of(&r, b->c->steps);
     return task->grads ? tensor_backward_into(loss, task->grads) : tensor_backward(loss);

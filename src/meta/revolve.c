@@ -1,0 +1,42 @@
+#include "meta/revolve.h"
+
+#include <stdint.h>
+
+/* C(s + r, s), or SIZE_MAX where it is past SIZE_MAX / 2. */
+static size_t reach(size_t s, size_t r) {
+    if (r > s) {
+        size_t t = r;
+        r = s;
+        s = t;
+    }
+    size_t c = 1; /* C(s + i, i): the products divide without rest */
+    for (size_t i = 1; i <= r; i++) {
+        if (c > SIZE_MAX / 2 / (s + i)) return SIZE_MAX;
+        c = c * (s + i) / i;
+    }
+    return c;
+}
+
+/* The fewest repetitions with which s checkpoints reverse that many. */
+static size_t repetitions(size_t segments, size_t s) {
+    size_t r = 0;
+    while (reach(s, r) < segments)
+        r++;
+    return r;
+}
+
+/* With s checkpoints, that at the beginning among them, any first part is best of C(s+r-2, s) to
+ * C(s+r-1, s) segments that leaves C(s+r-2, s-1) to C(s+r-1, s-1) behind it. The longest is taken. */
+size_t hc_revolve_next(size_t segments, size_t free) {
+    size_t s = free + 1, r = repetitions(segments, s), most = reach(s, r - 1),
+           behind = reach(s - 1, r - 1);
+    size_t next = segments > behind ? segments - behind : 1;
+    return next < most ? next : most;
+}
+
+/* r l - C(s + r, s + 1): each is advanced over r times but those near the checkpoints. */
+size_t hc_revolve_cost(size_t segments, size_t free) {
+    if (segments <= 1) return 0;
+    size_t r = repetitions(segments, free + 1);
+    return segments > SIZE_MAX / r ? SIZE_MAX : r * segments - reach(free + 2, r - 1);
+}

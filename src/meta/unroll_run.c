@@ -1,0 +1,196 @@
+/* An unrolled loop that keeps checkpoints: the first pass, in which what steps read is found out. */
+#include <string.h>
+
+#include "meta/reads.h"
+#include "meta/revolve.h"
+#include "meta/unroll.h"
+
+static const char who[] = "unroll";
+
+/* ---- after a step --------------------------------------------------------------------------- */
+
+typedef struct First {
+    HcReads reads;
+    const UnrollOptions *options;
+    size_t done;
+} First;
+
+bool hc_unroll_tell(HcUnroll *u, const UnrollOptions *o, size_t done) {
+    if (!o->progress) return true;
+    HcCalling outer = hc_call_begin(u->tape);
+    bool on = o->progress(done, o->progress_user);
+    hc_call_end(u->tape, outer);
+    return on || hc_fail(u->tape, HC_ERR_STATE, "%s: given up after %zu steps", who, done);
+}
+
+static bool look(HcUnroll *u, const TapeMark *mark, size_t step, void *user) {
+    First *first = user;
+    if (!hc_reads_look(&first->reads, mark)) return false;
+    for (size_t i = 0; i < u->count; i++) /* what was handed on as it is */
+        if (!hc_reads_add(&first->reads, u->now[i])) return false;
+    return hc_unroll_tell(u, first->options, first->done + step + 1);
+}
+
+static bool begin_first(HcUnroll *u, const UnrollOptions *options, size_t done, First *first) {
+    first->options = options;
+    first->done = done;
+    if (!hc_reads_begin(u->tape, who, &first->reads)) return false;
+    for (size_t i = 0; i < u->count; i++)
+        if (!hc_reads_add(&first->reads, u->first[i])) return false;
+    return true;
+}
+
+/* ---- where points go ------------------------------------------------------------------------ */
+
+static size_t units_of(const HcUnroll *u) {
+    return (u->steps + u->segment - 1) / u->segment;
+}
+
+static size_t root_of(size_t n) {
+    size_t r = 1;
+    while (r < n / r || r * r < n)
+        r++;
+    return r;
+}
+
+/* What a recorded step takes on the tape: the first is recorded, and taken away again. */
+static bool weigh_step(HcUnroll *u, size_t *bytes) {
+    Tape *tape = u->tape;
+    HcStand stand;
+    TapeMark mark = tape_mark(tape);
+    size_t before = tape_stats(tape).live_bytes;
+    if (!hc_unroll_stand(u, &stand)) return false;
+    Rng rng = u->begin.rng;
+    bool done = hc_unroll_enter(u, &u->begin, u->now) && hc_unroll_step(u, 0, &rng, true);
+    *bytes = tape_stats(tape).live_bytes - before;
+    hc_unroll_return(u, &stand);
+    tape->rng = u->begin.of_tape;
+    u->again = 0;
+    return tape_release(tape, mark) && done;
+}
+
+/* The length of segments, and with it the number of points, for which least is computed again. */
+static bool fit(HcUnroll *u, size_t max_bytes) {
+    size_t step = 1, best = SIZE_MAX;
+    if (!weigh_step(u, &step)) return false;
+    size_t fixed =
+        5 * u->bytes + 2 * step; /* the end, two spare, two of cotangents; and a sweep's own */
+    for (size_t n = 1; n <= u->steps && fixed <= max_bytes; n += 1 + n / 32) {
+        if (n > (max_bytes - fixed) / step) break;
+        size_t units = (u->steps + n - 1) / n,
+               free = (max_bytes - fixed - n * step) / (u->bytes ? u->bytes : 1);
+        if (free > units - 1) free = units - 1;
+        size_t cost = hc_revolve_cost(units, free);
+        if (cost > SIZE_MAX / n || cost * n >= best) continue;
+        best = cost * n;
+        u->segment = n;
+        u->kept_count = free;
+    }
+    return best < SIZE_MAX || hc_fail(u->tape, HC_ERR_RANGE,
+                                      "%s: %zu bytes are too few: what is carried takes %zu, a "
+                                      "recorded step %zu, and %zu are needed",
+                                      who, max_bytes, u->bytes, step, fixed + step);
+}
+
+static bool evaluates(const HcUnroll *u) {
+    size_t r = 0;
+    while (r < u->root_count && u->modes[r] == HC_EVAL)
+        r++;
+    return r == u->root_count;
+}
+
+static bool choose(HcUnroll *u, const UnrollOptions *o) {
+    u->segment = u->steps;
+    if (evaluates(u)) return true;
+    if (o->keep == HC_KEEP_FIT) return fit(u, o->max_bytes);
+    u->segment = o->keep == HC_KEEP_EVERY ? o->every : root_of(u->steps);
+    if (u->segment > u->steps) u->segment = u->steps;
+    u->kept_count = units_of(u) - 1;
+    return true;
+}
+
+static bool make_points(HcUnroll *u) {
+    u->kept = hc_tape_alloc(u->tape, u->kept_count * sizeof *u->kept, who);
+    u->marks = hc_tape_alloc(u->tape, (units_of(u) + 1) * sizeof *u->marks, who);
+    if (!u->kept || !u->marks) return false;
+    for (size_t i = 0; i < u->kept_count; i++)
+        if (!hc_unroll_room(u, &u->kept[i])) return false;
+    return hc_unroll_room(u, &u->end) && hc_unroll_room(u, &u->spare[0]) &&
+           hc_unroll_room(u, &u->spare[1]);
+}
+
+/* ---- the loop ------------------------------------------------------------------------------- */
+
+/* From point to point, to the end. */
+static bool first_pass(HcUnroll *u, First *first) {
+    HcPoint *at = &u->begin;
+    size_t unit = 0, units = units_of(u);
+    while (at && u->placed < u->kept_count) {
+        unit += hc_revolve_next(units - unit, u->kept_count - u->placed);
+        at = hc_unroll_advance(u, at, unit * u->segment, &u->kept[u->placed], look, first);
+        u->placed += at != NULL;
+    }
+    return at && hc_unroll_advance(u, at, u->steps, &u->end, look, first);
+}
+
+/* Rewinds to the beginning where it fails; the caller releases. */
+static bool run(HcUnroll *u, const UnrollOptions *o, size_t before, const HcStand *stand) {
+    First first;
+    Tensor **list = hc_tape_alloc(u->tape, u->count * sizeof *list, who);
+    if (!list || !hc_unroll_room(u, &u->begin)) return false;
+    hc_unroll_save(u, u->first, 0, o->rng ? *o->rng : rng_seed(0), &u->begin);
+    if (!choose(u, o) || !make_points(u)) return false;
+    bool done = begin_first(u, o, before, &first) && first_pass(u, &first) &&
+                (u->inputs = hc_reads_list(&first.reads, &u->input_count)) != NULL;
+    hc_reads_end(&first.reads);
+    hc_unroll_return(u, stand);
+    if (!done || !hc_unroll_emit(u, &hc_op_unroll, list) || !hc_unroll_put(u, list, u->end.numbers)) return false;
+    for (size_t i = 0; i < u->opt_count; i++)
+        u->opts[i]->now->unroll = u;
+    u->tape->rng = u->end.of_tape;
+    if (o->rng) *o->rng = u->end.rng;
+    return true;
+}
+
+/* Without points: every step stays on the tape. */
+static bool run_all(HcUnroll *u, const UnrollOptions *o, size_t before) {
+    Rng rng = o->rng ? *o->rng : rng_seed(0);
+    for (size_t t = 0; t < u->steps; t++) {
+        TapeMark mark = tape_mark(u->tape);
+        if (!hc_unroll_step(u, t, &rng, false) || !hc_unroll_others_unchanged(u, &mark, t) ||
+            !hc_unroll_settle(u) || !hc_unroll_tell(u, o, before + t + 1))
+            return false;
+    }
+    if (o->rng) *o->rng = rng;
+    return true;
+}
+
+/* ---- all or nothing ------------------------------------------------------------------------- */
+
+bool hc_unroll_in(HcUnroll *u, const UnrollOptions *o, size_t before, const HcStand *stand) {
+    bool all = o->keep == HC_KEEP_ALL && !evaluates(u);
+    return all ? run_all(u, o, before) : run(u, o, before, stand);
+}
+
+bool hc_unroll_by(HcUnrollRun *run_by, DiffOpt *const *opts, size_t count, const UnrollOptions *o, size_t before,
+                  UnrollFn *fn, void *user) {
+    Tape *tape = opts[0]->tape;
+    TapeMark mark = tape_mark(tape);
+    Rng of_tape = tape->rng;
+    HcStand stand;
+    HcUnroll *u = hc_unroll_create(opts, count);
+    if (!u || !hc_unroll_stand(u, &stand)) return tape_release(tape, mark) && false;
+    u->steps = o->steps;
+    u->first_step = o->first;
+    u->fn = fn;
+    u->user = user;
+    if (run_by(u, o, before, &stand)) {
+        for (size_t r = 0; r < u->root_count; r++)
+            u->roots[r]->base = tape_mark(tape);
+        return true;
+    }
+    hc_unroll_return(u, &stand);
+    tape->rng = of_tape;
+    tape_release(tape, mark);
+    return false;
+}

@@ -1,0 +1,92 @@
+/* The steps of an unrolled loop: one, and a way from one point to another that keeps nothing. */
+#include "meta/unroll.h"
+
+static const char who[] = "unroll";
+
+bool hc_unroll_step(HcUnroll *u, size_t step, Rng *rng, bool again) {
+    Tape *tape = u->tape;
+    Rng own = rng_split(rng);
+    UnrollStep call = {
+        .step = u->first_step + step, .opts = u->opts, .count = u->opt_count, .rng = &own, .again = again};
+    HcCalling outer = hc_call_begin(tape);
+    bool was = tape->again;
+    tape->again = was || again;
+    hc_unroll_hold(u);
+    bool done = u->fn(&call, u->user);
+    hc_unroll_unhold(u);
+    tape->again = was;
+    hc_call_end(tape, outer);
+    if (again) u->again++;
+    if (!done && tape->status == HC_OK && higherc_status() == HC_OK)
+        return hc_fail(tape, HC_ERR_STATE, "%s: step %zu returned false", who, u->first_step + step);
+    if (!done && tape->status == HC_OK)
+        return hc_fail(tape, higherc_status(), "%s", higherc_error());
+    return tape->status == HC_OK;
+}
+
+bool hc_unroll_others_unchanged(const HcUnroll *u, const TapeMark *mark, size_t step) {
+    for (const HcScope *s = u->tape->scopes; s; s = s->next) {
+        const FModule *f = s->check == HC_FMODULE_WORD ? (const FModule *)s : NULL;
+        const DiffOpt *opt = s->check == HC_DIFFOPT_WORD ? (const DiffOpt *)s : NULL;
+        bool ours = hc_above(s->place, mark) || (f && f->root != f);
+        for (size_t r = 0; r < u->root_count && f; r++)
+            ours = ours || u->roots[r] == f;
+        for (size_t o = 0; o < u->opt_count && opt; o++)
+            ours = ours || u->opts[o] == opt;
+        if (ours || !hc_above(f ? f->now->place : opt->now->place, mark)) continue;
+        return hc_fail(u->tape, HC_ERR_STATE,
+                       "%s: step %zu changed %s that is none of those handed over", who, u->first_step + step,
+                       f ? "a functional module" : "an optimizer");
+    }
+    return true;
+}
+
+/* W<t> has the same bits in all modes, and this is the one in which the update alone is recorded:
+ * what it reads is seen. With several modules a step of one may be differentiated through by
+ * another's. */
+static void lighten(const HcUnroll *u) {
+    for (size_t r = 0; r < u->root_count && u->root_count == 1; r++)
+        if (u->modes[r] == HC_FULL) u->roots[r]->mode = HC_FIRST_ORDER;
+}
+
+bool hc_unroll_recognise(HcUnroll *u, const HcPoint *point, bool again) {
+    bool place = point->step == u->steps || point->step % u->segment == 0;
+    if (!place) return true;
+    uint64_t mark = hc_unroll_fingerprint(u, point),
+             *noted = &u->marks[(point->step + u->segment - 1) / u->segment];
+    if (!again) *noted = mark;
+    return *noted == mark || hc_fail(u->tape, HC_ERR_CHANGED,
+                                     "%s: the steps up to %zu, computed again, gave other weights "
+                                     "than before: a step's function "
+                                     "does not do the same again, or what it reads was changed",
+                                     who, u->first_step + point->step);
+}
+
+HcPoint *hc_unroll_advance(HcUnroll *u, HcPoint *from, size_t to, HcPoint *at, HcUnrollSeen *seen,
+                           void *user) {
+    Tape *tape = u->tape;
+    HcStand stand;
+    TapeMark outer = tape_mark(tape);
+    if (!hc_unroll_stand(u, &stand)) return NULL;
+    TapeMark mark = tape_mark(tape);
+    bool done = true;
+    for (size_t t = from->step; t < to && done; t++) {
+        HcPoint *next = from == &u->spare[0] ? &u->spare[1] : &u->spare[0];
+        if (t + 1 == to && at) next = at;
+        Rng rng = from->rng;
+        lighten(u);
+        done = hc_unroll_enter(u, from, u->now) && hc_unroll_step(u, t, &rng, !seen) &&
+               hc_unroll_others_unchanged(u, &mark, t);
+        if (done) {
+            hc_unroll_gather(u, u->now);
+            done = !seen || seen(u, &mark, t, user);
+        }
+        if (done) hc_unroll_save(u, u->now, t + 1, rng, next);
+        hc_unroll_return(u, &stand);
+        done = tape_release(tape, mark) && done && hc_unroll_recognise(u, next, !seen);
+        from = next;
+    }
+    hc_unroll_return(u, &stand);
+    tape_release(tape, outer);
+    return done ? from : NULL;
+}

@@ -1,0 +1,334 @@
+/* Forward mode: derivatives of all that steps hand on, with respect to the numbers of a few outer tensors, travel
+ * with it. A step is recorded; its Jacobian, times what came in, is the derivative of what goes out. That is taken by
+ * two sweeps, as in tensor_jvp: one down from all that goes out with cotangents u, recorded, which is linear in u; and
+ * for each direction one down from there to u. The first is the same for all directions. */
+#include <string.h>
+
+#include "grad/sweep.h"
+#include "meta/reads.h"
+#include "meta/unroll.h"
+#include "ops/ops.h"
+
+static const char who[] = "unroll";
+
+/* ---- through a step ------------------------------------------------------------------------- */
+
+/* What goes out, with u; what came in and the outer tensors, with the cotangents that are linear in u. */
+typedef struct Pulled {
+    Tensor **outs, **us;
+    size_t *place, out_count;  /* of outs, in the carried list */
+    Tensor **begins, **linear; /* [count + outer]; linear[i] may be NULL */
+    Tensor **starts, **vectors;
+} Pulled;
+
+static bool make_pulled(HcUnroll *u, Pulled *p) {
+    Tape *tape = u->tape;
+    size_t all = u->count + u->input_count;
+    Tensor **lists = hc_tape_alloc(tape, (2 * u->count + 4 * all) * sizeof *lists, who);
+    p->place = hc_tape_alloc(tape, u->count * sizeof *p->place, who);
+    if (!lists || !p->place) return false;
+    p->outs = lists;
+    p->us = p->outs + u->count;
+    p->begins = p->us + u->count;
+    p->linear = p->begins + all;
+    p->starts = p->linear + all;
+    p->vectors = p->starts + all;
+    p->out_count = 0;
+    for (size_t i = 0; i < all; i++) {
+        p->linear[i] = NULL;
+        p->begins[i] = i < u->count ? NULL : u->inputs[i - u->count];
+    }
+    return true;
+}
+
+static bool add_out(HcUnroll *u, Pulled *p, size_t i, Tensor *x) {
+    Tensor *zero = hc_emit_leaf(u->tape, who, u->shapes[i], NULL, HC_WHY_NOTHING);
+    if (!zero) return false;
+    u->tape->k->fill(zero->data, zero->form->count, 0);
+    p->place[p->out_count] = i;
+    p->outs[p->out_count] = x;
+    p->us[p->out_count++] = zero;
+    return true;
+}
+
+/* The first sweep. */
+static bool pull(HcUnroll *u, Pulled *p) {
+    size_t all = u->count + u->input_count;
+    HcSweep s;
+    Tensor *start = hc_start_at(p->outs, p->us, p->out_count);
+    if (!start || !hc_sweep_begin(&s, start, HC_SWEEP_CUT | HC_SWEEP_RECORD)) return false;
+    bool done = true;
+    for (size_t i = 0; i < all && done; i++) {
+        if (p->begins[i] && !(p->begins[i]->flags & HC_NODE_NEEDS)) p->begins[i] = NULL;
+        if (p->begins[i]) done = hc_sweep_want(&s, p->begins[i]);
+    }
+    done = done && hc_sweep_find(&s) && hc_sweep_run(&s, NULL);
+    for (size_t i = 0; i < all && done; i++) {
+        size_t k = p->begins[i] ? hc_sweep_number(&s, p->begins[i]) : s.count;
+        p->linear[i] = k < s.count ? s.nodes[k].cotangent : NULL;
+    }
+    hc_sweep_end(&s);
+    return done;
+}
+
+/* The tangent of outer tensor j along direction `at` of its own: one 1. */
+static Tensor *unit(HcUnroll *u, size_t j, size_t at) {
+    Tensor *x = tensor_zeros(u->tape, hc_form_shape(u->inputs[j]->form));
+    if (x && u->tape->dtype == HC_F32) ((float *)x->data)[at] = 1;
+    if (x && u->tape->dtype == HC_F64) ((double *)x->data)[at] = 1;
+    return x;
+}
+
+/* The list of linear cotangents that meet a tangent in direction d; their number, or SIZE_MAX after hc_fail. */
+static size_t vectors_of(HcUnroll *u, Pulled *p, const HcTangents *from, size_t d) {
+    size_t n = 0, before = 0;
+    for (size_t i = 0; from && i < u->count; i++) {
+        if (!p->linear[i] || !from->there[d * u->count + i]) continue;
+        p->starts[n] = p->linear[i];
+        p->vectors[n] = hc_emit_leaf(u->tape, who, u->shapes[i], from->numbers + d * u->bytes + u->offset[i],
+                                     HC_WHY_CONSTANT);
+        if (!p->vectors[n++]) return SIZE_MAX;
+    }
+    for (size_t j = 0; j < u->input_count; j++) {
+        size_t count = u->inputs[j]->form->count;
+        if (d >= before && d - before < count && p->linear[u->count + j]) {
+            p->starts[n] = p->linear[u->count + j];
+            if (!(p->vectors[n++] = unit(u, j, d - before))) return SIZE_MAX;
+        }
+        before += count;
+    }
+    return n;
+}
+
+/* The second sweep, for one direction. */
+static bool push(HcUnroll *u, Pulled *p, const HcTangents *from, size_t d, HcTangents *to) {
+    Tape *tape = u->tape;
+    bool *there = to->there + d * u->count;
+    size_t n = vectors_of(u, p, from, d);
+    if (n == 0 || n == SIZE_MAX) return n == 0;
+    HcSweep s;
+    Tensor *start = hc_start_at(p->starts, p->vectors, n);
+    if (!start || !hc_sweep_begin(&s, start, HC_SWEEP_CUT)) return false;
+    size_t born = tape->born_count;
+    bool done = true;
+    for (size_t i = 0; i < p->out_count && done; i++)
+        done = hc_sweep_want(&s, p->us[i]);
+    done = done && hc_sweep_find(&s) && hc_sweep_run(&s, NULL);
+    for (size_t i = 0; i < p->out_count && done; i++) {
+        size_t k = hc_sweep_number(&s, p->us[i]), at = p->place[i];
+        Tensor *tangent = k < s.count ? s.nodes[k].cotangent : NULL;
+        there[at] = tangent != NULL;
+        if (tangent) hc_copy_dense(tangent, to->numbers + d * u->bytes + u->offset[at]);
+    }
+    hc_sweep_end(&s);
+    hc_drop_born(tape, born);
+    return done;
+}
+
+/* Tangents of `ends` from those of what came in, which is `begins` (NULL: the outer tensors alone). */
+static bool push_all(HcUnroll *u, Tensor *const *begins, Tensor *const *ends, const HcTangents *from, HcTangents *to) {
+    Pulled p;
+    TapeMark mark = tape_mark(u->tape);
+    bool done = make_pulled(u, &p);
+    if (done && begins && u->count) memcpy(p.begins, begins, u->count * sizeof *begins);
+    for (size_t i = 0; i < u->count && done; i++)
+        if (ends[i] && (ends[i]->flags & HC_NODE_NEEDS)) done = add_out(u, &p, i, ends[i]);
+    if (done && p.out_count > 0) done = pull(u, &p);
+    for (size_t d = 0; d < to->count && done && p.out_count > 0; d++) {
+        TapeMark one = tape_mark(u->tape);
+        done = push(u, &p, from, d, to);
+        done = tape_release(u->tape, one) && done;
+    }
+    return tape_release(u->tape, mark) && done;
+}
+
+/* ---- the rule ------------------------------------------------------------------------------- */
+
+static double dot(const Tape *tape, const void *a, const void *b, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += tape->dtype == HC_F32 ? (double)((const float *)a)[i] * (double)((const float *)b)[i]
+                                     : ((const double *)a)[i] * ((const double *)b)[i];
+    return sum;
+}
+
+/* to[i], of a leaf with outer tensor j's shape, gets what flows along its direction. */
+static void gather_for(const HcUnroll *u, const bool *flows, const char *cotangents, size_t before, Tensor *to) {
+    const HcTangents *t = &u->tangents;
+    for (size_t k = 0; k < to->form->count; k++) {
+        size_t d = before + k;
+        double sum = u->tape->dtype == HC_F32 ? (double)((float *)to->data)[k] : ((double *)to->data)[k];
+        for (size_t i = 0; i < u->count; i++)
+            if (flows[i] && t->there[d * u->count + i])
+                sum += dot(u->tape, cotangents + u->offset[i], t->numbers + d * u->bytes + u->offset[i],
+                           shape_count(u->shapes[i]));
+        if (u->tape->dtype == HC_F32)
+            ((float *)to->data)[k] = (float)sum;
+        else
+            ((double *)to->data)[k] = sum;
+    }
+}
+
+static bool run_pass(HcSweep *s, void *state, const bool *needed, Tensor **results) {
+    HcUnroll *u = state;
+    Tape *tape = u->tape;
+    bool *flows = hc_tape_alloc(tape, u->count, who);
+    char *cotangents = hc_tape_alloc(tape, u->bytes, who);
+    if (!flows || !cotangents) return false;
+    for (size_t i = 0, part = 0; i < u->count; i++) {
+        Tensor *g = hc_unroll_is_part(u, i) ? hc_part_cotangent(s, part++) : NULL;
+        flows[i] = g != NULL;
+        if (g) hc_copy_dense(g, cotangents + u->offset[i]);
+    }
+    for (size_t j = 0, before = 0; j < u->input_count; before += u->inputs[j++]->form->count) {
+        if (!needed[j]) continue;
+        Tensor *there = hc_take(s, (unsigned)j);
+        Tensor *sum = tensor_zeros(tape, hc_form_shape(u->inputs[j]->form));
+        if (!sum) return false;
+        if (there) hc_copy_dense(there, sum->data);
+        gather_for(u, flows, cotangents, before, sum);
+        if (!(results[j] = hc_apart(sum))) return false;
+    }
+    return true;
+}
+
+static void tangents_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
+    Tape *tape = y->tape;
+    (void)gy; /* that of a part; the others have theirs */
+    if (tape->manner.abstract || (tape->manner.recording && !tape->manner.scratching)) {
+        hc_fail(tape, HC_ERR_STATE,
+                "%s: with HC_KEEP_TANGENTS its backward pass can be neither recorded nor held by a Program", who);
+        return;
+    }
+    hc_again_pass(s, y, run_pass);
+}
+
+static const HcOp op_tangents = {.name = "unroll",
+                                 .flags = HC_OP_PARTS | HC_OP_MORE,
+                                 .arity = 1,
+                                 .infer = hc_unroll_infer,
+                                 .forward = hc_unroll_forward,
+                                 .vjp = tangents_vjp};
+
+/* ---- the loop ------------------------------------------------------------------------------- */
+
+static bool make_tangents(HcUnroll *u, HcTangents *t) {
+    *t = (HcTangents){.count = 0};
+    for (size_t j = 0; j < u->input_count; j++)
+        t->count += u->inputs[j]->form->count;
+    if (t->count > 0 && (u->bytes > SIZE_MAX / t->count || u->count > SIZE_MAX / t->count))
+        return hc_fail_nomem(u->tape, who);
+    t->there = hc_tape_alloc(u->tape, t->count * u->count, who);
+    t->numbers = hc_tape_alloc(u->tape, t->count * u->bytes, who);
+    return t->there && t->numbers;
+}
+
+static void clear(const HcUnroll *u, HcTangents *t) {
+    memset(t->there, 0, t->count * u->count);
+}
+
+/* Of another loop in forward mode, which this one goes on from. */
+static bool follows(const HcUnroll *u, const HcUnroll *other) {
+    bool same = other && other->tangents.count == u->tangents.count && other->input_count == u->input_count;
+    for (size_t j = 0; same && j < u->input_count; j++)
+        same = other->inputs[j] == u->inputs[j];
+    return same;
+}
+
+/* Those of what the loop begins with. */
+static bool first_tangents(HcUnroll *u, HcTangents *to) {
+    for (size_t i = 0; i < u->count; i++) {
+        size_t at = 0;
+        const HcUnroll *other = hc_unroll_of(u->first[i], &at);
+        u->now[i] = u->first[i];
+        if (!follows(u, other)) continue;
+        u->now[i] = NULL;
+        for (size_t d = 0; d < to->count; d++) {
+            to->there[d * u->count + i] = other->tangents.there[d * other->count + at];
+            memcpy(to->numbers + d * u->bytes + u->offset[i],
+                   other->tangents.numbers + d * other->bytes + other->offset[at],
+                   u->first[i]->form->count * u->tape->item);
+        }
+    }
+    return push_all(u, NULL, u->now, NULL, to);
+}
+
+typedef struct Place {
+    HcPoint point;
+    HcTangents tangents;
+} Place;
+
+static bool step_on(HcUnroll *u, const Place *from, Place *to, Tensor **begins, const HcStand *stand) {
+    Tape *tape = u->tape;
+    size_t t = from->point.step;
+    TapeMark mark = tape_mark(tape);
+    Rng rng = from->point.rng;
+    bool done = hc_unroll_enter(u, &from->point, begins) && hc_unroll_step(u, t, &rng, false) &&
+                hc_unroll_others_unchanged(u, &mark, t);
+    if (done) {
+        clear(u, &to->tangents);
+        hc_unroll_gather(u, u->now);
+        done = push_all(u, begins, u->now, &from->tangents, &to->tangents);
+    }
+    if (done) hc_unroll_save(u, u->now, t + 1, rng, &to->point);
+    hc_unroll_return(u, stand);
+    return tape_release(tape, mark) && done;
+}
+
+/* Weights, state and buffers as of a place, as parts of an operation whose inputs are the outer tensors. */
+static bool stand_at(HcUnroll *u, const Place *place, Tensor *const *outer) {
+    u->end = place->point;
+    u->tangents = place->tangents;
+    u->inputs = outer;
+    return hc_unroll_emit(u, &op_tangents, u->now) && hc_unroll_put(u, u->now, place->point.numbers);
+}
+
+static bool judge_at(HcUnroll *u, const UnrollOptions *o, const Place *place, Tensor *const *outer,
+                     const HcStand *stand) {
+    TapeMark mark = tape_mark(u->tape);
+    bool done = stand_at(u, place, outer) && hc_unroll_judge(u, o, place->point.step);
+    Rng rng = u->tape->rng;
+    hc_unroll_return(u, stand);
+    done = tape_release(u->tape, mark) && done;
+    u->inputs = outer;
+    u->tape->rng = rng;
+    return done;
+}
+
+static bool make_place(HcUnroll *u, Place *place) {
+    if (!hc_unroll_room(u, &place->point) || !make_tangents(u, &place->tangents)) return false;
+    clear(u, &place->tangents);
+    return true;
+}
+
+bool hc_unroll_with_tangents(HcUnroll *u, const UnrollOptions *o, size_t before, const HcStand *stand) {
+    Place places[2] = {{.point = {.step = 0}}, {.point = {.step = 0}}};
+    size_t bytes = o->outer.count * sizeof(Tensor *);
+    Tensor **outer = hc_tape_alloc(u->tape, bytes, who);
+    Tensor **begins = hc_tape_alloc(u->tape, u->count * sizeof *begins, who);
+    if (!outer || !begins) return false;
+    memcpy(outer, o->outer.items, bytes);
+    u->inputs = outer;
+    u->input_count = o->outer.count;
+    if (!make_place(u, &places[0]) || !make_place(u, &places[1])) return false;
+    u->tangents.count = places[0].tangents.count;
+    hc_unroll_save(u, u->first, 0, o->rng ? *o->rng : rng_seed(0), &places[0].point);
+    bool done = first_tangents(u, &places[0].tangents);
+    size_t t = 0;
+    while (t < u->steps && done) {
+        done = step_on(u, &places[t % 2], &places[(t + 1) % 2], begins, stand);
+        t++;
+        Place *at = &places[t % 2];
+        done = done && hc_unroll_tell(u, o, before + t);
+        if (!done || o->window == 0 || (t % o->window != 0 && t < u->steps)) continue;
+        done = judge_at(u, o, at, outer, stand);
+        at->point.of_tape = u->tape->rng;
+    }
+    const Place *end = &places[t % 2];
+    if (!done || !stand_at(u, end, outer)) return false;
+    for (size_t i = 0; i < u->opt_count; i++)
+        u->opts[i]->now->unroll = u;
+    u->tape->rng = end->point.of_tape;
+    if (o->rng) *o->rng = end->point.rng;
+    return true;
+}

@@ -1,4 +1,5 @@
-/* bench NAME [--repeat R] [--threads N] [--no-replay]: times one workload and prints one line,
+/* bench NAME [--repeat R] [--threads N] [--no-replay] [--keep all|sqrt|N] [--memory MIB]: times one workload and
+ * prints one line,
  *
  *     bench NAME IMPL MEDIAN_SECONDS MIN_SECONDS PEAK_RSS_KB
  *
@@ -44,12 +45,22 @@ static bool find_workload(Arguments *args) {
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: bench NAME [--repeat R] [--threads N] [--no-replay] [--record FOLDER]\n"
-                    "NAME:");
+    fprintf(stderr,
+            "usage: bench NAME [--repeat R] [--threads N] [--no-replay] [--record FOLDER]\n"
+            "             [--keep all|sqrt|N | --memory MIB]   (of an inner loop of steps)\n"
+            "NAME:");
     for (size_t i = 0; i < WORKLOADS; i++)
         fprintf(stderr, " %s%s", workloads[i]->stem, workloads[i]->numbered ? "N" : "");
     fprintf(stderr, "\n");
     return 2;
+}
+
+static bool read_keep(const char *text, Settings *settings) {
+    settings->unrolls = true;
+    settings->keep = strcmp(text, "all") == 0    ? HC_KEEP_ALL
+                     : strcmp(text, "sqrt") == 0 ? HC_KEEP_SQRT
+                                                 : HC_KEEP_EVERY;
+    return settings->keep != HC_KEEP_EVERY || read_number(text, 1, 100000000, &settings->every);
 }
 
 static bool read_arguments(Arguments *args, int argc, char **argv) {
@@ -66,6 +77,14 @@ static bool read_arguments(Arguments *args, int argc, char **argv) {
             if (!*value) return false;
             args->record = value;
             i++;
+        } else if (strcmp(argv[i], "--keep") == 0) {
+            if (!read_keep(value, &args->settings)) return false;
+            i++;
+        } else if (strcmp(argv[i], "--memory") == 0) {
+            if (!read_number(value, 1, 1 << 20, &args->settings.megabytes)) return false;
+            args->settings.keep = HC_KEEP_FIT;
+            args->settings.unrolls = true;
+            i++;
         } else if (strcmp(argv[i], "--no-replay") == 0) {
             args->settings.replay = false;
         } else if (argv[i][0] != '-' && !args->name) {
@@ -78,8 +97,11 @@ static bool read_arguments(Arguments *args, int argc, char **argv) {
 }
 
 static bool measure(const Arguments *args, void *state) {
-    return time_and_print(args->name, args->settings.replay ? "higherc-replay" : "higherc",
-                          args->workload->tasks, args->repeat, args->workload->iterate, state);
+    const char *impl = args->settings.replay ? "higherc-replay" : "higherc";
+    if (args->settings.unrolls)
+        impl = args->settings.replay ? "higherc-unroll-replay" : "higherc-unroll";
+    return time_and_print(args->name, impl, args->workload->tasks, args->repeat,
+                          args->workload->iterate, state);
 }
 
 int main(int argc, char **argv) {
@@ -87,6 +109,10 @@ int main(int argc, char **argv) {
     if (!read_arguments(&args, argc, argv)) return usage();
     if (args.settings.threads > 1 && !args.workload->threaded) {
         fprintf(stderr, "bench: %s runs on one thread\n", args.name);
+        return 2;
+    }
+    if (args.settings.unrolls && !args.workload->unrolls) {
+        fprintf(stderr, "bench: %s has no loop of steps to keep\n", args.name);
         return 2;
     }
     void *state = args.workload->create(args.settings);

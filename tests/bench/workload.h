@@ -9,13 +9,17 @@
 typedef struct Settings {
     size_t number; /**< at the end of the name */
     size_t threads;
-    bool replay; /**< run a captured Program; otherwise record each iteration afresh */
+    bool replay;  /**< run a captured Program; otherwise record each iteration afresh */
+    bool unrolls; /**< the inner loop is an unroll, which keeps: */
+    UnrollKeep keep;
+    size_t every, megabytes;
 } Settings;
 
 typedef struct Workload {
     const char *stem; /**< the name up to its number */
     bool numbered;
     bool threaded; /**< can use more than one thread */
+    bool unrolls;  /**< its inner loop can be an unroll */
     size_t tasks;  /**< of one iteration; its time is told per this many. 0: the whole iteration */
     void *(*create)(Settings settings);
     /** One outer iteration, the step of the outer optimizer included. */

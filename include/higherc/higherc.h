@@ -20,6 +20,7 @@
 #include "schedule.h"
 #include "diffopt.h"
 #include "unroll.h"
+#include "implicit.h"
 #include "tasks.h"
 
 #endif

@@ -15,6 +15,7 @@ struct HcWeights {
     Tensor **weights, **buffers;
     bool training;
     bool cut; /* just truncated: a release leaves it alone */
+    struct HcImplicit *implicit; /* the last, or NULL */
 };
 
 /* Memory made at creation in which a list of tensors survives a release. */

@@ -558,6 +558,19 @@ static UnrollOptions take_UnrollOptions(void) {
     options.outer.count = take_COUNT();
     return options;
 }
+typedef ImplicitOptions A_ImplicitOptions;
+static ImplicitOptions take_ImplicitOptions(void) {
+    ImplicitOptions options = implicit_options();
+    unsigned byte = world_byte();
+    options.solver = (ImplicitSolver)(byte % 4);
+    options.iterations = take_FEW();
+    options.inexact = byte & 4;
+    if (byte & 8) options.damping = take_REAL();
+    if (byte & 16) options.proximal = take_REAL();
+    if (byte & 32) options.tolerance = take_REAL();
+    if (byte & 64) options.step = take_REAL();
+    return options;
+}
 
 #define ONE_OF(word, type, list)                                                                   \
     typedef const type *A_##word;                                                                  \
@@ -579,6 +592,7 @@ FUNCTION(GRADCHECK_FN, GradcheckFn, own_gradcheck)
 FUNCTION(POOL_FN, PoolFn, own_share)
 FUNCTION(TASK_FN, TaskFn, own_task)
 FUNCTION(UNROLL_FN, UnrollFn, own_step)
+FUNCTION(IMPLICIT_LOSS, ImplicitLoss, own_loss)
 
 typedef const Allocator *A_ALLOCATOR;
 static const Allocator *take_ALLOCATOR(void) {

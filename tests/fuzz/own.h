@@ -16,6 +16,7 @@ GradcheckFn own_gradcheck;
 PoolFn own_share;
 TaskFn own_task;
 UnrollFn own_step, own_judge;
+ImplicitLoss own_loss;
 bool own_progress(size_t done, void *user);
 void *own_worker(size_t worker, Tape *tape, void *user);
 

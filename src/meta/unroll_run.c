@@ -26,18 +26,15 @@ bool hc_unroll_tell(HcUnroll *u, const UnrollOptions *o, size_t done) {
 static bool look(HcUnroll *u, const TapeMark *mark, size_t step, void *user) {
     First *first = user;
     if (!hc_reads_look(&first->reads, mark)) return false;
-    for (size_t i = 0; i < u->count; i++) /* what was handed on as it is */
-        if (!hc_reads_add(&first->reads, u->now[i])) return false;
+    for (size_t i = 0; i < u->count; i++) /* what was handed on as it is, in another's place */
+        if (u->now[i] != u->first[i] && !hc_reads_add(&first->reads, u->now[i])) return false;
     return hc_unroll_tell(u, first->options, first->done + step + 1);
 }
 
 static bool begin_first(HcUnroll *u, const UnrollOptions *options, size_t done, First *first) {
     first->options = options;
     first->done = done;
-    if (!hc_reads_begin(u->tape, who, &first->reads)) return false;
-    for (size_t i = 0; i < u->count; i++)
-        if (!hc_reads_add(&first->reads, u->first[i])) return false;
-    return true;
+    return hc_reads_begin(u->tape, who, &first->reads);
 }
 
 /* ---- where points go ------------------------------------------------------------------------ */

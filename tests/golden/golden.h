@@ -196,10 +196,17 @@ typedef struct Pending {
     Entry *entry;
 } Pending;
 
+/** How a case is run. */
+typedef struct Manner {
+    DType dtype;
+    bool replay;  /**< all of it is also captured as a Program, which has to give the same bits */
+    size_t every; /**< inner steps go through unroll, which keeps every so many; 0: a loop of single steps */
+} Manner;
+
 /** What running a case works with. */
 typedef struct Run {
     const Case *c;
-    DType dtype;
+    Manner manner;
     Pool *pool;
     Dict *results;
     char *message;
@@ -209,20 +216,18 @@ typedef struct Run {
     Optim *optim;
     FModule *fnet;
     DiffOpt *opt;
-    bool replay;
     struct Input *inputs;    /**< batches and hyperparameters, as they stand on the tape */
     struct Pending *pending; /**< tensors whose values are results, not yet read */
     size_t input_count, pending_count;
     Tensor *query_x, *query_y;
-    Tensor **x;     /**< of the inner steps */
-    Tensor **hyper; /**< the learnable hyperparameters */
+    Tensor **x, **y; /**< of the inner steps */
+    Tensor **hyper;  /**< the learnable hyperparameters */
     Tensor *meta_loss;
 } Run;
 
-/** Runs a case in that type and puts what it computes into results, under the names of README.md
- *  without expect/. replay: all of it is also captured as a Program, which has to give the same bits.
- *  False: message says why; what was computed until then is there. */
-bool case_run(const Case *c, DType dtype, bool replay, Dict *results, Pool *pool, char *message);
+/** Runs a case in that manner and puts what it computes into results, under the names of README.md
+ *  without expect/. False: message says why; what was computed until then is there. */
+bool case_run(const Case *c, Manner manner, Dict *results, Pool *pool, char *message);
 /** Captures what was recorded and runs it twice: on other numbers, then on the case's. */
 bool run_replay(Run *run);
 /** Step 6 of README.md: all derivatives of run->meta_loss. */
@@ -250,5 +255,8 @@ Tolerance case_tolerance(const Case *c, DType dtype);
  * `worst` gets the largest deviation in units of what is allowed. Both may be NULL. */
 size_t case_compare(const Case *c, const Dict *results, Tolerance tolerance, FILE *report,
                     double *worst);
+/** Compares what was computed in two manners, bit for bit but for derivatives of recorded gradients, which have their
+ *  tolerance alone; false: message says where they differ. */
+bool case_same(const Dict *one, const Dict *other, char *message);
 
 #endif

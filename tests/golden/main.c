@@ -1,5 +1,5 @@
-/* golden DIR... [--f32] [--replay] [--verbose]: runs every case (*.golden) of the directories and compares all
- * it records. Exit status 0 when none failed, 1 when one did, could not be read, or a directory has
+/* golden DIR... [--f32] [--replay | --unroll N] [--verbose]: runs every case (*.golden) of the directories and
+ * compares all it records. Exit status 0 when none failed, 1 when one did, could not be read, or a directory has
  * no case; 2 for bad arguments. */
 #define _POSIX_C_SOURCE 200809L
 #define _FILE_OFFSET_BITS 64 /* folders past 32 bits, on 32-bit machines */
@@ -12,16 +12,18 @@
 #include "golden.h"
 
 static const char usage[] =
-    "usage: golden DIR... [--f32] [--replay] [--verbose]\n"
+    "usage: golden DIR... [--f32] [--replay | --unroll N] [--verbose]\n"
     "Runs every case (*.golden) of the directories (or single case files) and compares what it\n"
     "records with what the library computes, in f64 at the tolerance the case states.\n"
     "  --f32      compute in f32, to 2e-3 of the largest number of an entry (compare.c says why)\n"
     "  --replay   also capture each case as a Program, which has to give the same bits\n"
+    "  --unroll N also run the inner loop of each case as an unroll that keeps every N-th step, which has to\n"
+    "             give the same bits; cases without an inner step are left out\n"
     "  --verbose  a line for every case, with its largest deviation as a part of what is allowed\n";
 
 typedef struct Tally {
-    DType dtype;
-    bool replay, verbose;
+    Manner manner;
+    bool verbose;
     size_t passed, failed, skipped;
 } Tally;
 
@@ -34,17 +36,25 @@ static const char *stem(Pool *pool, const char *path) {
     return name;
 }
 
+/* The results are those of the unrolled loop where there is one. */
+static bool run_case(const Case *c, Manner manner, Dict *results, Pool *pool, char *message) {
+    Dict stored = {NULL, 0, NULL, 0};
+    Manner plain = {.dtype = manner.dtype};
+    if (!case_run(c, manner, results, pool, message) || manner.every == 0) return *message == '\0';
+    return case_run(c, plain, &stored, pool, message) && case_same(&stored, results, message);
+}
+
 static bool compare_case(Tally *tally, Case *c) {
     Pool pool = {NULL};
     Dict results = {NULL, 0, NULL, 0};
     char message[MESSAGE_SIZE];
     double worst = 0;
-    bool good = case_run(c, tally->dtype, tally->replay, &results, &pool, message);
+    bool good = run_case(c, tally->manner, &results, &pool, message);
     if (!good) {
         /* What was not computed is no news; what was computed before may show why. */
         printf("FAIL %s: %s\n", c->name, message);
     } else {
-        good = case_compare(c, &results, case_tolerance(c, tally->dtype), stdout, &worst) == 0;
+        good = case_compare(c, &results, case_tolerance(c, tally->manner.dtype), stdout, &worst) == 0;
         if (tally->verbose)
             printf("%s %s (%zu entries, %.2g of what is allowed)\n", good ? "pass" : "fail",
                    c->name, c->data.count, worst);
@@ -66,6 +76,7 @@ static void run_file(Tally *tally, const char *path) {
     } else {
         c.name = stem(&c.pool, path);
         const char *missing = case_missing(&c);
+        if (tally->manner.every > 0 && c.steps == 0) missing = "it has no inner step";
         if (missing) {
             printf("skip %s: %s\n", c.name, missing);
             tally->skipped++;
@@ -110,31 +121,39 @@ static void run_directory(Tally *tally, const char *path) {
     pool_free(&pool);
 }
 
-int main(int argc, char **argv) {
-    Tally tally = {.dtype = HC_F64};
+/* The directories go to the front of argv, behind the program; returns how many, 0 where something is wrong. */
+static int read_arguments(Tally *tally, int argc, char **argv) {
     int places = 0;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--f32") == 0) {
-            tally.dtype = HC_F32;
+            tally->manner.dtype = HC_F32;
         } else if (strcmp(argv[i], "--replay") == 0) {
-            tally.replay = true;
+            tally->manner.replay = true;
+        } else if (strcmp(argv[i], "--unroll") == 0) {
+            long every = i + 1 < argc ? strtol(argv[++i], NULL, 10) : 0;
+            if (every < 1) return 0;
+            tally->manner.every = (size_t)every;
         } else if (strcmp(argv[i], "--verbose") == 0) {
-            tally.verbose = true;
-        } else if (strcmp(argv[i], "--help") == 0) {
-            return fputs(usage, stdout) < 0;
+            tally->verbose = true;
         } else if (argv[i][0] == '-') {
-            fprintf(stderr, "golden: unknown option %s\n%s", argv[i], usage);
-            return 2;
+            fprintf(stderr, "golden: unknown option %s\n", argv[i]);
+            return 0;
         } else {
-            places++;
+            argv[++places] = argv[i];
         }
     }
+    return tally->manner.replay && tally->manner.every ? 0 : places;
+}
+
+int main(int argc, char **argv) {
+    Tally tally = {.manner = {.dtype = HC_F64}};
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) return fputs(usage, stdout) < 0;
+    int places = read_arguments(&tally, argc, argv);
     if (places == 0) {
         fputs(usage, stderr);
         return 2;
     }
-    for (int i = 1; i < argc; i++) {
-        if (argv[i][0] == '-') continue;
+    for (int i = 1; i <= places; i++) {
         if (ends_with(argv[i], ".golden"))
             run_file(&tally, argv[i]);
         else

@@ -33,7 +33,7 @@ static bool run_program(Run *run, Program *program, double factor) {
 /* Unless the case has no inputs that change, the other numbers have to give another loss: a program that
  * runs nothing would agree with what was recorded. */
 static bool check_other(Run *run, Program *program) {
-    size_t item = run->dtype == HC_F32 ? sizeof(float) : sizeof(double);
+    size_t item = run->manner.dtype == HC_F32 ? sizeof(float) : sizeof(double);
     for (size_t i = 0; i < run->pending_count; i++)
         if (run->pending[i].tensor == run->meta_loss &&
             memcmp(program_output(program, i), tensor_data(run->meta_loss), item) == 0)
@@ -42,7 +42,7 @@ static bool check_other(Run *run, Program *program) {
 }
 
 static bool check_outputs(Run *run, Program *program) {
-    size_t item = run->dtype == HC_F32 ? sizeof(float) : sizeof(double);
+    size_t item = run->manner.dtype == HC_F32 ? sizeof(float) : sizeof(double);
     for (size_t i = 0; i < run->pending_count; i++) {
         Tensor *wanted = run->pending[i].tensor;
         if (!shape_equal(program_output_shape(program, i), tensor_shape(wanted)) ||

@@ -42,8 +42,9 @@ bool run_record(Run *run, Tensor *value, const char *format, ...) {
     return true;
 }
 
-bool run_settle(Run *run) {
-    for (size_t i = 0; i < run->pending_count; i++) {
+/* Of those after the first so many. */
+static bool settle(Run *run, size_t first) {
+    for (size_t i = first; i < run->pending_count; i++) {
         Tensor *value = run->pending[i].tensor;
         Entry *entry = run->pending[i].entry;
         double *values = pool_alloc(run->pool, tensor_count(value), sizeof *values);
@@ -52,8 +53,12 @@ bool run_settle(Run *run) {
         if (!tensor_copy_to_f64(value, values, entry->count))
             return run_fail(run, "%s", entry->name);
     }
-    run->pending_count = 0;
+    run->pending_count = first;
     return true;
+}
+
+bool run_settle(Run *run) {
+    return settle(run, 0);
 }
 
 double *run_record_param(Run *run, const Param *param, const char *format, ...) {
@@ -273,8 +278,10 @@ static bool branch(Run *run) {
                                               &c->hypers[i].value, false));
     run->query_x = batch(run, "meta/x", SIZE_MAX, false);
     run->query_y = target(run, "meta/y", SIZE_MAX);
-    for (size_t t = 0; t < c->steps; t++)
+    for (size_t t = 0; t < c->steps; t++) {
         run->x[t] = batch(run, "inner/x", t, c->want_x_grad);
+        run->y[t] = target(run, "inner/y", t);
+    }
     return run->message[0] == '\0' && override(run, WHEN_INIT);
 }
 
@@ -291,11 +298,11 @@ static bool add_query(Run *run, size_t t) {
     return run->meta_loss != NULL || run_fail(run, "query loss after %zu steps", t);
 }
 
-static bool inner_step(Run *run, size_t t) {
+static bool inner_step(Run *run, size_t t, bool again) {
     fmodule_train(run->fnet, run->c->train_inner);
     Tensor *out = fmodule_forward(run->fnet, run->x[t]);
-    Tensor *loss = apply_loss(run, out, target(run, "inner/y", t));
-    if (!loss || !run_record(run, loss, "inner_loss/%zu", t))
+    Tensor *loss = apply_loss(run, out, run->y[t]);
+    if (!loss || (!again && !run_record(run, loss, "inner_loss/%zu", t)))
         return run_fail(run, "inner loss %zu", t);
     return override(run, t) && (diffopt_step(run->opt, loss) || run_fail(run, "inner step %zu", t));
 }
@@ -308,13 +315,54 @@ static bool record_fast(Run *run, TensorList fast, size_t t) {
     return true;
 }
 
+/* Whether W<t> is there after the loop: of one that is unrolled, where it begins and ends, from query to query. */
+static bool stays(const Run *run, size_t t) {
+    return run->manner.every == 0 || t == 0 || t == run->c->steps || run->c->meta_weights[t] != 0;
+}
+
+typedef struct Stretch {
+    Run *run;
+    size_t from;
+} Stretch;
+
+/* What hyperparameters a step sets hold until its end, so each sets all whose time has come. */
+static bool unrolled_step(UnrollStep *call, void *user) {
+    const Stretch *stretch = user;
+    Run *run = stretch->run;
+    size_t t = stretch->from + call->step, before = run->pending_count;
+    for (size_t when = 0; when < t; when++)
+        if (!override(run, when)) return false;
+    if (!call->again && !stays(run, t) && !record_fast(run, fmodule_params(run->fnet), t))
+        return false;
+    return inner_step(run, t, call->again) && settle(run, before);
+}
+
+static bool unroll_steps(Run *run, size_t from, size_t to) {
+    Stretch *stretch = pool_alloc(run->pool, 1, sizeof *stretch);
+    UnrollOptions options = unroll_options(to - from);
+    options.keep = HC_KEEP_EVERY;
+    options.every = run->manner.every;
+    *stretch = (Stretch){run, from};
+    if (!unroll(&run->opt, 1, options, unrolled_step, stretch))
+        return run_fail(run, "unroll from step %zu", from);
+    size_t segments = (to - from + options.every - 1) / options.every;
+    return !run->c->track || unroll_report(run->opt).checkpoints == segments - 1 ||
+           run_fail(run, "unroll from step %zu keeps other steps than asked for", from);
+}
+
 /* Without history only the latest weights exist; with it they are asked for at the very end, so that a
  * history that changed on the way would show. */
 static bool run_loop(Run *run) {
     const Case *c = run->c;
-    for (size_t t = 0; t <= c->steps; t++) {
+    for (size_t t = 0, next; t <= c->steps; t = next) {
+        next = t + 1;
         if (!c->track && !record_fast(run, fmodule_params(run->fnet), t)) return false;
-        if (!add_query(run, t) || (t < c->steps && !inner_step(run, t))) return false;
+        if (!add_query(run, t)) return false;
+        while (next < c->steps && !stays(run, next))
+            next++;
+        if (t == c->steps) break;
+        if (!(run->manner.every ? unroll_steps(run, t, next) : inner_step(run, t, false)))
+            return false;
     }
     if (!run->meta_loss) return run_fail(run, "all meta_weights are 0");
     for (size_t i = 0; i < c->buffer_count; i++) {
@@ -327,8 +375,14 @@ static bool run_loop(Run *run) {
 
 static bool record_history(Run *run) {
     for (size_t t = 0; run->c->track && t <= run->c->steps; t++)
-        if (!record_fast(run, fmodule_params_at(run->fnet, t), t)) return false;
+        if (stays(run, t) && !record_fast(run, fmodule_params_at(run->fnet, t), t)) return false;
     return true;
+}
+
+/* An unrolled loop with a gradient that had not to be computed again would be a stored one. */
+static bool check_again(Run *run) {
+    bool due = run->manner.every && run->c->track && run->c->steps > 0;
+    return !due || unroll_report(run->opt).again > 0 || run_fail(run, "no step was computed again");
 }
 
 static bool run_all(Run *run) {
@@ -336,22 +390,22 @@ static bool run_all(Run *run) {
     if (!warm_up(run)) return false;
     record_base(run);
     return branch(run) && run_loop(run) && run_gradients(run) && record_history(run) &&
-           (!run->replay || run_replay(run)) && run_settle(run) &&
+           check_again(run) && (!run->manner.replay || run_replay(run)) && run_settle(run) &&
            check_unchanged(run, run->params, "base") &&
            check_unchanged(run, module_buffers(run->net), "base_buffer");
 }
 
-bool case_run(const Case *c, DType dtype, bool replay, Dict *results, Pool *pool, char *message) {
-    Run run = {.c = c, .dtype = dtype, .pool = pool, .results = results, .message = message};
-    run.replay = replay;
+bool case_run(const Case *c, Manner manner, Dict *results, Pool *pool, char *message) {
+    Run run = {.c = c, .manner = manner, .pool = pool, .results = results, .message = message};
     message[0] = '\0';
     higherc_clear_error();
     run.x = pool_alloc(pool, c->steps, sizeof *run.x);
+    run.y = pool_alloc(pool, c->steps, sizeof *run.y);
     run.hyper = pool_alloc(pool, c->hyper_count, sizeof *run.hyper);
-    run.net = model_build(c, dtype, message);
+    run.net = model_build(c, manner.dtype, message);
     if (run.net) run.optim = optimizer_build(c, run.net, message);
     bool good = run.optim != NULL;
-    if (good) run.tape = tape_create(dtype);
+    if (good) run.tape = tape_create(manner.dtype);
     good = good && (run.tape ? run_all(&run) : run_fail(&run, "the tape"));
     optim_destroy(run.optim);
     module_destroy(run.net);

@@ -85,7 +85,7 @@ static void falsify_case(const char *file) {
         pool_free(&c.pool);
         return;
     }
-    good = good && case_run(&c, HC_F64, false, &results, &c.pool, message) &&
+    good = good && case_run(&c, (Manner){.dtype = HC_F64}, &results, &c.pool, message) &&
            case_compare(&c, &results, case_tolerance(&c, HC_F64), NULL, NULL) == 0;
     check(good, file, "does not pass as it is", message);
     Subject s = {file, &c, &results, 0};

@@ -25,6 +25,7 @@ typedef struct HcPoint {
     size_t step;
     Rng rng, of_tape; /* the streams as they are then */
     uint8_t *carried; /* [count]: HcHanded */
+    size_t *same;     /* [count]: the first place where the same tensor stands */
     size_t *numbers;  /* of the host: steps made, and whether training */
     char *data;       /* tensor i at unroll->offset[i] */
 } HcPoint;
@@ -61,6 +62,7 @@ typedef struct HcUnroll {
     uint8_t *flows;        /* [count]: HcFlows */
     size_t *offset, bytes; /* in a point's data, and of it */
     Tensor **first, **now; /* [count]: as the loop began; and a list to work with */
+    size_t *seen, seen_mask; /* a table of places, to find those that hold the same */
     Tensor **held;         /* weights as a step began, where there are several modules */
     size_t weight_count;
     HcPoint begin, end, spare[2];
@@ -103,6 +105,8 @@ bool hc_unroll_put(HcUnroll *u, Tensor *const *list, const size_t *numbers);
 bool hc_unroll_settle(HcUnroll *u);
 /* Tells whether numbers at a point are those that were there before. */
 uint64_t hc_unroll_fingerprint(const HcUnroll *u, const HcPoint *point);
+/* Whether place i has a gradient of its own there. */
+bool hc_unroll_flows(const HcPoint *point, size_t i);
 
 /* Notes where modules and optimizers stand, on the tape, to go back to. */
 bool hc_unroll_stand(const HcUnroll *u, HcStand *stand);

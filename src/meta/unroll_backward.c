@@ -133,8 +133,7 @@ static bool want_all(const Pass *pass, HcSweep *s, const HcPoint *from) {
     for (size_t j = 0; j < u->input_count; j++)
         if (pass->needed[j] && !hc_sweep_want(s, u->inputs[j])) return false;
     for (size_t i = 0; i < u->count; i++)
-        if (from->carried[i] == HC_HANDED_NEEDS && !hc_sweep_want(s, pass->beginnings[i]))
-            return false;
+        if (hc_unroll_flows(from, i) && !hc_sweep_want(s, pass->beginnings[i])) return false;
     return true;
 }
 
@@ -148,7 +147,7 @@ static bool sweep_segment(Pass *pass, const HcPoint *from, size_t starts) {
     bool done = want_all(pass, &s, from) && hc_sweep_find(&s) && hc_sweep_run(&s, NULL);
     for (size_t i = 0; i < u->count && done; i++)
         put(carried, i,
-            from->carried[i] == HC_HANDED_NEEDS ? cotangent_of(&s, pass->beginnings[i]) : NULL);
+            hc_unroll_flows(from, i) ? cotangent_of(&s, pass->beginnings[i]) : NULL);
     for (size_t j = 0; j < u->input_count && done; j++)
         put(inputs, j, pass->needed[j] ? cotangent_of(&s, u->inputs[j]) : NULL);
     hc_sweep_end(&s);

@@ -97,17 +97,23 @@ HcUnroll *hc_unroll_create(DiffOpt *const *opts, size_t count) {
     u->offset = hc_tape_alloc(tape, u->count * sizeof *u->offset, who);
     u->first = hc_tape_alloc(tape, u->count * sizeof(Tensor *), who);
     u->now = hc_tape_alloc(tape, u->count * sizeof(Tensor *), who);
+    u->seen_mask = 1;
+    while (u->seen_mask < 2 * u->count)
+        u->seen_mask = 2 * u->seen_mask + 1;
+    u->seen = hc_tape_alloc(tape, (u->seen_mask + 1) * sizeof *u->seen, who);
     u->held = hc_tape_alloc(tape, u->weight_count * sizeof(Tensor *), who);
-    if (!u->shapes || !u->flows || !u->offset || !u->first || !u->now || !u->held) return NULL;
+    if (!u->shapes || !u->flows || !u->offset || !u->first || !u->now || !u->seen || !u->held)
+        return NULL;
     each(u, describe);
     return u;
 }
 
 bool hc_unroll_room(HcUnroll *u, HcPoint *point) {
     point->carried = hc_tape_alloc(u->tape, u->count, who);
+    point->same = hc_tape_alloc(u->tape, u->count * sizeof *point->same, who);
     point->numbers = hc_tape_alloc(u->tape, u->number_count * sizeof *point->numbers, who);
     point->data = hc_tape_alloc(u->tape, u->bytes, who);
-    return point->carried && point->numbers && point->data;
+    return point->carried && point->same && point->numbers && point->data;
 }
 
 /* ---- gradients of a step -------------------------------------------------------------------- */
@@ -227,20 +233,43 @@ bool hc_unroll_settle(HcUnroll *u) {
 
 /* ---- points --------------------------------------------------------------------------------- */
 
+/* Of a tensor in place i, wherever it is from. */
+static HcHanded handed(const HcUnroll *u, size_t i, const Tensor *x) {
+    if (!x) return HC_HANDED_NONE;
+    bool flows = x->flags & HC_NODE_NEEDS || u->flows[i] == HC_FLOWS_ALWAYS;
+    return flows ? HC_HANDED_NEEDS : HC_HANDED_CONSTANT;
+}
+
+/* The first place of list[0..i] with the tensor of place i, or one that notes it. */
+static size_t *find_place(HcUnroll *u, Tensor *const *list, size_t i) {
+    size_t at = (size_t)((uintptr_t)list[i] / HC_ALIGN * 0x9e3779b1u);
+    while (u->seen[at &= u->seen_mask] < i && list[u->seen[at]] != list[i])
+        at++;
+    return &u->seen[at];
+}
+
+/* What one tensor is in several places stays one, and so has one gradient. */
+static void find_same(HcUnroll *u, Tensor *const *list, HcPoint *point) {
+    memset(u->seen, 0xff, (u->seen_mask + 1) * sizeof *u->seen);
+    for (size_t i = 0; i < u->count; i++) {
+        size_t *place = find_place(u, list, i);
+        if (*place > i) *place = i;
+        point->same[i] = point->carried[*place] == point->carried[i] ? *place : i;
+    }
+}
+
 void hc_unroll_save(HcUnroll *u, Tensor *const *list, size_t step, Rng rng, HcPoint *point) {
     point->step = step;
     point->rng = rng;
     point->of_tape = u->tape->rng;
     note_numbers(u, point->numbers);
-    for (size_t i = 0; i < u->count; i++) {
-        const Tensor *x = list[i];
-        bool flows = x && (x->flags & HC_NODE_NEEDS || u->flows[i] == HC_FLOWS_ALWAYS);
-        point->carried[i] = (uint8_t)(!x                 ? HC_HANDED_NONE
-                                      : x == u->first[i] ? HC_HANDED_FIRST
-                                      : flows            ? HC_HANDED_NEEDS
-                                                         : HC_HANDED_CONSTANT);
-        if (point->carried[i] >= HC_HANDED_CONSTANT) hc_copy_dense(x, point->data + u->offset[i]);
-    }
+    for (size_t i = 0; i < u->count; i++)
+        point->carried[i] =
+            (uint8_t)(list[i] && list[i] == u->first[i] ? HC_HANDED_FIRST : handed(u, i, list[i]));
+    find_same(u, list, point);
+    for (size_t i = 0; i < u->count; i++)
+        if (point->carried[i] != HC_HANDED_NONE)
+            hc_copy_dense(list[i], point->data + u->offset[i]);
 }
 
 bool hc_unroll_enter(HcUnroll *u, const HcPoint *point, Tensor **list) {
@@ -249,11 +278,19 @@ bool hc_unroll_enter(HcUnroll *u, const HcPoint *point, Tensor **list) {
         HcWhy why = carried == HC_HANDED_NEEDS ? HC_WHY_NOTHING : HC_WHY_CONSTANT;
         list[i] = carried == HC_HANDED_FIRST ? u->first[i] : NULL;
         if (carried < HC_HANDED_CONSTANT) continue;
+        if (point->same[i] < i) {
+            list[i] = list[point->same[i]];
+            continue;
+        }
         list[i] = hc_emit_leaf(u->tape, who, u->shapes[i], point->data + u->offset[i], why);
         if (!list[i]) return false;
     }
     u->tape->rng = point->of_tape;
     return hc_unroll_put(u, list, point->numbers);
+}
+
+bool hc_unroll_flows(const HcPoint *point, size_t i) {
+    return point->carried[i] == HC_HANDED_NEEDS && point->same[i] == i;
 }
 
 /* FNV-1a, by words where there are some. */
@@ -271,11 +308,15 @@ static uint64_t mix(uint64_t h, const void *bytes, size_t count) {
 }
 
 uint64_t hc_unroll_fingerprint(const HcUnroll *u, const HcPoint *point) {
-    uint64_t h = mix(0xcbf29ce484222325u, point->carried, u->count);
+    uint64_t h = 0xcbf29ce484222325u;
     h = mix(h, point->numbers, u->number_count * sizeof *point->numbers);
-    for (size_t i = 0; i < u->count; i++)
-        if (point->carried[i] >= HC_HANDED_CONSTANT)
+    for (size_t i = 0; i < u->count; i++) {
+        uint8_t carried = point->carried[i]; /* the first tensor counts as what it would be copied as */
+        if (carried == HC_HANDED_FIRST) carried = (uint8_t)handed(u, i, u->first[i]);
+        h = mix(h, &carried, 1);
+        if (carried != HC_HANDED_NONE)
             h = mix(h, point->data + u->offset[i], shape_count(u->shapes[i]) * u->tape->item);
+    }
     return h;
 }
 

@@ -5,7 +5,7 @@
 static const char who[] = "unroll";
 
 bool hc_unroll_is_part(const HcUnroll *u, size_t i) {
-    return u->end.carried[i] == HC_HANDED_NEEDS && u->flows[i] != HC_FLOWS_NEVER;
+    return hc_unroll_flows(&u->end, i) && u->flows[i] != HC_FLOWS_NEVER;
 }
 
 /* Its own numbers, one for each part, mean nothing: a part's are those of the last point. */
@@ -61,8 +61,10 @@ bool hc_unroll_emit(HcUnroll *u, const HcOp *op, Tensor **list) {
     hc_hide(y);
     for (size_t i = 0; i < u->count; i++) {
         if (y && hc_unroll_is_part(u, i)) continue;
-        list[i] = u->end.carried[i] == HC_HANDED_FIRST ? u->first[i] : NULL;
-        if (u->end.carried[i] >= HC_HANDED_CONSTANT && !(list[i] = ended(u, i))) return false;
+        size_t same = u->end.same[i];
+        list[i] = u->end.carried[i] == HC_HANDED_FIRST ? u->first[i] : same < i ? list[same] : NULL;
+        if (u->end.carried[i] >= HC_HANDED_CONSTANT && !list[i] && !(list[i] = ended(u, i)))
+            return false;
     }
     return true;
 }

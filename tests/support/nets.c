@@ -185,19 +185,19 @@ static Module *embedding(void) {
         }                                                                                          \
     }
 const Net nets[] = {
-    {"linear", linear, SHAPE(2, 4, 3), SHAPE(2, 4, 2), 0, true},
-    {"mlp", mlp, SHAPE(2, 4, 3), SHAPE(2, 4, 2), 0, true},
-    {"wide", wide, SHAPE(2, 128, 16), SHAPE(2, 128, 3), 0, true},
-    {"cubes", cubes, SHAPE(2, 4, 3), SHAPE(2, 4, 2), 0, false},
-    {"tied", tied, SHAPE(2, 3, 4), SHAPE(2, 3, 4), 0, true},
-    {"conv_batch_norm", conv_batch_norm, SHAPE(4, 3, 2, 6, 6), SHAPE(2, 3, 2), 0, true},
-    {"conv_groups", conv_groups, SHAPE(4, 3, 2, 6, 6), SHAPE(2, 3, 2), 0, true},
-    {"lstm", lstm, SHAPE(3, 3, 2, 3), SHAPE(3, 3, 2, 2), 0, true},
-    {"gru", gru, SHAPE(3, 3, 2, 3), SHAPE(3, 3, 2, 2), 0, true},
-    {"delay", delay, SHAPE(2, 3, 3), SHAPE(2, 3, 3), 0, true},
-    {"views", views, SHAPE(2, 4, 4), SHAPE(2, 4, 4), 0, true},
-    {"attention", attention, SHAPE(3, 2, 3, 4), SHAPE(3, 2, 3, 4), 0, true},
-    {"embedding", embedding, SHAPE(2, 2, 3), SHAPE(3, 2, 3, 4), 5, false},
+    {"linear", linear, SHAPE(2, 4, 3), SHAPE(2, 4, 2), 0, true, false},
+    {"mlp", mlp, SHAPE(2, 4, 3), SHAPE(2, 4, 2), 0, true, false},
+    {"wide", wide, SHAPE(2, 128, 16), SHAPE(2, 128, 3), 0, true, false},
+    {"cubes", cubes, SHAPE(2, 4, 3), SHAPE(2, 4, 2), 0, false, false},
+    {"tied", tied, SHAPE(2, 3, 4), SHAPE(2, 3, 4), 0, true, false},
+    {"conv_batch_norm", conv_batch_norm, SHAPE(4, 3, 2, 6, 6), SHAPE(2, 3, 2), 0, true, false},
+    {"conv_groups", conv_groups, SHAPE(4, 3, 2, 6, 6), SHAPE(2, 3, 2), 0, true, false},
+    {"lstm", lstm, SHAPE(3, 3, 2, 3), SHAPE(3, 3, 2, 2), 0, true, false},
+    {"gru", gru, SHAPE(3, 3, 2, 3), SHAPE(3, 3, 2, 2), 0, true, false},
+    {"delay", delay, SHAPE(2, 3, 3), SHAPE(2, 3, 3), 0, true, true},
+    {"views", views, SHAPE(2, 4, 4), SHAPE(2, 4, 4), 0, true, false},
+    {"attention", attention, SHAPE(3, 2, 3, 4), SHAPE(3, 2, 3, 4), 0, true, false},
+    {"embedding", embedding, SHAPE(2, 2, 3), SHAPE(3, 2, 3, 4), 5, false, false},
 };
 const size_t net_count = sizeof nets / sizeof *nets;
 

@@ -11,6 +11,7 @@ typedef struct Net {
     Shape input, output; /* of a batch */
     size_t classes;      /* not 0: the input is whole numbers below this */
     bool repeats;        /* draws nothing from the tape's stream, so that a Program takes it */
+    bool remembers;      /* what comes out depends on buffers that an earlier forward wrote */
 } Net;
 
 extern const Net nets[];

@@ -30,13 +30,30 @@ static void append_numbers(Bits *bits, const void *data, size_t count, DType dty
         to[i] = dtype == HC_F32 ? (double)((const float *)data)[i] : ((const double *)data)[i];
 }
 
-static void append_params(Bits *bits, ParamList list, bool grads) {
+static void append_params(Bits *bits, ParamList list) {
+    for (size_t i = 0; i < list.count; i++)
+        append_numbers(bits, param_data(list.items[i]), param_count(list.items[i]),
+                       param_dtype(list.items[i]));
+}
+
+/* Zeros where there is none, which `reached` tells. */
+static void append_param_grads(Bits *bits, Bits *reached, ParamList list) {
     for (size_t i = 0; i < list.count; i++) {
         Param *p = list.items[i];
-        const void *from = grads ? param_grad(p) : param_data(p);
-        *append(bits, 1) = from != NULL;
-        if (from) append_numbers(bits, from, param_count(p), param_dtype(p));
+        const void *from = param_grad(p);
+        *append(reached, 1) = from != NULL;
+        if (from)
+            append_numbers(bits, from, param_count(p), param_dtype(p));
+        else
+            memset(append(bits, param_count(p)), 0, param_count(p) * sizeof(double));
     }
+}
+
+/* At the end, and not of an unrolled loop, in which each result counts as one that depends on all that is read. */
+static void append_reached(Bits *bits, Bits *reached, const Way *way) {
+    if (!way->unrolled && reached->count)
+        memcpy(append(bits, reached->count), reached->v, reached->count * sizeof *reached->v);
+    free(reached->v);
 }
 
 static void append_states(Bits *bits, const Optim *optim, ParamList params) {
@@ -200,6 +217,28 @@ static bool take_step(const Run *r, Tensor *loss) {
     return r->way->release ? diffopt_step_release(r->opt, loss) : diffopt_step(r->opt, loss);
 }
 
+static bool unrolled_step(UnrollStep *step, void *user) {
+    const Run *r = user;
+    bool done = r->c->override != OVERRIDE_EACH_STEP ||
+                diffopt_override(r->opt, "lr", HC_ALL_GROUPS, r->hyper[step->step]);
+    return done && take_step(r, loss_of(r, step->step)) && put(r);
+}
+
+/* A budget that is too small leaves all as it was. */
+static bool unroll_steps(Run *r) {
+    UnrollOptions options = unroll_options(r->c->steps);
+    options.keep = r->way->keep;
+    options.every = r->way->every;
+    bool done = false;
+    for (options.max_bytes = 1024; !done; options.max_bytes += options.max_bytes / 8) {
+        done = unroll(&r->opt, 1, options, unrolled_step, r);
+        if (done || tape_status(r->tape) != HC_ERR_RANGE || options.max_bytes >> 30) break;
+        tape_clear_error(r->tape);
+        higherc_clear_error();
+    }
+    return done;
+}
+
 /* Puts weights, buffers and state where they came from, and begins again from there. */
 static bool begin_again(Run *r, uint64_t data) {
     bool done = diffopt_commit(r->opt, r->w->optim) && fmodule_commit(r->f, r->w->net);
@@ -209,6 +248,7 @@ static bool begin_again(Run *r, uint64_t data) {
 }
 
 static bool run_steps(Run *r, uint64_t data) {
+    if (r->way->unrolled) return unroll_steps(r);
     bool done = true;
     for (size_t t = 0; t < r->c->steps && done; t++) {
         if (r->way->split && t == r->c->steps / 2) done = begin_again(r, data);
@@ -239,35 +279,35 @@ static bool append_committed(Bits *bits, const Run *r) {
     plain.schedule = 0;
     world_begin(&other, &plain);
     bool done = diffopt_commit(r->opt, other.optim) && fmodule_commit(r->f, other.net);
-    append_params(bits, module_params(other.net), false);
-    append_params(bits, module_buffers(other.net), false);
+    append_params(bits, module_params(other.net));
+    append_params(bits, module_buffers(other.net));
     append_states(bits, other.optim, module_params(other.net));
     world_end(&other);
     return done;
 }
 
-static void append_grads(Bits *bits, const World *w) {
-    append_params(bits, module_params(w->net), true);
-    append_params(bits, optim_learned(w->optim), true);
+static void append_grads(Bits *grads, Bits *reached, const World *w) {
+    append_param_grads(grads, reached, module_params(w->net));
+    append_param_grads(grads, reached, optim_learned(w->optim));
 }
 
 /* Gradients to W<0> where they would else go to the Params; absent for a frozen one, as there. */
-static bool append_copied(Bits *grads, const Run *r, Tensor *loss) {
+static bool append_copied(Bits *grads, Bits *reached, const Run *r, Tensor *loss) {
     TensorList first = fmodule_params_at(r->f, 0);
     bool done = true;
     for (size_t i = 0; i < first.count && done; i++) {
         Tensor *g = NULL;
         if (tensor_requires_grad(first.items[i]))
             done = tensor_grad(loss, &first.items[i], 1, &g, HC_ALLOW_UNUSED);
-        *append(grads, 1) = g != NULL;
-        if (g) done = append_tensor(grads, g);
+        *append(reached, 1) = g != NULL;
+        done = done && append_tensor(grads, g ? g : tensor_zeros(r->tape, tensor_shape(first.items[i])));
     }
     ParamList learned = optim_learned(r->w->optim);
     bool reaches = false;
     for (size_t i = 0; i < learned.count; i++)
         reaches = reaches || tensor_reaches(loss, learned.items[i]);
     if (done && reaches) done = tensor_backward(loss);
-    append_params(grads, learned, true);
+    append_param_grads(grads, reached, learned);
     return done;
 }
 
@@ -282,10 +322,14 @@ bool ways_recorded(const Combination *c, const Way *way, Bits *bits, Bits *grads
     bool done = (way->late || world_schedule(&w, c)) && run_begin(&r) && run_steps(&r, c->seed) &&
                 append_result(bits, &r) && append_committed(bits, &r);
     if (done && way->mode != HC_EVAL && !way->split) {
+        Bits reached = {0};
         Tensor *loss = loss_of(&r, c->steps);
         done = append_tensor(bits, loss) &&
-               (way->copied ? append_copied(grads, &r, loss) : tensor_backward(loss));
-        if (!way->copied) append_grads(grads, &w);
+               (way->copied ? append_copied(grads, &reached, &r, loss) : tensor_backward(loss));
+        if (!way->copied) append_grads(grads, &reached, &w);
+        append_params(grads, module_buffers(w.net));
+        done = done && append_tensor(grads, loss_of(&r, 0));
+        append_reached(grads, &reached, way);
     }
     tape_destroy(r.tape);
     pool_destroy(pool);
@@ -329,8 +373,8 @@ bool ways_in_place(const Combination *c, Bits *bits) {
     ParamList all = module_params(w.net);
     for (size_t i = 0; i < all.count; i++)
         append_numbers(bits, param_data(all.items[i]), param_count(all.items[i]), c->dtype);
-    append_params(bits, all, false);
-    append_params(bits, module_buffers(w.net), false);
+    append_params(bits, all);
+    append_params(bits, module_buffers(w.net));
     append_states(bits, w.optim, all);
     tape_reset(r.tape);
     run_data(&r, c->seed);
@@ -366,6 +410,7 @@ bool ways_replayed(const Combination *c, const Way *way, Bits *bits, Bits *grads
         in[2 * t + 1] = r.target[t];
     }
     Program *program = NULL;
+    Bits reached = {0};
     bool done = world_schedule(&w, c) && run_begin(&r) && run_steps(&r, 0);
     if (done) {
         Tensor *loss = loss_of(&r, c->steps);
@@ -387,7 +432,8 @@ bool ways_replayed(const Combination *c, const Way *way, Bits *bits, Bits *grads
     for (size_t i = 0; i < module_params(w.net).count && done; i++)
         append_numbers(bits, program_output(program, i),
                        shape_count(program_output_shape(program, i)), c->dtype);
-    append_grads(grads, &w);
+    append_grads(grads, &reached, &w);
+    free(reached.v);
     program_destroy(program);
     tape_destroy(r.tape);
     world_end(&w);
@@ -416,6 +462,7 @@ static bool task(Task *task, void *user) {
 
 bool ways_tasks(const Combination *c, const Way *way, size_t threads, Bits *bits, Bits *grads) {
     Batch b = {.c = c, .way = way};
+    Bits reached = {0};
     Rng seeds = rng_seed(c->seed);
     world_begin(&b.w, c);
     bool done = world_schedule(&b.w, c);
@@ -442,7 +489,8 @@ bool ways_tasks(const Combination *c, const Way *way, size_t threads, Bits *bits
         memcpy(append(bits, b.bits[i].count), b.bits[i].v, b.bits[i].count * sizeof(double));
         free(b.bits[i].v);
     }
-    append_grads(grads, &b.w);
+    append_grads(grads, &reached, &b.w);
+    append_reached(grads, &reached, way);
     world_end(&b.w);
     return done;
 }

@@ -42,6 +42,9 @@ typedef struct Way {
     bool split;  /* committed and begun again half way */
     bool late;   /* schedules set on the differentiable optimizer */
     bool copied; /* from W<0> without history: gradients to it, not to the Params */
+    bool unrolled;   /* by unroll, which keeps: */
+    UnrollKeep keep; /* of HC_KEEP_FIT what fits in as little memory as it takes */
+    size_t every;
 } Way;
 
 /* What came out; to be freed by its owner. */
@@ -51,11 +54,13 @@ typedef struct Bits {
 } Bits;
 
 /* All append; false when a call failed. `bits`: W<t>, then the same, the buffers and the states as committed, then
- * (not in HC_EVAL) the loss after the last step. `grads`: of that loss, to the Params and what is learned. */
+ * (not in HC_EVAL) the loss after the last step. `grads`: of that loss, to the Params and what is learned; then the
+ * buffers of the module, and another loss, for what the backward pass did to them and to the tape's stream; then, but
+ * for an unrolled loop, which of the gradients there are. */
 bool ways_recorded(const Combination *c, const Way *way, Bits *bits, Bits *grads);
 /* By optim_step. */
 bool ways_in_place(const Combination *c, Bits *bits);
-/* By a Program captured on other numbers: W<t> only. */
+/* By a Program captured on other numbers: W<t>, and gradients, only. */
 bool ways_replayed(const Combination *c, const Way *way, Bits *bits, Bits *grads);
 /* Some tasks on so many threads; on 0 by the loop that tasks.h writes down. W<t> of each, and summed gradients. */
 bool ways_tasks(const Combination *c, const Way *way, size_t threads, Bits *bits, Bits *grads);

@@ -4,23 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz/loops.h"
 #include "support/failing.h"
 
-enum { MOST_BITS = (MOST_NODES + INPUTS + 1) * NAIVE_MOST, TASKS = 3 };
+enum { TASKS = 3 };
 
-/* Zero where there is nothing, so that all of it can be compared. */
-typedef struct Bits {
-    size_t count;
-    double v[MOST_BITS];
-} Bits;
-
-static bool append(Bits *bits, Tensor *x) {
+bool bits_append(Bits *bits, Tensor *x) {
     size_t count = tensor_count(x);
     bits->count += count;
     return x && tensor_copy_to_f64(x, bits->v + bits->count - count, count);
 }
 
-static bool same(const char *way, const Bits *want, const Bits *got) {
+bool bits_same(const char *way, const Bits *want, const Bits *got) {
     if (want->count == got->count && memcmp(want->v, got->v, want->count * sizeof *want->v) == 0)
         return true;
     for (size_t i = 0; i < want->count && i < got->count; i++)
@@ -35,8 +30,7 @@ static bool same(const char *way, const Bits *want, const Bits *got) {
 
 /* ---- the graph again ------------------------------------------------------------------------- */
 
-/* On inputs of the tape; z is to be a copy of what was built first. */
-static bool build(Fuzz *z, const Again *again, Tape *tape, Tensor *const *inputs) {
+bool again_build(Fuzz *z, const Again *again, Tape *tape, Tensor *const *inputs) {
     z->data = again->data;
     z->left = again->left;
     z->tape = tape;
@@ -49,8 +43,7 @@ static bool build(Fuzz *z, const Again *again, Tape *tape, Tensor *const *inputs
     return tape_status(tape) == HC_OK;
 }
 
-/* Every node counts a little. */
-static Tensor *sum_of(const Fuzz *z) {
+Tensor *again_sum(const Fuzz *z) {
     Tensor *loss = NULL;
     for (size_t n = 0; n < z->count; n++) {
         Tensor *part = tensor_mul_scalar(tensor_sum(z->node[n].tensor), 1 / (1.5 + (double)n));
@@ -74,12 +67,12 @@ static bool record(Fuzz *z, const Again *again, Tape *tape, double values[INPUTS
     Tensor *constants[INPUTS], *leaves[INPUTS], *grads[INPUTS];
     bits->count = 0;
     make_inputs(z, tape, values, constants, leaves);
-    bool done = build(z, again, tape, leaves) &&
-                tensor_grad(sum_of(z), leaves, INPUTS, grads, HC_CREATE_GRAPH | HC_ZEROS);
+    bool done = again_build(z, again, tape, leaves) &&
+                tensor_grad(again_sum(z), leaves, INPUTS, grads, HC_CREATE_GRAPH | HC_ZEROS);
     for (size_t n = 0; n < z->count && done; n++)
-        done = append(bits, z->node[n].tensor);
+        done = bits_append(bits, z->node[n].tensor);
     for (size_t i = 0; i < INPUTS && done; i++)
-        done = append(bits, grads[i]);
+        done = bits_append(bits, grads[i]);
     return done;
 }
 
@@ -94,12 +87,12 @@ static bool replay(Fuzz *z, const Again *again, DType dtype, double values[INPUT
         for (size_t k = 0; k < NAIVE_MOST; k++)
             others[i][k] = 0.75 - 0.5 * values[i][k];
     make_inputs(z, tape, others, constants, leaves);
-    bool done = build(z, again, tape, leaves);
+    bool done = again_build(z, again, tape, leaves);
     for (size_t n = 0; n < z->count; n++)
         outputs[n] = z->node[n].tensor;
     size_t count = z->count + INPUTS;
     done = done &&
-           tensor_grad(sum_of(z), leaves, INPUTS, outputs + z->count, HC_CREATE_GRAPH | HC_ZEROS);
+           tensor_grad(again_sum(z), leaves, INPUTS, outputs + z->count, HC_CREATE_GRAPH | HC_ZEROS);
     Program *p = done ? program_capture(tape, constants, INPUTS, outputs, count, NULL) : NULL;
     tape_destroy(tape);
     for (size_t i = 0; i < INPUTS && p; i++)
@@ -143,7 +136,7 @@ static bool as_tasks(const Fuzz *z, const Again *again, Pool *pool, DType dtype,
     bool done = tasks_run(tasks, TASKS, &rng, task, &b);
     tasks_destroy(tasks);
     for (size_t i = 0; i < TASKS && done; i++)
-        done = same("tasks", want, &b.bits[i]);
+        done = bits_same("tasks", want, &b.bits[i]);
     return done;
 }
 
@@ -169,71 +162,6 @@ static bool without_memory(Fuzz *z, const Again *again, DType dtype,
     done = record(z, again, tape, values, bits);
     tape_destroy(tape);
     return done;
-}
-
-/* ---- as the loss of an inner loop ------------------------------------------------------------ */
-
-typedef struct Net {
-    Fuzz *z;
-    const Again *again;
-} Net;
-
-static bool forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
-    static const char *const names[INPUTS] = {"0", "1", "2"};
-    Net *net = *(Net **)frame_state(frame);
-    Tensor *inputs[INPUTS];
-    (void)in;
-    (void)nin;
-    (void)nout;
-    for (size_t i = 0; i < INPUTS; i++)
-        inputs[i] = frame_param(frame, names[i]);
-    return build(net->z, net->again, frame_tape(frame), inputs) &&
-           (out[0] = tensor_mul_scalar(sum_of(net->z), 0.01)) != NULL;
-}
-
-static bool loop(Net *net, DType dtype, double values[INPUTS][NAIVE_MOST], FMode mode, Bits *bits) {
-    static const ModuleClass cls = {.name = "graph", .forward = forward};
-    static Net *state;
-    Module *m = module_create(&cls, &state);
-    Tape *tape = tape_create(dtype);
-    state = net;
-    bool done = module_to(m, dtype);
-    for (size_t i = 0; i < INPUTS && done; i++) {
-        const Naive *x = &net->z->node[i].value;
-        Param *p =
-            module_add_param(m, (const char *[]){"0", "1", "2"}[i], shape_of(x->dim, x->ndim));
-        done = param_set_f64(p, values[i], x->count);
-    }
-    Optim *optim = optim_new(net->again->left % 2 ? "adam" : "sgd", module_params(m));
-    Tensor *x = tensor_scalar(tape, 0);
-    FModuleOptions options = fmodule_options(false);
-    options.mode = mode;
-    FModule *f = fmodule_create_with(tape, m, options);
-    DiffOpt *opt = diffopt_create(optim, f);
-    for (int t = 0; t < 2 && done; t++)
-        done = mode == HC_FULL ? diffopt_step(opt, fmodule_forward(f, x))
-                               : diffopt_step_release(opt, fmodule_forward(f, x));
-    bits->count = 0;
-    for (size_t i = 0; i < INPUTS && done; i++)
-        done = append(bits, fmodule_params(f).items[i]);
-    optim_destroy(optim);
-    module_destroy(m);
-    tape_destroy(tape);
-    return done;
-}
-
-static bool loops(Fuzz *z, const Again *again, DType dtype, double values[INPUTS][NAIVE_MOST]) {
-    static Bits full, other;
-    Net net = {z, again};
-    bool done = loop(&net, dtype, values, HC_FULL, &full);
-    if (!done &&
-        higherc_status() == HC_ERR_GRAD) { /* an operation without a gradient stands between */
-        higherc_clear_error();
-        return true;
-    }
-    done = done && loop(&net, dtype, values, HC_FIRST_ORDER, &other) &&
-           same("first order", &full, &other);
-    return done && loop(&net, dtype, values, HC_EVAL, &other) && same("evaluation", &full, &other);
 }
 
 /* ---- all ------------------------------------------------------------------------------------- */
@@ -271,10 +199,11 @@ bool again_ways(const Again *again, const Fuzz *first, double values[INPUTS][NAI
         return false;
     }
     if (done && ways & WAY_PROGRAM)
-        done = replay(&z, again, dtype, values, &got) && same("program", &want, &got);
+        done = replay(&z, again, dtype, values, &got) && bits_same("program", &want, &got);
     if (done && ways & WAY_TASKS) done = as_tasks(&z, again, pool, dtype, values, &want);
     if (done && ways & WAY_NO_MEMORY)
         done =
-            without_memory(&z, again, dtype, values, &got) && same("after no memory", &want, &got);
-    return done && (!(ways & WAY_LOOP) || loops(&z, again, dtype, values));
+            without_memory(&z, again, dtype, values, &got) && bits_same("after no memory", &want, &got);
+    if (done && ways & WAY_LOOP) done = loops_modes(&z, again, dtype, values);
+    return done && (!(ways & WAY_UNROLL) || loops_unrolled(&z, again, dtype, values));
 }

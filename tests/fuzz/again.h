@@ -7,7 +7,14 @@
 enum { INPUTS = 3 };
 
 /* Bits of a graph's last byte. */
-enum { WAY_F32 = 1, WAY_PROGRAM = 2, WAY_TASKS = 4, WAY_NO_MEMORY = 8, WAY_LOOP = 16 };
+enum {
+    WAY_F32 = 1,
+    WAY_PROGRAM = 2,
+    WAY_TASKS = 4,
+    WAY_NO_MEMORY = 8,
+    WAY_LOOP = 16,
+    WAY_UNROLL = 32
+};
 
 /* Where the operations begin. */
 typedef struct Again {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz/again.h"
+#include "fuzz/loops.h"
 #include "fuzz/target.h"
 
 const size_t fuzz_length = 400;
@@ -138,5 +138,6 @@ bool fuzz_run(const uint8_t *data, size_t size) {
 bool fuzz_end(bool generated) {
     again_end();
     printf("%zu graphs, %zu operations\n", graphs, operations);
+    if (generated && !loops_end()) return false;
     return graphs > 0 && (!generated || operations > 2 * graphs); /* not only leaves */
 }

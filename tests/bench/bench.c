@@ -63,6 +63,14 @@ static bool read_keep(const char *text, Settings *settings) {
     return settings->keep != HC_KEEP_EVERY || read_number(text, 1, 100000000, &settings->every);
 }
 
+UnrollOptions settings_unroll(const Settings *settings, size_t steps) {
+    UnrollOptions options = unroll_options(steps);
+    options.keep = settings->keep;
+    options.every = settings->every;
+    options.max_bytes = settings->megabytes << 20;
+    return options;
+}
+
 static bool read_arguments(Arguments *args, int argc, char **argv) {
     *args = (Arguments){.repeat = 9, .settings = {.threads = 1, .replay = true}};
     for (int i = 1; i < argc; i++) {
@@ -97,9 +105,16 @@ static bool read_arguments(Arguments *args, int argc, char **argv) {
 }
 
 static bool measure(const Arguments *args, void *state) {
-    const char *impl = args->settings.replay ? "higherc-replay" : "higherc";
-    if (args->settings.unrolls)
-        impl = args->settings.replay ? "higherc-unroll-replay" : "higherc-unroll";
+    const Settings *s = &args->settings;
+    char impl[64] = "higherc";
+    size_t used = strlen(impl);
+    if (s->unrolls && s->keep == HC_KEEP_FIT)
+        snprintf(impl + used, sizeof impl - used, "-memory-%zu", s->megabytes);
+    else if (s->unrolls && s->keep == HC_KEEP_EVERY)
+        snprintf(impl + used, sizeof impl - used, "-keep-%zu", s->every);
+    else if (s->unrolls)
+        snprintf(impl + used, sizeof impl - used, s->keep == HC_KEEP_ALL ? "-keep-all" : "-keep-sqrt");
+    if (s->replay) snprintf(impl + strlen(impl), sizeof impl - strlen(impl), "-replay");
     return time_and_print(args->name, impl, args->workload->tasks, args->repeat,
                           args->workload->iterate, state);
 }

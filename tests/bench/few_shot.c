@@ -3,12 +3,31 @@
 
 #include <stdlib.h>
 
-static Tensor *query_loss(const FewShot *shot, Tape *tape, Tensor *const in[FEW_SHOT_INPUTS]) {
-    FModule *net = fmodule_create(tape, shot->net, false);
-    DiffOpt *opt = diffopt_create(shot->inner, net);
-    for (size_t k = 0; k < shot->steps; k++)
-        diffopt_step(opt, shot->loss(fmodule_forward(net, in[FEW_SHOT_X]), in[FEW_SHOT_Y]));
-    Tensor *loss = shot->loss(fmodule_forward(net, in[FEW_SHOT_XQ]), in[FEW_SHOT_YQ]);
+/* What inner steps read; it stays until the gradient was taken. */
+typedef struct Learner {
+    const FewShot *shot;
+    FModule *net;
+    Tensor *in[FEW_SHOT_INPUTS];
+} Learner;
+
+static bool step(DiffOpt *opt, const Learner *l) {
+    return diffopt_step(
+        opt, l->shot->loss(fmodule_forward(l->net, l->in[FEW_SHOT_X]), l->in[FEW_SHOT_Y]));
+}
+
+static bool unrolled_step(UnrollStep *call, void *user) {
+    return step(call->opts[0], user);
+}
+
+static Tensor *query_loss(Learner *l, Tape *tape) {
+    const FewShot *shot = l->shot;
+    l->net = fmodule_create(tape, shot->net, false);
+    DiffOpt *opt = diffopt_create(shot->inner, l->net);
+    if (shot->settings.unrolls)
+        unroll(&opt, 1, settings_unroll(&shot->settings, shot->steps), unrolled_step, l);
+    for (size_t k = 0; k < shot->steps && !shot->settings.unrolls; k++)
+        step(opt, l);
+    Tensor *loss = shot->loss(fmodule_forward(l->net, l->in[FEW_SHOT_XQ]), l->in[FEW_SHOT_YQ]);
     return tensor_div_scalar(loss, (double)shot->tasks);
 }
 
@@ -16,19 +35,18 @@ static const float *task_data(const FewShot *shot, size_t task, size_t input) {
     return shot->data[input] + task * shape_count(shot->shape[input]);
 }
 
-static Tensor *record_task(const FewShot *shot, Tape *tape, size_t task,
-                           Tensor *in[FEW_SHOT_INPUTS]) {
+static Tensor *record_task(Learner *l, Tape *tape, size_t task) {
     for (size_t i = 0; i < FEW_SHOT_INPUTS; i++)
-        in[i] = tensor_from_f32(tape, shot->shape[i], task_data(shot, task, i));
-    return query_loss(shot, tape, in);
+        l->in[i] = tensor_from_f32(tape, l->shot->shape[i], task_data(l->shot, task, i));
+    return query_loss(l, tape);
 }
 
 /* Each worker captures the first task. */
 static void *make_program(size_t worker, Tape *tape, void *user) {
     (void)worker;
-    const FewShot *shot = user;
-    Tensor *in[FEW_SHOT_INPUTS], *loss = record_task(shot, tape, 0, in);
-    return program_capture(tape, in, FEW_SHOT_INPUTS, NULL, 0, loss);
+    Learner l = {.shot = user};
+    Tensor *loss = record_task(&l, tape, 0);
+    return program_capture(tape, l.in, FEW_SHOT_INPUTS, NULL, 0, loss);
 }
 
 static void end_program(void *program, void *user) {
@@ -40,7 +58,8 @@ static bool run_task(Task *task, void *user) {
     const FewShot *shot = user;
     size_t i = shot->next + task->index;
     if (!task->state) {
-        Tensor *in[FEW_SHOT_INPUTS], *loss = record_task(shot, task->tape, i, in);
+        Learner l = {.shot = shot};
+        Tensor *loss = record_task(&l, task->tape, i);
         return tensor_backward_into(loss, task->grads);
     }
     for (size_t k = 0; k < FEW_SHOT_INPUTS; k++)

@@ -14,6 +14,8 @@ typedef struct Settings {
     UnrollKeep keep;
     size_t every, megabytes;
 } Settings;
+/** How an inner loop of so many steps is unrolled. */
+UnrollOptions settings_unroll(const Settings *settings, size_t steps);
 
 typedef struct Workload {
     const char *stem; /**< the name up to its number */

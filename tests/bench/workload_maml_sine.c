@@ -54,6 +54,7 @@ static void *create(Settings settings) {
 const Workload workload_maml_sine = {.stem = "maml-sine-",
                                      .numbered = true,
                                      .threaded = true,
+                                     .unrolls = true,
                                      .create = create,
                                      .iterate = few_shot_iterate,
                                      .record = few_shot_record,

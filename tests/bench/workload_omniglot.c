@@ -76,6 +76,7 @@ static void *create(Settings settings) {
 const Workload workload_omniglot = {.stem = "omniglot-",
                                     .numbered = true,
                                     .threaded = true,
+                                    .unrolls = true,
                                     .tasks = TASKS,
                                     .create = create,
                                     .iterate = few_shot_iterate,

@@ -47,12 +47,8 @@ static bool step(UnrollStep *step, void *user) {
 }
 
 static void run_loop(Unroll *bench, DiffOpt *opt) {
-    UnrollOptions options = unroll_options(bench->steps);
-    options.keep = bench->settings.keep;
-    options.every = bench->settings.every;
-    options.max_bytes = bench->settings.megabytes << 20;
     if (bench->settings.unrolls) {
-        unroll(&opt, 1, options, step, bench);
+        unroll(&opt, 1, settings_unroll(&bench->settings, bench->steps), step, bench);
         return;
     }
     for (size_t t = 0; t < bench->steps; t++)

@@ -125,12 +125,28 @@ static bool push(HcUnroll *u, Pulled *p, const HcTangents *from, size_t d, HcTan
     return done;
 }
 
-/* Tangents of `ends` from those of what came in, which is `begins` (NULL: the outer tensors alone). */
-static bool push_all(HcUnroll *u, Tensor *const *begins, Tensor *const *ends, const HcTangents *from, HcTangents *to) {
+/* What a step begins with, and the tangents of that. */
+typedef struct Place {
+    HcPoint point;
+    HcTangents tangents;
+} Place;
+
+/* One tensor in several places comes in once, and not at all where it is an outer tensor. */
+static bool comes_in(const HcUnroll *u, const Place *at, Tensor *const *begins, size_t i) {
+    bool in = at->point.same[i] == i;
+    for (size_t j = 0; j < u->input_count; j++)
+        in = in && begins[i] != u->inputs[j];
+    return in;
+}
+
+/* Tangents of `ends` from those of what came in: `begins`, of a place (NULL: the outer tensors alone). */
+static bool push_all(HcUnroll *u, const Place *at, Tensor *const *begins, Tensor *const *ends, HcTangents *to) {
+    const HcTangents *from = at ? &at->tangents : NULL;
     Pulled p;
     TapeMark mark = tape_mark(u->tape);
     bool done = make_pulled(u, &p);
-    if (done && begins && u->count) memcpy(p.begins, begins, u->count * sizeof *begins);
+    for (size_t i = 0; i < u->count && done && at; i++)
+        if (comes_in(u, at, begins, i)) p.begins[i] = begins[i];
     for (size_t i = 0; i < u->count && done; i++)
         if (ends[i] && (ends[i]->flags & HC_NODE_NEEDS)) done = add_out(u, &p, i, ends[i]);
     if (done && p.out_count > 0) done = pull(u, &p);
@@ -250,13 +266,8 @@ static bool first_tangents(HcUnroll *u, HcTangents *to) {
                    u->first[i]->form->count * u->tape->item);
         }
     }
-    return push_all(u, NULL, u->now, NULL, to);
+    return push_all(u, NULL, NULL, u->now, to);
 }
-
-typedef struct Place {
-    HcPoint point;
-    HcTangents tangents;
-} Place;
 
 static bool step_on(HcUnroll *u, const Place *from, Place *to, Tensor **begins, const HcStand *stand) {
     Tape *tape = u->tape;
@@ -270,7 +281,7 @@ static bool step_on(HcUnroll *u, const Place *from, Place *to, Tensor **begins, 
     if (done) {
         clear(u, &to->tangents);
         hc_unroll_gather(u, u->now);
-        done = push_all(u, begins, u->now, &from->tangents, &to->tangents);
+        done = push_all(u, from, begins, u->now, &to->tangents);
     }
     if (done) hc_unroll_save(u, u->now, t + 1, rng, &to->point);
     hc_unroll_return(u, stand);

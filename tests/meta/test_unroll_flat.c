@@ -276,11 +276,53 @@ static void through_history(bool forward, Result *r) {
     end(&w);
 }
 
+/* A rule of one's own whose states are the weight itself and one another. */
+static bool share(OptimUpdate *u, void *user) {
+    (void)user;
+    Tensor *last = u->state[0] ? tensor_add(u->state[0], u->state[1]) : u->grad;
+    u->param = hyper_axpy(hyper_mul(u->hypers[0], hyper_const(-1)), tensor_add(u->grad, last), u->param);
+    u->state[0] = u->state[1] = u->param;
+    return true;
+}
+
+static Optim *sharing(ParamList params) {
+    static const char *const states[] = {"a", "b"};
+    static const OptimHyper hypers[] = {{"lr", 0.05, 0, 1, false}};
+    static const OptimClass cls = {.name = "sharing",
+                                   .hypers = hypers,
+                                   .hyper_count = 1,
+                                   .states = states,
+                                   .state_count = 2,
+                                   .update = share};
+    return optim_create(&cls, params, NULL);
+}
+
+/* The outer tensors are a weight that the loop begins with and the learning rate; one tensor in several places. */
+static void of_first_weights(bool forward, Result *r) {
+    World w;
+    begin(&w, (Setup){.dtype = HC_F64});
+    Optim *optim = sharing(module_params(w.net));
+    Tensor *outer[2] = {fmodule_params(w.f).items[1], param_tensor(w.tape, w.lr)}, *grads[2];
+    w.opt = diffopt_create(optim, w.f);
+    CHECK(w.opt && diffopt_override(w.opt, "lr", HC_ALL_GROUPS, outer[1]));
+    UnrollOptions o = unroll_options(4);
+    if (forward) o.keep = HC_KEEP_TANGENTS;
+    o.outer = (TensorList){outer, 2};
+    CHECK(unroll(&w.opt, 1, o, step, &w));
+    CHECK(tensor_grad(loss_of(&w, 9), outer, 2, grads, 0));
+    append(r, grads[0]);
+    append(r, grads[1]);
+    optim_destroy(optim);
+    end(&w);
+}
+
 static void check_history(void) {
     static Result forward, reverse;
     forward.count = reverse.count = 0;
     through_history(true, &forward);
     through_history(false, &reverse);
+    of_first_weights(true, &forward);
+    of_first_weights(false, &reverse);
     check_close(&forward, &reverse, 1e-9);
 }
 

@@ -1,5 +1,5 @@
 /* Where pictures come from. Read ones are kept as bytes, one character after the other. */
-#include "../folders.h"
+#include "../idx.h"
 
 #include "images.h"
 
@@ -64,27 +64,6 @@ static bool add_drawing(Character *character, const unsigned char *pixels, size_
     for (size_t i = 0; total > (size_t)PIXELS * 128 && i < PIXELS; i++)
         to[i] = (unsigned char)(255 - to[i]);
     return true;
-}
-
-/* A whole file, ended by a 0; NULL after a line on stderr. */
-static unsigned char *read_whole(const char *path, size_t *length) {
-    FILE *file = fopen(path, "rb");
-    long size = -1;
-    unsigned char *bytes = NULL;
-    if (file && fseek(file, 0, SEEK_END) == 0) size = ftell(file);
-    if (size >= 0 && fseek(file, 0, SEEK_SET) == 0) bytes = malloc((size_t)size + 1);
-    if (bytes && fread(bytes, 1, (size_t)size, file) != (size_t)size) {
-        free(bytes);
-        bytes = NULL;
-    }
-    if (file) fclose(file);
-    if (!bytes) {
-        complain(path, "cannot be read");
-        return NULL;
-    }
-    bytes[size] = 0;
-    *length = (size_t)size;
-    return bytes;
 }
 
 /* ---- a folder of .pgm files ---------------------------------------------------------------------- */
@@ -161,51 +140,18 @@ static bool read_folder(Images *images, const char *folder, int depth) {
 
 /* ---- IDX files -------------------------------------------------------------------------------------- */
 
-static size_t big_endian(const unsigned char *bytes) {
-    return (size_t)bytes[0] << 24 | (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];
-}
-
-/* The sizes of an IDX file of bytes with `axes` axes, whose data fills the rest of the file. */
-static bool idx_sizes(const unsigned char *bytes, size_t length, size_t axes, size_t *sizes) {
-    size_t start = 4 + 4 * axes, count = 1;
-    if (length < start || bytes[0] || bytes[1] || bytes[2] != 8 || bytes[3] != axes) return false;
-    for (size_t i = 0; i < axes; i++) {
-        sizes[i] = big_endian(bytes + 4 + 4 * i);
-        if (sizes[i] == 0 || sizes[i] > (length - start) / count) return false;
-        count *= sizes[i];
-    }
-    return count == length - start;
-}
-
-/* .../train-images-idx3-ubyte -> .../train-labels-idx1-ubyte */
-static bool labels_beside(const char *path, char labels[MAX_PATH_LENGTH]) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    const char *images = strstr(name, "images"), *axes = strstr(name, "idx3");
-    if (!images || !axes || strlen(path) >= MAX_PATH_LENGTH) return false;
-    strcpy(labels, path);
-    memcpy(labels + (images - path), "labels", 6);
-    memcpy(labels + (axes - path), "idx1", 4);
-    return true;
-}
-
 static bool read_idx(Images *images, const char *path) {
-    char labels_path[MAX_PATH_LENGTH];
-    if (!labels_beside(path, labels_path))
-        return complain(path, "is no folder, and no IDX file called ...images-idx3...");
-    size_t length, labels_length = 0, size[3], labels_size;
-    unsigned char *bytes = read_whole(path, &length);
-    unsigned char *labels = bytes ? read_whole(labels_path, &labels_length) : NULL;
-    bool done = labels != NULL;
-    if (done && (!idx_sizes(bytes, length, 3, size) || size[1] > MAX_SIDE || size[2] > MAX_SIDE ||
-                 !idx_sizes(labels, labels_length, 1, &labels_size) || labels_size != size[0]))
-        done = complain(path, "and its labels are not IDX files of bytes that belong together");
+    Pictures pictures;
+    if (!pictures_read(&pictures, path)) return false;
+    size_t height = pictures.height, width = pictures.width;
+    bool done = height >= 1 && height <= MAX_SIDE && width >= 1 && width <= MAX_SIDE;
+    if (!done) complain(path, "its pictures have no size that can be shown");
     for (size_t c = 0; done && c < 256; c++)
         done = add_character(images);
-    for (size_t i = 0; done && i < size[0]; i++)
-        done = add_drawing(&images->characters[labels[8 + i]], bytes + 16 + i * size[1] * size[2],
-                           size[2], size[1]);
-    free(bytes);
-    free(labels);
+    for (size_t i = 0; done && i < pictures.count; i++)
+        done = add_drawing(&images->characters[pictures.labels.items[i]],
+                           pictures.images.items + i * height * width, width, height);
+    pictures_free(&pictures);
     return done;
 }
 

@@ -43,7 +43,7 @@ static bool draw(Data *data, Rng *rng) {
     for (size_t i = 0; i < CLASSES * FEATURES; i++)
         centres[i] = 0.4 * rng_normal(rng);
     for (size_t i = 0; i < data->dirty + data->clean + data->test; i++) {
-        size_t cloud = rng_below(rng, CLASSES);
+        size_t cloud = (size_t)rng_below(rng, CLASSES);
         for (size_t j = 0; j < FEATURES; j++)
             data->x[i * FEATURES + j] = (float)(centres[cloud * FEATURES + j] + rng_normal(rng));
         bool wrong = i < data->dirty && i % 2 == 0;
@@ -62,7 +62,7 @@ static bool take(Data *data, const Pictures *from, Rng *rng) {
     for (size_t i = 0; done && i < from->count; i++)
         order[i] = i;
     for (size_t i = 0; done && i < data->dirty + data->clean + data->test; i++) {
-        size_t other = i + rng_below(rng, from->count - i), p = order[other];
+        size_t other = i + (size_t)rng_below(rng, from->count - i), p = order[other];
         order[other] = order[i];
         for (size_t j = 0; j < features; j++)
             data->x[i * features + j] = (float)from->images.items[p * features + j] / 255;
@@ -220,10 +220,10 @@ static void learn(const Setting *s, Param *scores, size_t steps) {
 
 /* Whether the learned weights did better than none. */
 static bool compare(const Setting *s, Param *scores) {
-    enum { ALIKE, CLEAN, LEARNED, RIGHT, WAYS };
-    static const char *const names[WAYS] = {"all alike", "the clean ones alone",
-                                            "all, with the learned weights",
-                                            "those with right labels, if one knew them"};
+    enum { ALIKE, CLEAN, LEARNED, CHOSEN, RIGHT, WAYS };
+    static const char *const names[WAYS] = {
+        "all alike", "the clean ones alone", "all, with the learned weights",
+        "those with weights above 1/2", "those with right labels, if one knew them"};
     size_t dirty = s->data->dirty, count = dirty + s->data->clean;
     Tape *tape = tape_create(HC_F32);
     float *weight = malloc(count * sizeof *weight);
@@ -232,12 +232,10 @@ static bool compare(const Setting *s, Param *scores) {
            s->data->test, dirty, s->data->clean);
     for (int way = 0; way < WAYS && weight; way++) {
         for (size_t i = 0; i < count; i++) {
-            double learned = i < dirty ? 1 / (1 + exp(-param_get(scores, i))) : 1;
-            double right = i < dirty ? (double)(i % 2) : 1;
-            weight[i] = way == ALIKE     ? 1
-                        : way == CLEAN   ? (float)(i >= dirty)
-                        : way == LEARNED ? (float)learned
-                                         : (float)right;
+            double score = i < dirty ? param_get(scores, i) : HUGE_VAL;
+            const double weights[WAYS] = {1, i >= dirty, 1 / (1 + exp(-score)), score > 0,
+                                          i >= dirty || i % 2 == 1};
+            weight[i] = (float)weights[way];
         }
         result[way] = judge(s, tape, weight);
         printf("  %-42s %6.2f %%\n", names[way], result[way]);
@@ -270,11 +268,11 @@ static bool experiment(const Data *data, UnrollOptions loop, size_t steps, Rng *
 }
 
 int main(int argc, char **argv) {
-    size_t steps = 40, training = 0, memory = 0, seed = 1;
+    size_t steps = 0, training = 0, memory = 0, seed = 1;
     const char *folder = NULL;
     const Flag flags[] = {
         {"--data", NULL, 0, 0, "folder with MNIST's digits, in place of clouds", &folder},
-        {"--steps", &steps, 1, 100000, "outer steps", NULL},
+        {"--steps", &steps, 0, 100000, "outer steps; 0: 40, of digits 100", NULL},
         {"--training", &training, 0, 100000, "inner steps; 0: 15, of digits 100", NULL},
         {"--memory", &memory, 0, 1 << 20, "MiB for the inner steps; 0: all are stored", NULL},
         {"--seed", &seed, 0, SIZE_MAX, "of all random numbers", NULL}};
@@ -282,9 +280,11 @@ int main(int argc, char **argv) {
                             "hyper_cleaning: find the labels that are wrong");
     if (status != FLAGS_RUN) return status;
 
+    if (!steps) steps = folder ? 100 : 40;
+    if (!training) training = folder ? 100 : 15;
     Rng rng = rng_seed(seed);
     Data data = {.x = NULL};
-    UnrollOptions loop = unroll_options(training ? training : folder ? 100 : 15);
+    UnrollOptions loop = unroll_options(training);
     loop.keep = memory ? HC_KEEP_FIT : HC_KEEP_ALL;
     loop.max_bytes = memory > SIZE_MAX / MIB ? SIZE_MAX : memory * MIB;
     bool good = (folder ? read_digits(&data, folder, &rng) : draw(&data, &rng)) &&

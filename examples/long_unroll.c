@@ -106,8 +106,8 @@ static bool train_step(UnrollStep *step, void *user) {
                                       shape_scalar());
         if (!diffopt_override_param(step->opts[0], "lr", params.items[i], rate)) return false;
     }
-    return diffopt_step(step->opts[0],
-                        loss_on(p, rng_below(step->rng, p->data->train - BATCH + 1), BATCH));
+    size_t from = (size_t)rng_below(step->rng, p->data->train - BATCH + 1);
+    return diffopt_step(step->opts[0], loss_on(p, from, BATCH));
 }
 
 /* What the net loses on held-out points after a training. */
@@ -157,10 +157,10 @@ static void show(const Param *log_rates) {
     printf("\nlearning rates  ");
     for (int k = 0; k < PHASES; k++)
         printf("  part %d", k + 1);
-    for (int layer = 0; layer < LAYERS; layer++) {
-        printf("\n  layer %d       ", layer + 1);
-        for (int k = 0; k < PHASES; k++)
-            printf(" %7.4f", exp(param_get(log_rates, (size_t)(layer * PHASES + k))));
+    for (size_t layer = 0; layer < LAYERS; layer++) {
+        printf("\n  layer %zu       ", layer + 1);
+        for (size_t k = 0; k < PHASES; k++)
+            printf(" %7.4f", exp(param_get(log_rates, layer * PHASES + k)));
     }
     printf("\n");
 }

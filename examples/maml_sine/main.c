@@ -13,7 +13,7 @@
 #include "evaluate.h"
 #include "interrupt.h"
 #include "learner.h"
-#include "memory.h"
+#include "../memory.h"
 #include "options.h"
 #include "output.h"
 #include "plot.h"

@@ -189,6 +189,14 @@ static void tell_memory(const Setting *s, Param *scores, UnrollReport report, do
 
 /* ---- the experiment ----------------------------------------------------------------------------------- */
 
+static void tell_weights(const Setting *s, const Param *scores) {
+    size_t kept[2] = {0, 0}, n = s->data->dirty;
+    for (size_t i = 0; i < n; i++)
+        kept[i % 2] += param_get(scores, i) > 0;
+    printf("\nWeights above 1/2: %zu of the %zu right labels, %zu of the %zu wrong ones.\n",
+           kept[1], n / 2, kept[0], n - n / 2);
+}
+
 static void learn(const Setting *s, Param *scores, size_t steps) {
     Tape *tape = tape_create(HC_F32);
     Optim *outer = optim_adam((ParamList){&scores, 1}, adam_options(0.1));
@@ -199,6 +207,7 @@ static void learn(const Setting *s, Param *scores, size_t steps) {
         Training t;
         tape_reset(tape);
         Tensor *loss = clean_loss(s, &t, tape, scores);
+        if (!loss) break;
         if (it % every == 0 || it == steps)
             printf("%10zu   %22.3f   %11.1f %%\n", it, tensor_item(loss), accuracy(s, t.fast));
         fflush(stdout);
@@ -208,12 +217,10 @@ static void learn(const Setting *s, Param *scores, size_t steps) {
         optim_step(outer);
         report = unroll_report(t.opt);
     }
-    size_t kept[2] = {0, 0}, n = s->data->dirty;
-    for (size_t i = 0; i < n; i++)
-        kept[i % 2] += param_get(scores, i) > 0;
-    printf("\nWeights above 1/2: %zu of the %zu right labels, %zu of the %zu wrong ones.\n",
-           kept[1], n / 2, kept[0], n - n / 2);
-    if (!higherc_error()) tell_memory(s, scores, report, (double)tape_stats(tape).peak_bytes / MIB);
+    if (!higherc_error()) {
+        tell_weights(s, scores);
+        tell_memory(s, scores, report, (double)tape_stats(tape).peak_bytes / MIB);
+    }
     optim_destroy(outer);
     tape_destroy(tape);
 }

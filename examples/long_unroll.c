@@ -173,6 +173,7 @@ static bool learn(Problem *p, size_t iterations) {
     for (size_t it = 0; it < iterations && !higherc_error(); it++) {
         DiffOpt *opt;
         Tensor *loss = train(p, unroll_options(p->steps), &opt);
+        if (!loss) break;
         last = tensor_item(loss);
         if (it == 0) first = last;
         printf("%10zu   %23.4f   %11.1f %%\n", it, last, accuracy(p));

@@ -226,7 +226,7 @@ static void learn(const Setting *s, Param *scores, size_t steps) {
 }
 
 /* Whether the learned weights did better than none. */
-static bool compare(const Setting *s, Param *scores) {
+static bool compare(const Setting *s, const Param *scores) {
     enum { ALIKE, CLEAN, LEARNED, CHOSEN, RIGHT, WAYS };
     static const char *const names[WAYS] = {
         "all alike", "the clean ones alone", "all, with the learned weights",

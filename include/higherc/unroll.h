@@ -112,9 +112,9 @@ HC_API UnrollOptions unroll_options(size_t steps);
  *  this file says; in HC_FIRST_ORDER too, but what is recorded again is of first order; in HC_EVAL nothing is
  *  kept but the result.
  *  Gradient:  of any order. A pass that is itself recorded (HC_CREATE_GRAPH) records all steps again, and
- *             takes the memory of HC_KEEP_ALL; what is differentiated after it agrees to rounding. With HC_KEEP_TANGENTS
- *             of first order; HC_CREATE_GRAPH is HC_ERR_STATE. The results are one operation: each depends on all that
- *             steps read, so that a gradient that would be NULL after single steps may be zeros.
+ *             takes the memory of HC_KEEP_ALL; what is differentiated after it agrees to rounding. With
+ *             HC_KEEP_TANGENTS of first order; HC_CREATE_GRAPH is HC_ERR_STATE. The results are one operation: each
+ *             depends on all that steps read, so that a gradient that would be NULL after single steps may be zeros.
  *  Ownership: the list is copied; checkpoints live on the tape. fmodule_params_at knows W⟨t⟩ before the
  *             loop, and W⟨T⟩ after it.
  *  Errors:    HC_ERR_ARG (no optimizers, one twice, no function, `every` 0, a window and no `judge`, no `outer` or

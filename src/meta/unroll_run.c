@@ -40,7 +40,7 @@ static bool begin_first(HcUnroll *u, const UnrollOptions *options, size_t done, 
 /* ---- where points go ------------------------------------------------------------------------ */
 
 static size_t units_of(const HcUnroll *u) {
-    return (u->steps + u->segment - 1) / u->segment;
+    return u->steps > 0 ? (u->steps - 1) / u->segment + 1 : 0;
 }
 
 static size_t root_of(size_t n) {

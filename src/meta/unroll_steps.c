@@ -24,19 +24,25 @@ bool hc_unroll_step(HcUnroll *u, size_t step, Rng *rng, bool again) {
     return tape->status == HC_OK;
 }
 
+/* Whether what is on the tape as a functional module or optimizer is one of those handed over, or a child. */
+static bool is_ours(const HcUnroll *u, const HcScope *s, const FModule *f, const DiffOpt *opt) {
+    bool ours = f && f->root != f;
+    for (size_t r = 0; r < u->root_count; r++)
+        ours = ours || &u->roots[r]->scope == s;
+    for (size_t o = 0; o < u->opt_count; o++)
+        ours = ours || &u->opts[o]->scope == s;
+    return ours || (!f && !opt);
+}
+
 bool hc_unroll_others_unchanged(const HcUnroll *u, const TapeMark *mark, size_t step) {
     for (const HcScope *s = u->tape->scopes; s; s = s->next) {
         const FModule *f = s->check == HC_FMODULE_WORD ? (const FModule *)s : NULL;
         const DiffOpt *opt = s->check == HC_DIFFOPT_WORD ? (const DiffOpt *)s : NULL;
-        bool ours = hc_above(s->place, mark) || (f && f->root != f);
-        for (size_t r = 0; r < u->root_count && f; r++)
-            ours = ours || u->roots[r] == f;
-        for (size_t o = 0; o < u->opt_count && opt; o++)
-            ours = ours || u->opts[o] == opt;
-        if (ours || !hc_above(f ? f->now->place : opt->now->place, mark)) continue;
-        return hc_fail(u->tape, HC_ERR_STATE,
-                       "%s: step %zu changed %s that is none of those handed over", who, u->first_step + step,
-                       f ? "a functional module" : "an optimizer");
+        if (hc_above(s->place, mark) || is_ours(u, s, f, opt)) continue;
+        bool changed = (f && hc_above(f->now->place, mark)) || (opt && hc_above(opt->now->place, mark));
+        if (changed)
+            return hc_fail(u->tape, HC_ERR_STATE, "%s: step %zu changed %s that is none of those handed over", who,
+                           u->first_step + step, f ? "a functional module" : "an optimizer");
     }
     return true;
 }

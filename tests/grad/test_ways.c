@@ -94,7 +94,7 @@ static bool visit(Definition *d, const Tensor *x) {
     bool below = is_wanted(d, x);
     for (uint32_t i = 0; goes_on(d, x) && i < x->nin; i++)
         if (passes(d, hc_inputs(x)[i])) below = visit(d, hc_inputs(x)[i]) || below;
-    d->below[x->index] = below;
+    d->below[x->index] = below ? 1 : 0;
     return below;
 }
 

@@ -276,8 +276,6 @@ static bool step_on(HcUnroll *u, const Place *from, Place *to, Tensor **begins, 
     Rng rng = from->point.rng;
     bool done = hc_unroll_enter(u, &from->point, begins) && hc_unroll_step(u, t, &rng, false) &&
                 hc_unroll_others_unchanged(u, &mark, t);
-    for (size_t i = 0; i < u->count && done; i++) /* once for a tensor in two places */
-        if (from->point.same[i] < i) begins[i] = NULL;
     if (done) {
         clear(u, &to->tangents);
         hc_unroll_gather(u, u->now);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "support/check.h"
+#include "support/rules.h"
 
 enum { MOST = 4000 };
 
@@ -326,6 +327,36 @@ static void check_history(void) {
     check_close(&forward, &reverse, 1e-9);
 }
 
+/* Rules that keep the weight itself as a state, or a state as two: a tensor in two places has one tangent. */
+static void own_rule(const OptimClass *cls, UnrollKeep keep, Result *r) {
+    World w;
+    begin(&w, (Setup){.dtype = HC_F64});
+    Tensor *lr = tensor_leaf(tensor_scalar(w.tape, 0.05)), *grad = NULL;
+    Optim *optim = optim_create(cls, module_params(w.net), NULL);
+    w.opt = diffopt_create(optim, w.f);
+    CHECK(diffopt_override(w.opt, "lr", HC_ALL_GROUPS, lr));
+    UnrollOptions o = unroll_options(3);
+    o.keep = keep;
+    o.outer = (TensorList){&lr, 1};
+    CHECK(unroll(&w.opt, 1, o, step, &w));
+    o.first = 3;
+    CHECK(unroll(&w.opt, 1, o, step, &w));
+    CHECK(tensor_grad(loss_of(&w, 9), &lr, 1, &grad, 0));
+    append(r, grad);
+    optim_destroy(optim);
+    end(&w);
+}
+
+static void check_own_rules(void) {
+    static Result forward, reverse;
+    for (size_t i = 0; i < own_rule_count; i++) {
+        forward.count = reverse.count = 0;
+        own_rule(&own_rules[i], HC_KEEP_TANGENTS, &forward);
+        own_rule(&own_rules[i], HC_KEEP_ALL, &reverse);
+        check_close(&forward, &reverse, 1e-9);
+    }
+}
+
 /* ---- memory, and what is refused ------------------------------------------------------------ */
 
 static size_t peak_of(UnrollKeep keep, size_t steps) {
@@ -389,6 +420,7 @@ int main(void) {
     check_tangents((Setup){.dtype = HC_F64}, 200, 1e-9);
     check_every_step();
     check_history();
+    check_own_rules();
     CHECK(peak_of(HC_KEEP_SQRT, 20) == peak_of(HC_KEEP_SQRT, 200));
     CHECK(peak_of(HC_KEEP_TANGENTS, 20) == peak_of(HC_KEEP_TANGENTS, 200));
     check_refused();

@@ -11,6 +11,7 @@ typedef struct Loop {
     FMode mode;
     const char *optim;
     size_t steps;
+    size_t window; /* steps from one judgement and cut to the next; 0: none */
     bool copied;  /* W<0> */
     bool learned; /* lr is a tensor, another one at each step */
     bool clipped;
@@ -28,6 +29,7 @@ typedef struct Run {
     FModule *f;
     DiffOpt *opt;
     Tensor *lr, *nothing;
+    Bits *bits;
 } Run;
 
 static const char *const names[INPUTS] = {"0", "1", "2"};
@@ -81,18 +83,32 @@ static bool step_once(Run *r, size_t t, Rng *rng) {
     return loop->release ? diffopt_step_release(r->opt, loss) : diffopt_step(r->opt, loss);
 }
 
+/* The gradient of the loss as it is then, back to the last cut. */
+static bool judge_now(Run *r) {
+    Tensor *grad;
+    return tensor_grad(fmodule_forward(r->f, r->nothing), &r->lr, 1, &grad, HC_ZEROS) &&
+           bits_append(r->bits, grad);
+}
+
 static bool unrolled_step(UnrollStep *step, void *user) {
     return step_once(user, step->step, step->rng);
+}
+
+static bool judge(UnrollStep *step, void *user) {
+    return step->count == 1 && judge_now(user);
 }
 
 /* In as little memory as it takes, where it is to fit. */
 static bool run_unrolled(Run *r) {
     UnrollOptions options = r->loop->options;
+    options.window = r->loop->window;
+    options.judge = judge;
     for (options.max_bytes = 1024;; options.max_bytes += options.max_bytes / 4) {
         if (unroll(&r->opt, 1, options, unrolled_step, r)) return true;
         if (tape_status(r->tape) != HC_ERR_RANGE || options.max_bytes >> 28) return false;
         tape_clear_error(r->tape);
         higherc_clear_error();
+        r->bits->count = 0;
     }
 }
 
@@ -102,6 +118,8 @@ static bool run_steps(Run *r) {
     for (size_t t = 0; t < r->loop->steps; t++) {
         Rng own = rng_split(&rng);
         if (!step_once(r, t, &own)) return false;
+        bool due = r->loop->window && ((t + 1) % r->loop->window == 0 || t + 1 == r->loop->steps);
+        if (due && (!judge_now(r) || !diffopt_detach(r->opt))) return false;
     }
     return true;
 }
@@ -142,9 +160,12 @@ static bool append_grads(const Run *r, Bits *bits) {
 static HcStatus go(const Loop *loop, bool all, double values[INPUTS][NAIVE_MOST], Bits *bits) {
     Run r;
     bits->count = 0;
-    bool done = begin(&r, loop, values) && run_steps(&r) && append_weights(&r, bits);
+    bool done = begin(&r, loop, values);
+    r.bits = bits;
+    done = done && run_steps(&r) && append_weights(&r, bits);
     if (done && all)
-        done = (loop->mode == HC_EVAL || append_grads(&r, bits)) && append_states(&r, bits);
+        done = (loop->mode == HC_EVAL || loop->window || append_grads(&r, bits)) &&
+               append_states(&r, bits);
     HcStatus status = done ? HC_OK : tape_status(r.tape) != HC_OK ? tape_status(r.tape) : higherc_status();
     end(&r);
     return status;
@@ -186,6 +207,7 @@ static Loop draw(Fuzz *z, const Again *again, DType dtype) {
     loop.learned = rng_below(&rng, 2);
     loop.clipped = rng_below(&rng, 2);
     loop.noisy = rng_below(&rng, 2);
+    if (loop.mode != HC_EVAL && rng_below(&rng, 2)) loop.window = 1 + (size_t)rng_below(&rng, 3);
     loop.options = unroll_options(loop.steps);
     loop.options.keep = (UnrollKeep)rng_below(&rng, 4);
     loop.options.every = 1 + (size_t)rng_below(&rng, 4);
@@ -205,8 +227,9 @@ bool loops_unrolled(Fuzz *z, const Again *again, DType dtype, double values[INPU
     compared += got == HC_OK;
     bool good = got == want && (got != HC_OK || bits_same("unrolled", &stored, &kept));
     if (!good)
-        printf("  %s, mode %d, %zu steps, keep %d every %zu%s%s%s%s\n", loop.optim, (int)loop.mode,
-               loop.steps, (int)loop.options.keep, loop.options.every, loop.copied ? ", copied" : "",
+        printf("  %s, mode %d, %zu steps, window %zu, keep %d every %zu%s%s%s%s\n", loop.optim,
+               (int)loop.mode, loop.steps, loop.window, (int)loop.options.keep, loop.options.every,
+               loop.copied ? ", copied" : "",
                loop.learned ? ", learned" : "", loop.clipped ? ", clipped" : "",
                loop.noisy ? ", noisy" : "");
     return good;

@@ -13,7 +13,8 @@
 #include "workload.h"
 
 static const Workload *const workloads[] = {&workload_maml_sine, &workload_omniglot,
-                                            &workload_unroll, &workload_mlp_step};
+                                            &workload_unroll, &workload_mlp_step,
+                                            &workload_sine_forward, &workload_sine_steps};
 enum { WORKLOADS = sizeof workloads / sizeof workloads[0] };
 
 typedef struct Arguments {
@@ -101,7 +102,9 @@ static bool read_arguments(Arguments *args, int argc, char **argv) {
             return false;
         }
     }
-    return args->name && find_workload(args);
+    if (!args->name || !find_workload(args)) return false;
+    if (args->workload->afresh) args->settings.replay = false;
+    return true;
 }
 
 static bool measure(const Arguments *args, void *state) {

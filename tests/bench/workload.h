@@ -20,6 +20,7 @@ UnrollOptions settings_unroll(const Settings *settings, size_t steps);
 typedef struct Workload {
     const char *stem; /**< the name up to its number */
     bool numbered;
+    bool afresh;   /**< is never replayed */
     bool threaded; /**< can use more than one thread */
     bool unrolls;  /**< its inner loop can be an unroll */
     size_t tasks;  /**< of one iteration; its time is told per this many. 0: the whole iteration */
@@ -32,7 +33,8 @@ typedef struct Workload {
     void (*destroy)(void *state);
 } Workload;
 
-extern const Workload workload_maml_sine, workload_omniglot, workload_unroll, workload_mlp_step;
+extern const Workload workload_maml_sine, workload_omniglot, workload_unroll, workload_mlp_step,
+    workload_sine_forward, workload_sine_steps;
 
 /** Into folder/name, raw floats. */
 bool record_floats(const char *folder, const char *name, const float *values, size_t count);

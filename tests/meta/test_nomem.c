@@ -64,7 +64,9 @@ static Optim *make_inner(Module *net, bool adam) {
     s.momentum = 0.9;
     s.dampening = 0.5;
     /* Two groups, not in the module's order. */
-    ParamList all = module_params(net), last = {all.items + 2, all.count - 2}, first = {all.items, 2};
+    ParamList all = module_params(net);
+    if (all.count < 3) return NULL; /* without memory for the list */
+    ParamList last = {all.items + 2, all.count - 2}, first = {all.items, 2};
     Optim *optim = adam ? optim_adam(last, a) : optim_sgd(last, s);
     if (optim && optim_add_group(optim, first) != SIZE_MAX) return optim;
     optim_destroy(optim);

@@ -95,7 +95,9 @@ typedef struct UnrollOptions {
     UnrollKeep keep;  /**< HC_KEEP_SQRT */
     size_t every;     /**< for HC_KEEP_EVERY: at least 1 */
     size_t max_bytes; /**< for HC_KEEP_FIT */
-    TensorList outer; /**< for HC_KEEP_TANGENTS: tensors from before the loop, such as a learned Param's param_tensor */
+    /** For HC_KEEP_TANGENTS: tensors from before the loop. A Param's (param_tensor) stands for the Param: where `judge`
+     *  steps it, later steps that ask for its param_tensor go on from the new numbers, and tangents go on too. */
+    TensorList outer;
     size_t window;    /**< steps between two calls of `judge`, the last of which comes after the last step; 0: none */
     /** Called with the number of steps made (and `first`), and unroll's `user`; false, or an error, is failure. A
      *  gradient that it takes reaches back to the last call, where weights and state were detached; with

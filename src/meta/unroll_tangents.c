@@ -246,8 +246,11 @@ static void clear(const HcUnroll *u, HcTangents *t) {
 /* Of another loop in forward mode, which this one goes on from. */
 static bool follows(const HcUnroll *u, const HcUnroll *other) {
     bool same = other && other->tangents.count == u->tangents.count && other->input_count == u->input_count;
-    for (size_t j = 0; same && j < u->input_count; j++)
-        same = other->inputs[j] == u->inputs[j];
+    for (size_t j = 0; same && j < u->input_count; j++) {
+        const Tensor *a = other->inputs[j], *b = u->inputs[j];
+        bool params = a->flags & b->flags & HC_NODE_PARAM;
+        same = a == b || (params && hc_param_of(a) == hc_param_of(b));
+    }
     return same;
 }
 
@@ -269,13 +272,31 @@ static bool first_tangents(HcUnroll *u, HcTangents *to) {
     return push_all(u, NULL, NULL, u->now, to);
 }
 
-static bool step_on(HcUnroll *u, const Place *from, Place *to, Tensor **begins, const HcStand *stand) {
+/* Of a Param that was stepped on the way, the leaf that steps now read. */
+static bool look_at_outer(HcUnroll *u, TensorList outer, Tensor **now) {
+    for (size_t j = 0; j < outer.count; j++) {
+        bool is_param = outer.items[j]->flags & HC_NODE_PARAM;
+        now[j] = is_param ? param_tensor(u->tape, hc_param_of(outer.items[j])) : outer.items[j];
+        if (!now[j]) return false;
+    }
+    u->inputs = now;
+    return true;
+}
+
+/* What steps begin with, and the outer tensors, as they are on the tape. */
+typedef struct Lists {
+    Tensor **begins, **now;
+    TensorList outer;
+} Lists;
+
+static bool step_on(HcUnroll *u, const Place *from, Place *to, const Lists *lists, const HcStand *stand) {
     Tape *tape = u->tape;
+    Tensor **begins = lists->begins;
     size_t t = from->point.step;
     TapeMark mark = tape_mark(tape);
     Rng rng = from->point.rng;
-    bool done = hc_unroll_enter(u, &from->point, begins) && hc_unroll_step(u, t, &rng, false) &&
-                hc_unroll_others_unchanged(u, &mark, t);
+    bool done = look_at_outer(u, lists->outer, lists->now) && hc_unroll_enter(u, &from->point, begins) &&
+                hc_unroll_step(u, t, &rng, false) && hc_unroll_others_unchanged(u, &mark, t);
     if (done) {
         clear(u, &to->tangents);
         hc_unroll_gather(u, u->now);
@@ -287,21 +308,21 @@ static bool step_on(HcUnroll *u, const Place *from, Place *to, Tensor **begins, 
 }
 
 /* Weights, state and buffers as of a place, as parts of an operation whose inputs are the outer tensors. */
-static bool stand_at(HcUnroll *u, const Place *place, Tensor *const *outer) {
+static bool stand_at(HcUnroll *u, const Place *place, const Lists *lists) {
     u->end = place->point;
     u->tangents = place->tangents;
-    u->inputs = outer;
-    return hc_unroll_emit(u, &op_tangents, u->now) && hc_unroll_put(u, u->now, place->point.numbers);
+    return look_at_outer(u, lists->outer, lists->now) && hc_unroll_emit(u, &op_tangents, u->now) &&
+           hc_unroll_put(u, u->now, place->point.numbers);
 }
 
-static bool judge_at(HcUnroll *u, const UnrollOptions *o, const Place *place, Tensor *const *outer,
+static bool judge_at(HcUnroll *u, const UnrollOptions *o, const Place *place, const Lists *lists,
                      const HcStand *stand) {
     TapeMark mark = tape_mark(u->tape);
-    bool done = stand_at(u, place, outer) && hc_unroll_judge(u, o, place->point.step);
+    bool done = stand_at(u, place, lists) && hc_unroll_judge(u, o, place->point.step);
     Rng rng = u->tape->rng;
     hc_unroll_return(u, stand);
     done = tape_release(u->tape, mark) && done;
-    u->inputs = outer;
+    u->inputs = lists->outer.items;
     u->tape->rng = rng;
     return done;
 }
@@ -314,29 +335,31 @@ static bool make_place(HcUnroll *u, Place *place) {
 
 bool hc_unroll_with_tangents(HcUnroll *u, const UnrollOptions *o, size_t before, const HcStand *stand) {
     Place places[2] = {{.point = {.step = 0}}, {.point = {.step = 0}}};
-    size_t bytes = o->outer.count * sizeof(Tensor *);
-    Tensor **outer = hc_tape_alloc(u->tape, bytes, who);
-    Tensor **begins = hc_tape_alloc(u->tape, u->count * sizeof *begins, who);
-    if (!outer || !begins) return false;
-    memcpy(outer, o->outer.items, bytes);
+    size_t count = o->outer.count;
+    Tensor **outer = hc_tape_alloc(u->tape, 2 * count * sizeof *outer, who);
+    Lists lists = {.begins = hc_tape_alloc(u->tape, u->count * sizeof(Tensor *), who)};
+    if (!outer || !lists.begins) return false;
+    memcpy(outer, o->outer.items, count * sizeof *outer);
+    lists.outer = (TensorList){outer, count};
+    lists.now = outer + count;
     u->inputs = outer;
-    u->input_count = o->outer.count;
+    u->input_count = count;
     if (!make_place(u, &places[0]) || !make_place(u, &places[1])) return false;
     u->tangents.count = places[0].tangents.count;
     hc_unroll_save(u, u->first, 0, o->rng ? *o->rng : rng_seed(0), &places[0].point);
     bool done = first_tangents(u, &places[0].tangents);
     size_t t = 0;
     while (t < u->steps && done) {
-        done = step_on(u, &places[t % 2], &places[(t + 1) % 2], begins, stand);
+        done = step_on(u, &places[t % 2], &places[(t + 1) % 2], &lists, stand);
         t++;
         Place *at = &places[t % 2];
         done = done && hc_unroll_tell(u, o, before + t);
         if (!done || o->window == 0 || (t % o->window != 0 && t < u->steps)) continue;
-        done = judge_at(u, o, at, outer, stand);
+        done = judge_at(u, o, at, &lists, stand);
         at->point.of_tape = u->tape->rng;
     }
     const Place *end = &places[t % 2];
-    if (!done || !stand_at(u, end, outer)) return false;
+    if (!done || !stand_at(u, end, &lists)) return false;
     for (size_t i = 0; i < u->opt_count; i++)
         u->opts[i]->now->unroll = u;
     u->tape->rng = end->point.of_tape;

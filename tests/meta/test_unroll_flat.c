@@ -253,6 +253,60 @@ static void check_every_step(void) {
     check_close(&forward, &reverse, 1e-9);
 }
 
+/* A learning rate that is stepped on the way: its gradient is what a change of all its values so far would make. */
+enum { ONLINE = 5 };
+
+typedef struct Online {
+    World w;
+    double rates[ONLINE], grads[ONLINE];
+    size_t at;
+} Online;
+
+static bool online_step(UnrollStep *step, void *user) {
+    Online *on = user;
+    on->rates[step->step] = *(const double *)param_data(on->w.lr);
+    return diffopt_override(on->w.opt, "lr", HC_ALL_GROUPS, param_tensor(on->w.tape, on->w.lr)) &&
+           diffopt_step(on->w.opt, loss_of(&on->w, step->step));
+}
+
+static bool online_judge(UnrollStep *step, void *user) {
+    Online *on = user;
+    optim_zero_grad(on->w.outer);
+    if (!tensor_backward(loss_of(&on->w, 1000 + step->step))) return false;
+    on->grads[on->at++] = *(const double *)param_grad(on->w.lr);
+    return optim_step(on->w.outer);
+}
+
+static double loss_with(const double *rates, size_t steps, double shift) {
+    World w;
+    begin(&w, (Setup){.dtype = HC_F64});
+    for (size_t t = 0; t < steps; t++)
+        CHECK(diffopt_override(w.opt, "lr", HC_ALL_GROUPS, tensor_scalar(w.tape, rates[t] + shift)) &&
+              diffopt_step(w.opt, loss_of(&w, t)));
+    double loss = tensor_item(loss_of(&w, 1000 + steps));
+    end(&w);
+    return loss;
+}
+
+static void check_online(void) {
+    static Online on;
+    Tensor *outer;
+    begin(&on.w, (Setup){.dtype = HC_F64});
+    outer = param_tensor(on.w.tape, on.w.lr);
+    UnrollOptions o = unroll_options(ONLINE);
+    o.keep = HC_KEEP_TANGENTS;
+    o.outer = (TensorList){&outer, 1};
+    o.window = 1;
+    o.judge = online_judge;
+    CHECK(unroll(&on.w.opt, 1, o, online_step, &on) && on.at == ONLINE);
+    end(&on.w);
+    for (size_t t = 0; t < ONLINE; t++) {
+        double h = 1e-5, slope = loss_with(on.rates, t + 1, h) - loss_with(on.rates, t + 1, -h);
+        CHECK(fabs(slope / (2 * h) - on.grads[t]) <= 1e-6 * (1e-3 + fabs(on.grads[t])));
+        CHECK(t == 0 || on.rates[t] != on.rates[t - 1]);
+    }
+}
+
 /* Weights and settings that depend on the outer tensors before the loop, by any operations; more than one number. */
 static void through_history(bool forward, Result *r) {
     World w;
@@ -419,6 +473,7 @@ int main(void) {
     }
     check_tangents((Setup){.dtype = HC_F64}, 200, 1e-9);
     check_every_step();
+    check_online();
     check_history();
     check_own_rules();
     CHECK(peak_of(HC_KEEP_SQRT, 20) == peak_of(HC_KEEP_SQRT, 200));

@@ -359,9 +359,13 @@ static void check_wrong(void) {
     tape_destroy(tape);
 }
 
+/* The units of memory that the tape may take from where implicit() is called; SIZE_MAX: the caller counts
+ * allocations. */
+static size_t units = SIZE_MAX;
+
 static bool scenario(void) {
     TapeOptions options = tape_options(HC_F64);
-    options.block_bytes = 1024;
+    options.block_bytes = units < SIZE_MAX ? 1 : 1024; /* so that much can fail */
     Tape *tape = tape_create_with(options);
     Module *net = module_linear(2, 1);
     Param *decay = param_create("decay", shape_scalar(), HC_F64);
@@ -373,8 +377,11 @@ static bool scenario(void) {
         l.f = fmodule_create(tape, net, true);
         l.decay = param_tensor(tape, decay);
         Bowl bowl = {tensor_mul(l.decay, tensor_mean(l.x)), 2};
+        if (units < SIZE_MAX) failing_units(tape, units);
         done = implicit(l.f, bowl_loss, implicit_options(), &bowl) &&
                tensor_backward(tensor_sum(tensor_square(fmodule_vector(l.f))));
+        failing_units_never(tape);
+        CHECK(done || higherc_status() == HC_ERR_NOMEM);
     }
     param_unref(decay);
     module_destroy(net);
@@ -395,5 +402,9 @@ int main(void) {
     check_tasks();
     check_wrong();
     fail_each_allocation("implicit", scenario);
+    units = 0;
+    while (units < 1000000 && !scenario())
+        units++;
+    CHECK(units > 10 && units < 1000000);
     return check_done();
 }

@@ -31,10 +31,12 @@ static Module *small_net(void) {
     return NULL;
 }
 
+static bool small_blocks;
+
 static bool begin(World *w, FMode mode) {
     static const double xs[4] = {-2, -0.3, 0.4, 1.2}, ys[4] = {1, 0.3, -0.4, 0.5};
     TapeOptions options = tape_options(HC_F64);
-    options.block_bytes = 1024;
+    options.block_bytes = small_blocks ? 1 : 1024; /* so that much can fail */
     FModuleOptions made = fmodule_options(false);
     made.mode = mode;
     *w = (World){.tape = tape_create_with(options), .net = small_net(), .spare = small_net()};
@@ -355,6 +357,34 @@ static void check_memory(void) {
     fail_each_allocation("unroll, recorded", scenario);
 }
 
+/* The tape may take so many units of memory more; whatever it was for fails, in words, and all is as it was. */
+static bool runs_with(size_t units, UnrollKeep keep, bool windows, unsigned flags) {
+    World w;
+    State before;
+    Tensor *outer, *g;
+    CHECK(begin(&w, HC_FULL));
+    UnrollOptions o = in_windows(&w, keep, &outer);
+    if (!windows) o.window = 0;
+    look(&w, &before);
+    failing_units(w.tape, units);
+    bool made = unroll(&w.opt, 1, o, step_of, &w);
+    Tensor *loss = made ? judged(&w) : NULL;
+    bool done = loss && (windows || tensor_grad(loss, (Tensor *[]){outer}, 1, &g, flags));
+    failing_units_never(w.tape);
+    CHECK(done || tape_status(w.tape) == HC_ERR_NOMEM);
+    if (!made) check_as_before(&w, &before);
+    end(&w);
+    return done;
+}
+
+static void check_units(UnrollKeep keep, bool windows, unsigned flags) {
+    small_blocks = true;
+    for (size_t units = 0; units < 1000000 && !runs_with(units, keep, windows, flags); units += QUICK ? 7 : 1)
+        continue;
+    CHECK(runs_with(1000000, keep, windows, flags));
+    small_blocks = false;
+}
+
 int main(void) {
     const UnrollKeep keeps[] = {HC_KEEP_ALL, HC_KEEP_EVERY, HC_KEEP_SQRT, HC_KEEP_FIT};
     for (size_t k = 0; k < 4; k++)
@@ -375,5 +405,9 @@ int main(void) {
     check_capture();
     check_wrong();
     check_memory();
+    for (int keep = HC_KEEP_EVERY; keep <= HC_KEEP_TANGENTS; keep++)
+        check_units((UnrollKeep)keep, false, 0);
+    check_units(HC_KEEP_SQRT, true, 0);
+    check_units(HC_KEEP_SQRT, false, HC_CREATE_GRAPH);
     return check_done();
 }

@@ -218,7 +218,7 @@ static Combination draw(uint64_t seed) {
 static const uint64_t found[] = {136, 161, 240, 360};
 
 int main(int argc, char **argv) {
-    size_t count = argc > 1 ? strtoul(argv[1], NULL, 10) : QUICK ? 12 : 60;
+    size_t count = argc > 1 ? strtoul(argv[1], NULL, 10) : QUICK ? 8 : 30;
     uint64_t seed = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
     for (size_t i = 0; i < count; i++) {
         Combination c = draw(seed + i);

@@ -46,7 +46,7 @@ static bool check_options(Tape *tape, const UnrollOptions *o, UnrollFn *fn) {
     if (o->window > 0 && !o->judge)
         return hc_fail(tape, HC_ERR_ARG, "%s: there are windows and nothing to judge them", who);
     if (o->first > SIZE_MAX - o->steps)
-        return hc_fail(tape, HC_ERR_RANGE, "%s: steps are numbered past %zu", who, SIZE_MAX);
+        return hc_fail(tape, HC_ERR_RANGE, "%s: steps are numbered past %zu", who, (size_t)SIZE_MAX);
     return o->keep != HC_KEEP_TANGENTS || check_outer(tape, o->outer);
 }
 

@@ -66,6 +66,14 @@ static bool weigh_step(HcUnroll *u, size_t *bytes) {
     return tape_release(tape, mark) && done;
 }
 
+/* Units computed again beside those that are recorded. The way to the last point is made by the first pass. */
+static size_t again_of(size_t units, size_t points) {
+    size_t cost = hc_revolve_cost(units, points), at = 0;
+    for (size_t k = points; k > 0 && cost < SIZE_MAX; k--)
+        at += hc_revolve_next(units - at, k);
+    return cost < SIZE_MAX ? cost - at : cost;
+}
+
 /* The length of segments, and with it the number of points, for which least is computed again. */
 static bool fit(HcUnroll *u, size_t max_bytes) {
     size_t step = 1, best = SIZE_MAX;
@@ -77,7 +85,7 @@ static bool fit(HcUnroll *u, size_t max_bytes) {
         size_t units = (u->steps + n - 1) / n,
                free = (max_bytes - fixed - n * step) / (u->bytes ? u->bytes : 1);
         if (free > units - 1) free = units - 1;
-        size_t cost = hc_revolve_cost(units, free);
+        size_t cost = again_of(units, free);
         if (cost > SIZE_MAX / n || cost * n >= best) continue;
         best = cost * n;
         u->segment = n;

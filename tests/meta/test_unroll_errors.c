@@ -135,8 +135,9 @@ static void check_as_before(World *w, const State *before) {
     look(w, &now);
     CHECK(memcmp(now.weights, before->weights, sizeof now.weights) == 0);
     CHECK(now.first == before->first && now.steps == before->steps);
-    CHECK(now.stats.nodes == before->stats.nodes &&
-          now.stats.live_bytes == before->stats.live_bytes);
+    CHECK(now.stats.nodes == before->stats.nodes);
+    CHECK(now.stats.live_bytes == before->stats.live_bytes || /* tables that have grown stay so */
+          (small_blocks && now.stats.live_bytes < before->stats.live_bytes + 4096));
     CHECK(diffopt_steps(w->opt) == 0 && unroll_report(w->opt).steps == 0);
     /* It goes on as if nothing had been tried. */
     World fresh;

@@ -12,8 +12,9 @@
 
 #include "flags.h"
 #include "memory.h"
+#include "sines.h"
 
-enum { SHOTS = 10, TASKS = 4, TEST_TASKS = 200, HIDDEN = 40, METHODS = 2, LENGTHS = 3 };
+enum { TASKS = 4, TEST_TASKS = 200, HIDDEN = 40, METHODS = 2, LENGTHS = 3 };
 
 static const size_t lengths[LENGTHS] = {1, 10, 100};
 static const double lambda = 2;
@@ -24,29 +25,6 @@ typedef struct Learner {
     Module *net;
     Optim *inner;
 } Learner;
-
-/* One task: points of one curve to adapt on, and to judge by. */
-typedef struct Episode {
-    Tensor *x, *y, *xq, *yq;
-} Episode;
-
-static void sample(double amplitude, double phase, Tape *tape, Tensor **x, Tensor **y, Rng *rng) {
-    double xs[SHOTS], ys[SHOTS];
-    for (int i = 0; i < SHOTS; i++) {
-        xs[i] = 10 * rng_uniform(rng) - 5;
-        ys[i] = amplitude * sin(xs[i] - phase);
-    }
-    *x = tensor_from_f64(tape, shape2(SHOTS, 1), xs);
-    *y = tensor_from_f64(tape, shape2(SHOTS, 1), ys);
-}
-
-static Episode draw(Tape *tape, Rng *rng) {
-    double amplitude = 0.1 + 4.9 * rng_uniform(rng), phase = 3.14159 * rng_uniform(rng);
-    Episode e;
-    sample(amplitude, phase, tape, &e.x, &e.y, rng);
-    sample(amplitude, phase, tape, &e.xq, &e.yq, rng);
-    return e;
-}
 
 /* ---- adapting --------------------------------------------------------------------------------------------- */
 
@@ -104,7 +82,7 @@ static void train(const Learner *l, Tape *tape, size_t iterations, Rng rng) {
         optim_zero_grad(outer);
         for (int task = 0; task < TASKS; task++) {
             tape_reset(tape);
-            meta_gradient(l, tape, draw(tape, &rng));
+            meta_gradient(l, tape, sines_draw(tape, &rng));
         }
         optim_step(outer);
     }
@@ -117,7 +95,7 @@ static double judge(const Learner *l, Tape *tape) {
     double error = 0;
     for (int task = 0; task < TEST_TASKS; task++) {
         tape_reset(tape);
-        Episode e = draw(tape, &rng);
+        Episode e = sines_draw(tape, &rng);
         FModule *fast = adapt(l, tape, &e, HC_EVAL);
         error += tensor_item(error_on(fast, e.xq, e.yq)) / TEST_TASKS;
     }

@@ -10,8 +10,9 @@
 #include <math.h>
 
 #include "flags.h"
+#include "sines.h"
 
-enum { SHOTS = 10, TASKS = 8, TEST_TASKS = 200, TEST_STEPS = 5 };
+enum { TASKS = 8, TEST_TASKS = 200, TEST_STEPS = 5 };
 
 typedef enum Method { MAML, FIRST_ORDER, ANIL, REPTILE, METHODS } Method;
 static const char *const names[METHODS] = {"MAML", "first order", "ANIL", "Reptile"};
@@ -23,29 +24,6 @@ typedef struct Learner {
     Module *net;
     Optim *inner;
 } Learner;
-
-/* One task: points of one curve to adapt on, and to judge by. */
-typedef struct Episode {
-    Tensor *x, *y, *xq, *yq;
-} Episode;
-
-static void sample(double amplitude, double phase, Tape *tape, Tensor **x, Tensor **y, Rng *rng) {
-    double xs[SHOTS], ys[SHOTS];
-    for (int i = 0; i < SHOTS; i++) {
-        xs[i] = 10 * rng_uniform(rng) - 5;
-        ys[i] = amplitude * sin(xs[i] - phase);
-    }
-    *x = tensor_from_f64(tape, shape2(SHOTS, 1), xs);
-    *y = tensor_from_f64(tape, shape2(SHOTS, 1), ys);
-}
-
-static Episode draw(Tape *tape, Rng *rng) {
-    double amplitude = 0.1 + 4.9 * rng_uniform(rng), phase = 3.14159 * rng_uniform(rng);
-    Episode e;
-    sample(amplitude, phase, tape, &e.x, &e.y, rng);
-    sample(amplitude, phase, tape, &e.xq, &e.yq, rng);
-    return e;
-}
 
 static Tensor *error_on(FModule *fast, Tensor *x, Tensor *y) {
     return tensor_mse_loss(fmodule_forward(fast, x), y);
@@ -85,7 +63,7 @@ static void train(const Learner *l, Tape *tape, size_t iterations, Rng rng) {
         optim_zero_grad(outer);
         for (int task = 0; task < TASKS; task++) {
             tape_reset(tape);
-            meta_gradient(l, tape, draw(tape, &rng));
+            meta_gradient(l, tape, sines_draw(tape, &rng));
         }
         optim_step(outer);
     }
@@ -101,7 +79,7 @@ static void judge(const Learner *l, Tape *tape, double errors[TEST_STEPS + 1]) {
         errors[k] = 0;
     for (int task = 0; task < TEST_TASKS; task++) {
         tape_reset(tape);
-        Episode e = draw(tape, &rng);
+        Episode e = sines_draw(tape, &rng);
         FModule *fast = fmodule_create_with(tape, l->net, options);
         DiffOpt *opt = diffopt_create(l->inner, fast);
         for (int k = 0; k <= TEST_STEPS; k++) {

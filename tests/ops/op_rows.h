@@ -78,6 +78,23 @@ static inline Tensor *sum_of_all(Tensor *const *g, size_t count) {
     return sum;
 }
 
+/* Records the row on a tape of its own, with its first and second derivatives. */
+static inline Tape *recorded_twice(const Row *row, const Shape *shapes, size_t count, Rng *rng) {
+    double values[MOST_NUMBERS];
+    Tape *tape = tape_create(HC_F64);
+    Tensor *x[MOST_INPUTS], *g[MOST_INPUTS], *gg[MOST_INPUTS];
+    for (size_t i = 0; i < count; i++) {
+        draw(values, shape_count(shapes[i]), row, rng);
+        x[i] = tensor_leaf(tensor_from_f64(tape, shapes[i], values));
+    }
+    Tensor *y = tensor_sum(row->fn(x, count, NULL));
+    CHECK(tensor_grad(y, x, count, g, HC_ZEROS | HC_CREATE_GRAPH));
+    Tensor *twice = sum_of_all(g, count);
+    if (twice && tensor_requires_grad(twice))
+        CHECK(tensor_grad(twice, x, count, gg, HC_ZEROS | HC_CREATE_GRAPH));
+    return tape;
+}
+
 /* Calls `test` with every row and every list of shapes it has. */
 static inline void each_row(void (*test)(const Row *row, const Shape *shapes, size_t count,
                                          Rng *rng)) {

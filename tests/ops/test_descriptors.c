@@ -96,18 +96,7 @@ static void check_acc(const char *row, Tensor *y) {
 /* ---- all of them ----------------------------------------------------------------------------------------- */
 
 static void check_row(const Row *row, const Shape *shapes, size_t count, Rng *rng) {
-    double values[MOST_NUMBERS];
-    Tape *tape = tape_create(HC_F64);
-    Tensor *x[MOST_INPUTS], *g[MOST_INPUTS], *gg[MOST_INPUTS];
-    for (size_t i = 0; i < count; i++) {
-        draw(values, shape_count(shapes[i]), row, rng);
-        x[i] = tensor_leaf(tensor_from_f64(tape, shapes[i], values));
-    }
-    Tensor *y = tensor_sum(row->fn(x, count, NULL));
-    CHECK(tensor_grad(y, x, count, g, HC_ZEROS | HC_CREATE_GRAPH));
-    Tensor *twice = sum_of_all(g, count);
-    if (twice && tensor_requires_grad(twice))
-        CHECK(tensor_grad(twice, x, count, gg, HC_ZEROS | HC_CREATE_GRAPH));
+    Tape *tape = recorded_twice(row, shapes, count, rng);
     size_t nodes = tape_stats(tape).nodes;
     for (size_t i = 0; i < nodes; i++) {
         Tensor *node = hc_node(tape, i);

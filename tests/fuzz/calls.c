@@ -2,7 +2,7 @@
  * choose. Whatever they choose nothing crashes, nothing stays behind, and a call fails if and only if it says why. */
 #include <stdlib.h>
 
-#include "fuzz/kinds.h"
+#include "fuzz/structs.h"
 #include "fuzz/target.h"
 #include "support/failing.h"
 

@@ -1,0 +1,211 @@
+/* Where options, classes and callbacks come from, beside what kinds.h gives. Of calls.c. */
+#ifndef FUZZ_STRUCTS_H
+#define FUZZ_STRUCTS_H
+
+#include "fuzz/kinds.h"
+
+/* ---- plain structs -------------------------------------------------------------------------------------------- */
+
+typedef Rng *A_RNG;
+static Rng *take_RNG(void) {
+    static Rng rng;
+    return world_byte() < 245 ? &rng : NULL;
+}
+typedef TapeMark A_MARK;
+static TapeMark take_MARK(void) {
+    size_t most = sizeof world.marks / sizeof *world.marks;
+    TapeMark mark = world.marks[world_below(most)];
+    unsigned byte = world_byte();
+    if (byte >= 250) mark = (TapeMark){.tape = byte};
+    return world.mark = mark;
+}
+typedef Hyper A_HYPER;
+static Hyper take_HYPER(void) {
+    return world_byte() < 150 ? hyper_const(take_REAL()) : hyper_tensor(take_T());
+}
+typedef ScheduleFn *A_SCHEDULE_FN;
+static ScheduleFn *take_SCHEDULE_FN(void) {
+    return world_byte() < 240 ? own_schedule : NULL;
+}
+typedef const Schedule *A_SCHEDULE;
+static const Schedule *take_SCHEDULE(void) {
+    static Schedule schedules[16];
+    static size_t next;
+    unsigned byte = world_byte();
+    if (byte >= 250) return NULL;
+    Schedule *s = &schedules[next++ % 8];
+    switch (byte % 8) {
+    case 0:
+        *s = schedule_step(take_SIZE(), take_HYPER());
+        break;
+    case 1:
+        *s = schedule_exponential(take_HYPER());
+        break;
+    case 2:
+        *s = schedule_cosine(take_SIZE(), take_HYPER());
+        break;
+    case 3:
+        *s = schedule_polynomial(take_SIZE(), take_HYPER());
+        break;
+    case 4:
+        *s = schedule_lambda(take_SCHEDULE_FN(), NULL);
+        break;
+    case 5: /* of two that stay */
+        schedules[8] = schedule_warmup(3, hyper_const(0.5));
+        schedules[9] = schedule_cosine(3, hyper_const(0.5));
+        *s = schedule_then(&schedules[8], take_SIZE(), byte < 128 ? &schedules[9] : NULL);
+        break;
+    case 6:
+        *s = (Schedule){.steps = byte};
+        break;
+    default:
+        *s = schedule_warmup(take_SIZE(), take_HYPER());
+    }
+    return s;
+}
+typedef void *A_USER;
+static void *take_USER(void) {
+    return NULL;
+}
+
+/* Some fields of options whose first are so many doubles, or sizes. */
+static void vary_reals(void *options, size_t count) {
+    for (size_t n = world_below(3); n > 0; n--)
+        ((double *)options)[world_below(count)] = take_REAL();
+}
+static void vary_sizes(void *options, size_t count) {
+    for (size_t n = world_below(4); n > 0; n--)
+        ((size_t *)options)[world_below(count)] = take_SIZE();
+}
+#define OPTIONS(type, made, vary, count)                                                           \
+    typedef type A_##type;                                                                         \
+    static type take_##type(void) {                                                                \
+        type options = made;                                                                       \
+        vary(&options, count);                                                                     \
+        return options;                                                                            \
+    }
+OPTIONS(SgdOptions, sgd_options(0.1), vary_reals, 4)
+OPTIONS(AdamOptions, adam_options(0.1), vary_reals, 5)
+OPTIONS(AdamWOptions, adamw_options(0.1), vary_reals, 5)
+OPTIONS(AdadeltaOptions, adadelta_options(0.1), vary_reals, 4)
+OPTIONS(AdagradOptions, adagrad_options(0.1), vary_reals, 5)
+OPTIONS(AdamaxOptions, adamax_options(0.1), vary_reals, 5)
+OPTIONS(AsgdOptions, asgd_options(0.1), vary_reals, 5)
+OPTIONS(RmspropOptions, rmsprop_options(0.1), vary_reals, 5)
+OPTIONS(RpropOptions, rprop_options(0.1), vary_reals, 5)
+OPTIONS(RadamOptions, radam_options(0.1), vary_reals, 5)
+OPTIONS(NadamOptions, nadam_options(0.1), vary_reals, 6)
+OPTIONS(BatchNormOptions, batch_norm_options(), vary_reals, 2)
+OPTIONS(NormOptions, norm_options(), vary_reals, 1)
+OPTIONS(Conv1dOptions, conv1d_options(), vary_sizes, 4)
+OPTIONS(Conv2dOptions, conv2d_options(), vary_sizes, 7)
+OPTIONS(Pool1dOptions, pool1d_options(2), vary_sizes, 4)
+OPTIONS(Pool2dOptions, pool2d_options(2), vary_sizes, 8)
+
+typedef RnnOptions A_RnnOptions;
+static RnnOptions take_RnnOptions(void) {
+    RnnOptions options = rnn_options();
+    unsigned byte = world_byte();
+    options.layers = byte >= 240 ? take_SIZE() : 1 + byte % 2;
+    options.bidirectional = byte & 4;
+    options.batch_first = byte & 8;
+    options.bias = byte & 16;
+    if (byte & 32) options.dropout = take_REAL();
+    if (options.layers > 8 && options.layers <= 4096) options.layers = 8;
+    return options;
+}
+typedef RnnCellOptions A_RnnCellOptions;
+static RnnCellOptions take_RnnCellOptions(void) {
+    unsigned byte = world_byte();
+    return (RnnCellOptions){.relu = byte & 1, .bias = byte & 2};
+}
+typedef FModuleOptions A_FModuleOptions;
+static FModuleOptions take_FModuleOptions(void) {
+    unsigned byte = world_byte();
+    return (FModuleOptions){byte & 1, (FMode)(byte >= 240 ? 3 : byte / 2 % 3),
+                            (FBuffers)(byte >= 230 ? 7 : byte / 8 % 3)};
+}
+typedef GradcheckOptions A_GradcheckOptions;
+static GradcheckOptions take_GradcheckOptions(void) {
+    GradcheckOptions options = gradcheck_options(take_DTYPE());
+    unsigned byte = world_byte();
+    options.order = byte >= 200 ? (int)byte - 205 : 1;
+    if (options.order > 2 && options.order < 7) options.order = 2;
+    if (byte & 4) options.step = take_REAL();
+    return options;
+}
+typedef TapeOptions A_TapeOptions;
+static TapeOptions take_TapeOptions(void) {
+    TapeOptions options = tape_options(take_DTYPE());
+    unsigned byte = world_byte();
+    options.never_reuse = byte & 1;
+    options.check_nan = byte & 2;
+    if (byte & 4) options.block_bytes = take_SIZE();
+    if (byte & 8) options.max_bytes = 4096 * take_SIZE();
+    return options;
+}
+typedef TasksOptions A_TasksOptions;
+static TasksOptions take_TasksOptions(void) {
+    TasksOptions options = {.tape = take_TapeOptions()};
+    if (world_byte() & 1) options.create = own_worker;
+    if (world_byte() & 1) options.user = floats;
+    return options;
+}
+
+typedef UnrollOptions A_UnrollOptions;
+static UnrollOptions take_UnrollOptions(void) {
+    UnrollOptions options = unroll_options(take_FEW());
+    unsigned byte = world_byte();
+    options.keep = (UnrollKeep)(byte % 6);
+    options.every = take_FEW();
+    options.max_bytes = (size_t)byte << 8;
+    if (byte & 32) options.rng = take_RNG();
+    if (byte & 64) options.progress = own_progress;
+    if (byte & 128) options.window = take_FEW();
+    if (world_byte() & 3) options.judge = own_judge;
+    options.outer.items = (Tensor **)(uintptr_t)take_TENSORS();
+    options.outer.count = take_COUNT();
+    return options;
+}
+typedef ImplicitOptions A_ImplicitOptions;
+static ImplicitOptions take_ImplicitOptions(void) {
+    ImplicitOptions options = implicit_options();
+    unsigned byte = world_byte();
+    options.solver = (ImplicitSolver)(byte % 4);
+    options.iterations = take_FEW();
+    options.inexact = byte & 4;
+    if (byte & 8) options.damping = take_REAL();
+    if (byte & 16) options.proximal = take_REAL();
+    if (byte & 32) options.tolerance = take_REAL();
+    if (byte & 64) options.step = take_REAL();
+    return options;
+}
+
+#define ONE_OF(word, type, list)                                                                   \
+    typedef const type *A_##word;                                                                  \
+    static const type *take_##word(void) {                                                         \
+        unsigned byte = world_byte();                                                              \
+        return byte >= 250 ? NULL : byte >= 200 ? list[3] : list[byte % 3];                        \
+    }
+ONE_OF(MODULE_CLASS, ModuleClass, own_module_classes)
+ONE_OF(OPTIM_CLASS, OptimClass, own_optim_classes)
+ONE_OF(CUSTOM_CLASS, CustomClass, own_custom_classes)
+
+#define FUNCTION(word, type, function)                                                             \
+    typedef type *A_##word;                                                                        \
+    static type *take_##word(void) {                                                               \
+        return world_byte() < 240 ? function : NULL;                                               \
+    }
+FUNCTION(GRAD_CALLBACK, GradCallback, own_grad_callback)
+FUNCTION(GRADCHECK_FN, GradcheckFn, own_gradcheck)
+FUNCTION(POOL_FN, PoolFn, own_share)
+FUNCTION(TASK_FN, TaskFn, own_task)
+FUNCTION(UNROLL_FN, UnrollFn, own_step)
+FUNCTION(IMPLICIT_LOSS, ImplicitLoss, own_loss)
+
+typedef const Allocator *A_ALLOCATOR;
+static const Allocator *take_ALLOCATOR(void) {
+    return NULL;
+}
+
+#endif

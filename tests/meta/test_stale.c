@@ -1,5 +1,6 @@
 /* Handles kept over a reset or release: told, as long as nothing took their place. */
 #include "support/refuse.h"
+#include "tape/tape.h"
 
 static void tensors(void) {
     Tape *tape = tape_create(HC_F32);
@@ -114,8 +115,40 @@ static void kinds(void) {
     module_destroy(net);
 }
 
+static bool adapt(UnrollStep *step, void *user) {
+    FModule *fast = user;
+    Tensor *x = tensor_ones(fmodule_tape(fast), shape2(1, 2));
+    return diffopt_step(step->opts[0], tensor_mean(tensor_square(fmodule_forward(fast, x))));
+}
+
+/* A place where now a node of several outputs stands, which no caller has: of a rule's, and of a loop's. */
+static void nodes_of_parts(void) {
+    Rng rng = rng_seed(1);
+    Module *net = module_linear(2, 2);
+    Optim *optim = optim_adam(module_params(net), adam_options(0.1));
+    Tape *tape = tape_create(HC_F32);
+    size_t found = 0;
+    CHECK(module_init(net, &rng));
+    FModule *fast = fmodule_create(tape, net, false);
+    DiffOpt *opt = diffopt_create(optim, fast);
+    UnrollStep one = {.opts = &opt, .count = 1};
+    CHECK(adapt(&one, fast) && unroll(&opt, 1, unroll_options(3), adapt, fast));
+    size_t nodes = tape_stats(tape).nodes;
+    for (size_t i = 0; i < nodes; i++) {
+        Tensor *node = hc_node(tape, i);
+        if (!(node->op->flags & HC_OP_PARTS)) continue;
+        WRONG(HC_ERR_EXPIRED, tensor_sum(node));
+        found++;
+    }
+    CHECK(found > 0);
+    tape_destroy(tape);
+    optim_destroy(optim);
+    module_destroy(net);
+}
+
 int main(void) {
     tensors();
+    nodes_of_parts();
     trimmed();
     objects();
     kinds();

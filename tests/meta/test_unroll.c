@@ -198,7 +198,7 @@ static void check_fit(const Problem *problem) {
     judge(&s, NULL, &stored);
     end(&s);
     size_t again = SIZE_MAX, tight = 0;
-    for (size_t bytes = 80000; bytes < 400000; bytes += bytes < 130000 ? 1500 : bytes / 4) {
+    for (size_t bytes = 80000; bytes < 400000; bytes += bytes < 130000 ? 1500 : bytes / 32) {
         UnrollOptions o = unroll_options(STEPS);
         o.keep = HC_KEEP_FIT;
         o.max_bytes = bytes;

@@ -88,6 +88,7 @@ typedef struct ProgramStats {
     size_t nodes; /**< captured, views and constants included */
     size_t steps; /**< operations a run carries out */
     size_t bytes; /**< all memory it holds */
+    size_t table_bytes; /**< of that, for what is to be done; the rest is for numbers */
 } ProgramStats;
 /** All 0 for NULL. */
 HC_API ProgramStats program_stats(const Program *program);

@@ -423,14 +423,14 @@ static bool look(HcImplicit *im) {
     Tape *tape = im->tape;
     HcReads reads;
     Tensor **leaves = hc_tape_alloc(tape, 2 * im->count * sizeof *leaves, who);
-    bool done = leaves && hc_reads_begin(tape, who, &reads);
+    bool done = leaves && hc_reads_begin(tape, who, HC_READS_NEEDING, &reads);
     if (!leaves) return false;
     HcAgain was = hc_again_begin(tape);
     Tensor *loss = done ? record(im, leaves) : NULL;
     done = loss && hc_reads_look(&reads, &was.mark) &&
            keep_reached(im, loss, leaves, leaves + im->count);
     hc_again_end(tape, was);
-    if (done) done = (im->inputs = hc_reads_list(&reads, &im->input_count)) != NULL;
+    if (done) done = (im->inputs = hc_reads_list(&reads, &im->input_count, &im->input_count)) != NULL;
     hc_reads_end(&reads);
     return done;
 }

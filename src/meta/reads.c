@@ -6,8 +6,8 @@
 
 /* ---- what is read --------------------------------------------------------------------------- */
 
-bool hc_reads_begin(Tape *tape, const char *who, HcReads *reads) {
-    *reads = (HcReads){.tape = tape, .who = who, .nodes = tape->count};
+bool hc_reads_begin(Tape *tape, const char *who, HcReadsWhich which, HcReads *reads) {
+    *reads = (HcReads){.which = which, .tape = tape, .who = who, .nodes = tape->count};
     reads->seen = hc_scratch_alloc(&tape->scratch, reads->nodes);
     if (!reads->seen) return hc_fail_nomem(tape, who);
     memset(reads->seen, 0, reads->nodes);
@@ -33,35 +33,46 @@ static bool add_param(HcReads *r, Param *param) {
     return true;
 }
 
-bool hc_reads_add(HcReads *r, Tensor *x) {
-    if (!x || !(x->flags & HC_NODE_NEEDS)) return true;
-    if (x->index >= r->nodes) return !(x->flags & HC_NODE_PARAM) || add_param(r, hc_param_of(x));
-    if (r->seen[x->index]) return true;
+static bool add(HcReads *r, Tensor *x, bool flows) {
+    if (x->index >= r->nodes) return !flows || !(x->flags & HC_NODE_PARAM) || add_param(r, hc_param_of(x));
+    uint8_t *seen = &r->seen[x->index], now = flows ? 2 : 1;
+    if (*seen > 0 && now > *seen) *seen = now;
+    if (*seen > 0 || (!flows && r->which != HC_READS_ALL)) return true;
     if (!hc_budget_grow(&r->tape->budget, (void **)&r->items, &r->capacity, r->count, r->count + 1,
                         sizeof *r->items))
         return hc_fail_nomem(r->tape, r->who);
-    r->seen[x->index] = 1;
+    *seen = now;
     r->items[r->count++] = x;
     return true;
+}
+
+bool hc_reads_add(HcReads *r, Tensor *x) {
+    return !x || add(r, x, x->flags & HC_NODE_NEEDS);
 }
 
 bool hc_reads_look(HcReads *r, const TapeMark *mark) {
     for (size_t k = mark->nodes; k < r->tape->count; k++) {
         const Tensor *x = hc_node(r->tape, k);
-        for (uint32_t j = 0; j < x->nin && x->passing; j++)
-            if (!hc_reads_add(r, hc_inputs(x)[j])) return false;
+        for (uint32_t j = 0; j < x->nin; j++) {
+            Tensor *in = hc_inputs(x)[j];
+            if (!add(r, in, x->passing && in->flags & HC_NODE_NEEDS)) return false;
+        }
     }
     return true;
 }
 
-Tensor **hc_reads_list(HcReads *r, size_t *count) {
-    size_t most = r->count + r->param_count;
+Tensor **hc_reads_list(HcReads *r, size_t *count, size_t *flowing) {
+    size_t most = r->count + r->param_count, next = 0;
     Tensor **list = hc_tape_alloc(r->tape, most * sizeof *list, r->who);
     if (!list) return NULL;
-    if (r->count) memcpy(list, r->items, r->count * sizeof *list);
+    for (size_t i = 0; i < r->count; i++)
+        if (r->seen[r->items[i]->index] == 2) list[next++] = r->items[i];
     for (size_t i = 0; i < r->param_count; i++)
-        if (!(list[r->count + i] = param_tensor(r->tape, r->params[i]))) return NULL;
-    *count = most;
+        if (!(list[next++] = param_tensor(r->tape, r->params[i]))) return NULL;
+    *flowing = next;
+    for (size_t i = 0; i < r->count; i++)
+        if (r->seen[r->items[i]->index] < 2) list[next++] = r->items[i];
+    *count = next;
     return list;
 }
 

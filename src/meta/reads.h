@@ -7,13 +7,16 @@
 #include "tape/param.h"
 #include "tape/param_set.h"
 
-/* Tensors from before the code ran, and Params whose leaves it made, to which a gradient may flow. */
+/* Tensors from before the code ran (those to which a gradient may flow, or all), and Params whose leaves it made and
+ * to which one may flow. */
+typedef enum HcReadsWhich { HC_READS_NEEDING, HC_READS_ALL } HcReadsWhich;
 typedef struct HcReads {
+    HcReadsWhich which;
     Tape *tape;
     const char *who;
     Tensor **items;
     size_t count, capacity;
-    uint8_t *seen; /* by index, for those from before */
+    uint8_t *seen; /* by index, for those from before: 1, or 2 where a gradient may flow */
     size_t nodes;
     Param **params;
     size_t param_count, param_capacity;
@@ -22,13 +25,14 @@ typedef struct HcReads {
 } HcReads;
 
 /* What is on the tape now is from before. After begin, failed or not, end is to be called. */
-bool hc_reads_begin(Tape *tape, const char *who, HcReads *reads);
-/* One more. NULL is none. */
+bool hc_reads_begin(Tape *tape, const char *who, HcReadsWhich which, HcReads *reads);
+/* One more, to which a gradient may flow if it does to x. NULL is none. */
 bool hc_reads_add(HcReads *reads, Tensor *x);
 /* What nodes made since the mark read. */
 bool hc_reads_look(HcReads *reads, const TapeMark *mark);
-/* The list, on the tape: Params get leaves there that the code will find when it runs again. NULL after hc_fail. */
-Tensor **hc_reads_list(HcReads *reads, size_t *count);
+/* The list, on the tape, those first to which a gradient may flow: Params get leaves there that the code will find when
+ * it runs again. NULL after hc_fail. */
+Tensor **hc_reads_list(HcReads *reads, size_t *count, size_t *flowing);
 void hc_reads_end(HcReads *reads);
 
 /* A node from which a sweep starts with a cotangent for each of several tensors; both lists must live as long as the

@@ -63,8 +63,8 @@ UnrollReport unroll_report(const DiffOpt *opt) {
     const HcUnroll *u = hc_diffopt_usable(opt, "unroll_report") ? opt->now->unroll : NULL;
     if (!u) return (UnrollReport){.steps = 0};
     return (UnrollReport){.steps = u->steps,
-                          .checkpoints = u->kept_count,
+                          .checkpoints = u->walk.most,
                           .segment = u->segment,
-                          .bytes = u->kept_count * u->bytes,
+                          .bytes = u->walk.most * u->bytes,
                           .again = u->again};
 }

@@ -2,8 +2,10 @@
 #ifndef HC_META_UNROLL_H
 #define HC_META_UNROLL_H
 
+#include "higherc/program.h"
 #include "higherc/unroll.h"
 #include "meta/diffopt.h"
+#include "meta/revolve.h"
 
 /* Of one tensor that a step hands on, at a point. */
 typedef enum HcHanded {
@@ -66,14 +68,14 @@ typedef struct HcUnroll {
     Tensor **held;         /* weights as a step began, where there are several modules */
     size_t weight_count;
     HcPoint begin, end, spare[2];
-    HcPoint *kept; /* between begin and end, by falling number of steps to go */
-    size_t kept_count;
-    size_t placed;         /* of those, in use */
-    size_t segment;        /* steps from one place for a point to the next */
-    uint64_t *marks;       /* of what was carried at each of those places, to know it again */
+    HcPoint *kept; /* between begin and end: place i of the walk is kept[i - 1] */
+    HcWalk walk;
+    size_t first_segment;  /* steps of the first segment ... */
+    size_t segment;        /* ... and of each but the first and the last */
+    uint64_t *marks;       /* of what was carried before each segment, to know it again */
     size_t again;          /* steps computed again */
-    Tensor *const *inputs; /* of the operation: what steps read and a gradient flows to, or the outer tensors */
-    size_t input_count;
+    Tensor *const *inputs; /* of the operation: what steps read of before the loop, or the outer tensors */
+    size_t input_count, flowing; /* to the first of them a gradient may flow */
     HcTangents tangents; /* at the end; or none */
 } HcUnroll;
 
@@ -140,8 +142,15 @@ typedef bool HcUnrollSeen(HcUnroll *u, const TapeMark *mark, size_t step, void *
  * after an error. */
 HcPoint *hc_unroll_advance(HcUnroll *u, HcPoint *from, size_t to, HcPoint *at, HcUnrollSeen *seen,
                            void *user);
-/* The fingerprint of a point at a place for one: notes it, or (again) holds it to what was noted. */
+/* The fingerprint of a point between segments: notes it, or (again) holds it to what was noted. */
 bool hc_unroll_recognise(HcUnroll *u, const HcPoint *point, bool again);
+/* Records steps on the tape, from where modules and optimizers stand. */
+bool hc_unroll_record(HcUnroll *u, size_t from, size_t to, Rng *rng);
+/* How many segments there are, and the step that one begins with. */
+size_t hc_unroll_segments(const HcUnroll *u);
+size_t hc_unroll_begin_of(const HcUnroll *u, size_t segment);
+/* The point in a place of the walk. */
+HcPoint *hc_unroll_point(HcUnroll *u, size_t place);
 
 /* ---- unroll_op.c ---------------------------------------------------------------------------- */
 /* Whether tensor i, as the loop left it, is a part of the operation. */
@@ -151,10 +160,17 @@ const HcUnroll *hc_unroll_of(const Tensor *x, size_t *i);
 /* Makes u->inputs the operation's, and list[i] its part for each i that a gradient is to flow from. */
 bool hc_unroll_emit(HcUnroll *u, const HcOp *op, Tensor **list);
 /* For descriptors. */
+bool hc_unroll_form(Tensor *y, size_t parts, size_t bytes); /* of so many parts, which take so many bytes */
 bool hc_unroll_infer(Tensor *y);
 bool hc_unroll_forward(Tensor *y);
 
 /* ---- unroll_backward.c ---------------------------------------------------------------------- */
 extern const HcOp hc_op_unroll; /* whose rule records segments again */
+
+/* ---- unroll_capture.c, unroll_replay.c ------------------------------------------------------ */
+/* In an abstract sweep: the operation that a Program's backward pass through the loop is. */
+void hc_unroll_back(HcSweep *sweep, Tensor *y);
+/* The descriptor's own. */
+bool hc_unroll_own(Program *program, Tensor *copy);
 
 #endif

@@ -6,7 +6,6 @@
 
 #include "grad/sweep.h"
 #include "meta/reads.h"
-#include "meta/revolve.h"
 #include "meta/unroll.h"
 #include "ops/ops.h"
 
@@ -33,9 +32,7 @@ typedef struct Pass {
     unsigned now;
     Tensor **beginnings, **ends;   /* [count] */
     Tensor **starts, **cotangents; /* [count + input_count] */
-    HcPoint **placed;              /* [kept_count + 1]: points in use, the first at the beginning */
-    size_t placed_count;
-    bool moved; /* points are no longer where the first pass put them */
+    HcPoint *current;
 } Pass;
 
 /* Memory of a pass goes with the mark at which it began. */
@@ -75,18 +72,14 @@ static bool make_lists(HcUnroll *u, Pass *pass) {
 }
 
 static bool make_pass(HcUnroll *u, const bool *needed, Pass *pass) {
-    *pass = (Pass){.u = u, .needed = needed, .placed_count = u->placed + 1};
+    *pass = (Pass){.u = u, .needed = needed};
     pass->offset = hc_tape_alloc(u->tape, u->input_count * sizeof *pass->offset, who);
-    pass->placed = hc_tape_alloc(u->tape, (u->kept_count + 1) * sizeof *pass->placed, who);
-    if (!pass->offset || !pass->placed || !make_lists(u, pass)) return false;
+    if (!pass->offset || !make_lists(u, pass)) return false;
     for (size_t j = 0; j < u->input_count; j++) {
-        size_t bytes = u->inputs[j]->form->count * u->tape->item;
+        size_t bytes = needed[j] ? u->inputs[j]->form->count * u->tape->item : 0;
         pass->offset[j] = pass->bytes;
         pass->bytes += (bytes + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
     }
-    pass->placed[0] = &u->begin;
-    for (size_t i = 0; i < u->placed; i++)
-        pass->placed[i + 1] = &u->kept[i];
     for (int k = 0; k < 2; k++)
         if (!make_flow(u, u->count, u->offset, u->bytes, &pass->carried[k]) ||
             !make_flow(u, u->input_count, pass->offset, pass->bytes, &pass->inputs[k]))
@@ -95,13 +88,6 @@ static bool make_pass(HcUnroll *u, const bool *needed, Pass *pass) {
 }
 
 /* ---- a segment ------------------------------------------------------------------------------ */
-
-/* Records steps from where modules and optimizers stand. */
-static bool record(HcUnroll *u, size_t from, size_t to, Rng *rng) {
-    for (size_t t = from; t < to; t++)
-        if (!hc_unroll_step(u, t, rng, true)) return false;
-    return true;
-}
 
 /* Adds one to what a sweep starts from. */
 static void add_start(Pass *pass, size_t *count, Tensor *x, Tensor *cotangent) {
@@ -157,14 +143,14 @@ static bool sweep_segment(Pass *pass, const HcPoint *from, size_t starts) {
 }
 
 /* The segment from a point to step `to`. */
-static bool reverse(Pass *pass, HcPoint *from, size_t to) {
+static bool reverse_from(Pass *pass, HcPoint *from, size_t to) {
     HcUnroll *u = pass->u;
     HcPoint *spare = from == &u->spare[0] ? &u->spare[1] : &u->spare[0];
     HcStand stand;
     TapeMark mark = tape_mark(u->tape);
     if (!hc_unroll_stand(u, &stand)) return false;
     Rng rng = from->rng;
-    bool done = hc_unroll_enter(u, from, pass->beginnings) && record(u, from->step, to, &rng);
+    bool done = hc_unroll_enter(u, from, pass->beginnings) && hc_unroll_record(u, from->step, to, &rng);
     if (done) {
         hc_unroll_gather(u, pass->ends);
         hc_unroll_save(u, pass->ends, to, rng, spare);
@@ -176,32 +162,19 @@ static bool reverse(Pass *pass, HcPoint *from, size_t to) {
     return tape_release(u->tape, mark) && done;
 }
 
-/* All segments, from the last. */
-static bool reverse_all(Pass *pass) {
+static bool advance(void *user, size_t place, size_t to, size_t into) {
+    Pass *pass = user;
     HcUnroll *u = pass->u;
-    size_t units = (u->steps + u->segment - 1) / u->segment;
-    while (units > 0) {
-        HcPoint *top = pass->placed[pass->placed_count - 1];
-        size_t at = top->step / u->segment, left = units - at,
-               free = u->kept_count + 1 - pass->placed_count;
-        if (left > 1) {
-            size_t next = free > 0 ? hc_revolve_next(left, free) : left - 1;
-            HcPoint *place = free > 0 ? &u->kept[pass->placed_count - 1] : NULL;
-            pass->moved = pass->moved || place;
-            top = hc_unroll_advance(u, top, (at + next) * u->segment, place, NULL, NULL);
-            if (!top) return false;
-            if (place) {
-                pass->placed[pass->placed_count++] = top;
-                continue;
-            }
-        } else if (pass->placed_count > 1) {
-            pass->placed_count--;
-        }
-        size_t end = units * u->segment;
-        if (!reverse(pass, top, end < u->steps ? end : u->steps)) return false;
-        units--;
-    }
-    return true;
+    HcPoint *at = into == HC_CURRENT ? NULL : hc_unroll_point(u, into);
+    pass->current =
+        hc_unroll_advance(u, hc_unroll_point(u, place), hc_unroll_begin_of(u, to), at, NULL, NULL);
+    return pass->current != NULL;
+}
+
+static bool reverse(void *user, size_t place, size_t segment) {
+    Pass *pass = user;
+    HcPoint *from = place == HC_CURRENT ? pass->current : hc_unroll_point(pass->u, place);
+    return reverse_from(pass, from, hc_unroll_begin_of(pass->u, segment + 1));
 }
 
 /* ---- the rule ------------------------------------------------------------------------------- */
@@ -215,8 +188,7 @@ static bool run_pass(HcSweep *s, void *state, const bool *needed, Tensor **resul
         if (hc_unroll_is_part(u, i)) put(&pass.carried[0], i, hc_part_cotangent(s, part++));
     for (unsigned j = 0; j < u->input_count; j++)
         if (needed[j]) put(&pass.inputs[0], j, hc_take(s, j));
-    bool done = reverse_all(&pass);
-    if (pass.moved) u->placed = 0;
+    bool done = hc_walk_back(&u->walk, &(HcMoves){advance, reverse, &pass});
     const Flow *inputs = &pass.inputs[pass.now];
     for (size_t j = 0; j < u->input_count && done; j++) {
         if (!inputs->there[j]) continue;
@@ -234,11 +206,11 @@ static void backward_recorded(HcSweep *s, HcUnroll *u) {
     size_t starts = 0;
     Rng rng = u->begin.rng;
     bool *needed = hc_tape_alloc(u->tape, u->input_count * sizeof *needed, who);
-    if (!needed || !make_pass(u, needed, &pass) || !hc_unroll_stand(u, &stand)) return;
-    for (unsigned j = 0; j < u->input_count; j++)
+    for (unsigned j = 0; needed && j < u->input_count; j++)
         needed[j] = hc_needs(s, j);
+    if (!needed || !make_pass(u, needed, &pass) || !hc_unroll_stand(u, &stand)) return;
     HcAgain was = hc_again_begin(u->tape);
-    bool done = hc_unroll_enter(u, &u->begin, pass.beginnings) && record(u, 0, u->steps, &rng);
+    bool done = hc_unroll_enter(u, &u->begin, pass.beginnings) && hc_unroll_record(u, 0, u->steps, &rng);
     if (done) {
         hc_unroll_gather(u, pass.ends);
         hc_unroll_save(u, pass.ends, u->steps, rng, &u->spare[0]);
@@ -270,14 +242,11 @@ static void unroll_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
     HcUnroll *u = y->attr.custom.state;
     Tape *tape = y->tape;
     (void)gy; /* that of a part; the others have theirs */
-    if (tape->manner.abstract) {
-        hc_fail(tape, HC_ERR_STATE,
-                "%s: a Program cannot hold the backward pass of a loop that keeps checkpoints",
-                who);
-        return;
-    }
-    if (!hc_inputs_unchanged(y)) return;
-    if (tape->manner.recording && !tape->manner.scratching)
+    for (size_t j = 0; j < u->flowing; j++) /* what else was changed is found by what steps make of it */
+        if (!hc_input_unchanged(y, j)) return;
+    if (tape->manner.abstract)
+        hc_unroll_back(s, y);
+    else if (tape->manner.recording && !tape->manner.scratching)
         backward_recorded(s, u);
     else
         hc_again_pass(s, y, run_pass);
@@ -288,4 +257,5 @@ const HcOp hc_op_unroll = {.name = "unroll",
                                .arity = 1,
                                .infer = hc_unroll_infer,
                                .forward = hc_unroll_forward,
-                               .vjp = unroll_vjp};
+                               .vjp = unroll_vjp,
+                               .own = hc_unroll_own};

@@ -8,18 +8,32 @@ bool hc_unroll_is_part(const HcUnroll *u, size_t i) {
     return hc_unroll_flows(&u->end, i) && u->flows[i] != HC_FLOWS_NEVER;
 }
 
-/* Its own numbers, one for each part, mean nothing: a part's are those of the last point. */
-bool hc_unroll_infer(Tensor *y) {
-    const HcUnroll *u = y->attr.custom.state;
+static size_t parts_of(const HcUnroll *u) {
     size_t parts = 0;
     for (size_t i = 0; i < u->count; i++)
         parts += hc_unroll_is_part(u, i);
-    y->form = hc_form(&y->tape->forms, 1, &parts, NULL);
+    return parts;
+}
+
+bool hc_unroll_form(Tensor *y, size_t parts, size_t bytes) {
+    size_t numbers = bytes / y->tape->item, rows = parts > 0 ? parts : 1;
+    y->form = hc_form(&y->tape->forms, 2, (size_t[]){rows, (numbers + rows - 1) / rows}, NULL);
     return y->form || hc_fail_nomem(y->tape, who);
 }
 
+/* Its numbers are those at the last point. */
+bool hc_unroll_infer(Tensor *y) {
+    const HcUnroll *u = y->attr.custom.state;
+    return hc_unroll_form(y, parts_of(u), u->bytes);
+}
+
 bool hc_unroll_forward(Tensor *y) {
-    y->tape->k->fill(y->data, y->form->count, 0);
+    const HcUnroll *u = y->attr.custom.state;
+    const HcKernels *k = y->tape->k;
+    k->fill(y->data, y->form->count, 0);
+    for (size_t i = 0; i < u->count; i++)
+        if (u->end.carried[i] >= HC_HANDED_CONSTANT)
+            k->copy((char *)y->data + u->offset[i], 1, u->end.data + u->offset[i], 1, shape_count(u->shapes[i]));
     return true;
 }
 
@@ -27,45 +41,52 @@ static bool part_infer(Tensor *y) {
     const HcUnroll *u = hc_inputs(y)[0]->attr.custom.state;
     size_t i = y->attr.range.start;
     y->form = hc_form_of(&y->tape->forms, &u->shapes[i], y->tape->item);
-    y->data = u->end.data + u->offset[i];
+    y->data = (char *)hc_inputs(y)[0]->data + u->offset[i];
     return y->form || hc_fail_nomem(y->tape, who);
 }
 
 static const HcOp op_part = {
     .name = "unroll", .flags = HC_OP_ALIAS | HC_OP_PART, .arity = 1, .infer = part_infer};
 
-/* As a step in HC_EVAL leaves a weight, or as a constant. */
-static Tensor *ended(HcUnroll *u, size_t i) {
-    bool weight = u->end.carried[i] == HC_HANDED_NEEDS;
-    HcWhy why = u->flows[i] == HC_FLOWS_NEVER ? HC_WHY_EVAL : HC_WHY_CONSTANT;
-    Tensor *x = hc_emit_leaf(u->tape, who, u->shapes[i], u->end.data + u->offset[i], why);
-    if (x) x->flags |= weight ? HC_NODE_LOST | HC_NODE_NEEDS : HC_NODE_LOST;
+/* Where history ends: a constant, or a weight as a step in HC_EVAL leaves it. */
+static const HcOp op_ended = {
+    .name = "unroll", .flags = HC_OP_ALIAS | HC_OP_LEAF, .arity = 1, .infer = part_infer};
+
+static Tensor *ended(HcUnroll *u, Tensor *y, size_t i) {
+    Tensor *x = hc_emit1(&op_ended, &(HcAttr){.range = {.start = i}}, y);
+    if (!x) return NULL;
+    x->why = u->flows[i] == HC_FLOWS_NEVER ? HC_WHY_EVAL : HC_WHY_CONSTANT;
+    if (u->end.carried[i] == HC_HANDED_NEEDS) x->flags |= HC_NODE_NEEDS;
     return x;
 }
 
+static bool changes(const HcUnroll *u) {
+    size_t i = 0;
+    while (i < u->count && u->end.carried[i] < HC_HANDED_CONSTANT)
+        i++;
+    return i < u->count;
+}
+
 bool hc_unroll_emit(HcUnroll *u, const HcOp *op, Tensor **list) {
-    size_t parts = 0;
-    for (size_t i = 0; i < u->count; i++)
-        parts += hc_unroll_is_part(u, i);
     Tensor *y = NULL;
-    if (parts > 0 && u->input_count > 0) {
+    if (changes(u)) {
+        HC_ASSERT(u->input_count > 0); /* that which was changed, if nothing else */
         y = hc_emit(op, &(HcAttr){.custom = {.state = u}}, u->inputs, u->input_count);
         if (!y) return false;
-        y->flags |= HC_NODE_LOST;
+        if (!op->own) y->flags |= HC_NODE_LOST;
         u->inputs = hc_inputs(y);
     }
-    for (size_t i = 0; i < u->count; i++)
-        if (y && hc_unroll_is_part(u, i) &&
-            !(list[i] = hc_emit1(&op_part, &(HcAttr){.range = {.start = i}}, y)))
+    bool flows = u->flowing > 0;
+    for (size_t i = 0; i < u->count && flows; i++)
+        if (hc_unroll_is_part(u, i) && !(list[i] = hc_emit1(&op_part, &(HcAttr){.range = {.start = i}}, y)))
             return false;
-    hc_hide(y);
     for (size_t i = 0; i < u->count; i++) {
-        if (y && hc_unroll_is_part(u, i)) continue;
+        if (flows && hc_unroll_is_part(u, i)) continue;
         size_t same = u->end.same[i];
         list[i] = u->end.carried[i] == HC_HANDED_FIRST ? u->first[i] : same < i ? list[same] : NULL;
-        if (u->end.carried[i] >= HC_HANDED_CONSTANT && !list[i] && !(list[i] = ended(u, i)))
-            return false;
+        if (u->end.carried[i] >= HC_HANDED_CONSTANT && !list[i] && !(list[i] = ended(u, y, i))) return false;
     }
+    hc_hide(y);
     return true;
 }
 

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "meta/reads.h"
-#include "meta/revolve.h"
 #include "meta/unroll.h"
 
 static const char who[] = "unroll";
@@ -10,6 +9,7 @@ static const char who[] = "unroll";
 /* ---- after a step --------------------------------------------------------------------------- */
 
 typedef struct First {
+    HcUnroll *unroll;
     HcReads reads;
     const UnrollOptions *options;
     size_t done;
@@ -32,16 +32,13 @@ static bool look(HcUnroll *u, const TapeMark *mark, size_t step, void *user) {
 }
 
 static bool begin_first(HcUnroll *u, const UnrollOptions *options, size_t done, First *first) {
+    first->unroll = u;
     first->options = options;
     first->done = done;
-    return hc_reads_begin(u->tape, who, &first->reads);
+    return hc_reads_begin(u->tape, who, HC_READS_ALL, &first->reads);
 }
 
 /* ---- where points go ------------------------------------------------------------------------ */
-
-static size_t units_of(const HcUnroll *u) {
-    return u->steps > 0 ? (u->steps - 1) / u->segment + 1 : 0;
-}
 
 static size_t root_of(size_t n) {
     size_t r = 1;
@@ -88,8 +85,8 @@ static bool fit(HcUnroll *u, size_t max_bytes) {
         size_t cost = again_of(units, free);
         if (cost > SIZE_MAX / n || cost * n >= best) continue;
         best = cost * n;
-        u->segment = n;
-        u->kept_count = free;
+        u->first_segment = u->segment = n;
+        u->walk.most = free;
     }
     return best < SIZE_MAX || hc_fail(u->tape, HC_ERR_RANGE,
                                       "%s: %zu bytes are too few: what is carried takes %zu, a "
@@ -105,20 +102,22 @@ static bool evaluates(const HcUnroll *u) {
 }
 
 static bool choose(HcUnroll *u, const UnrollOptions *o) {
-    u->segment = u->steps;
-    if (evaluates(u)) return true;
-    if (o->keep == HC_KEEP_FIT) return fit(u, o->max_bytes);
+    if (o->keep == HC_KEEP_FIT && !evaluates(u)) return fit(u, o->max_bytes);
     u->segment = o->keep == HC_KEEP_EVERY ? o->every : root_of(u->steps);
     if (u->segment > u->steps) u->segment = u->steps;
-    u->kept_count = units_of(u) - 1;
+    u->first_segment = u->segment;
+    if (!evaluates(u)) u->walk.most = hc_unroll_segments(u) - 1;
     return true;
 }
 
 static bool make_points(HcUnroll *u) {
-    u->kept = hc_tape_alloc(u->tape, u->kept_count * sizeof *u->kept, who);
-    u->marks = hc_tape_alloc(u->tape, (units_of(u) + 1) * sizeof *u->marks, who);
-    if (!u->kept || !u->marks) return false;
-    for (size_t i = 0; i < u->kept_count; i++)
+    size_t places = u->walk.most, segments = hc_unroll_segments(u);
+    u->kept = hc_tape_alloc(u->tape, places * sizeof *u->kept, who);
+    u->marks = hc_tape_alloc(u->tape, (segments + 1) * sizeof *u->marks, who);
+    u->walk.segments = segments;
+    u->walk.before = hc_tape_alloc(u->tape, (places + 1) * sizeof *u->walk.before, who);
+    if (!u->kept || !u->marks || !u->walk.before) return false;
+    for (size_t i = 0; i < places; i++)
         if (!hc_unroll_room(u, &u->kept[i])) return false;
     return hc_unroll_room(u, &u->end) && hc_unroll_room(u, &u->spare[0]) &&
            hc_unroll_room(u, &u->spare[1]);
@@ -126,16 +125,11 @@ static bool make_points(HcUnroll *u) {
 
 /* ---- the loop ------------------------------------------------------------------------------- */
 
-/* From point to point, to the end. */
-static bool first_pass(HcUnroll *u, First *first) {
-    HcPoint *at = &u->begin;
-    size_t unit = 0, units = units_of(u);
-    while (at && u->placed < u->kept_count) {
-        unit += hc_revolve_next(units - unit, u->kept_count - u->placed);
-        at = hc_unroll_advance(u, at, unit * u->segment, &u->kept[u->placed], look, first);
-        u->placed += at != NULL;
-    }
-    return at && hc_unroll_advance(u, at, u->steps, &u->end, look, first);
+static bool go_on(void *user, size_t place, size_t to, size_t into) {
+    First *first = user;
+    HcUnroll *u = first->unroll;
+    HcPoint *at = into == HC_CURRENT ? &u->end : hc_unroll_point(u, into);
+    return hc_unroll_advance(u, hc_unroll_point(u, place), hc_unroll_begin_of(u, to), at, look, first) != NULL;
 }
 
 /* Rewinds to the beginning where it fails; the caller releases. */
@@ -145,8 +139,9 @@ static bool run(HcUnroll *u, const UnrollOptions *o, size_t before, const HcStan
     if (!list || !hc_unroll_room(u, &u->begin)) return false;
     hc_unroll_save(u, u->first, 0, o->rng ? *o->rng : rng_seed(0), &u->begin);
     if (!choose(u, o) || !make_points(u)) return false;
-    bool done = begin_first(u, o, before, &first) && first_pass(u, &first) &&
-                (u->inputs = hc_reads_list(&first.reads, &u->input_count)) != NULL;
+    bool done = begin_first(u, o, before, &first) &&
+                hc_walk_forth(&u->walk, &(HcMoves){.advance = go_on, .user = &first}) &&
+                (u->inputs = hc_reads_list(&first.reads, &u->input_count, &u->flowing)) != NULL;
     hc_reads_end(&first.reads);
     hc_unroll_return(u, stand);
     if (!done || !hc_unroll_emit(u, &hc_op_unroll, list) || !hc_unroll_put(u, list, u->end.numbers)) return false;

@@ -55,11 +55,36 @@ static void lighten(const HcUnroll *u) {
         if (u->modes[r] == HC_FULL) u->roots[r]->mode = HC_FIRST_ORDER;
 }
 
+size_t hc_unroll_segments(const HcUnroll *u) {
+    if (u->steps <= u->first_segment) return 1;
+    return 2 + (u->steps - u->first_segment - 1) / u->segment;
+}
+
+size_t hc_unroll_begin_of(const HcUnroll *u, size_t segment) {
+    if (segment == 0) return 0;
+    return segment >= hc_unroll_segments(u) ? u->steps : u->first_segment + (segment - 1) * u->segment;
+}
+
+/* The segment that begins with a step, or has it within. */
+static size_t segment_of(const HcUnroll *u, size_t step) {
+    if (step >= u->steps) return hc_unroll_segments(u);
+    return step < u->first_segment ? 0 : 1 + (step - u->first_segment) / u->segment;
+}
+
+HcPoint *hc_unroll_point(HcUnroll *u, size_t place) {
+    return place == 0 ? &u->begin : &u->kept[place - 1];
+}
+
+bool hc_unroll_record(HcUnroll *u, size_t from, size_t to, Rng *rng) {
+    for (size_t t = from; t < to; t++)
+        if (!hc_unroll_step(u, t, rng, true)) return false;
+    return true;
+}
+
 bool hc_unroll_recognise(HcUnroll *u, const HcPoint *point, bool again) {
-    bool place = point->step == u->steps || point->step % u->segment == 0;
-    if (!place) return true;
-    uint64_t mark = hc_unroll_fingerprint(u, point),
-             *noted = &u->marks[(point->step + u->segment - 1) / u->segment];
+    size_t segment = segment_of(u, point->step);
+    if (hc_unroll_begin_of(u, segment) != point->step) return true;
+    uint64_t mark = hc_unroll_fingerprint(u, point), *noted = &u->marks[segment];
     if (!again) *noted = mark;
     return *noted == mark || hc_fail(u->tape, HC_ERR_CHANGED,
                                      "%s: the steps up to %zu, computed again, gave other weights "

@@ -343,7 +343,7 @@ bool hc_unroll_with_tangents(HcUnroll *u, const UnrollOptions *o, size_t before,
     lists.outer = (TensorList){outer, count};
     lists.now = outer + count;
     u->inputs = outer;
-    u->input_count = count;
+    u->input_count = u->flowing = count;
     if (!make_place(u, &places[0]) || !make_place(u, &places[1])) return false;
     u->tangents.count = places[0].tangents.count;
     hc_unroll_save(u, u->first, 0, o->rng ? *o->rng : rng_seed(0), &places[0].point);

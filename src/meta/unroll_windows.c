@@ -34,7 +34,7 @@ static bool enter_detached(HcUnroll *u, const HcPoint *point) {
 static void note_report(HcUnroll *u) {
     const HcUnroll *window = u->opts[0]->now->unroll;
     if (!window) return;
-    u->kept_count = window->kept_count;
+    u->walk.most = window->walk.most;
     u->segment = window->segment;
     u->again += window->again;
 }

@@ -147,17 +147,20 @@ static void backward_released(HcSweep *s, Tensor *y, Tensor *gy, Room *room) {
     }
 }
 
+bool hc_input_unchanged(const Tensor *y, size_t i) {
+    const Tensor *x = hc_inputs(y)[i];
+    uint64_t version;
+    if (!(x->flags & HC_NODE_BORROWED)) return true;
+    const HcCell *cell = hc_cell(x, &version);
+    return cell->version == version ||
+           hc_fail(y->tape, HC_ERR_CHANGED,
+                   "the gradient of %s needs '%s' as it was, but it was changed in place since", y->op->name,
+                   cell->name);
+}
+
 bool hc_inputs_unchanged(const Tensor *y) {
-    for (uint32_t i = 0; i < y->nin; i++) {
-        const Tensor *x = hc_inputs(y)[i];
-        uint64_t version;
-        if (!(x->flags & HC_NODE_BORROWED)) continue;
-        const HcCell *cell = hc_cell(x, &version);
-        if (cell->version != version)
-            return hc_fail(y->tape, HC_ERR_CHANGED,
-                           "the gradient of %s needs '%s' as it was, but it was changed in place since",
-                           y->op->name, cell->name);
-    }
+    for (uint32_t i = 0; i < y->nin; i++)
+        if (!hc_input_unchanged(y, i)) return false;
     return true;
 }
 

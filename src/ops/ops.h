@@ -85,6 +85,7 @@ bool hc_bad_index(const Tensor *y, const void *index, size_t at, size_t size);
 
 /* ---- custom.c ----------------------------------------------------------------------------------- */
 /* For a rule that runs a caller's code, which may read any input. False after hc_fail. */
+bool hc_input_unchanged(const Tensor *y, size_t j);
 bool hc_inputs_unchanged(const Tensor *y);
 
 /* ---- cross_entropy.c --------------------------------------------------------------------------- */

@@ -15,13 +15,14 @@ typedef struct HcElementwise {
     const char *x[3];
     size_t stride[3], n;
     double c[2];
-    int operands; /* 1, 2, or 3: select */
-    bool has_c;
+    uint32_t operands; /* 1, 2, or 3: select */
+    uint32_t has_c;
 } HcElementwise;
 
 struct HcCall {
     bool (*run)(const HcCall *call);
     size_t count;     /* of a chain: itself and the calls in it, which follow; else 1 */
+    uint16_t bytes;   /* of u, in use */
     bool elementwise; /* u.e is in use */
     bool gradient;    /* a product that is all of a step, whose result is a gradient */
     union {
@@ -52,11 +53,13 @@ struct HcCall {
             void *y;
             HcAdamCotangents from;
             const void *p, *g, *m, *v, *rate, *constants;
-            size_t n;
-            bool moments;
+            size_t n, moments;
         } adam;
     } u;
 };
+
+/* For the making of a call: which member of u is in use. There are no holes in it where size_t has 64 bits. */
+#define HC_USES(member) .bytes = sizeof((HcCall *)NULL)->u.member
 
 /* Appends to the program's calls; false when out of memory. */
 bool hc_program_add_call(Program *program, const HcCall *call);

@@ -8,6 +8,7 @@
 #include "ops/ops.h"
 #include "program/call.h"
 #include "program/capture.h"
+#include "program/series.h"
 
 static const char who[] = "program_capture";
 
@@ -107,16 +108,19 @@ static bool copy_node(HcCapture *c, Tensor *to, const Tensor *from, Tensor ***li
     to->index = (uint32_t)(to - p->nodes);
     to->form = own_form(p, from->form);
     if (!to->form) return false;
-    if (from->nin > HC_INLINE_INPUTS) {
+    if (hc_capture_is_leaf(c, from)) {
+        to->nin = 0;
+        to->op = &hc_op_leaf;
+    } else if (from->nin > HC_INLINE_INPUTS) {
         to->in.many = *links;
         *links += from->nin;
     }
     Tensor **in = from->nin > HC_INLINE_INPUTS ? to->in.many : to->in.few;
-    for (uint32_t j = 0; j < from->nin; j++) {
+    for (uint32_t j = 0; j < to->nin; j++) {
         in[j] = &p->nodes[c->number[hc_inputs(from)[j]->index]];
         HC_ASSERT(in[j] < to);
     }
-    if (from->op->flags & HC_OP_ALIAS) /* plan.c turns the distance into an address */
+    if (to->op->flags & HC_OP_ALIAS) /* plan.c turns the distance into an address */
         to->displaced = (size_t)((const char *)from->data - (const char *)hc_inputs(from)[0]->data);
     const Tensor *retaken = hc_capture_again(c, from);
     if (retaken) { /* a kept gradient: what was computed in its place */
@@ -127,32 +131,47 @@ static bool copy_node(HcCapture *c, Tensor *to, const Tensor *from, Tensor ***li
     return true;
 }
 
-/* Memory of leaves: a Param's own, or a copy. */
+/* Memory of leaves: a Param's own, or what was given, or a copy. */
 static size_t constant_bytes(const Tensor *x) {
     return (x->form->count * x->tape->item + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
 }
 
-static bool own_leaves(Program *p) {
-    size_t bytes = 0, uses = 0;
+/* Of a program without a series, which keeps its copies in one block. */
+static bool make_constants(Program *p) {
     for (size_t i = 0; i < p->count; i++)
         if (p->nodes[i].nin == 0 && !(p->nodes[i].flags & HC_NODE_PARAM))
-            bytes += constant_bytes(&p->nodes[i]);
-    p->constants = hc_alloc(bytes, 1);
-    p->constant_bytes = bytes;
-    if (!p->constants) return false;
+            p->constant_bytes += constant_bytes(&p->nodes[i]);
+    p->constants = hc_alloc(p->constant_bytes, 1);
+    return p->constants != NULL;
+}
+
+static void *own_constant(Program *p, const Tensor *x, char **next) {
+    size_t bytes = x->form->count * x->tape->item;
+    if (p->series) return hc_series_constant(p->series, x->data, bytes);
+    char *to = *next;
+    if (bytes) memcpy(to, x->data, bytes);
+    *next += constant_bytes(x);
+    return to;
+}
+
+static bool own_leaves(HcCapture *c) {
+    Program *p = c->p;
+    size_t uses = 0;
+    if (!p->series && !make_constants(p)) return false;
     char *next = p->constants;
-    for (size_t i = 0; i < p->count; i++) {
-        Tensor *x = &p->nodes[i];
-        if (x->nin > 0) continue;
+    for (size_t i = 0; i < c->tape->count; i++) {
+        const Tensor *from = hc_node(c->tape, i);
+        Tensor *x = c->live[i] ? &p->nodes[c->number[i]] : NULL;
+        if (!x || x->nin > 0) continue;
         if (x->flags & HC_NODE_PARAM) {
-            Param *param = hc_param_of(x);
+            Param *param = hc_param_of(from);
             p->uses[uses++] = (HcParamUse){param_ref(param), param->data};
             x->data = param->data;
             continue;
         }
-        if (x->form->count) memcpy(next, x->data, x->form->count * x->tape->item);
-        x->data = next;
-        next += constant_bytes(x);
+        void *given = hc_capture_numbers(c, from);
+        x->data = given ? given : own_constant(p, x, &next);
+        if (!x->data) return false;
     }
     return true;
 }
@@ -185,7 +204,7 @@ static bool copy_nodes(HcCapture *c) {
         p->outputs[i] = own_copy(c, c->outputs[i]);
     for (size_t i = 0; i < p->grad_count; i++)
         p->grads[i] = own_copy(c, c->grads[i]);
-    return own_leaves(p);
+    return own_leaves(c);
 }
 
 /* All that the tape has met, needed or not: which of them a node depends on is not known. */
@@ -202,6 +221,15 @@ static bool copy_stamps(HcCapture *c) {
     return true;
 }
 
+/* What operations keep of their own. From the end, so that what is asked of an operation is known before it. */
+static bool own_states(HcCapture *c) {
+    for (size_t i = c->p->count; i-- > 0;) {
+        Tensor *x = &c->p->nodes[i];
+        if (x->op->own && !x->op->own(c->p, x)) return false;
+    }
+    return true;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------------------ */
 
 static bool capture(HcCapture *c, Tensor *const *outputs, Tensor *loss) {
@@ -212,12 +240,30 @@ static bool capture(HcCapture *c, Tensor *const *outputs, Tensor *loss) {
     for (size_t i = 0; i < p->output_count; i++)
         if (!(c->outputs[i] = own(outputs[i]))) return false;
     if (!hc_capture_find(c)) return false;
-    if (!copy_nodes(c) || !copy_stamps(c) || !hc_program_plan(p) || !hc_program_trace(p) ||
-        !hc_program_fuse(p) || !hc_program_direct(p) || !hc_program_trim(p))
+    if (!copy_nodes(c) || !copy_stamps(c) || !own_states(c) || !hc_program_plan(p) ||
+        !hc_program_trace(p) || !hc_program_fuse(p) || !hc_program_direct(p) || !hc_program_trim(p))
         return hc_fail_nomem(c->tape, who);
-    for (size_t i = 0; i < p->output_count; i++)
-        hc_copy_dense(outputs[i], p->outputs[i]->data);
     return true;
+}
+
+/* The tape is left as it was, and the program is destroyed where that fails. */
+static Program *capture_at_top(HcCapture *c, Tensor *const *outputs, Tensor *loss) {
+    Tape *tape = c->tape;
+    TapeMark mark = tape_mark(tape);
+    size_t peak = tape->peak;
+    bool done = capture(c, outputs, loss);
+    tape_release(tape, mark);
+    tape->peak = peak;
+    hc_free(c->outputs);
+    hc_free(c->grads);
+    for (size_t r = 0; r < c->retaken_count; r++)
+        hc_free(c->retaken[r].grads);
+    hc_free(c->retaken);
+    hc_free(c->live);
+    hc_free(c->number);
+    if (done) return c->p;
+    hc_program_free(c->p);
+    return NULL;
 }
 
 Program *program_capture(Tape *tape, Tensor *const *inputs, size_t input_count,
@@ -233,46 +279,25 @@ Program *program_capture(Tape *tape, Tensor *const *inputs, size_t input_count,
     p->input_count = input_count;
     p->output_count = output_count;
     HcCapture c = {.p = p, .tape = tape, .recorded = tape->count, .inputs = inputs};
-    TapeMark mark = tape_mark(tape);
-    size_t peak = tape->peak;
-    bool done = capture(&c, outputs, backward_of);
-    tape_release(tape, mark);
-    tape->peak = peak;
-    hc_free(c.outputs);
-    hc_free(c.grads);
-    for (size_t r = 0; r < c.retaken_count; r++)
-        hc_free(c.retaken[r].grads);
-    hc_free(c.retaken);
-    hc_free(c.live);
-    hc_free(c.number);
-    if (done) return p;
-    program_destroy(p);
-    return NULL;
+    p = capture_at_top(&c, outputs, backward_of);
+    for (size_t i = 0; p && i < output_count; i++)
+        hc_copy_dense(outputs[i], p->outputs[i]->data);
+    return p;
+}
+
+Program *hc_capture_stretch(Tape *tape, HcSeries *series, const HcStretch *stretch) {
+    Program *p = hc_alloc_zero(1, sizeof *p);
+    if (!p) {
+        hc_fail_nomem(tape, who);
+        return NULL;
+    }
+    p->tape = hc_series_tape(series);
+    p->series = series;
+    p->output_count = stretch->output_count;
+    HcCapture c = {.p = p, .tape = tape, .stretch = *stretch, .recorded = tape->count};
+    return capture_at_top(&c, stretch->outputs, NULL);
 }
 
 void program_destroy(Program *p) {
-    if (!p || !hc_at_rest(p, "program_destroy", "program")) return;
-    for (size_t i = 0; i < p->grad_count; i++)
-        param_unref(p->grad_params[i]);
-    for (size_t i = 0; p->uses && i < p->use_count; i++)
-        param_unref(p->uses[i].param);
-    hc_free(p->nodes);
-    hc_free(p->links);
-    hc_free(p->steps);
-    hc_free(p->calls);
-    hc_free(p->inputs);
-    hc_free(p->outputs);
-    hc_free(p->grads);
-    hc_free(p->grad_params);
-    hc_free(p->grad_calls);
-    for (size_t i = 0; i < p->stamp_count; i++)
-        hc_version_unref(p->stamps[i].version);
-    hc_free(p->stamps);
-    hc_free(p->uses);
-    hc_free(p->constants);
-    hc_free(p->memory);
-    for (size_t i = 0; i < HC_MOST_WORKSPACES; i++)
-        hc_free(p->workspaces[i]);
-    tape_destroy(p->tape);
-    hc_free(p);
+    if (p && hc_at_rest(p, "program_destroy", "program")) hc_program_free(p);
 }

@@ -13,10 +13,26 @@ typedef struct HcRetaken {
     size_t first, end, stood;
 } HcRetaken;
 
+/* A leaf whose numbers stand at an address of its own, given anew for each run. */
+typedef struct HcAt {
+    const Tensor *leaf;
+    void *numbers;
+} HcAt;
+
+/* What is captured of the nodes from `base` on; those before are leaves. */
+typedef struct HcStretch {
+    size_t base;
+    const HcAt *leaves;
+    size_t leaf_count;
+    Tensor *const *outputs;
+    size_t output_count;
+} HcStretch;
+
 typedef struct HcCapture {
     Program *p;
     Tape *tape;
-    size_t recorded; /* nodes before the capture */
+    HcStretch stretch; /* of a program of a series, else of base 0 */
+    size_t recorded;   /* nodes before the capture */
     Tensor *const *inputs;
     Tensor **outputs, **grads; /* of p->output_count and p->grad_count, on the tape */
     unsigned char *live;       /* by index */
@@ -33,6 +49,13 @@ typedef struct HcTurn {
     bool again;
 } HcTurn;
 
+/* Whether a node is not computed by the program. */
+static inline bool hc_capture_is_leaf(const HcCapture *c, const Tensor *x) {
+    return x->nin == 0 || x->index < c->stretch.base;
+}
+/* Where a leaf's numbers stand, or NULL. */
+void *hc_capture_numbers(const HcCapture *c, const Tensor *x);
+
 /* Finds what outputs and gradients need, which may add to the tape. */
 bool hc_capture_find(HcCapture *c);
 /* The gradient in the place of a kept one, or NULL for any other node. */
@@ -42,5 +65,9 @@ HcTurn *hc_capture_order(const HcCapture *c);
 /* The same with some of them twice (repeat.c), counted in the program; frees what it is handed. NULL when out
  * of memory. */
 HcTurn *hc_capture_repeat(HcCapture *c, HcTurn *turns);
+
+/* A program of a series: computes outputs, which may be placed only, from the leaves. The tape is left as it
+ * was. NULL after hc_fail on it. */
+Program *hc_capture_stretch(Tape *tape, HcSeries *series, const HcStretch *stretch);
 
 #endif

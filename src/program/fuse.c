@@ -19,11 +19,11 @@ static bool joins(const HcCall *first, const HcCall *next, size_t item) {
     for (const HcCall *call = first; call < next; call++) {
         const HcElementwise *f = &call->u.e;
         if (e->y != f->y && overlap(e->y, bytes, f->y, bytes)) return false;
-        for (int j = 0; j < e->operands; j++) {
+        for (uint32_t j = 0; j < e->operands; j++) {
             bool same = e->stride[j] == 1 && e->x[j] == f->y;
             if (!same && overlap(e->x[j], e->stride[j] ? bytes : item, f->y, bytes)) return false;
         }
-        for (int j = 0; j < f->operands; j++) {
+        for (uint32_t j = 0; j < f->operands; j++) {
             bool same = f->stride[j] == 1 && f->x[j] == e->y;
             if (!same && overlap(f->x[j], f->stride[j] ? bytes : item, e->y, bytes)) return false;
         }
@@ -59,6 +59,7 @@ bool hc_program_fuse(Program *p) {
     for (size_t i = 0; i < count && done;) {
         size_t length = chain_length(&calls[i], calls + count, item);
         HcCall chain = {.run = run_chain,
+                        HC_USES(chain),
                         .count = length + 1,
                         .u.chain = {calls[i].u.e.n, BLOCK_BYTES / item, item}};
         if (length > 1) done = hc_program_add_call(p, &chain);

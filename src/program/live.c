@@ -8,15 +8,15 @@ static const char who[] = "program_capture";
 
 /* ---- gradients that were kept ------------------------------------------------------------------------ */
 
-static const HcTaken *taken_of(const Tensor *x) {
-    const HcTaken *taken =
-        x->flags & HC_NODE_LOST && !(x->flags & HC_NODE_BORROWED) ? x->taken : NULL;
+static const HcTaken *taken_of(const HcCapture *c, const Tensor *x) {
+    bool lost = x->index >= c->stretch.base && x->flags & HC_NODE_LOST && !(x->flags & HC_NODE_BORROWED);
+    const HcTaken *taken = lost ? x->taken : NULL;
     bool there = taken && hc_alive(taken->output) && taken->output->serial == taken->serial;
     return there ? taken : NULL;
 }
 
 Tensor *hc_capture_again(const HcCapture *c, const Tensor *x) {
-    const HcTaken *taken = taken_of(x);
+    const HcTaken *taken = taken_of(c, x);
     for (size_t r = 0; taken && r < c->retaken_count; r++)
         if (c->retaken[r].from == taken)
             for (size_t i = 0; i < taken->count; i++)
@@ -56,9 +56,20 @@ static bool take_again(HcCapture *c, const HcTaken *from) {
 
 /* ---- what is needed --------------------------------------------------------------------------------- */
 
+void *hc_capture_numbers(const HcCapture *c, const Tensor *x) {
+    for (size_t i = 0; i < c->stretch.leaf_count; i++)
+        if (c->stretch.leaves[i].leaf == x) return c->stretch.leaves[i].numbers;
+    return NULL;
+}
+
 /* Whether a node can be computed again from others. */
 static bool check_node(const HcCapture *c, const Tensor *x) {
-    if ((x->flags & HC_NODE_LOST) && !taken_of(x))
+    if (x->index < c->stretch.base)
+        return x->flags & HC_NODE_PARAM || hc_capture_numbers(c, x) ||
+               hc_fail(c->tape, HC_ERR_STATE,
+                       "%s: a step of a loop reads %s (%zu on the tape), which it did not read when it first ran", who,
+                       x->op->name, (size_t)x->index);
+    if ((x->flags & HC_NODE_LOST) && !taken_of(c, x))
         return hc_fail(
             c->tape, HC_ERR_STATE,
             "%s: %s (%zu on the tape) came from numbers whose history is gone: weights after "
@@ -112,11 +123,12 @@ static bool mark_live(HcCapture *c) {
         if (!c->live[i]) continue;
         const Tensor *x = hc_node(c->tape, i);
         if (!check_node(c, x)) return false;
+        p->count++;
+        if (x->flags & HC_NODE_PARAM) p->use_count++;
+        if (hc_capture_is_leaf(c, x)) continue;
         for (uint32_t j = 0; j < x->nin; j++)
             c->live[hc_inputs(x)[j]->index] = 1;
-        p->count++;
         if (x->nin > HC_INLINE_INPUTS) c->link_count += x->nin;
-        if (x->flags & HC_NODE_PARAM) p->use_count++;
     }
     return true;
 }
@@ -129,7 +141,7 @@ bool hc_capture_find(HcCapture *c) {
         size_t marked = c->tape->count, known = c->retaken_count;
         for (size_t i = 0; i < marked; i++) {
             const Tensor *x = hc_node(c->tape, i);
-            const HcTaken *from = c->live[i] ? taken_of(x) : NULL;
+            const HcTaken *from = c->live[i] ? taken_of(c, x) : NULL;
             if (from && !hc_capture_again(c, x) && !take_again(c, from)) return false;
         }
         if (c->retaken_count == known) return true;

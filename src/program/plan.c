@@ -4,7 +4,7 @@
  * memory management for deep neural net inference", compare such plans). */
 #include <string.h>
 
-#include "program/program.h"
+#include "program/series.h"
 
 #define FOREVER SIZE_MAX
 
@@ -197,7 +197,7 @@ bool hc_program_plan(Program *p) {
     }
     if (done) {
         p->memory_bytes = plan.top;
-        p->memory = hc_alloc(plan.top, 1);
+        p->memory = p->series ? hc_series_room(p->series, HC_SERIES_MEMORY, plan.top) : hc_alloc(plan.top, 1);
         done = p->memory != NULL;
     }
     if (done) {

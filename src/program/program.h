@@ -3,12 +3,15 @@
  *
  *   capture.c  what is needed, in which order, as private copies of nodes
  *   repeat.c   what is computed twice rather than kept
+ *   call.c     calls of kernels
  *   plan.c     where each result lives: memory by liveness
  *   trace.c    which kernels, on which addresses
  *   fuse.c     elementwise ones block by block
  *   direct.c   gradients without a copy
  *   trim.c     what a run does not look at goes
- *   run.c      inputs in, steps, outputs and gradients out */
+ *   run.c      inputs in, steps, outputs and gradients out
+ *   owned.c    what operations keep with it, and its end
+ *   series.c   many programs of a few shapes, for operations that run recordings of their own */
 #ifndef HC_PROGRAM_PROGRAM_H
 #define HC_PROGRAM_PROGRAM_H
 
@@ -23,7 +26,16 @@ typedef struct HcParamUse {
     const void *data; /* as captured */
 } HcParamUse;
 
-typedef struct HcCall HcCall; /* program/call.h */
+typedef struct HcCall HcCall;     /* program/call.h */
+typedef struct HcSeries HcSeries; /* program/series.h */
+
+/* What an operation keeps with a program. */
+typedef struct HcOwned {
+    const void *key; /* what it is found again by */
+    void *object;
+    void (*destroy)(void *object);
+    size_t (*bytes)(const void *object, size_t *table_bytes); /* of all it holds; and of that, what are no numbers */
+} HcOwned;
 
 /* What it must still be made with. */
 typedef struct HcStamped {
@@ -34,7 +46,8 @@ typedef struct HcStamped {
 struct Program {
     Tape *tape; /* kernels, forms, workspaces and the error; nothing is recorded on it */
     Tensor *nodes;
-    size_t count;   /* of those captured; trim.c drops most */
+    size_t count;   /* of those captured ... */
+    size_t kept;    /* ... and of those that trim.c leaves */
     Tensor **links; /* inputs of nodes that have many */
     Tensor **steps; /* the nodes to be computed, in order, until they are traced */
     size_t step_count;
@@ -52,7 +65,22 @@ struct Program {
     void *workspaces[HC_MOST_WORKSPACES]; /* of traced forwards */
     char *constants, *memory;
     size_t constant_bytes, memory_bytes, table_bytes;
+    HcSeries *series; /* whose memory, constants and workspaces it uses, and whose program's tape; or NULL */
+    HcOwned *owned;
+    size_t owned_count, owned_capacity;
 };
+
+/* Leaves an object with the program, or destroys it: false when out of memory. */
+bool hc_program_own(Program *program, HcOwned owned);
+/* The object with that key, or NULL. */
+void *hc_program_owned(const Program *program, const void *key);
+void hc_program_free(Program *program);
+/* What it takes itself: without its tape, and what belongs to a series. */
+ProgramStats hc_program_own_stats(const Program *program);
+/* Runs its calls. False after hc_fail on its tape. */
+bool hc_program_run_calls(Program *program);
+/* Whether Params that it reads are where they were; else false after hc_fail. */
+bool hc_program_check_uses(Program *program, const char *who);
 
 /* Gives every node its memory, and lists the steps. False when out of memory. */
 bool hc_program_plan(Program *program);

@@ -60,6 +60,7 @@ static void find_lives(Repeats *r) {
         const Tensor *x = node_at(r, k), *again = hc_capture_again(r->c, x);
         r->c->number[x->index] = (uint32_t)k;
         r->life[k] = (Life){.root = k, .last = k, .from = k, .to = k};
+        if (x->index < r->c->stretch.base) continue;
         for (uint32_t j = 0; j < x->nin; j++)
             read_at(r, k, r->life[input_of(r, x, j)].root);
         if (again || (x->op->flags & (HC_OP_ALIAS | HC_OP_COPY))) {
@@ -76,7 +77,7 @@ static void find_lives(Repeats *r) {
 }
 
 static bool is_computed(const Repeats *r, size_t turn) {
-    return node_at(r, turn)->nin > 0 && r->life[turn].root == turn;
+    return !hc_capture_is_leaf(r->c, node_at(r, turn)) && r->life[turn].root == turn;
 }
 
 /* When most is alive. `ending` is room for the bytes that are free again after each turn. */
@@ -106,7 +107,7 @@ static bool repeatable(const Repeats *r, size_t turn) {
 static bool is_there(const Repeats *r, size_t turn, size_t time) {
     const Life *life = &r->life[r->life[turn].root];
     if (life->repeated && time > life->from && time < life->to) return false;
-    return node_at(r, life->root)->nin == 0 || life->last >= time;
+    return hc_capture_is_leaf(r->c, node_at(r, life->root)) || life->last >= time;
 }
 
 /* Adds a turn to those taken again, after what it needs and would no longer find. */

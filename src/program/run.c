@@ -49,13 +49,18 @@ bool program_set_f64(Program *p, size_t input, Shape shape, const double *values
 
 /* ---- the run ------------------------------------------------------------------------------------------- */
 
-/* Whether what the program reads in place is still where and as it was. */
-static bool check_world(Program *p, const char *who) {
+bool hc_program_check_uses(Program *p, const char *who) {
     for (size_t i = 0; i < p->use_count; i++)
         if (p->uses[i].param->data != p->uses[i].data)
             return hc_fail(p->tape, HC_ERR_CHANGED,
                            "%s: '%s' was converted to another type since the capture", who,
                            p->uses[i].param->cell.name);
+    return true;
+}
+
+/* Whether what the program reads in place is still where and as it was. */
+static bool check_world(Program *p, const char *who) {
+    if (!hc_program_check_uses(p, who)) return false;
     for (size_t i = 0; i < p->stamp_count; i++)
         if (p->stamps[i].version->changes != p->stamps[i].changes)
             return hc_fail(p->tape, HC_ERR_CHANGED,
@@ -65,7 +70,7 @@ static bool check_world(Program *p, const char *who) {
     return true;
 }
 
-static bool run_steps(Program *p) {
+bool hc_program_run_calls(Program *p) {
     /* The calls of a chain follow it, and it has run them. */
     for (size_t i = 0; i < p->call_count; i += p->calls[i].count) {
         HC_ASSERT(p->calls[i].count >= 1 && i + p->calls[i].count <= p->call_count);
@@ -93,7 +98,7 @@ static void add_gradient(const Program *p, Grads *grads, size_t i, const void *v
 static bool run_and_add(Program *p, Grads *grads) {
     for (size_t i = 0; i < p->grad_count; i++)
         hc_program_aim(p, i, empty_place(p, grads, i));
-    bool done = run_steps(p);
+    bool done = hc_program_run_calls(p);
     for (size_t i = 0; i < p->grad_count; i++) {
         const void *values = hc_program_aim(p, i, NULL);
         if (done) add_gradient(p, grads, i, values);
@@ -183,10 +188,23 @@ const char *program_error(const Program *p) {
     return p ? tape_error(p->tape) : NULL;
 }
 
+ProgramStats hc_program_own_stats(const Program *p) {
+    ProgramStats stats = {.nodes = p->count, .steps = p->step_count, .table_bytes = p->table_bytes};
+    if (!p->series) stats.bytes = p->constant_bytes + p->memory_bytes;
+    for (size_t i = 0; i < p->owned_count; i++) {
+        size_t tables, bytes = p->owned[i].bytes(p->owned[i].object, &tables);
+        stats.table_bytes += tables;
+        stats.bytes += bytes - tables;
+    }
+    stats.bytes += stats.table_bytes;
+    return stats;
+}
+
 ProgramStats program_stats(const Program *p) {
     if (!p) return (ProgramStats){.nodes = 0};
-    return (ProgramStats){.nodes = p->count,
-                          .steps = p->step_count,
-                          .bytes = p->constant_bytes + p->memory_bytes + p->table_bytes +
-                                   tape_stats(p->tape).reserved_bytes};
+    ProgramStats stats = hc_program_own_stats(p);
+    size_t reserved = tape_stats(p->tape).reserved_bytes;
+    stats.table_bytes += reserved;
+    stats.bytes += reserved;
+    return stats;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "program/call.h"
+#include "program/series.h"
 
 /* A forward of more calls than that is not worth taking apart. */
 #define MOST_CALLS 64
@@ -41,20 +42,6 @@ static void log_call(const void *y, const HcCall *call) {
 
 /* ---- elementwise --------------------------------------------------------------------------------------- */
 
-void hc_elementwise_range(const HcElementwise *e, size_t first, size_t n, size_t item) {
-    char *y = e->y + first * item;
-    const char *x[3] = {NULL};
-    const double *c = e->has_c ? e->c : NULL;
-    for (int j = 0; j < e->operands; j++)
-        x[j] = e->x[j] + first * e->stride[j] * item;
-    if (e->operands == 1)
-        e->fn.unary(y, x[0], n, c);
-    else if (e->operands == 2)
-        e->fn.binary(y, x[0], e->stride[0], x[1], e->stride[1], n, c);
-    else
-        e->fn.select(y, x[0], e->stride[0], x[1], e->stride[1], x[2], e->stride[2], n);
-}
-
 static bool run_unary(const HcCall *call) {
     const HcElementwise *e = &call->u.e;
     e->fn.unary(e->y, e->x[0], e->n, e->has_c ? e->c : NULL);
@@ -78,7 +65,7 @@ static void set_constants(HcElementwise *e, const double *c) {
 }
 
 static void log_unary(HcUnaryFn *fn, void *y, const void *x, size_t n, const double *c) {
-    HcCall call = {.run = run_unary,
+    HcCall call = {.run = run_unary, HC_USES(e),
                    .elementwise = true,
                    .u.e = {.fn.unary = fn, .y = y, .x = {x}, .stride = {1}, .n = n, .operands = 1}};
     set_constants(&call.u.e, c);
@@ -88,7 +75,7 @@ static void log_unary(HcUnaryFn *fn, void *y, const void *x, size_t n, const dou
 static void log_binary(HcBinaryFn *fn, void *y, const void *a, size_t sa, const void *b, size_t sb,
                        size_t n, const double *c) {
     HcCall call = {
-        .run = run_binary,
+        .run = run_binary, HC_USES(e),
         .elementwise = true,
         .u.e = {.fn.binary = fn, .y = y, .x = {a, b}, .stride = {sa, sb}, .n = n, .operands = 2}};
     set_constants(&call.u.e, c);
@@ -112,7 +99,7 @@ static void log_binary(HcBinaryFn *fn, void *y, const void *a, size_t sa, const 
 
 static void trace_select(void *y, const void *p, size_t sp, const void *a, size_t sa, const void *b,
                          size_t sb, size_t n) {
-    log_call(y, &(HcCall){.run = run_select,
+    log_call(y, &(HcCall){.run = run_select, HC_USES(e),
                           .elementwise = true,
                           .u.e = {.fn.select = tracing.real->select,
                                   .y = y,
@@ -130,7 +117,7 @@ static bool run_fill(const HcCall *call) {
 }
 
 static void trace_fill(void *y, size_t n, double value) {
-    log_call(y, &(HcCall){.run = run_fill, .u.move = {tracing.real, y, .n = n, .c = value}});
+    log_call(y, &(HcCall){.run = run_fill, HC_USES(move), .u.move = {tracing.real, y, .n = n, .c = value}});
 }
 
 static bool run_copy(const HcCall *call) {
@@ -141,7 +128,7 @@ static bool run_copy(const HcCall *call) {
 
 static void trace_copy(void *y, size_t sy, const void *x, size_t sx, size_t n) {
     log_call(
-        y, &(HcCall){.run = run_copy, .u.move = {tracing.real, y, x, .n = n, .sx = sx, .sy = sy}});
+        y, &(HcCall){.run = run_copy, HC_USES(move), .u.move = {tracing.real, y, x, .n = n, .sx = sx, .sy = sy}});
 }
 
 static bool run_transpose(const HcCall *call) {
@@ -150,7 +137,7 @@ static bool run_transpose(const HcCall *call) {
 }
 
 static void trace_transpose(void *y, const void *x, size_t m, size_t n) {
-    log_call(y, &(HcCall){.run = run_transpose, .u.move = {tracing.real, y, x, .m = m, .n = n}});
+    log_call(y, &(HcCall){.run = run_transpose, HC_USES(move), .u.move = {tracing.real, y, x, .m = m, .n = n}});
 }
 
 static bool run_squared_distance(const HcCall *call) {
@@ -160,7 +147,7 @@ static bool run_squared_distance(const HcCall *call) {
 }
 
 static void trace_squared_distance(void *y, const void *a, const void *b, size_t n, double c) {
-    log_call(y, &(HcCall){.run = run_squared_distance,
+    log_call(y, &(HcCall){.run = run_squared_distance, HC_USES(move),
                           .u.move = {tracing.real, y, .a = a, .b = b, .n = n, .c = c}});
 }
 
@@ -172,7 +159,7 @@ static bool run_scaled_difference(const HcCall *call) {
 
 static void trace_scaled_difference(void *y, const void *s, const void *a, const void *b, size_t n,
                                     double c) {
-    log_call(y, &(HcCall){.run = run_scaled_difference,
+    log_call(y, &(HcCall){.run = run_scaled_difference, HC_USES(move),
                           .u.move = {tracing.real, y, s, a, b, .n = n, .c = c}});
 }
 
@@ -184,12 +171,12 @@ static bool run_reduce(const HcCall *call) {
 
 static void trace_sum_rows(void *y, const void *x, size_t stride, size_t m, size_t n) {
     log_call(
-        y, &(HcCall){.run = run_reduce, .u.reduce = {tracing.real->sum_rows, y, x, stride, m, n}});
+        y, &(HcCall){.run = run_reduce, HC_USES(reduce), .u.reduce = {tracing.real->sum_rows, y, x, stride, m, n}});
 }
 
 static void trace_sum_cols(void *y, const void *x, size_t stride, size_t m, size_t n) {
     log_call(
-        y, &(HcCall){.run = run_reduce, .u.reduce = {tracing.real->sum_cols, y, x, stride, m, n}});
+        y, &(HcCall){.run = run_reduce, HC_USES(reduce), .u.reduce = {tracing.real->sum_cols, y, x, stride, m, n}});
 }
 
 static bool run_gemm(const HcCall *call) {
@@ -198,7 +185,7 @@ static bool run_gemm(const HcCall *call) {
 }
 
 static void trace_gemm(const HcGemm *g) {
-    log_call(g->c, &(HcCall){.run = run_gemm, .u.product = {*g, tracing.real}});
+    log_call(g->c, &(HcCall){.run = run_gemm, HC_USES(product), .u.product = {*g, tracing.real}});
 }
 
 static bool run_adam(const HcCall *call) {
@@ -212,7 +199,7 @@ static void trace_adam(void *y, const void *p, const void *g, const void *m, con
                        const void *rate, const void *constants, size_t n) {
     log_call(
         y,
-        &(HcCall){.run = run_adam,
+        &(HcCall){.run = run_adam, HC_USES(adam),
                   .u.adam = {
                       tracing.real, y, {NULL, NULL, NULL}, p, g, m, v, rate, constants, n, false}});
 }
@@ -228,7 +215,7 @@ static void trace_adam_backward(void *y, HcAdamCotangents from, const void *g, c
                                 const void *v, const void *rate, const void *constants, size_t n,
                                 bool moments) {
     log_call(y, &(HcCall){
-                    .run = run_adam_backward,
+                    .run = run_adam_backward, HC_USES(adam),
                     .u.adam = {tracing.real, y, from, NULL, g, m, v, rate, constants, n, moments}});
 }
 
@@ -243,7 +230,7 @@ static void trace_adam_rate(void *y, const void *t, const void *m, const void *v
     log_call(
         y,
         &(HcCall){
-            .run = run_adam_rate,
+            .run = run_adam_rate, HC_USES(adam),
             .u.adam = {tracing.real, y, {.p = t}, .m = m, .v = v, .constants = constants, .n = n}});
 }
 
@@ -294,20 +281,6 @@ static HcKernels traced_kernels(const HcKernels *real) {
 
 /* ---- all nodes -------------------------------------------------------------------------------------------- */
 
-bool hc_call_forward(const HcCall *call) {
-    return hc_forward(call->u.node);
-}
-
-bool hc_program_add_call(Program *p, const HcCall *call) {
-    if (!hc_grow((void **)&p->calls, &p->call_capacity, p->call_count, p->call_count + 1,
-                 sizeof *p->calls))
-        return false;
-    HcCall *added = &p->calls[p->call_count++];
-    *added = *call;
-    if (added->count == 0) added->count = 1;
-    return true;
-}
-
 /* With a pool, one that may be large enough to be split among threads is left whole. */
 static bool is_left_whole(const Tensor *node) {
     bool small = node->form->count < LEAST_SHARED;
@@ -351,10 +324,15 @@ static bool trace_all(Program *p, const HcKernels *traced, bool *whole) {
     p->call_count = 0;
     for (size_t i = 0; i < p->step_count; i++) {
         if (!whole[i] && !trace_calls(p, p->steps[i], traced, &whole[i])) return false;
-        HcCall forward = {.run = hc_call_forward, .u.node = p->steps[i]};
+        HcCall forward = {.run = hc_call_forward, HC_USES(node), .u.node = p->steps[i]};
         if (whole[i] && !hc_program_add_call(p, &forward)) return false;
     }
     return true;
+}
+
+static void *workspace_for(const Program *p, size_t i) {
+    size_t bytes = p->tape->workspace_most[i];
+    return p->series ? hc_series_room(p->series, i, bytes) : hc_alloc(bytes, 1);
 }
 
 /* Twice: first to learn which forwards stay whole, and how large workspaces the others take; then with
@@ -362,11 +340,10 @@ static bool trace_all(Program *p, const HcKernels *traced, bool *whole) {
 static bool trace_twice(Program *p, bool *whole) {
     Tape *tape = p->tape;
     const HcKernels traced = traced_kernels(tape->k);
+    memset(tape->workspace_most, 0, sizeof tape->workspace_most);
     if (!trace_all(p, &traced, whole)) return false;
     for (size_t i = 0; i < HC_MOST_WORKSPACES; i++)
-        if (tape->workspace_most[i] > 0 &&
-            !(p->workspaces[i] = hc_alloc(tape->workspace_most[i], 1)))
-            return false;
+        if (tape->workspace_most[i] > 0 && !(p->workspaces[i] = workspace_for(p, i))) return false;
     tape->fixed_workspaces = p->workspaces;
     bool done = trace_all(p, &traced, whole);
     tape->fixed_workspaces = NULL;

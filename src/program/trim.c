@@ -106,6 +106,7 @@ bool hc_program_trim(Program *p) {
     bool done = marks && place && calls && m.nodes && m.links;
     if (done) {
         enforce(p, &m, calls, marks);
+        p->kept = kept;
         p->table_bytes = kept * sizeof *p->nodes + link_count * sizeof *p->links +
                          p->call_count * sizeof *p->calls;
     } else {

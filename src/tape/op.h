@@ -9,6 +9,7 @@
 typedef struct HcOp HcOp;
 typedef struct HcSweep HcSweep; /* ops/cotangent.h */
 typedef struct HcTaken HcTaken; /* grad/sweep.h */
+struct Program;
 
 typedef struct HcReduce {
     uint32_t axes; /* bit i: axis i */
@@ -163,6 +164,9 @@ struct HcOp {
     size_t kernel; /* offset in HcKernels of the elementwise function, for the shared forwards */
     /* How many multiply-adds a number of the result takes, for a program to weigh; or NULL. */
     size_t (*cost)(const Tensor *y);
+    /* For an operation with things of its own on the tape: makes those of a Program's copy live with the Program,
+     * while the tape is as it was captured. False after hc_fail on that tape. */
+    bool (*own)(struct Program *program, Tensor *copy);
 };
 
 /* Runs and records one operation. NULL inputs and errors as tensor.h says. In two halves: the attributes, and

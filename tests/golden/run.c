@@ -332,9 +332,9 @@ static bool unrolled_step(UnrollStep *call, void *user) {
     size_t t = stretch->from + call->step, before = run->pending_count;
     for (size_t when = 0; when < t; when++)
         if (!override(run, when)) return false;
-    if (!call->again && !stays(run, t) && !record_fast(run, fmodule_params(run->fnet), t))
-        return false;
-    return inner_step(run, t, call->again) && settle(run, before);
+    bool recorded = !call->again && !run->manner.replay;
+    if (recorded && !stays(run, t) && !record_fast(run, fmodule_params(run->fnet), t)) return false;
+    return inner_step(run, t, !recorded) && settle(run, before);
 }
 
 static bool unroll_steps(Run *run, size_t from, size_t to) {

@@ -91,6 +91,16 @@ static void check_replay(const Combination *c, const Way *way, const Bits *want,
     free(own.v);
 }
 
+static void check_replayed_loop(const Combination *c, const Way *stored, const Bits *want, const Bits *grads) {
+    static const UnrollKeep keep[3] = {HC_KEEP_EVERY, HC_KEEP_SQRT, HC_KEEP_FIT};
+    Way way = *stored;
+    way.name = "unrolled and replayed";
+    way.unrolled = true;
+    way.keep = keep[c->seed % 3];
+    way.every = 1 + c->seed % 2;
+    if (!refused(c, &way)) check_replay(c, &way, want, grads);
+}
+
 /* A loop of the one way against tasks of the other. */
 static void check_tasks(const Combination *c, const Way *way, const Way *other) {
     Bits bits[3] = {{0}}, grads[3] = {{0}};
@@ -179,6 +189,8 @@ static void check_all(const Combination *c) {
     if (moves && c->buffers == HC_BUFFERS_COPY) {
         check_replay(c, &full, &want, &grads[0]);
         check_replay(c, &first, &want, &grads[1]);
+        check_replayed_loop(c, &full, &want, &grads[0]);
+        check_replayed_loop(c, &first, &want, &grads[1]);
     }
     const Way *way = c->seed % 2 ? &full : &first;
     Way tasks = *way;

@@ -272,9 +272,16 @@ static void check_capture(void) {
     Tape *tape = w.tape;
     CHECK(unroll(&w.opt, 1, options_of(&w, HC_KEEP_SQRT), step_of, &w));
     Tensor *loss = judged(&w);
-    WRONG(HC_ERR_STATE, program_capture(tape, NULL, 0, &loss, 1, NULL));
-    WRONG(HC_ERR_STATE, program_capture(tape, NULL, 0, NULL, 0, loss));
-    CHECK(tensor_backward(loss));
+    for (int backward = 0; backward < 2; backward++) {
+        w.differs = true;
+        WRONG(HC_ERR_CHANGED, program_capture(tape, NULL, 0, &loss, 1, backward ? loss : NULL));
+        w.differs = false;
+        Program *p = program_capture(tape, NULL, 0, &loss, 1, backward ? loss : NULL);
+        CHECK(p && program_run(p));
+        program_destroy(p);
+    }
+    CHECK(param_fill(w.weight, 0.2));
+    WRONG(HC_ERR_CHANGED, program_capture(tape, NULL, 0, NULL, 0, loss));
     end(&w);
 }
 
@@ -319,7 +326,14 @@ static void check_wrong(void) {
 static UnrollKeep failing_keep;
 static FMode failing_mode;
 static unsigned failing_flags;
-static bool failing_windows;
+static bool failing_windows, failing_captured;
+
+static bool captured(Tape *tape, Tensor *loss) {
+    Program *p = loss ? program_capture(tape, NULL, 0, &loss, 1, loss) : NULL;
+    bool done = p && program_run(p);
+    program_destroy(p);
+    return done;
+}
 
 static bool scenario(void) {
     World w;
@@ -332,6 +346,8 @@ static bool scenario(void) {
         done = loss != NULL;
     else if (failing_flags)
         done = loss && tensor_grad(loss, fmodule_params_at(w.f, 0).items, 1, &g, failing_flags);
+    else if (failing_captured)
+        done = captured(w.tape, loss);
     else
         done = loss && tensor_backward(loss);
     end(&w);
@@ -354,6 +370,9 @@ static void check_memory(void) {
     }
     failing_windows = false;
     failing_keep = HC_KEEP_SQRT;
+    failing_captured = true;
+    fail_each_allocation("unroll, captured", scenario);
+    failing_captured = false;
     failing_flags = HC_CREATE_GRAPH;
     fail_each_allocation("unroll, recorded", scenario);
 }

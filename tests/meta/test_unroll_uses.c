@@ -41,6 +41,23 @@ static void check_same(const char *what, const Result *a, const Result *b) {
     CHECK(same);
 }
 
+static bool replayed; /* what is recorded runs as a Program */
+
+static void differentiate(Tape *tape, Tensor *loss, Result *r) {
+    r->count = 0;
+    Program *p = replayed ? program_capture(tape, NULL, 0, &loss, 1, loss) : NULL;
+    if (!replayed) {
+        CHECK(tensor_backward(loss));
+        append(r, loss);
+        return;
+    }
+    if (!p) printf("%s\n", tape_error(tape));
+    tape_reset(tape);
+    CHECK(p && program_run(p));
+    r->numbers[r->count++] = program_item(p, 0);
+    program_destroy(p);
+}
+
 static Module *net_of(Module **layers, size_t count) {
     Rng rng = rng_seed(4);
     Module *net = module_sequential(layers, count);
@@ -159,9 +176,7 @@ static void game(UnrollFn *fn, size_t n, Result *r) {
     CHECK(diffopt_steps(opts[1]) == (fn == game_step ? 3 : STEPS));
     Tensor *loss =
         tensor_mean(tensor_mul(fmodule_forward(in.other, fmodule_forward(in.f, in.x)), in.y));
-    CHECK(tensor_backward(loss));
-    r->count = 0;
-    append(r, loss);
+    differentiate(tape, loss, r);
     append_grads(r, module_params(net));
     append_grads(r, module_params(judge));
     optim_destroy(a);
@@ -205,9 +220,7 @@ static void nested(size_t n, size_t m, Result *r) {
     DiffOpt *opt = diffopt_create(slow, o.f);
     CHECK(unroll(&opt, 1, every(n), outer_step, &o));
     Tensor *loss = tensor_mse_loss(fmodule_forward(o.f, points(tape, 1.3)), points(tape, 0.4));
-    CHECK(tensor_backward(loss));
-    r->count = 0;
-    append(r, loss);
+    differentiate(tape, loss, r);
     append_grads(r, module_params(net));
     optim_destroy(fast);
     optim_destroy(slow);
@@ -340,16 +353,23 @@ int main(void) {
     for (int g = 0; g < 2; g++) {
         game(games[g], 0, &stored);
         for (size_t n = 1; n <= STEPS; n++) {
-            game(games[g], n, &kept);
-            check_same("two optimizers", &stored, &kept);
+            for (int way = 0; way < 2; way++) {
+                replayed = way;
+                game(games[g], n, &kept);
+                check_same("two optimizers", &stored, &kept);
+            }
+            replayed = false;
         }
     }
     nested(0, 0, &stored);
     for (size_t n = 0; n <= 3; n++)
-        for (size_t m = n == 0; m <= 3; m++) {
-            nested(n, m, &kept);
-            check_near_all(&stored, &kept);
-        }
+        for (size_t m = n == 0; m <= 3; m++)
+            for (int way = 0; way < 2; way++) {
+                replayed = way;
+                nested(n, m, &kept);
+                check_near_all(&stored, &kept);
+            }
+    replayed = false;
     for (int detach = 0; detach < 2; detach++)
         for (int policy = HC_BUFFERS_COPY; policy <= HC_BUFFERS_BATCH; policy++) {
             check_mixed("convolutions", conv_net, shape4(4, 1, 6, 6), (FBuffers)policy, detach);

@@ -78,18 +78,26 @@ void hc_unroll_back(HcSweep *s, Tensor *y) {
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-/* Goes with the loop; zeroed. NULL after hc_fail on the tape. */
-static void *loop_alloc(HcLoop *loop, Tape *tape, size_t count, size_t size) {
-    void *memory = hc_alloc_zero(count ? count : 1, size);
+/* Goes with the loop, and is not touched: what a run writes need not be there yet. NULL after hc_fail on the tape. */
+static void *loop_room(HcLoop *loop, Tape *tape, size_t bytes) {
+    void *memory = hc_alloc(bytes ? bytes : 1, 1);
     if (memory && hc_grow((void **)&loop->memory, &loop->memory_capacity, loop->memory_count, loop->memory_count + 1,
                           sizeof *loop->memory)) {
         loop->memory[loop->memory_count++] = memory;
-        loop->memory_bytes += count * size;
+        loop->memory_bytes += bytes;
         return memory;
     }
     hc_free(memory);
     hc_fail_nomem(tape, who);
     return NULL;
+}
+
+/* The same, zeroed. */
+static void *loop_alloc(HcLoop *loop, Tape *tape, size_t count, size_t size) {
+    if (count > SIZE_MAX / size) return loop_room(loop, tape, SIZE_MAX);
+    void *memory = loop_room(loop, tape, count * size);
+    if (memory && count > 0) memset(memory, 0, count * size);
+    return memory;
 }
 
 static void loop_destroy(void *object) {
@@ -121,7 +129,7 @@ static void add_packed(HcPacked *packed, size_t i, size_t bytes) {
 }
 
 static bool finish_packed(HcLoop *loop, Tape *tape, HcPacked *packed) {
-    packed->numbers = loop_alloc(loop, tape, packed->total, 1);
+    packed->numbers = loop_room(loop, tape, packed->total);
     return packed->numbers != NULL;
 }
 
@@ -154,7 +162,7 @@ static bool fill_loop(HcLoop *loop, const HcUnroll *u) {
     loop->forward = loop_alloc(loop, tape, loop->walk.segments, sizeof *loop->forward);
     if (!loop->walk.before || !loop->forward || !make_lists(loop, u)) return false;
     if (u->bytes > 0 && most > SIZE_MAX / u->bytes) return hc_fail_nomem(tape, who);
-    loop->kept = loop_alloc(loop, tape, most * u->bytes, 1);
+    loop->kept = loop_room(loop, tape, most * u->bytes);
     return loop->kept != NULL;
 }
 
@@ -305,8 +313,9 @@ static bool take(Taking *t, HcPoint *from, size_t k) {
         hc_unroll_gather(u, t->ends);
         hc_unroll_save(u, t->ends, to, rng, spare);
         add_leaves(t, from);
-        done = hc_unroll_recognise(u, spare, true) && (t->loop->forward[k].made || take_forward(t, base, k)) &&
-               (!t->back || take_back(t, from, base, k));
+        done = hc_unroll_recognise(u, spare, true) && /* the larger first, whose room the other shares */
+               (!t->back || take_back(t, from, base, k)) &&
+               (t->loop->forward[k].made || take_forward(t, base, k));
     }
     hc_unroll_return(u, &stand);
     t->current = spare;

@@ -62,6 +62,14 @@ static Tensor *own(Tensor *x) {
     return y;
 }
 
+/* Whether a program of a series has x's numbers where nothing else is written, as they are to be. */
+static bool stands(const HcCapture *c, const Tensor *x) {
+    if (!c->p->series || !hc_is_dense(x->form)) return false;
+    while (x->index >= c->stretch.base && x->nin > 0 && (x->op->flags & (HC_OP_ALIAS | HC_OP_COPY)))
+        x = hc_inputs(x)[0];
+    return x->index >= c->stretch.base && x->nin > 0;
+}
+
 static bool sweep_params(HcCapture *c, HcSweep *sweep) {
     Program *p = c->p;
     size_t count = 0;
@@ -136,29 +144,34 @@ static size_t constant_bytes(const Tensor *x) {
     return (x->form->count * x->tape->item + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
 }
 
-/* Of a program without a series, which keeps its copies in one block. */
+/* Those that go to the program's one block. A series has its own for the large ones, which equal ones share; what is
+ * small it puts where all its programs have it. */
+static bool is_in_block(const Program *p, const Tensor *x) {
+    return x->nin == 0 && !(x->flags & HC_NODE_PARAM) && (!p->series || constant_bytes(x) <= HC_ALIGN);
+}
+
 static bool make_constants(Program *p) {
     for (size_t i = 0; i < p->count; i++)
-        if (p->nodes[i].nin == 0 && !(p->nodes[i].flags & HC_NODE_PARAM))
-            p->constant_bytes += constant_bytes(&p->nodes[i]);
-    p->constants = hc_alloc(p->constant_bytes, 1);
+        if (is_in_block(p, &p->nodes[i])) p->constant_bytes += constant_bytes(&p->nodes[i]);
+    p->constants = hc_alloc_zero(p->constant_bytes, 1);
     return p->constants != NULL;
 }
 
-static void *own_constant(Program *p, const Tensor *x, char **next) {
-    size_t bytes = x->form->count * x->tape->item;
-    if (p->series) return hc_series_constant(p->series, x->data, bytes);
-    char *to = *next;
-    if (bytes) memcpy(to, x->data, bytes);
-    *next += constant_bytes(x);
-    return to;
+/* The address at which it is found in a run. */
+static void *own_constant(Program *p, const Tensor *x, char *room, size_t *used) {
+    size_t bytes = x->form->count * x->tape->item, at = *used;
+    if (!is_in_block(p, x)) return hc_series_constant(p->series, x->data, bytes);
+    if (bytes) memcpy(p->constants + at, x->data, bytes);
+    *used += constant_bytes(x);
+    return room + at;
 }
 
 static bool own_leaves(HcCapture *c) {
     Program *p = c->p;
-    size_t uses = 0;
-    if (!p->series && !make_constants(p)) return false;
-    char *next = p->constants;
+    size_t uses = 0, used = 0;
+    if (!make_constants(p)) return false;
+    char *room = p->series ? hc_series_room(p->series, HC_SERIES_SMALL, p->constant_bytes) : p->constants;
+    if (!room) return false;
     for (size_t i = 0; i < c->tape->count; i++) {
         const Tensor *from = hc_node(c->tape, i);
         Tensor *x = c->live[i] ? &p->nodes[c->number[i]] : NULL;
@@ -170,7 +183,7 @@ static bool own_leaves(HcCapture *c) {
             continue;
         }
         void *given = hc_capture_numbers(c, from);
-        x->data = given ? given : own_constant(p, x, &next);
+        x->data = given ? given : own_constant(p, x, room, &used);
         if (!x->data) return false;
     }
     return true;
@@ -238,7 +251,7 @@ static bool capture(HcCapture *c, Tensor *const *outputs, Tensor *loss) {
     if (!c->outputs) return hc_fail_nomem(c->tape, who);
     if (loss && !add_backward(c, loss)) return false;
     for (size_t i = 0; i < p->output_count; i++)
-        if (!(c->outputs[i] = own(outputs[i]))) return false;
+        if (!(c->outputs[i] = stands(c, outputs[i]) ? outputs[i] : own(outputs[i]))) return false;
     if (!hc_capture_find(c)) return false;
     if (!copy_nodes(c) || !copy_stamps(c) || !own_states(c) || !hc_program_plan(p) ||
         !hc_program_trace(p) || !hc_program_fuse(p) || !hc_program_direct(p) || !hc_program_trim(p))

@@ -30,8 +30,8 @@ void hc_program_free(Program *p) {
                    p->grads, p->stamps, p->grad_params, p->grad_calls, p->uses,   p->owned};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         hc_free(all[i]);
+    hc_free(p->constants);
     if (!p->series) {
-        hc_free(p->constants);
         hc_free(p->memory);
         for (size_t i = 0; i < HC_MOST_WORKSPACES; i++)
             hc_free(p->workspaces[i]);

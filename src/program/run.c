@@ -190,7 +190,7 @@ const char *program_error(const Program *p) {
 
 ProgramStats hc_program_own_stats(const Program *p) {
     ProgramStats stats = {.nodes = p->count, .steps = p->step_count, .table_bytes = p->table_bytes};
-    if (!p->series) stats.bytes = p->constant_bytes + p->memory_bytes;
+    if (!p->series) stats.bytes = p->constant_bytes + p->memory_bytes; /* else it counts them */
     for (size_t i = 0; i < p->owned_count; i++) {
         size_t tables, bytes = p->owned[i].bytes(p->owned[i].object, &tables);
         stats.table_bytes += tables;

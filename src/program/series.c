@@ -24,13 +24,19 @@ typedef struct Set {
 } Set;
 
 typedef struct Member {
-    size_t kind, set; /* of all sets; 0: none differ */
+    size_t kind, set;  /* of all sets; 0: none differ */
+    const char *small; /* its small constants, to be put in the kind's room for them */
 } Member;
 
 typedef struct Block {
     void *memory;
     size_t bytes;
 } Block;
+
+typedef struct Room {
+    size_t use, bytes;
+    void *memory;
+} Room;
 
 typedef struct Constant {
     uint64_t hash;
@@ -40,9 +46,10 @@ typedef struct Constant {
 
 struct HcSeries {
     Tape *tape;
-    Block room[HC_SERIES_MEMORY + 1]; /* the latest for each use */
-    Block *blocks;                    /* all there are */
+    Block *blocks; /* all memory but the tables' */
     size_t block_count, block_capacity;
+    Room *rooms;
+    size_t room_count, room_capacity;
     Constant *constants; /* open addressing by hash */
     size_t constant_count, constant_capacity;
     Kind *kinds;
@@ -80,6 +87,7 @@ void hc_series_destroy(HcSeries *s) {
     for (size_t i = 0; i < s->block_count; i++)
         hc_free(s->blocks[i].memory);
     hc_free(s->blocks);
+    hc_free(s->rooms);
     hc_free(s->constants);
     hc_free(s->kinds);
     hc_free(s->sets);
@@ -100,10 +108,17 @@ static void *add_block(HcSeries *s, size_t bytes) {
 }
 
 void *hc_series_room(HcSeries *s, size_t use, size_t bytes) {
-    Block *room = &s->room[use];
-    if (room->memory && bytes <= room->bytes) return room->memory;
-    void *memory = add_block(s, bytes);
-    if (memory) *room = (Block){memory, bytes};
+    const Room *enough = NULL;
+    for (size_t i = 0; i < s->room_count; i++) {
+        const Room *room = &s->rooms[i];
+        if (room->use == use && room->bytes == bytes) return room->memory;
+        if (room->use == use && room->bytes > bytes) enough = room;
+    }
+    void *memory = enough ? enough->memory : NULL;
+    if (!hc_grow((void **)&s->rooms, &s->room_capacity, s->room_count, s->room_count + 1, sizeof *s->rooms) ||
+        (!memory && !(memory = add_block(s, bytes))))
+        return NULL;
+    s->rooms[s->room_count++] = (Room){use, bytes, memory};
     return memory;
 }
 
@@ -211,8 +226,8 @@ static bool alike_nodes(const Program *a, const Tensor *x, const Program *b, con
 
 /* Whether b's table is a's but for words. */
 static bool alike(const Program *a, const Program *b) {
-    bool same = a->call_count == b->call_count && a->kept == b->kept && a->output_count == b->output_count &&
-                a->owned_count == 0 && b->owned_count == 0;
+    bool same = a->call_count == b->call_count && a->kept == b->kept && a->output_count == b->output_count;
+    same = same && a->constant_bytes == b->constant_bytes && a->owned_count == 0 && b->owned_count == 0;
     for (size_t i = 0; i < a->output_count && same; i++)
         same = same_node(a, a->outputs[i], b, b->outputs[i]);
     for (size_t i = 0; i < a->call_count && same; i++)
@@ -301,17 +316,21 @@ static bool join(HcSeries *s, size_t kind, Program *p, Member *member) {
     Kind *k = &s->kinds[kind];
     write_set(k, &s->sets[0]);
     k->written = 0;
-    *member = (Member){.kind = kind};
-    return find_places(k, p) && share_uses(k->program, p) && set_of(s, kind, p, &member->set);
+    *member = (Member){.kind = kind, .small = hc_series_constant(s, p->constants, p->constant_bytes)};
+    return member->small && find_places(k, p) && share_uses(k->program, p) && set_of(s, kind, p, &member->set);
 }
 
 static bool begin_kind(HcSeries *s, Program *p, Member *member) {
     unsigned char *known = hc_alloc_zero(words_of(p) / 8 + 1, 1);
-    if (!known || !hc_grow((void **)&s->kinds, &s->kind_capacity, s->kind_count, s->kind_count + 1, sizeof *s->kinds)) {
+    const char *small = hc_series_constant(s, p->constants, p->constant_bytes);
+    if (!known || !small ||
+        !hc_grow((void **)&s->kinds, &s->kind_capacity, s->kind_count, s->kind_count + 1, sizeof *s->kinds)) {
         hc_free(known);
         return false;
     }
-    *member = (Member){.kind = s->kind_count};
+    *member = (Member){.kind = s->kind_count, .small = small};
+    hc_free(p->constants);
+    p->constants = NULL;
     s->kinds[s->kind_count++] = (Kind){.program = p, .known = known};
     return true;
 }
@@ -342,6 +361,9 @@ bool hc_series_run(HcSeries *s, size_t i) {
     Kind *k = &s->kinds[s->members[i].kind];
     if (k->written != s->members[i].set) write_set(k, &s->sets[s->members[i].set]);
     k->written = s->members[i].set;
+    if (k->program->constant_bytes)
+        memcpy(hc_series_room(s, HC_SERIES_SMALL, k->program->constant_bytes), s->members[i].small,
+               k->program->constant_bytes);
     return hc_program_check_uses(k->program, "program_run") && hc_program_run_calls(k->program);
 }
 
@@ -353,7 +375,8 @@ const void *hc_series_output(const HcSeries *s, size_t i, size_t output) {
 
 size_t hc_series_bytes(const HcSeries *s, size_t *table_bytes) {
     size_t tables = sizeof *s + s->member_capacity * sizeof *s->members + s->set_capacity * sizeof *s->sets +
-                    s->constant_capacity * sizeof *s->constants + s->block_capacity * sizeof *s->blocks,
+                    s->constant_capacity * sizeof *s->constants + s->block_capacity * sizeof *s->blocks +
+                    s->room_capacity * sizeof *s->rooms,
            numbers = 0;
     for (size_t k = 0; k < s->kind_count; k++) {
         ProgramStats stats = hc_program_own_stats(s->kinds[k].program);

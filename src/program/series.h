@@ -11,8 +11,9 @@ HcSeries *hc_series_create(Tape *tape);
 void hc_series_destroy(HcSeries *series);
 Tape *hc_series_tape(const HcSeries *series);
 
-/* Memory for a program's results, or for workspace `use`; as much as was ever asked. NULL when out of memory. */
-#define HC_SERIES_MEMORY HC_MOST_WORKSPACES
+/* Memory for a use (a workspace, results, small constants): programs that ask for as much get the same, and others
+ * share where it is enough. NULL when out of memory. */
+enum { HC_SERIES_MEMORY = HC_MOST_WORKSPACES, HC_SERIES_SMALL };
 void *hc_series_room(HcSeries *series, size_t use, size_t bytes);
 /* A copy of these numbers, which equal ones share. NULL when out of memory. */
 void *hc_series_constant(HcSeries *series, const void *numbers, size_t bytes);

@@ -1,4 +1,6 @@
 /* The public derivatives. */
+#include <string.h>
+
 #include "base/held.h"
 #include "grad/sweep.h"
 
@@ -57,8 +59,16 @@ static bool check_scalar(const char *who, const Tensor *y) {
 
 /* ---- tensor_grad, tensor_vjp --------------------------------------------------------------------- */
 
-/* What of the sweep's results the caller gets: constants moved to the tape, NULL or zeros for inputs not
- * reached, as flags say. */
+/* Constants on the tape: those in scratch are moved there, and a cotangent that came through as it is is detached. */
+static bool end_history(Tensor *output, Tensor *gy, Tensor *const *inputs, size_t count, Tensor **grads) {
+    if (!hc_sweep_keep(output, gy, inputs, count, 0, HC_WHY_NO_GRAPH, grads)) return false;
+    for (size_t i = 0; i < count; i++)
+        if (grads[i] && (grads[i]->flags & HC_NODE_NEEDS) && !(grads[i] = tensor_detach(grads[i]))) return false;
+    return true;
+}
+
+/* What of the sweep's results the caller gets: with or without history, NULL or zeros for inputs not reached, as flags
+ * say. */
 static bool finish(const char *who, Tensor *output, Tensor *gy, Tensor *const *inputs, size_t count,
                    Tensor **grads, unsigned flags) {
     for (size_t i = 0; i < count; i++)
@@ -66,9 +76,7 @@ static bool finish(const char *who, Tensor *output, Tensor *gy, Tensor *const *i
             return hc_fail(output->tape, HC_ERR_GRAD,
                            "%s: no gradient flows from the output to input %zu: %s", who, i,
                            hc_why_text(hc_why(output, inputs[i])));
-    if (!(flags & HC_CREATE_GRAPH) &&
-        !hc_sweep_keep(output, gy, inputs, count, 0, HC_WHY_NO_GRAPH, grads))
-        return false;
+    if (!(flags & HC_CREATE_GRAPH) && !end_history(output, gy, inputs, count, grads)) return false;
     for (size_t i = 0; i < count; i++)
         if (!grads[i] && (flags & HC_ZEROS) &&
             !(grads[i] = tensor_zeros(output->tape, hc_form_shape(inputs[i]->form))))
@@ -250,6 +258,12 @@ bool tensor_hvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *con
     return done;
 }
 
+/* The derivative of what is linear in u along the tangents: as many as meet a part that depends on u. */
+static Tensor *push(Tensor *u, Tensor *const *linear, Tensor **tangents, size_t count, unsigned flags) {
+    Tensor *y = NULL, *start = hc_start_at(linear, tangents, count);
+    return start && gradients("tensor_jvp", start, NULL, &u, 1, &y, (flags & HC_CREATE_GRAPH) | HC_ZEROS) ? y : NULL;
+}
+
 /* J v by two reverse sweeps: J^T u is linear in u, and the transpose of that map is J. */
 Tensor *tensor_jvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *const *tangents,
                    unsigned flags) {
@@ -258,24 +272,16 @@ Tensor *tensor_jvp(Tensor *output, Tensor *const *inputs, size_t count, Tensor *
         !check_directions(who, inputs, count, tangents))
         return NULL;
     Tape *tape = output->tape;
-    Tensor **pulled = hc_scratch_alloc(&tape->scratch, count * sizeof *pulled);
-    if (!pulled) {
-        hc_fail_nomem(tape, who);
-        return NULL;
-    }
+    Shape shape = hc_form_shape(output->form);
+    if (count == 0) return tensor_zeros(tape, shape);
+    Tensor **linear = hc_tape_alloc(tape, 2 * count * sizeof *linear, who);
+    if (!linear) return NULL;
+    memcpy(linear + count, tangents, count * sizeof *linear);
     bool recording = tape_set_recording(tape, true);
-    Tensor *u = tensor_leaf(tensor_zeros(tape, hc_form_shape(output->form))), *sum = NULL,
-           *y = NULL;
-    bool done = u && tensor_vjp(output, u, inputs, count, pulled, HC_CREATE_GRAPH | HC_ZEROS);
-    for (size_t i = 0; i < count && done; i++) {
-        Tensor *term = tensor_sum(tensor_mul(pulled[i], tangents[i]));
-        sum = sum ? tensor_add(sum, term) : term;
-        done = sum != NULL;
-    }
-    if (done && !sum) sum = tensor_scalar(tape, 0);
-    if (!done || !tensor_grad(sum, &u, 1, &y, (flags & HC_CREATE_GRAPH) | HC_ZEROS)) y = NULL;
+    Tensor *u = tensor_leaf(tensor_zeros(tape, shape)), *y = NULL;
+    if (u && tensor_vjp(output, u, inputs, count, linear, HC_CREATE_GRAPH | HC_ZEROS))
+        y = push(u, linear, linear + count, count, flags);
     tape_set_recording(tape, recording);
-    hc_scratch_free(&tape->scratch, pulled, count * sizeof *pulled);
     return y;
 }
 

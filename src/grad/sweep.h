@@ -45,6 +45,10 @@ bool hc_sweep_wanted_below(const HcSweep *sweep, size_t i);
 bool hc_sweep_all(Tensor *output, Tensor *gy, Tensor *const *inputs, size_t count, unsigned flags,
                   Tensor **grads);
 
+/* A node from which a sweep starts with a cotangent for each of several tensors; the cotangents must live as long as
+ * the node. A sweep from it is to start with 1. */
+Tensor *hc_start_at(Tensor *const *tensors, Tensor **cotangents, size_t count);
+
 /* How gradients that were kept as constants were taken, so that a program can take them again: kept[i],
  * where not NULL, is that of output, with cotangent gy (NULL: 1), to inputs[i]. */
 struct HcTaken {

@@ -35,10 +35,6 @@ bool hc_reads_look(HcReads *reads, const TapeMark *mark);
 Tensor **hc_reads_list(HcReads *reads, size_t *count, size_t *flowing);
 void hc_reads_end(HcReads *reads);
 
-/* A node from which a sweep starts with a cotangent for each of several tensors; both lists must live as long as the
- * node. A sweep from it is to start with 1. */
-Tensor *hc_start_at(Tensor *const *tensors, Tensor **cotangents, size_t count);
-
 /* The tape while code runs again within a rule: in the open, and what it reads is read again. */
 typedef struct HcAgain {
     TapeMark mark;

@@ -160,6 +160,16 @@ static void products(void) {
     for (int i = 0; i < 3; i++)
         CHECK_NEAR(again3[i], j[i], 1e-13, 0);
 
+    /* of a tensor to itself: what was handed in, and only as numbers where no graph is asked for */
+    Tensor *leaf = tensor_leaf(two(0.3, -2));
+    CHECK(tensor_vjp(x, leaf, &x, 1, &out, 0) && is(out, 0.3, -2) && !tensor_requires_grad(out));
+    CHECK((out = tensor_jvp(x, &x, 1, &leaf, 0)) && is(out, 0.3, -2) && !tensor_requires_grad(out));
+    CHECK((out = tensor_jvp(x, &x, 1, &leaf, HC_CREATE_GRAPH)) && is(out, 0.3, -2) && tensor_depends_on(out, leaf));
+    CHECK(tensor_vjp(x, leaf, &x, 1, &out, HC_CREATE_GRAPH) && tensor_depends_on(out, leaf));
+    /* two inputs that meet in one, and none */
+    CHECK((out = tensor_jvp(tensor_add(x, apart), pair, 2, vw, 0)) && is(out, 0.3 + 1, -2 + 4));
+    CHECK((out = tensor_jvp(y, NULL, 0, NULL, 0)) && tensor_item(tensor_sum(tensor_abs(out))) == 0);
+
     Tensor *flat = tensor_ones(tape, shape2(1, 2)), *one = tensor_scalar(tape, 1);
     WRONG(HC_ERR_SHAPE, tensor_hvp(f, &x, 1, &flat, &out, 0));
     WRONG(HC_ERR_SHAPE, tensor_hvp(f, &x, 1, &one, &out, 0)); /* would broadcast */

@@ -12,10 +12,13 @@
 #include "timing.h"
 #include "workload.h"
 
-static const Workload *const workloads[] = {&workload_maml_sine, &workload_omniglot,
-                                            &workload_unroll, &workload_mlp_step,
-                                            &workload_sine_forward, &workload_sine_steps};
-enum { WORKLOADS = sizeof workloads / sizeof workloads[0] };
+static const Workload *const families[] = {&workload_maml_sine, &workload_sine_forward, &workload_omniglot,
+                                           &workload_unroll, &workload_mlp_step, &workload_sine_steps};
+enum { FAMILIES = sizeof families / sizeof families[0], WORKLOADS = FAMILIES + WORKLOADS_JVP };
+
+static const Workload *workload_at(size_t i) {
+    return i < FAMILIES ? families[i] : &workloads_jvp[i - FAMILIES];
+}
 
 typedef struct Arguments {
     const char *name, *record;
@@ -32,14 +35,13 @@ static bool read_number(const char *text, size_t low, size_t high, size_t *numbe
 
 static bool find_workload(Arguments *args) {
     for (size_t i = 0; i < WORKLOADS; i++) {
-        const char *stem = workloads[i]->stem;
-        size_t length = strlen(stem);
-        if (strncmp(args->name, stem, length) != 0) continue;
-        if (workloads[i]->numbered
-                ? !read_number(args->name + length, 1, 100000, &args->settings.number)
-                : args->name[length] != '\0')
-            continue;
-        args->workload = workloads[i];
+        const Workload *w = workload_at(i);
+        const char *rest = args->name + strlen(w->stem);
+        if (strncmp(args->name, w->stem, strlen(w->stem)) != 0) continue;
+        size_t least = w->least ? w->least : 1, most = w->most ? w->most : 100000;
+        if (w->numbered ? !read_number(rest, least, most, &args->settings.number) : *rest != '\0') continue;
+        args->workload = w;
+        args->settings.name = args->name;
         return true;
     }
     return false;
@@ -51,7 +53,8 @@ static int usage(void) {
             "             [--keep all|sqrt|N | --memory MIB]   (of an inner loop of steps)\n"
             "NAME:");
     for (size_t i = 0; i < WORKLOADS; i++)
-        fprintf(stderr, " %s%s", workloads[i]->stem, workloads[i]->numbered ? "N" : "");
+        if (workload_at(i)->least == 0) /* else a stem that was there */
+            fprintf(stderr, " %s%s", workload_at(i)->stem, workload_at(i)->numbered ? "N" : "");
     fprintf(stderr, "\n");
     return 2;
 }
@@ -127,6 +130,10 @@ int main(int argc, char **argv) {
     if (!read_arguments(&args, argc, argv)) return usage();
     if (args.settings.threads > 1 && !args.workload->threaded) {
         fprintf(stderr, "bench: %s runs on one thread\n", args.name);
+        return 2;
+    }
+    if (args.record && !args.workload->record) {
+        fprintf(stderr, "bench: %s has no peers to record for\n", args.name);
         return 2;
     }
     if (args.settings.unrolls && !args.workload->unrolls) {

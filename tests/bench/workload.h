@@ -7,6 +7,7 @@
 #include <higherc/higherc.h>
 
 typedef struct Settings {
+    const char *name;
     size_t number; /**< at the end of the name */
     size_t threads;
     bool replay;  /**< run a captured Program; otherwise record each iteration afresh */
@@ -20,6 +21,7 @@ UnrollOptions settings_unroll(const Settings *settings, size_t steps);
 typedef struct Workload {
     const char *stem; /**< the name up to its number */
     bool numbered;
+    size_t least, most; /**< of the number; 0: any */
     bool afresh;   /**< is never replayed */
     bool threaded; /**< can use more than one thread */
     bool unrolls;  /**< its inner loop can be an unroll */
@@ -28,13 +30,16 @@ typedef struct Workload {
     /** One outer iteration, the step of the outer optimizer included. */
     bool (*iterate)(void *state);
     /** Writes data, weights and the meta-gradient of the first iteration, for the peers to compare
-     * with. Before any iterate. */
+     * with. Before any iterate. NULL: it has no peers. */
     bool (*record)(void *state, const char *folder);
     void (*destroy)(void *state);
 } Workload;
 
+enum { LONG_SINE = 1000 }; /**< so many steps of maml-sine are one curve's, in forward mode */
 extern const Workload workload_maml_sine, workload_omniglot, workload_unroll, workload_mlp_step,
     workload_sine_forward, workload_sine_steps;
+enum { WORKLOADS_JVP = 9 };
+extern const Workload workloads_jvp[WORKLOADS_JVP];
 
 /** Into folder/name, raw floats. */
 bool record_floats(const char *folder, const char *name, const float *values, size_t count);

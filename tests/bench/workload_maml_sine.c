@@ -1,5 +1,5 @@
-/* maml-sine-N: 25 sine curves, a net 1-40-40-1, N inner SGD steps on 10 points, the exact meta-gradient
- * of the loss on 10 others, Adam outside. The paper's protocol (Finn, Abbeel, Levine 2017), as
+/* maml-sine-N, below 1000 steps: 25 sine curves, a net 1-40-40-1, N inner SGD steps on 10 points, the exact
+ * meta-gradient of the loss on 10 others, Adam outside. The paper's protocol (Finn, Abbeel, Levine 2017), as
  * examples/maml_sine trains. */
 #include <math.h>
 #include <stdlib.h>
@@ -53,6 +53,7 @@ static void *create(Settings settings) {
 
 const Workload workload_maml_sine = {.stem = "maml-sine-",
                                      .numbered = true,
+                                     .most = LONG_SINE - 1,
                                      .threaded = true,
                                      .unrolls = true,
                                      .create = create,

@@ -1,6 +1,6 @@
-/* sine-forward-N: the sine net 1-40-40-1, N steps of SGD with momentum on 10 points, forward mode: the gradient of the
- * loss on 10 others to learning rate and momentum, one number each. sine-steps-N: the steps alone, in HC_EVAL, as what
- * that is held against. Recorded afresh. */
+/* maml-sine-N from 1000 steps on: the sine net 1-40-40-1, N steps of SGD with momentum on the 10 points of one curve,
+ * forward mode: the gradient of the loss on 10 others to learning rate and momentum, one number each. sine-steps-N: the
+ * steps alone, in HC_EVAL, as what that is held against. Recorded afresh. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -121,8 +121,9 @@ static bool record(void *state, const char *folder) {
            record_params(folder, "momentum_grad", momentum, true);
 }
 
-const Workload workload_sine_forward = {.stem = "sine-forward-",
+const Workload workload_sine_forward = {.stem = "maml-sine-",
                                         .numbered = true,
+                                        .least = LONG_SINE,
                                         .afresh = true,
                                         .create = create_forward,
                                         .iterate = iterate,

@@ -252,6 +252,11 @@ static void drop_cotangent(HcReached *x) {
     x->cotangent = NULL;
 }
 
+void hc_sweep_clear(HcSweep *s) {
+    for (size_t k = 0; k < s->count; k++)
+        drop_cotangent(&s->nodes[k]);
+}
+
 static void drop_parts(HcSweep *s, const Tensor *parent) {
     for (size_t i = 0; i < parent->form->dim[0]; i++) {
         size_t k = hc_sweep_number(s, hc_part(parent, i));

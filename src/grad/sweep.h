@@ -32,6 +32,8 @@ Tensor *hc_sweep_result(HcSweep *sweep, const Tensor *x);
 /* The result of a wanted, reached node, made dense, which it stays until the end; held by the sweep.
  * Without RECORD. */
 Tensor *hc_sweep_settle(HcSweep *sweep, const Tensor *x);
+/* Ready to be run again. */
+void hc_sweep_clear(HcSweep *sweep);
 void hc_sweep_end(HcSweep *sweep);
 
 /* The node number i, from the output down. */

@@ -18,15 +18,21 @@ typedef struct Pulled {
     Tensor **outs, **us;
     size_t *place, out_count;  /* of outs, in the carried list */
     Tensor **begins, **linear; /* [count + outer]; linear[i] may be NULL */
+    size_t *first;             /* [outer]: its first direction */
     Tensor **starts, **vectors;
+    size_t *from; /* of starts: their places in linear */
 } Pulled;
 
 static bool make_pulled(HcUnroll *u, Pulled *p) {
     Tape *tape = u->tape;
     size_t all = u->count + u->input_count;
     Tensor **lists = hc_tape_alloc(tape, (2 * u->count + 4 * all) * sizeof *lists, who);
-    p->place = hc_tape_alloc(tape, u->count * sizeof *p->place, who);
+    p->place = hc_tape_alloc(tape, (u->count + all + u->input_count) * sizeof *p->place, who);
     if (!lists || !p->place) return false;
+    p->from = p->place + u->count;
+    p->first = p->from + all;
+    for (size_t j = 0, before = 0; j < u->input_count; before += u->inputs[j++]->form->count)
+        p->first[j] = before;
     p->outs = lists;
     p->us = p->outs + u->count;
     p->begins = p->us + u->count;
@@ -79,49 +85,66 @@ static Tensor *unit(HcUnroll *u, size_t j, size_t at) {
     return x;
 }
 
-/* The list of linear cotangents that meet a tangent in direction d; their number, or SIZE_MAX after hc_fail. */
-static size_t vectors_of(HcUnroll *u, Pulled *p, const HcTangents *from, size_t d) {
-    size_t n = 0, before = 0;
-    for (size_t i = 0; from && i < u->count; i++) {
-        if (!p->linear[i] || !from->there[d * u->count + i]) continue;
+/* Lists the linear cotangents that meet a tangent in any direction, with the places of what they belong to; their
+ * number. */
+static size_t list_starts(const HcUnroll *u, Pulled *p, const HcTangents *from) {
+    size_t n = 0;
+    for (size_t i = 0; i < u->count + u->input_count; i++) {
+        bool there = i >= u->count;
+        for (size_t d = 0; from && d < from->count && !there; d++)
+            there = from->there[d * u->count + i];
+        if (!p->linear[i] || !there) continue;
         p->starts[n] = p->linear[i];
-        p->vectors[n] = hc_emit_leaf(u->tape, who, u->shapes[i], from->numbers + d * u->bytes + u->offset[i],
-                                     HC_WHY_CONSTANT);
-        if (!p->vectors[n++]) return SIZE_MAX;
-    }
-    for (size_t j = 0; j < u->input_count; j++) {
-        size_t count = u->inputs[j]->form->count;
-        if (d >= before && d - before < count && p->linear[u->count + j]) {
-            p->starts[n] = p->linear[u->count + j];
-            if (!(p->vectors[n++] = unit(u, j, d - before))) return SIZE_MAX;
-        }
-        before += count;
+        p->from[n++] = i;
     }
     return n;
 }
 
-/* The second sweep, for one direction. */
-static bool push(HcUnroll *u, Pulled *p, const HcTangents *from, size_t d, HcTangents *to) {
+/* What place i meets in direction d: NULL for zeros, or after hc_fail. */
+static Tensor *vector_at(HcUnroll *u, const Pulled *p, const HcTangents *from, size_t d, size_t i) {
+    if (i >= u->count) {
+        size_t j = i - u->count, at = d - p->first[j];
+        return d >= p->first[j] && at < u->inputs[j]->form->count ? unit(u, j, at) : NULL;
+    }
+    if (!from->there[d * u->count + i]) return NULL;
+    return hc_emit_leaf(u->tape, who, u->shapes[i], from->numbers + d * u->bytes + u->offset[i], HC_WHY_CONSTANT);
+}
+
+/* The second sweep, found once, in one direction. */
+static bool push(HcUnroll *u, Pulled *p, HcSweep *s, size_t d, HcTangents *to) {
     Tape *tape = u->tape;
-    bool *there = to->there + d * u->count;
-    size_t n = vectors_of(u, p, from, d);
-    if (n == 0 || n == SIZE_MAX) return n == 0;
+    size_t born = tape->born_count;
+    bool done = hc_sweep_run(s, NULL);
+    for (size_t i = 0; i < p->out_count && done; i++) {
+        size_t k = hc_sweep_number(s, p->us[i]), at = p->place[i];
+        Tensor *tangent = k < s->count ? s->nodes[k].cotangent : NULL;
+        to->there[d * u->count + at] = tangent != NULL;
+        if (tangent) hc_copy_dense(tangent, to->numbers + d * u->bytes + u->offset[at]);
+    }
+    hc_sweep_clear(s);
+    hc_drop_born(tape, born);
+    return done;
+}
+
+static bool push_each(HcUnroll *u, Pulled *p, const HcTangents *from, HcTangents *to) {
+    Tape *tape = u->tape;
     HcSweep s;
+    size_t n = list_starts(u, p, from);
+    if (n == 0) return true;
     Tensor *start = hc_start_at(p->starts, p->vectors, n);
     if (!start || !hc_sweep_begin(&s, start, HC_SWEEP_CUT)) return false;
-    size_t born = tape->born_count;
     bool done = true;
     for (size_t i = 0; i < p->out_count && done; i++)
         done = hc_sweep_want(&s, p->us[i]);
-    done = done && hc_sweep_find(&s) && hc_sweep_run(&s, NULL);
-    for (size_t i = 0; i < p->out_count && done; i++) {
-        size_t k = hc_sweep_number(&s, p->us[i]), at = p->place[i];
-        Tensor *tangent = k < s.count ? s.nodes[k].cotangent : NULL;
-        there[at] = tangent != NULL;
-        if (tangent) hc_copy_dense(tangent, to->numbers + d * u->bytes + u->offset[at]);
+    done = done && hc_sweep_find(&s);
+    for (size_t d = 0; d < to->count && done; d++) {
+        TapeMark mark = tape_mark(tape);
+        for (size_t k = 0; k < n; k++)
+            p->vectors[k] = vector_at(u, p, from, d, p->from[k]);
+        done = tape->status == HC_OK && push(u, p, &s, d, to);
+        done = tape_release(tape, mark) && done;
     }
     hc_sweep_end(&s);
-    hc_drop_born(tape, born);
     return done;
 }
 
@@ -149,12 +172,7 @@ static bool push_all(HcUnroll *u, const Place *at, Tensor *const *begins, Tensor
         if (comes_in(u, at, begins, i)) p.begins[i] = begins[i];
     for (size_t i = 0; i < u->count && done; i++)
         if (ends[i] && (ends[i]->flags & HC_NODE_NEEDS)) done = add_out(u, &p, i, ends[i]);
-    if (done && p.out_count > 0) done = pull(u, &p);
-    for (size_t d = 0; d < to->count && done && p.out_count > 0; d++) {
-        TapeMark one = tape_mark(u->tape);
-        done = push(u, &p, from, d, to);
-        done = tape_release(u->tape, one) && done;
-    }
+    if (done && p.out_count > 0) done = pull(u, &p) && push_each(u, &p, from, to);
     return tape_release(u->tape, mark) && done;
 }
 

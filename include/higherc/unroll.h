@@ -68,7 +68,9 @@ extern "C" {
 typedef enum UnrollKeep {
     HC_KEEP_ALL = 0,   /**< no checkpoints: all steps stay on the tape, as after a loop of diffopt_step */
     HC_KEEP_EVERY = 1, /**< `every` */
-    HC_KEEP_SQRT = 2,  /**< about the square root of their number */
+    HC_KEEP_SQRT = 2,  /**< so that checkpoints and recorded steps together take least: sqrt(T C / R) steps, of C bytes
+                        *   carried and R recorded. From 10 steps on the first is recorded once more to weigh them;
+                        *   below that sqrt(T) */
     HC_KEEP_FIT = 3,   /**< so that checkpoints and recorded steps fit in `max_bytes`, and least is computed
                         *   again: where the checkpoints that fit are too few, they are placed anew as the
                         *   backward pass comes down (revolve: Griewank and Walther 2000) */
@@ -82,7 +84,7 @@ typedef struct UnrollStep {
     DiffOpt *const *opts; /**< unroll's */
     size_t count;
     Rng *rng;   /**< the step's own, the same when it is computed again; NULL for `judge` */
-    bool again; /**< computed again, for a gradient */
+    bool again; /**< computed again, for a gradient or to be weighed */
 } UnrollStep;
 
 /** One step: diffopt_step of each optimizer, or of those whose turn it is. False, or an error, is failure. */

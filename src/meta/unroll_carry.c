@@ -293,15 +293,25 @@ bool hc_unroll_flows(const HcPoint *point, size_t i) {
     return point->carried[i] == HC_HANDED_NEEDS && point->same[i] == i;
 }
 
-/* FNV-1a, by words where there are some. */
+static uint64_t mix_word(uint64_t h, uint64_t word) {
+    h = (h ^ word) * 0x100000001b3u;
+    return h ^ h >> 29;
+}
+
+/* FNV-1a, by words where there are some, in LANES that do not wait for each other. */
 static uint64_t mix(uint64_t h, const void *bytes, size_t count) {
+    enum { LANES = 4 };
     const unsigned char *at = bytes;
-    for (; count >= 8; count -= 8, at += 8) {
-        uint64_t word;
-        memcpy(&word, at, 8);
-        h = (h ^ word) * 0x100000001b3u;
-        h ^= h >> 29;
+    uint64_t lane[LANES], words[LANES];
+    for (uint64_t i = 0; i < LANES; i++)
+        lane[i] = mix_word(h, i);
+    for (; count >= sizeof words; count -= sizeof words, at += sizeof words) {
+        memcpy(words, at, sizeof words);
+        for (size_t i = 0; i < LANES; i++)
+            lane[i] = mix_word(lane[i], words[i]);
     }
+    for (size_t i = 0; i < LANES; i++)
+        h = mix_word(h, lane[i]);
     for (; count > 0; count--)
         h = (h ^ *at++) * 0x100000001b3u;
     return h;

@@ -1,4 +1,5 @@
 /* An unrolled loop that keeps checkpoints: the first pass, in which what steps read is found out. */
+#include <math.h>
 #include <string.h>
 
 #include "meta/reads.h"
@@ -40,15 +41,19 @@ static bool begin_first(HcUnroll *u, const UnrollOptions *options, size_t done, 
 
 /* ---- where points go ------------------------------------------------------------------------ */
 
-static size_t root_of(size_t n) {
-    size_t r = 1;
-    while (r < n / r || r * r < n)
-        r++;
-    return r;
+typedef struct Weight {
+    size_t carried, step; /* bytes of what is handed on after a step, and of a recorded step */
+} Weight;
+
+static size_t carried_bytes(const HcUnroll *u) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < u->count; i++)
+        if (u->now[i]) bytes += u->now[i]->form->count * u->tape->item;
+    return bytes;
 }
 
-/* What a recorded step takes on the tape: the first is recorded, and taken away again. */
-static bool weigh_step(HcUnroll *u, size_t *bytes) {
+/* The first step is recorded, and taken away again. */
+static bool weigh_step(HcUnroll *u, Weight *weight) {
     Tape *tape = u->tape;
     HcStand stand;
     TapeMark mark = tape_mark(tape);
@@ -56,11 +61,33 @@ static bool weigh_step(HcUnroll *u, size_t *bytes) {
     if (!hc_unroll_stand(u, &stand)) return false;
     Rng rng = u->begin.rng;
     bool done = hc_unroll_enter(u, &u->begin, u->now) && hc_unroll_step(u, 0, &rng, true);
-    *bytes = tape_stats(tape).live_bytes - before;
+    if (done) {
+        weight->step = tape_stats(tape).live_bytes - before;
+        hc_unroll_gather(u, u->now);
+        weight->carried = carried_bytes(u);
+    }
     hc_unroll_return(u, &stand);
     tape->rng = u->begin.of_tape;
     u->again = 0;
     return tape_release(tape, mark) && done;
+}
+
+enum { WORTH_WEIGHING = 10 }; /* steps */
+
+/* Segments for which points and the steps of one together take least: sqrt(steps * carried / step) long, but for what
+ * does not divide. */
+static bool balance(HcUnroll *u, bool weighs) {
+    Weight weight = {1, 1};
+    double least = INFINITY;
+    if (weighs && u->steps >= WORTH_WEIGHING && !weigh_step(u, &weight)) return false;
+    for (size_t n = 1; n <= u->steps; n += 1 + n / 32) {
+        double bytes =
+            (double)((u->steps - 1) / n) * (double)weight.carried + (double)n * (double)weight.step;
+        if (bytes >= least) continue;
+        least = bytes;
+        u->segment = n;
+    }
+    return true;
 }
 
 /* Units computed again beside those that are recorded. The way to the last point is made by the first pass. */
@@ -73,8 +100,10 @@ static size_t again_of(size_t units, size_t points) {
 
 /* The length of segments, and with it the number of points, for which least is computed again. */
 static bool fit(HcUnroll *u, size_t max_bytes) {
-    size_t step = 1, best = SIZE_MAX;
-    if (!weigh_step(u, &step)) return false;
+    size_t best = SIZE_MAX;
+    Weight weight = {1, 1};
+    if (!weigh_step(u, &weight)) return false;
+    size_t step = weight.step;
     size_t fixed =
         5 * u->bytes + 2 * step; /* the end, two spare, two of cotangents; and a sweep's own */
     for (size_t n = 1; n <= u->steps && fixed <= max_bytes; n += 1 + n / 32) {
@@ -102,11 +131,14 @@ static bool evaluates(const HcUnroll *u) {
 }
 
 static bool choose(HcUnroll *u, const UnrollOptions *o) {
-    if (o->keep == HC_KEEP_FIT && !evaluates(u)) return fit(u, o->max_bytes);
-    u->segment = o->keep == HC_KEEP_EVERY ? o->every : root_of(u->steps);
-    if (u->segment > u->steps) u->segment = u->steps;
+    bool keeps = !evaluates(u);
+    if (o->keep == HC_KEEP_FIT && keeps) return fit(u, o->max_bytes);
+    if (o->keep == HC_KEEP_EVERY)
+        u->segment = o->every < u->steps ? o->every : u->steps;
+    else if (!balance(u, keeps))
+        return false;
     u->first_segment = u->segment;
-    if (!evaluates(u)) u->walk.most = hc_unroll_segments(u) - 1;
+    if (keeps) u->walk.most = hc_unroll_segments(u) - 1;
     return true;
 }
 

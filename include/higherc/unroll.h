@@ -133,7 +133,7 @@ HC_API bool unroll(DiffOpt *const *opts, size_t count, UnrollOptions options, Un
 typedef struct UnrollReport {
     size_t steps;
     size_t checkpoints; /**< beside the beginning */
-    size_t segment;     /**< steps recorded at a time by a backward pass */
+    size_t segment;     /**< steps recorded at a time by a backward pass; 0 where none are: HC_KEEP_ALL, _TANGENTS */
     size_t bytes;       /**< of the checkpoints */
     size_t again;       /**< steps that backward passes have computed again so far */
 } UnrollReport;

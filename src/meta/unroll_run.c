@@ -184,6 +184,17 @@ static bool run(HcUnroll *u, const UnrollOptions *o, size_t before, const HcStan
     return true;
 }
 
+/* In snapshots of their own, which go with the loop: not every optimizer made a step. */
+static bool leave_report(HcUnroll *u) {
+    for (size_t i = 0; i < u->opt_count; i++) {
+        HcSnapshot *next = hc_diffopt_push(u->opts[i], false);
+        if (!next) return false;
+        next->unroll = u;
+        u->opts[i]->now = next;
+    }
+    return true;
+}
+
 /* Without points: every step stays on the tape. */
 static bool run_all(HcUnroll *u, const UnrollOptions *o, size_t before) {
     Rng rng = o->rng ? *o->rng : rng_seed(0);
@@ -193,6 +204,7 @@ static bool run_all(HcUnroll *u, const UnrollOptions *o, size_t before) {
             !hc_unroll_settle(u) || !hc_unroll_tell(u, o, before + t + 1))
             return false;
     }
+    if (!leave_report(u)) return false;
     if (o->rng) *o->rng = rng;
     return true;
 }

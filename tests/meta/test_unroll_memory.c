@@ -1,5 +1,5 @@
 /* Where an unrolled loop puts its checkpoints: with HC_KEEP_SQRT least memory is taken, with HC_KEEP_FIT least is
- * computed again of all that fits. */
+ * computed again of all that fits; and what it tells of that. */
 #include <higherc/higherc.h>
 
 #include <stdint.h>
@@ -159,6 +159,28 @@ static void check_fit(const Problem *p, size_t steps) {
     CHECK(several > 2);
 }
 
+/* ---- HC_KEEP_ALL -------------------------------------------------------------------------------- */
+
+/* Steps are told, and nothing of checkpoints; of an optimizer whose turn never came, too. They go with the loop. */
+static void check_all(void) {
+    World w;
+    begin(&w, &(Problem){3, 2, 4, false});
+    DiffOpt *opts[2] = {w.opt, diffopt_create(w.optim, w.f)};
+    UnrollOptions o = unroll_options(7);
+    o.keep = HC_KEEP_ALL;
+    TapeMark mark = tape_mark(w.tape);
+    CHECK(unroll(opts, 2, o, step, &w));
+    for (int i = 0; i < 2; i++) {
+        UnrollReport report = unroll_report(opts[i]);
+        CHECK(report.steps == 7 && report.checkpoints == 0 && report.segment == 0 && report.bytes == 0);
+        CHECK(tensor_backward(loss_of(&w)) && report.again == 0);
+    }
+    CHECK(diffopt_step(opts[0], loss_of(&w)) && unroll_report(opts[0]).steps == 7);
+    CHECK(tape_release(w.tape, mark));
+    CHECK(unroll_report(opts[0]).steps == 0 && unroll_report(opts[1]).steps == 0);
+    end(&w);
+}
+
 int main(void) {
     find_least();
     check_sqrt();
@@ -166,5 +188,6 @@ int main(void) {
         check_fit(&(Problem){3, 4, 5, false}, steps);
         check_fit(&(Problem){30, 20, 1, true}, steps);
     }
+    check_all();
     return check_done();
 }

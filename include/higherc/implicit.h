@@ -47,7 +47,9 @@ typedef struct ImplicitOptions {
     double damping;        /**< H + damping I in the place of H; 0 */
     double proximal;       /**< lambda of a term lambda/2 |W - W⟨0⟩|^2 that the inner loss lacks; 0 */
     double step;           /**< of HC_SOLVE_NEUMANN; 0.01 */
-    bool inexact;          /**< take what there is after the last iteration; false: that is HC_ERR_RANGE */
+    /** Take what there is after the last iteration, or, with HC_SOLVE_CG, where H turns out not to be positive definite
+     *  (truncated CG: Steihaug 1983; zeros where that is at once). False: both are HC_ERR_RANGE. */
+    bool inexact;
 } ImplicitOptions;
 HC_API ImplicitOptions implicit_options(void);
 
@@ -64,8 +66,8 @@ typedef Tensor *ImplicitLoss(FModule *fmodule, void *user);
  *  Errors:    HC_ERR_ARG (no function, a number that is none: iterations 0, negative damping), HC_ERR_GRAD (the loss
  *             reaches no weight), HC_ERR_SHAPE (it is no scalar), HC_ERR_STATE (the function failed), HC_ERR_NOMEM;
  *             nothing is changed then. In a backward pass: HC_ERR_RANGE when the solver did not get there, with how
- *             far it got, or H is not positive definite; HC_ERR_CHANGED when a Param that the loss reads was changed
- *             since. */
+ *             far it got, or H is not positive definite (both unless `inexact`), or made no numbers; HC_ERR_CHANGED
+ *             when a Param that the loss reads was changed since. */
 HC_API bool implicit(FModule *fmodule, ImplicitLoss *inner, ImplicitOptions options, void *user);
 
 typedef struct ImplicitReport {
@@ -73,6 +75,7 @@ typedef struct ImplicitReport {
     size_t products;  /**< with H */
     double residual;  /**< |H v - b| / |b| at the end; 0 for b = 0 */
     bool converged;
+    bool indefinite; /**< HC_SOLVE_CG met p with p H p <= 0, and stopped before it */
 } ImplicitReport;
 /** Of the last solve of the latest implicit() on this functional module; all 0 before one. */
 HC_API ImplicitReport implicit_report(const FModule *fmodule);

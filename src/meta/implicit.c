@@ -208,9 +208,7 @@ static bool make_pass(const HcImplicit *im, Pass *pass) {
 static bool not_solved(HcImplicit *im, HcSolved solved) {
     const ImplicitReport *r = &im->report;
     if (solved == HC_GAVE_UP) return false;
-    if (solved == HC_SOLVED ||
-        (solved == HC_NOT_SOLVED && im->options.inexact && isfinite(r->residual)))
-        return true;
+    if (solved == HC_SOLVED || (im->options.inexact && isfinite(r->residual))) return true;
     return hc_fail(im->tape, HC_ERR_RANGE,
                    solved == HC_NOT_DEFINITE
                        ? "%s: the inner loss' Hessian is not positive definite (after %zu "

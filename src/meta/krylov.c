@@ -42,6 +42,7 @@ static bool close_enough(Solve *s) {
     return s->report->residual <= s->tolerance;
 }
 
+/* Where a direction has no positive curvature v stays as the directions before it left it, as in Steihaug 1983. */
 static HcSolved conjugate_gradients(Solve *s, size_t iterations) {
     size_t n = s->linear.count;
     double *p = s->work[0], *hp = s->work[1], rr = dot(s->r, s->r, n);
@@ -49,7 +50,7 @@ static HcSolved conjugate_gradients(Solve *s, size_t iterations) {
     for (; s->report->iterations < iterations; s->report->iterations++) {
         if (!product(s, p, hp)) return HC_GAVE_UP;
         double curvature = dot(p, hp, n);
-        if (!(curvature > 0)) return HC_NOT_DEFINITE;
+        if (curvature <= 0) return HC_NOT_DEFINITE;
         double alpha = rr / curvature;
         add(s->v, alpha, p, n);
         add(s->r, -alpha, hp, n);
@@ -57,6 +58,7 @@ static HcSolved conjugate_gradients(Solve *s, size_t iterations) {
             s->report->iterations++;
             return HC_SOLVED;
         }
+        if (!isfinite(s->report->residual)) return HC_NOT_SOLVED;
         double next = dot(s->r, s->r, n);
         extend(p, next / rr, s->r, n);
         rr = next;
@@ -74,7 +76,7 @@ static HcSolved normal_equations(Solve *s, size_t iterations) {
     for (; s->report->iterations < iterations; s->report->iterations++) {
         if (!product(s, p, hp)) return HC_GAVE_UP;
         double curvature = dot(hp, hp, n);
-        if (!(curvature > 0)) return HC_NOT_SOLVED; /* nothing left that H does not send to 0 */
+        if (curvature <= 0) return HC_NOT_SOLVED; /* nothing left that H does not send to 0 */
         double alpha = zz / curvature;
         add(s->v, alpha, p, n);
         add(s->r, -alpha, hp, n);
@@ -82,6 +84,7 @@ static HcSolved normal_equations(Solve *s, size_t iterations) {
             s->report->iterations++;
             return HC_SOLVED;
         }
+        if (!isfinite(s->report->residual)) return HC_NOT_SOLVED;
         if (!product(s, s->r, z)) return HC_GAVE_UP;
         double next = dot(z, z, n);
         extend(p, next / zz, z, n);
@@ -126,5 +129,6 @@ HcSolved hc_linear_solve(HcLinear linear, const ImplicitOptions *options, const 
                           ? normal_equations(&s, options->iterations)
                           : neumann(&s, options->step, options->iterations);
     report->converged = solved == HC_SOLVED;
+    report->indefinite = solved == HC_NOT_DEFINITE;
     return solved;
 }

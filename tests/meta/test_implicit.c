@@ -359,6 +359,80 @@ static void check_wrong(void) {
     tape_destroy(tape);
 }
 
+/* ---- curvature below zero ----------------------------------------------------------------------- */
+
+/* A saddle: 1/2 sum h (w - c)^2, at w = 1. */
+typedef struct Saddle {
+    Tape *tape;
+    Module *net;
+    Param *c;
+    FModule *f;
+    Tensor *centre, *curvatures;
+} Saddle;
+
+static Tensor *saddle_loss(FModule *f, void *user) {
+    const Saddle *s = user;
+    Tensor *apart = tensor_sub(fmodule_vector(f), s->centre);
+    return tensor_mul_scalar(tensor_sum(tensor_mul(s->curvatures, tensor_square(apart))), 0.5);
+}
+
+/* The gradient to c, from b = 1; or NULL. */
+static const double *saddle_gradient(Saddle *s, const double *h, ImplicitSolver solver, bool inexact) {
+    *s = (Saddle){tape_create(HC_F64), holder(shape1(3)), param_create("c", shape1(3), HC_F64), NULL, NULL, NULL};
+    CHECK(param_fill(module_params(s->net).items[0], 1) && param_fill(s->c, 1));
+    s->f = fmodule_create(s->tape, s->net, false);
+    s->centre = param_tensor(s->tape, s->c);
+    s->curvatures = tensor_from_f64(s->tape, shape1(3), h);
+    ImplicitOptions o = implicit_options();
+    o.solver = solver;
+    o.inexact = inexact;
+    CHECK(implicit(s->f, saddle_loss, o, s));
+    bool done = tensor_backward(tensor_sum(fmodule_vector(s->f)));
+    CHECK(done ? param_grad(s->c) != NULL : !param_grad(s->c) && higherc_status() == HC_ERR_RANGE);
+    if (!done) tape_clear_error(s->tape);
+    higherc_clear_error();
+    return param_grad(s->c);
+}
+
+static void end_saddle(Saddle *s) {
+    param_unref(s->c);
+    module_destroy(s->net);
+    tape_destroy(s->tape);
+}
+
+/* What conjugate gradients reach before they meet a direction without curvature above zero: v, after so many
+ * iterations; the gradient to c is h v. An error unless `inexact`. */
+static void check_saddle(const double *h, const double *v, size_t iterations, double residual) {
+    for (int inexact = 0; inexact < 2; inexact++) {
+        Saddle s;
+        const double *g = saddle_gradient(&s, h, HC_SOLVE_CG, inexact);
+        ImplicitReport report = implicit_report(s.f);
+        CHECK(report.indefinite && !report.converged && report.iterations == iterations);
+        CHECK_NEAR(report.residual, residual, 1e-12, 0);
+        CHECK((g != NULL) == (inexact != 0));
+        for (int i = 0; i < 3 && g; i++)
+            CHECK_NEAR(g[i], h[i] * v[i], 1e-12, 1e-15);
+        end_saddle(&s);
+    }
+}
+
+static void check_indefinite(void) {
+    double third = 2.0 / 3;
+    check_saddle((const double[]){4, 1, -0.5}, (const double[]){third, third, third}, 1, sqrt(14) / 3);
+    check_saddle((const double[]){-1, -1, -1}, (const double[]){0, 0, 0}, 0, 1);
+    check_saddle((const double[]){1, 0, -1}, (const double[]){0, 0, 0}, 0, 1); /* no curvature at all along b */
+}
+
+/* No number is no curvature: that is an error with `inexact` too. */
+static void check_no_number(void) {
+    for (int solver = HC_SOLVE_CG; solver <= HC_SOLVE_NEUMANN; solver++) {
+        Saddle s;
+        CHECK(!saddle_gradient(&s, (const double[]){1, (double)NAN, 1}, (ImplicitSolver)solver, true));
+        CHECK(!implicit_report(s.f).converged && !implicit_report(s.f).indefinite);
+        end_saddle(&s);
+    }
+}
+
 /* The units of memory that the tape may take from where implicit() is called; SIZE_MAX: the caller counts
  * allocations. */
 static size_t units = SIZE_MAX;
@@ -401,6 +475,8 @@ int main(void) {
     }
     check_tasks();
     check_wrong();
+    check_indefinite();
+    check_no_number();
     fail_each_allocation("implicit", scenario);
     units = 0;
     while (units < 1000000 && !scenario())

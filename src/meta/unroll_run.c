@@ -72,21 +72,25 @@ static bool weigh_step(HcUnroll *u, Weight *weight) {
     return tape_release(tape, mark) && done;
 }
 
-enum { WORTH_WEIGHING = 10 }; /* steps */
+/* From so many steps on: the first is recorded to weigh it; and the first segment is one step, for in a Program the first
+ * and the last are unlike the others, and are to be short. */
+enum { WORTH_WEIGHING = 10, WORTH_A_SEGMENT = 100 };
 
 /* Segments for which points and the steps of one together take least: sqrt(steps * carried / step) long, but for what
  * does not divide. */
 static bool balance(HcUnroll *u, bool weighs) {
     Weight weight = {1, 1};
+    size_t ahead = u->steps >= WORTH_A_SEGMENT ? 1 : 0;
     double least = INFINITY;
     if (weighs && u->steps >= WORTH_WEIGHING && !weigh_step(u, &weight)) return false;
     for (size_t n = 1; n <= u->steps; n += 1 + n / 32) {
         double bytes =
-            (double)((u->steps - 1) / n) * (double)weight.carried + (double)n * (double)weight.step;
+            (double)((u->steps - 1 - ahead) / n + ahead) * (double)weight.carried + (double)n * (double)weight.step;
         if (bytes >= least) continue;
         least = bytes;
         u->segment = n;
     }
+    u->first_segment = ahead ? 1 : u->segment;
     return true;
 }
 
@@ -134,10 +138,9 @@ static bool choose(HcUnroll *u, const UnrollOptions *o) {
     bool keeps = !evaluates(u);
     if (o->keep == HC_KEEP_FIT && keeps) return fit(u, o->max_bytes);
     if (o->keep == HC_KEEP_EVERY)
-        u->segment = o->every < u->steps ? o->every : u->steps;
+        u->first_segment = u->segment = o->every < u->steps ? o->every : u->steps;
     else if (!balance(u, keeps))
         return false;
-    u->first_segment = u->segment;
     if (keeps) u->walk.most = hc_unroll_segments(u) - 1;
     return true;
 }

@@ -67,7 +67,7 @@ extern "C" {
 /** How many steps lie between two checkpoints. */
 typedef enum UnrollKeep {
     HC_KEEP_ALL = 0,   /**< no checkpoints: all steps stay on the tape, as after a loop of diffopt_step */
-    HC_KEEP_EVERY = 1, /**< `every` */
+    HC_KEEP_EVERY = 1, /**< `every`, counted from the end */
     HC_KEEP_SQRT = 2,  /**< so that checkpoints and recorded steps together take least: sqrt(T C / R) steps, of C bytes
                         *   carried and R recorded. From 10 steps on the first is recorded once more to weigh them;
                         *   below that sqrt(T) */

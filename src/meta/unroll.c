@@ -65,6 +65,6 @@ UnrollReport unroll_report(const DiffOpt *opt) {
     return (UnrollReport){.steps = u->steps,
                           .checkpoints = u->walk.most,
                           .segment = u->segment,
-                          .bytes = u->walk.most * u->bytes,
+                          .bytes = u->kept_bytes,
                           .again = u->again};
 }

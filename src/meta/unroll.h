@@ -29,8 +29,14 @@ typedef struct HcPoint {
     uint8_t *carried; /* [count]: HcHanded */
     size_t *same;     /* [count]: the first place where the same tensor stands */
     size_t *numbers;  /* of the host: steps made, and whether training */
-    char *data;       /* tensor i at unroll->offset[i] */
+    const struct HcLayout *layout;
+    char *data;       /* tensor i at layout->offset[i] */
 } HcPoint;
+
+/* Where tensors' numbers stand at a point: all that may be carried, or what has numbers of its own there. */
+typedef struct HcLayout {
+    size_t *offset, bytes;
+} HcLayout;
 
 /* The settings that a loop began with. */
 typedef struct HcBegan {
@@ -62,13 +68,16 @@ typedef struct HcUnroll {
     size_t states;         /* of the list, the first that is a state */
     Shape *shapes;
     uint8_t *flows;        /* [count]: HcFlows */
-    size_t *offset, bytes; /* in a point's data, and of it */
+    HcLayout all;
+    const HcLayout *packed; /* the latest of points that are kept: of those that `own` says; or NULL */
+    bool *own;             /* [count]: had numbers of its own after any step */
     Tensor **first, **now; /* [count]: as the loop began; and a list to work with */
     size_t *seen, seen_mask; /* a table of places, to find those that hold the same */
     Tensor **held;         /* weights as a step began, where there are several modules */
     size_t weight_count;
     HcPoint begin, end, spare[2];
     HcPoint *kept; /* between begin and end: place i of the walk is kept[i - 1] */
+    size_t kept_bytes;
     HcWalk walk;
     size_t first_segment;  /* steps of the first segment ... */
     size_t segment;        /* ... and of each but the first and the last */
@@ -91,12 +100,16 @@ typedef struct HcStand {
 HcUnroll *hc_unroll_create(DiffOpt *const *opts, size_t count);
 /* Memory for a point, on the tape. */
 bool hc_unroll_room(HcUnroll *u, HcPoint *point);
+/* What the points of these steps take that are kept. */
+size_t hc_unroll_packed_bytes(const HcUnroll *u);
+/* Keeps a point in another, which gets memory the first time. */
+bool hc_unroll_pack(HcUnroll *u, const HcPoint *from, HcPoint *into);
 /* What a step's gradients hold fixed: what it begins with. hc_unroll_unhold ends that. */
 void hc_unroll_hold(HcUnroll *u);
 void hc_unroll_unhold(HcUnroll *u);
 /* What is carried now. */
 void hc_unroll_gather(HcUnroll *u, Tensor **list);
-/* Keeps that at a point whose data nothing reads. */
+/* Notes that at a point whose data nothing reads. */
 void hc_unroll_save(HcUnroll *u, Tensor *const *list, size_t step, Rng rng, HcPoint *point);
 /* Makes modules and optimizers stand at a point, in new snapshots, with the settings that the loop
  * began with; list[] is what is carried then. */
@@ -107,7 +120,8 @@ bool hc_unroll_put(HcUnroll *u, Tensor *const *list, const size_t *numbers);
 bool hc_unroll_settle(HcUnroll *u);
 /* Tells whether numbers at a point are those that were there before. */
 uint64_t hc_unroll_fingerprint(const HcUnroll *u, const HcPoint *point);
-/* Whether place i has a gradient of its own there. */
+/* Whether place i has numbers of its own there; and a gradient of its own. */
+bool hc_unroll_owns(const HcPoint *point, size_t i);
 bool hc_unroll_flows(const HcPoint *point, size_t i);
 
 /* Notes where modules and optimizers stand, on the tape, to go back to. */
@@ -138,10 +152,10 @@ bool hc_unroll_others_unchanged(const HcUnroll *u, const TapeMark *mark, size_t 
 /* After a step, while all it recorded since the mark is still there; u->now is what it hands on. */
 typedef bool HcUnrollSeen(HcUnroll *u, const TapeMark *mark, size_t step, void *user);
 /* Goes from a point to step `to`, keeping nothing of the way but fingerprints (checked when
- * computed again). Returns where it stands then: `at`, or NULL for one of the spare points; NULL
- * after an error. */
-HcPoint *hc_unroll_advance(HcUnroll *u, HcPoint *from, size_t to, HcPoint *at, HcUnrollSeen *seen,
-                           void *user);
+ * computed again). Returns where it stands then, one of the spare points; NULL after an error. */
+HcPoint *hc_unroll_advance(HcUnroll *u, HcPoint *from, size_t to, HcUnrollSeen *seen, void *user);
+/* The same over segments from a place, the point going into another, or being a spare one. */
+HcPoint *hc_unroll_walk(HcUnroll *u, size_t place, size_t to, size_t into, HcUnrollSeen *seen, void *user);
 /* The fingerprint of a point between segments: notes it, or (again) holds it to what was noted. */
 bool hc_unroll_recognise(HcUnroll *u, const HcPoint *point, bool again);
 /* Records steps on the tape, from where modules and optimizers stand. */

@@ -81,7 +81,7 @@ static bool make_pass(HcUnroll *u, const bool *needed, Pass *pass) {
         pass->bytes += (bytes + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
     }
     for (int k = 0; k < 2; k++)
-        if (!make_flow(u, u->count, u->offset, u->bytes, &pass->carried[k]) ||
+        if (!make_flow(u, u->count, u->all.offset, u->all.bytes, &pass->carried[k]) ||
             !make_flow(u, u->input_count, pass->offset, pass->bytes, &pass->inputs[k]))
             return false;
     return true;
@@ -164,10 +164,7 @@ static bool reverse_from(Pass *pass, HcPoint *from, size_t to) {
 
 static bool advance(void *user, size_t place, size_t to, size_t into) {
     Pass *pass = user;
-    HcUnroll *u = pass->u;
-    HcPoint *at = into == HC_CURRENT ? NULL : hc_unroll_point(u, into);
-    pass->current =
-        hc_unroll_advance(u, hc_unroll_point(u, place), hc_unroll_begin_of(u, to), at, NULL, NULL);
+    pass->current = hc_unroll_walk(pass->u, place, to, into, NULL, NULL);
     return pass->current != NULL;
 }
 

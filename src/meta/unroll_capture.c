@@ -144,9 +144,12 @@ static bool make_lists(HcLoop *loop, const HcUnroll *u) {
     size_t item = tape->item;
     if (!make_packed(loop, tape, u->count, &loop->carried) || !make_packed(loop, tape, u->input_count, &loop->inputs))
         return false;
-    for (size_t i = 0; i < u->count; i++)
-        add_packed(&loop->carried, i, shape_count(u->shapes[i]) * item);
-    HC_ASSERT(loop->carried.total == u->bytes);
+    loop->ends = loop_alloc(loop, tape, u->count, sizeof *loop->ends);
+    if (!loop->ends) return false;
+    for (size_t i = 0; i < u->count; i++) {
+        loop->ends[i] = u->end.layout->offset[i];
+        add_packed(&loop->carried, i, u->own[i] ? shape_count(u->shapes[i]) * item : 0);
+    }
     for (size_t j = 0; j < u->input_count; j++) { /* a Param is read where it lives */
         bool is_param = u->inputs[j]->flags & HC_NODE_PARAM;
         add_packed(&loop->inputs, j, is_param ? 0 : hc_extent(u->inputs[j]->form) * item);
@@ -161,8 +164,9 @@ static bool fill_loop(HcLoop *loop, const HcUnroll *u) {
     loop->walk.before = loop_alloc(loop, tape, most + 1, sizeof *loop->walk.before);
     loop->forward = loop_alloc(loop, tape, loop->walk.segments, sizeof *loop->forward);
     if (!loop->walk.before || !loop->forward || !make_lists(loop, u)) return false;
-    if (u->bytes > 0 && most > SIZE_MAX / u->bytes) return hc_fail_nomem(tape, who);
-    loop->kept = loop_room(loop, tape, most * u->bytes);
+    size_t bytes = loop->carried.total;
+    if (bytes > 0 && most > SIZE_MAX / bytes) return hc_fail_nomem(tape, who);
+    loop->kept = loop_room(loop, tape, most * bytes);
     return loop->kept != NULL;
 }
 
@@ -326,8 +330,7 @@ static bool take(Taking *t, HcPoint *from, size_t k) {
 
 static bool advance(void *user, size_t place, size_t to, size_t into) {
     Taking *t = user;
-    HcPoint *at = into == HC_CURRENT ? NULL : hc_unroll_point(t->u, into);
-    t->current = hc_unroll_advance(t->u, hc_unroll_point(t->u, place), hc_unroll_begin_of(t->u, to), at, NULL, NULL);
+    t->current = hc_unroll_walk(t->u, place, to, into, NULL, NULL);
     return t->current != NULL;
 }
 

@@ -71,8 +71,8 @@ static void describe(HcUnroll *u, size_t i, Carried c) {
     u->flows[i] = c.root->mode == HC_EVAL              ? HC_FLOWS_NEVER
                   : c.root->mode == HC_FULL && c.state ? HC_FLOWS_ALWAYS
                                                        : HC_FLOWS_ASKED;
-    u->offset[i] = u->bytes;
-    u->bytes += (bytes + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
+    u->all.offset[i] = u->all.bytes;
+    u->all.bytes += (bytes + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
     u->first[i] = *c.tensor;
 }
 
@@ -94,7 +94,8 @@ HcUnroll *hc_unroll_create(DiffOpt *const *opts, size_t count) {
     }
     u->shapes = hc_tape_alloc(tape, u->count * sizeof *u->shapes, who);
     u->flows = hc_tape_alloc(tape, u->count * sizeof *u->flows, who);
-    u->offset = hc_tape_alloc(tape, u->count * sizeof *u->offset, who);
+    u->all.offset = hc_tape_alloc(tape, u->count * sizeof *u->all.offset, who);
+    u->own = hc_tape_alloc(tape, u->count * sizeof *u->own, who);
     u->first = hc_tape_alloc(tape, u->count * sizeof(Tensor *), who);
     u->now = hc_tape_alloc(tape, u->count * sizeof(Tensor *), who);
     u->seen_mask = 1;
@@ -102,18 +103,24 @@ HcUnroll *hc_unroll_create(DiffOpt *const *opts, size_t count) {
         u->seen_mask = 2 * u->seen_mask + 1;
     u->seen = hc_tape_alloc(tape, (u->seen_mask + 1) * sizeof *u->seen, who);
     u->held = hc_tape_alloc(tape, u->weight_count * sizeof(Tensor *), who);
-    if (!u->shapes || !u->flows || !u->offset || !u->first || !u->now || !u->seen || !u->held)
+    if (!u->shapes || !u->flows || !u->all.offset || !u->own || !u->first || !u->now || !u->seen || !u->held)
         return NULL;
+    if (u->count) memset(u->own, 0, u->count * sizeof *u->own);
     each(u, describe);
     return u;
 }
 
-bool hc_unroll_room(HcUnroll *u, HcPoint *point) {
+static bool make_point(HcUnroll *u, const HcLayout *layout, HcPoint *point) {
+    point->layout = layout;
     point->carried = hc_tape_alloc(u->tape, u->count, who);
     point->same = hc_tape_alloc(u->tape, u->count * sizeof *point->same, who);
     point->numbers = hc_tape_alloc(u->tape, u->number_count * sizeof *point->numbers, who);
-    point->data = hc_tape_alloc(u->tape, u->bytes, who);
+    point->data = hc_tape_alloc(u->tape, layout->bytes, who);
     return point->carried && point->same && point->numbers && point->data;
+}
+
+bool hc_unroll_room(HcUnroll *u, HcPoint *point) {
+    return make_point(u, &u->all, point);
 }
 
 /* ---- gradients of a step -------------------------------------------------------------------- */
@@ -269,7 +276,63 @@ void hc_unroll_save(HcUnroll *u, Tensor *const *list, size_t step, Rng rng, HcPo
     find_same(u, list, point);
     for (size_t i = 0; i < u->count; i++)
         if (point->carried[i] != HC_HANDED_NONE)
-            hc_copy_dense(list[i], point->data + u->offset[i]);
+            hc_copy_dense(list[i], point->data + point->layout->offset[i]);
+    for (size_t i = 0; i < u->count; i++)
+        u->own[i] = u->own[i] || hc_unroll_owns(point, i);
+}
+
+/* ---- points that are kept -------------------------------------------------------------------- */
+
+bool hc_unroll_owns(const HcPoint *point, size_t i) {
+    return point->carried[i] >= HC_HANDED_CONSTANT && point->same[i] == i;
+}
+
+static size_t bytes_of(const HcUnroll *u, size_t i) {
+    return (shape_count(u->shapes[i]) * u->tape->item + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
+}
+
+size_t hc_unroll_packed_bytes(const HcUnroll *u) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < u->count; i++)
+        if (u->own[i]) bytes += bytes_of(u, i);
+    return bytes;
+}
+
+/* Points share a layout as long as nothing more is carried. One that is kept anew is of a step before that for which
+ * its memory was laid out. */
+static const HcLayout *lay_out(HcUnroll *u) {
+    const HcLayout *last = u->packed;
+    bool holds = last != NULL;
+    for (size_t i = 0; i < u->count && holds; i++)
+        holds = !u->own[i] || last->offset[i] != SIZE_MAX;
+    if (holds) return last;
+    HcLayout *layout = hc_tape_alloc(u->tape, sizeof *layout, who);
+    size_t *offset = hc_tape_alloc(u->tape, u->count * sizeof *offset, who);
+    if (!layout || !offset) return NULL;
+    *layout = (HcLayout){.offset = offset};
+    for (size_t i = 0; i < u->count; i++) {
+        offset[i] = u->own[i] ? layout->bytes : SIZE_MAX;
+        if (u->own[i]) layout->bytes += bytes_of(u, i);
+    }
+    return u->packed = layout;
+}
+
+bool hc_unroll_pack(HcUnroll *u, const HcPoint *from, HcPoint *into) {
+    const HcLayout *layout = into->data ? into->layout : lay_out(u);
+    if (!layout || (!into->data && !make_point(u, layout, into))) return false;
+    into->step = from->step;
+    into->rng = from->rng;
+    into->of_tape = from->of_tape;
+    memcpy(into->numbers, from->numbers, u->number_count * sizeof *into->numbers);
+    for (size_t i = 0; i < u->count; i++) {
+        into->carried[i] = from->carried[i];
+        into->same[i] = from->same[i];
+        if (!hc_unroll_owns(from, i)) continue;
+        HC_ASSERT(layout->offset[i] != SIZE_MAX);
+        size_t bytes = shape_count(u->shapes[i]) * u->tape->item;
+        if (bytes) memcpy(into->data + layout->offset[i], from->data + from->layout->offset[i], bytes);
+    }
+    return true;
 }
 
 bool hc_unroll_enter(HcUnroll *u, const HcPoint *point, Tensor **list) {
@@ -282,7 +345,7 @@ bool hc_unroll_enter(HcUnroll *u, const HcPoint *point, Tensor **list) {
             list[i] = list[point->same[i]];
             continue;
         }
-        list[i] = hc_emit_leaf(u->tape, who, u->shapes[i], point->data + u->offset[i], why);
+        list[i] = hc_emit_leaf(u->tape, who, u->shapes[i], point->data + point->layout->offset[i], why);
         if (!list[i]) return false;
     }
     u->tape->rng = point->of_tape;
@@ -290,7 +353,7 @@ bool hc_unroll_enter(HcUnroll *u, const HcPoint *point, Tensor **list) {
 }
 
 bool hc_unroll_flows(const HcPoint *point, size_t i) {
-    return point->carried[i] == HC_HANDED_NEEDS && point->same[i] == i;
+    return point->carried[i] == HC_HANDED_NEEDS && hc_unroll_owns(point, i);
 }
 
 static uint64_t mix_word(uint64_t h, uint64_t word) {
@@ -325,7 +388,7 @@ uint64_t hc_unroll_fingerprint(const HcUnroll *u, const HcPoint *point) {
         if (carried == HC_HANDED_FIRST) carried = (uint8_t)handed(u, i, u->first[i]);
         h = mix(h, &carried, 1);
         if (carried != HC_HANDED_NONE)
-            h = mix(h, point->data + u->offset[i], shape_count(u->shapes[i]) * u->tape->item);
+            h = mix(h, point->data + point->layout->offset[i], shape_count(u->shapes[i]) * u->tape->item);
     }
     return h;
 }

@@ -23,6 +23,7 @@ typedef struct HcSegment {
 typedef struct HcLoop {
     HcSeries *series;
     HcPacked carried, inputs; /* as the segment begins; and what steps read of before, as it lies there */
+    size_t *ends;             /* where in the operation's numbers that goes which is carried at the end, or SIZE_MAX */
     char *kept;               /* carried numbers in places 1 and on of the walk */
     HcWalk walk;
     HcSegment *forward; /* [walk.segments] */

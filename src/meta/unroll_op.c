@@ -24,16 +24,17 @@ bool hc_unroll_form(Tensor *y, size_t parts, size_t bytes) {
 /* Its numbers are those at the last point. */
 bool hc_unroll_infer(Tensor *y) {
     const HcUnroll *u = y->attr.custom.state;
-    return hc_unroll_form(y, parts_of(u), u->bytes);
+    return hc_unroll_form(y, parts_of(u), u->end.layout->bytes);
 }
 
 bool hc_unroll_forward(Tensor *y) {
     const HcUnroll *u = y->attr.custom.state;
     const HcKernels *k = y->tape->k;
     k->fill(y->data, y->form->count, 0);
-    for (size_t i = 0; i < u->count; i++)
-        if (u->end.carried[i] >= HC_HANDED_CONSTANT)
-            k->copy((char *)y->data + u->offset[i], 1, u->end.data + u->offset[i], 1, shape_count(u->shapes[i]));
+    for (size_t i = 0; i < u->count; i++) {
+        size_t at = u->end.layout->offset[i], count = shape_count(u->shapes[i]);
+        if (hc_unroll_owns(&u->end, i)) k->copy((char *)y->data + at, 1, u->end.data + at, 1, count);
+    }
     return true;
 }
 
@@ -41,7 +42,7 @@ static bool part_infer(Tensor *y) {
     const HcUnroll *u = hc_inputs(y)[0]->attr.custom.state;
     size_t i = y->attr.range.start;
     y->form = hc_form_of(&y->tape->forms, &u->shapes[i], y->tape->item);
-    y->data = (char *)hc_inputs(y)[0]->data + u->offset[i];
+    y->data = (char *)hc_inputs(y)[0]->data + u->end.layout->offset[i];
     return y->form || hc_fail_nomem(y->tape, who);
 }
 

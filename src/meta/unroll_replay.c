@@ -53,7 +53,10 @@ static void run_loop(void *user) {
         if (loop->inputs.bytes[j])
             memcpy(loop->inputs.numbers + loop->inputs.offset[j], hc_inputs(run->y)[j]->data, loop->inputs.bytes[j]);
     run->done = hc_walk_forth(&loop->walk, &(HcMoves){.advance = go_on, .user = loop});
-    if (run->done && loop->carried.total) memcpy(run->y->data, loop->carried.numbers, loop->carried.total);
+    for (size_t i = 0; i < loop->carried.count && run->done; i++)
+        if (loop->ends[i] != SIZE_MAX && loop->carried.bytes[i])
+            memcpy((char *)run->y->data + loop->ends[i], loop->carried.numbers + loop->carried.offset[i],
+                   loop->carried.bytes[i]);
 }
 
 static bool loop_forward(Tensor *y) {

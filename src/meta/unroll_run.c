@@ -45,13 +45,6 @@ typedef struct Weight {
     size_t carried, step; /* bytes of what is handed on after a step, and of a recorded step */
 } Weight;
 
-static size_t carried_bytes(const HcUnroll *u) {
-    size_t bytes = 0;
-    for (size_t i = 0; i < u->count; i++)
-        if (u->now[i]) bytes += u->now[i]->form->count * u->tape->item;
-    return bytes;
-}
-
 /* The first step is recorded, and taken away again. */
 static bool weigh_step(HcUnroll *u, Weight *weight) {
     Tape *tape = u->tape;
@@ -64,7 +57,8 @@ static bool weigh_step(HcUnroll *u, Weight *weight) {
     if (done) {
         weight->step = tape_stats(tape).live_bytes - before;
         hc_unroll_gather(u, u->now);
-        weight->carried = carried_bytes(u);
+        hc_unroll_save(u, u->now, 1, rng, &u->spare[0]);
+        weight->carried = hc_unroll_packed_bytes(u);
     }
     hc_unroll_return(u, &stand);
     tape->rng = u->begin.of_tape;
@@ -72,25 +66,36 @@ static bool weigh_step(HcUnroll *u, Weight *weight) {
     return tape_release(tape, mark) && done;
 }
 
-/* From so many steps on: the first is recorded to weigh it; and the first segment is one step, for in a Program the first
- * and the last are unlike the others, and are to be short. */
-enum { WORTH_WEIGHING = 10, WORTH_A_SEGMENT = 100 };
+enum { WORTH_WEIGHING = 10 }; /* steps */
+
+static double balanced_bytes(const HcUnroll *u, const Weight *weight, size_t n) {
+    return (double)((u->steps - 1) / n) * (double)weight->carried + (double)n * (double)weight->step;
+}
+
+static size_t first_segment_of(const HcUnroll *u, size_t n) {
+    return (u->steps - 1) % n + 1;
+}
+
+static size_t next_length(size_t n) {
+    return n + 1 + n / 32;
+}
 
 /* Segments for which points and the steps of one together take least: sqrt(steps * carried / step) long, but for what
- * does not divide. */
+ * does not divide. Of those that take little more, that which leaves the fewest steps to be written down in a Program,
+ * where all but the first are alike. */
 static bool balance(HcUnroll *u, bool weighs) {
     Weight weight = {1, 1};
-    size_t ahead = u->steps >= WORTH_A_SEGMENT ? 1 : 0;
     double least = INFINITY;
     if (weighs && u->steps >= WORTH_WEIGHING && !weigh_step(u, &weight)) return false;
-    for (size_t n = 1; n <= u->steps; n += 1 + n / 32) {
-        double bytes =
-            (double)((u->steps - 1 - ahead) / n + ahead) * (double)weight.carried + (double)n * (double)weight.step;
-        if (bytes >= least) continue;
-        least = bytes;
+    for (size_t n = 1; n <= u->steps; n = next_length(n))
+        least = fmin(least, balanced_bytes(u, &weight, n));
+    size_t fewest = SIZE_MAX;
+    for (size_t n = 1; n <= u->steps; n = next_length(n)) {
+        size_t unlike = n + first_segment_of(u, n);
+        if (balanced_bytes(u, &weight, n) > 1.03 * least || unlike >= fewest) continue;
+        fewest = unlike;
         u->segment = n;
     }
-    u->first_segment = ahead ? 1 : u->segment;
     return true;
 }
 
@@ -108,23 +113,23 @@ static bool fit(HcUnroll *u, size_t max_bytes) {
     Weight weight = {1, 1};
     if (!weigh_step(u, &weight)) return false;
     size_t step = weight.step;
-    size_t fixed =
-        5 * u->bytes + 2 * step; /* the end, two spare, two of cotangents; and a sweep's own */
-    for (size_t n = 1; n <= u->steps && fixed <= max_bytes; n += 1 + n / 32) {
+    /* Two spare points, and cotangents twice; the end, and the operation's numbers; and a sweep's own. */
+    size_t fixed = 4 * u->all.bytes + 2 * weight.carried + 2 * step;
+    for (size_t n = 1; n <= u->steps && fixed <= max_bytes; n = next_length(n)) {
         if (n > (max_bytes - fixed) / step) break;
         size_t units = (u->steps + n - 1) / n,
-               free = (max_bytes - fixed - n * step) / (u->bytes ? u->bytes : 1);
+               free = (max_bytes - fixed - n * step) / (weight.carried ? weight.carried : 1);
         if (free > units - 1) free = units - 1;
         size_t cost = again_of(units, free);
         if (cost > SIZE_MAX / n || cost * n >= best) continue;
         best = cost * n;
-        u->first_segment = u->segment = n;
+        u->segment = n;
         u->walk.most = free;
     }
     return best < SIZE_MAX || hc_fail(u->tape, HC_ERR_RANGE,
                                       "%s: %zu bytes are too few: what is carried takes %zu, a "
                                       "recorded step %zu, and %zu are needed",
-                                      who, max_bytes, u->bytes, step, fixed + step);
+                                      who, max_bytes, weight.carried, step, fixed + step);
 }
 
 static bool evaluates(const HcUnroll *u) {
@@ -135,13 +140,12 @@ static bool evaluates(const HcUnroll *u) {
 }
 
 static bool choose(HcUnroll *u, const UnrollOptions *o) {
-    bool keeps = !evaluates(u);
-    if (o->keep == HC_KEEP_FIT && keeps) return fit(u, o->max_bytes);
-    if (o->keep == HC_KEEP_EVERY)
-        u->first_segment = u->segment = o->every < u->steps ? o->every : u->steps;
-    else if (!balance(u, keeps))
-        return false;
-    if (keeps) u->walk.most = hc_unroll_segments(u) - 1;
+    bool keeps = !evaluates(u), fits = o->keep == HC_KEEP_FIT && keeps;
+    u->segment = o->every < u->steps ? o->every : u->steps;
+    if (fits && !fit(u, o->max_bytes)) return false;
+    if (!fits && o->keep != HC_KEEP_EVERY && !balance(u, keeps)) return false;
+    u->first_segment = first_segment_of(u, u->segment);
+    if (keeps && !fits) u->walk.most = hc_unroll_segments(u) - 1;
     return true;
 }
 
@@ -153,9 +157,8 @@ static bool make_points(HcUnroll *u) {
     u->walk.before = hc_tape_alloc(u->tape, (places + 1) * sizeof *u->walk.before, who);
     if (!u->kept || !u->marks || !u->walk.before) return false;
     for (size_t i = 0; i < places; i++)
-        if (!hc_unroll_room(u, &u->kept[i])) return false;
-    return hc_unroll_room(u, &u->end) && hc_unroll_room(u, &u->spare[0]) &&
-           hc_unroll_room(u, &u->spare[1]);
+        u->kept[i] = (HcPoint){.data = NULL};
+    return true;
 }
 
 /* ---- the loop ------------------------------------------------------------------------------- */
@@ -163,17 +166,18 @@ static bool make_points(HcUnroll *u) {
 static bool go_on(void *user, size_t place, size_t to, size_t into) {
     First *first = user;
     HcUnroll *u = first->unroll;
-    HcPoint *at = into == HC_CURRENT ? &u->end : hc_unroll_point(u, into);
-    return hc_unroll_advance(u, hc_unroll_point(u, place), hc_unroll_begin_of(u, to), at, look, first) != NULL;
+    HcPoint *at = hc_unroll_walk(u, place, to, into, look, first);
+    if (at && into != HC_CURRENT) u->kept_bytes += hc_unroll_point(u, into)->layout->bytes;
+    return at && (into != HC_CURRENT || hc_unroll_pack(u, at, &u->end));
 }
 
 /* Rewinds to the beginning where it fails; the caller releases. */
 static bool run(HcUnroll *u, const UnrollOptions *o, size_t before, const HcStand *stand) {
     First first;
     Tensor **list = hc_tape_alloc(u->tape, u->count * sizeof *list, who);
-    if (!list || !hc_unroll_room(u, &u->begin)) return false;
-    hc_unroll_save(u, u->first, 0, o->rng ? *o->rng : rng_seed(0), &u->begin);
-    if (!choose(u, o) || !make_points(u)) return false;
+    if (!list || !hc_unroll_room(u, &u->spare[0]) || !hc_unroll_room(u, &u->spare[1])) return false;
+    hc_unroll_save(u, u->first, 0, o->rng ? *o->rng : rng_seed(0), &u->spare[0]);
+    if (!hc_unroll_pack(u, &u->spare[0], &u->begin) || !choose(u, o) || !make_points(u)) return false;
     bool done = begin_first(u, o, before, &first) &&
                 hc_walk_forth(&u->walk, &(HcMoves){.advance = go_on, .user = &first}) &&
                 (u->inputs = hc_reads_list(&first.reads, &u->input_count, &u->flowing)) != NULL;

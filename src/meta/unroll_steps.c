@@ -93,8 +93,7 @@ bool hc_unroll_recognise(HcUnroll *u, const HcPoint *point, bool again) {
                                      who, u->first_step + point->step);
 }
 
-HcPoint *hc_unroll_advance(HcUnroll *u, HcPoint *from, size_t to, HcPoint *at, HcUnrollSeen *seen,
-                           void *user) {
+HcPoint *hc_unroll_advance(HcUnroll *u, HcPoint *from, size_t to, HcUnrollSeen *seen, void *user) {
     Tape *tape = u->tape;
     HcStand stand;
     TapeMark outer = tape_mark(tape);
@@ -103,7 +102,6 @@ HcPoint *hc_unroll_advance(HcUnroll *u, HcPoint *from, size_t to, HcPoint *at, H
     bool done = true;
     for (size_t t = from->step; t < to && done; t++) {
         HcPoint *next = from == &u->spare[0] ? &u->spare[1] : &u->spare[0];
-        if (t + 1 == to && at) next = at;
         Rng rng = from->rng;
         lighten(u);
         done = hc_unroll_enter(u, from, u->now) && hc_unroll_step(u, t, &rng, !seen) &&
@@ -120,4 +118,11 @@ HcPoint *hc_unroll_advance(HcUnroll *u, HcPoint *from, size_t to, HcPoint *at, H
     hc_unroll_return(u, &stand);
     tape_release(tape, outer);
     return done ? from : NULL;
+}
+
+HcPoint *hc_unroll_walk(HcUnroll *u, size_t place, size_t to, size_t into, HcUnrollSeen *seen, void *user) {
+    HcPoint *at =
+        hc_unroll_advance(u, hc_unroll_point(u, place), hc_unroll_begin_of(u, to), seen, user);
+    bool done = at && (into == HC_CURRENT || hc_unroll_pack(u, at, hc_unroll_point(u, into)));
+    return done ? at : NULL;
 }

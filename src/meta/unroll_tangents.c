@@ -107,7 +107,8 @@ static Tensor *vector_at(HcUnroll *u, const Pulled *p, const HcTangents *from, s
         return d >= p->first[j] && at < u->inputs[j]->form->count ? unit(u, j, at) : NULL;
     }
     if (!from->there[d * u->count + i]) return NULL;
-    return hc_emit_leaf(u->tape, who, u->shapes[i], from->numbers + d * u->bytes + u->offset[i], HC_WHY_CONSTANT);
+    char *numbers = from->numbers + d * u->all.bytes + u->all.offset[i];
+    return hc_emit_leaf(u->tape, who, u->shapes[i], numbers, HC_WHY_CONSTANT);
 }
 
 /* The second sweep, found once, in one direction. */
@@ -119,7 +120,7 @@ static bool push(HcUnroll *u, Pulled *p, HcSweep *s, size_t d, HcTangents *to) {
         size_t k = hc_sweep_number(s, p->us[i]), at = p->place[i];
         Tensor *tangent = k < s->count ? s->nodes[k].cotangent : NULL;
         to->there[d * u->count + at] = tangent != NULL;
-        if (tangent) hc_copy_dense(tangent, to->numbers + d * u->bytes + u->offset[at]);
+        if (tangent) hc_copy_dense(tangent, to->numbers + d * u->all.bytes + u->all.offset[at]);
     }
     hc_sweep_clear(s);
     hc_drop_born(tape, born);
@@ -194,7 +195,7 @@ static void gather_for(const HcUnroll *u, const bool *flows, const char *cotange
         double sum = u->tape->dtype == HC_F32 ? (double)((float *)to->data)[k] : ((double *)to->data)[k];
         for (size_t i = 0; i < u->count; i++)
             if (flows[i] && t->there[d * u->count + i])
-                sum += dot(u->tape, cotangents + u->offset[i], t->numbers + d * u->bytes + u->offset[i],
+                sum += dot(u->tape, cotangents + u->all.offset[i], t->numbers + d * u->all.bytes + u->all.offset[i],
                            shape_count(u->shapes[i]));
         if (u->tape->dtype == HC_F32)
             ((float *)to->data)[k] = (float)sum;
@@ -207,12 +208,12 @@ static bool run_pass(HcSweep *s, void *state, const bool *needed, Tensor **resul
     HcUnroll *u = state;
     Tape *tape = u->tape;
     bool *flows = hc_tape_alloc(tape, u->count, who);
-    char *cotangents = hc_tape_alloc(tape, u->bytes, who);
+    char *cotangents = hc_tape_alloc(tape, u->all.bytes, who);
     if (!flows || !cotangents) return false;
     for (size_t i = 0, part = 0; i < u->count; i++) {
         Tensor *g = hc_unroll_is_part(u, i) ? hc_part_cotangent(s, part++) : NULL;
         flows[i] = g != NULL;
-        if (g) hc_copy_dense(g, cotangents + u->offset[i]);
+        if (g) hc_copy_dense(g, cotangents + u->all.offset[i]);
     }
     for (size_t j = 0, before = 0; j < u->input_count; before += u->inputs[j++]->form->count) {
         if (!needed[j]) continue;
@@ -250,10 +251,10 @@ static bool make_tangents(HcUnroll *u, HcTangents *t) {
     *t = (HcTangents){.count = 0};
     for (size_t j = 0; j < u->input_count; j++)
         t->count += u->inputs[j]->form->count;
-    if (t->count > 0 && (u->bytes > SIZE_MAX / t->count || u->count > SIZE_MAX / t->count))
+    if (t->count > 0 && (u->all.bytes > SIZE_MAX / t->count || u->count > SIZE_MAX / t->count))
         return hc_fail_nomem(u->tape, who);
     t->there = hc_tape_alloc(u->tape, t->count * u->count, who);
-    t->numbers = hc_tape_alloc(u->tape, t->count * u->bytes, who);
+    t->numbers = hc_tape_alloc(u->tape, t->count * u->all.bytes, who);
     return t->there && t->numbers;
 }
 
@@ -282,8 +283,8 @@ static bool first_tangents(HcUnroll *u, HcTangents *to) {
         u->now[i] = NULL;
         for (size_t d = 0; d < to->count; d++) {
             to->there[d * u->count + i] = other->tangents.there[d * other->count + at];
-            memcpy(to->numbers + d * u->bytes + u->offset[i],
-                   other->tangents.numbers + d * other->bytes + other->offset[at],
+            memcpy(to->numbers + d * u->all.bytes + u->all.offset[i],
+                   other->tangents.numbers + d * other->all.bytes + other->all.offset[at],
                    u->first[i]->form->count * u->tape->item);
         }
     }

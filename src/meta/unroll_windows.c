@@ -22,7 +22,7 @@ static bool enter_detached(HcUnroll *u, const HcPoint *point) {
         u->now[i] = handed == HC_HANDED_FIRST ? u->first[i] : NULL;
         if (handed < HC_HANDED_CONSTANT) continue;
         bool cut = handed == HC_HANDED_NEEDS;
-        Tensor *x = hc_emit_leaf(u->tape, who, u->shapes[i], point->data + u->offset[i],
+        Tensor *x = hc_emit_leaf(u->tape, who, u->shapes[i], point->data + point->layout->offset[i],
                                  cut ? HC_WHY_DETACHED : HC_WHY_CONSTANT);
         if (!(u->now[i] = x)) return false;
         if (cut && i < u->states) x->flags |= HC_NODE_NEEDS | HC_NODE_LOST;
@@ -35,6 +35,7 @@ static void note_report(HcUnroll *u) {
     const HcUnroll *window = u->opts[0]->now->unroll;
     if (!window) return;
     u->walk.most = window->walk.most;
+    u->kept_bytes = window->kept_bytes;
     u->segment = window->segment;
     u->again += window->again;
 }

@@ -115,10 +115,12 @@ void *hc_series_room(HcSeries *s, size_t use, size_t bytes) {
         if (room->use == use && room->bytes > bytes) enough = room;
     }
     void *memory = enough ? enough->memory : NULL;
-    if (!hc_grow((void **)&s->rooms, &s->room_capacity, s->room_count, s->room_count + 1, sizeof *s->rooms) ||
-        (!memory && !(memory = add_block(s, bytes))))
+    size_t slack = memory ? 0 : bytes / 16; /* for another that takes a little more */
+    if (!hc_grow((void **)&s->rooms, &s->room_capacity, s->room_count, s->room_count + 2, sizeof *s->rooms) ||
+        (!memory && !(memory = add_block(s, bytes + slack))))
         return NULL;
     s->rooms[s->room_count++] = (Room){use, bytes, memory};
+    if (slack > 0) s->rooms[s->room_count++] = (Room){use, bytes + slack, memory};
     return memory;
 }
 

@@ -1,181 +1,18 @@
 /* Forward mode: derivatives of all that steps hand on, with respect to the numbers of a few outer tensors, travel
- * with it. A step is recorded; its Jacobian, times what came in, is the derivative of what goes out. That is taken by
- * two sweeps, as in tensor_jvp: one down from all that goes out with cotangents u, recorded, which is linear in u; and
- * for each direction one down from there to u. The first is the same for all directions. */
+ * with it, step by step. */
 #include <string.h>
 
-#include "grad/sweep.h"
 #include "meta/reads.h"
-#include "meta/unroll.h"
+#include "meta/unroll_push.h"
 #include "ops/ops.h"
 
 static const char who[] = "unroll";
-
-/* ---- through a step ------------------------------------------------------------------------- */
-
-/* What goes out, with u; what came in and the outer tensors, with the cotangents that are linear in u. */
-typedef struct Pulled {
-    Tensor **outs, **us;
-    size_t *place, out_count;  /* of outs, in the carried list */
-    Tensor **begins, **linear; /* [count + outer]; linear[i] may be NULL */
-    size_t *first;             /* [outer]: its first direction */
-    Tensor **starts, **vectors;
-    size_t *from; /* of starts: their places in linear */
-} Pulled;
-
-static bool make_pulled(HcUnroll *u, Pulled *p) {
-    Tape *tape = u->tape;
-    size_t all = u->count + u->input_count;
-    Tensor **lists = hc_tape_alloc(tape, (2 * u->count + 4 * all) * sizeof *lists, who);
-    p->place = hc_tape_alloc(tape, (u->count + all + u->input_count) * sizeof *p->place, who);
-    if (!lists || !p->place) return false;
-    p->from = p->place + u->count;
-    p->first = p->from + all;
-    for (size_t j = 0, before = 0; j < u->input_count; before += u->inputs[j++]->form->count)
-        p->first[j] = before;
-    p->outs = lists;
-    p->us = p->outs + u->count;
-    p->begins = p->us + u->count;
-    p->linear = p->begins + all;
-    p->starts = p->linear + all;
-    p->vectors = p->starts + all;
-    p->out_count = 0;
-    for (size_t i = 0; i < all; i++) {
-        p->linear[i] = NULL;
-        p->begins[i] = i < u->count ? NULL : u->inputs[i - u->count];
-    }
-    return true;
-}
-
-static bool add_out(HcUnroll *u, Pulled *p, size_t i, Tensor *x) {
-    Tensor *zero = hc_emit_leaf(u->tape, who, u->shapes[i], NULL, HC_WHY_NOTHING);
-    if (!zero) return false;
-    u->tape->k->fill(zero->data, zero->form->count, 0);
-    p->place[p->out_count] = i;
-    p->outs[p->out_count] = x;
-    p->us[p->out_count++] = zero;
-    return true;
-}
-
-/* The first sweep. */
-static bool pull(HcUnroll *u, Pulled *p) {
-    size_t all = u->count + u->input_count;
-    HcSweep s;
-    Tensor *start = hc_start_at(p->outs, p->us, p->out_count);
-    if (!start || !hc_sweep_begin(&s, start, HC_SWEEP_CUT | HC_SWEEP_RECORD)) return false;
-    bool done = true;
-    for (size_t i = 0; i < all && done; i++) {
-        if (p->begins[i] && !(p->begins[i]->flags & HC_NODE_NEEDS)) p->begins[i] = NULL;
-        if (p->begins[i]) done = hc_sweep_want(&s, p->begins[i]);
-    }
-    done = done && hc_sweep_find(&s) && hc_sweep_run(&s, NULL);
-    for (size_t i = 0; i < all && done; i++) {
-        size_t k = p->begins[i] ? hc_sweep_number(&s, p->begins[i]) : s.count;
-        p->linear[i] = k < s.count ? s.nodes[k].cotangent : NULL;
-    }
-    hc_sweep_end(&s);
-    return done;
-}
-
-/* The tangent of outer tensor j along direction `at` of its own: one 1. */
-static Tensor *unit(HcUnroll *u, size_t j, size_t at) {
-    Tensor *x = tensor_zeros(u->tape, hc_form_shape(u->inputs[j]->form));
-    if (x && u->tape->dtype == HC_F32) ((float *)x->data)[at] = 1;
-    if (x && u->tape->dtype == HC_F64) ((double *)x->data)[at] = 1;
-    return x;
-}
-
-/* Lists the linear cotangents that meet a tangent in any direction, with the places of what they belong to; their
- * number. */
-static size_t list_starts(const HcUnroll *u, Pulled *p, const HcTangents *from) {
-    size_t n = 0;
-    for (size_t i = 0; i < u->count + u->input_count; i++) {
-        bool there = i >= u->count;
-        for (size_t d = 0; from && d < from->count && !there; d++)
-            there = from->there[d * u->count + i];
-        if (!p->linear[i] || !there) continue;
-        p->starts[n] = p->linear[i];
-        p->from[n++] = i;
-    }
-    return n;
-}
-
-/* What place i meets in direction d: NULL for zeros, or after hc_fail. */
-static Tensor *vector_at(HcUnroll *u, const Pulled *p, const HcTangents *from, size_t d, size_t i) {
-    if (i >= u->count) {
-        size_t j = i - u->count, at = d - p->first[j];
-        return d >= p->first[j] && at < u->inputs[j]->form->count ? unit(u, j, at) : NULL;
-    }
-    if (!from->there[d * u->count + i]) return NULL;
-    char *numbers = from->numbers + d * u->all.bytes + u->all.offset[i];
-    return hc_emit_leaf(u->tape, who, u->shapes[i], numbers, HC_WHY_CONSTANT);
-}
-
-/* The second sweep, found once, in one direction. */
-static bool push(HcUnroll *u, Pulled *p, HcSweep *s, size_t d, HcTangents *to) {
-    Tape *tape = u->tape;
-    size_t born = tape->born_count;
-    bool done = hc_sweep_run(s, NULL);
-    for (size_t i = 0; i < p->out_count && done; i++) {
-        size_t k = hc_sweep_number(s, p->us[i]), at = p->place[i];
-        Tensor *tangent = k < s->count ? s->nodes[k].cotangent : NULL;
-        to->there[d * u->count + at] = tangent != NULL;
-        if (tangent) hc_copy_dense(tangent, to->numbers + d * u->all.bytes + u->all.offset[at]);
-    }
-    hc_sweep_clear(s);
-    hc_drop_born(tape, born);
-    return done;
-}
-
-static bool push_each(HcUnroll *u, Pulled *p, const HcTangents *from, HcTangents *to) {
-    Tape *tape = u->tape;
-    HcSweep s;
-    size_t n = list_starts(u, p, from);
-    if (n == 0) return true;
-    Tensor *start = hc_start_at(p->starts, p->vectors, n);
-    if (!start || !hc_sweep_begin(&s, start, HC_SWEEP_CUT)) return false;
-    bool done = true;
-    for (size_t i = 0; i < p->out_count && done; i++)
-        done = hc_sweep_want(&s, p->us[i]);
-    done = done && hc_sweep_find(&s);
-    for (size_t d = 0; d < to->count && done; d++) {
-        TapeMark mark = tape_mark(tape);
-        for (size_t k = 0; k < n; k++)
-            p->vectors[k] = vector_at(u, p, from, d, p->from[k]);
-        done = tape->status == HC_OK && push(u, p, &s, d, to);
-        done = tape_release(tape, mark) && done;
-    }
-    hc_sweep_end(&s);
-    return done;
-}
 
 /* What a step begins with, and the tangents of that. */
 typedef struct Place {
     HcPoint point;
     HcTangents tangents;
 } Place;
-
-/* One tensor in several places comes in once, and not at all where it is an outer tensor. */
-static bool comes_in(const HcUnroll *u, const Place *at, Tensor *const *begins, size_t i) {
-    bool in = at->point.same[i] == i;
-    for (size_t j = 0; j < u->input_count; j++)
-        in = in && begins[i] != u->inputs[j];
-    return in;
-}
-
-/* Tangents of `ends` from those of what came in: `begins`, of a place (NULL: the outer tensors alone). */
-static bool push_all(HcUnroll *u, const Place *at, Tensor *const *begins, Tensor *const *ends, HcTangents *to) {
-    const HcTangents *from = at ? &at->tangents : NULL;
-    Pulled p;
-    TapeMark mark = tape_mark(u->tape);
-    bool done = make_pulled(u, &p);
-    for (size_t i = 0; i < u->count && done && at; i++)
-        if (comes_in(u, at, begins, i)) p.begins[i] = begins[i];
-    for (size_t i = 0; i < u->count && done; i++)
-        if (ends[i] && (ends[i]->flags & HC_NODE_NEEDS)) done = add_out(u, &p, i, ends[i]);
-    if (done && p.out_count > 0) done = pull(u, &p) && push_each(u, &p, from, to);
-    return tape_release(u->tape, mark) && done;
-}
 
 /* ---- the rule ------------------------------------------------------------------------------- */
 
@@ -288,7 +125,7 @@ static bool first_tangents(HcUnroll *u, HcTangents *to) {
                    u->first[i]->form->count * u->tape->item);
         }
     }
-    return push_all(u, NULL, NULL, u->now, to);
+    return hc_push_recorded(u, &(HcStepped){.ends = u->now, .to = to});
 }
 
 /* Of a Param that was stepped on the way, the leaf that steps now read. */
@@ -302,24 +139,27 @@ static bool look_at_outer(HcUnroll *u, TensorList outer, Tensor **now) {
     return true;
 }
 
-/* What steps begin with, and the outer tensors, as they are on the tape. */
+/* What steps begin with, and the outer tensors, as they are on the tape; and what pushes through steps. */
 typedef struct Lists {
     Tensor **begins, **now;
     TensorList outer;
+    HcPushes *pushes;
 } Lists;
 
 static bool step_on(HcUnroll *u, const Place *from, Place *to, const Lists *lists, const HcStand *stand) {
     Tape *tape = u->tape;
     Tensor **begins = lists->begins;
-    size_t t = from->point.step;
+    size_t t = from->point.step, base = tape->count;
     TapeMark mark = tape_mark(tape);
     Rng rng = from->point.rng;
-    bool done = look_at_outer(u, lists->outer, lists->now) && hc_unroll_enter(u, &from->point, begins) &&
-                hc_unroll_step(u, t, &rng, false) && hc_unroll_others_unchanged(u, &mark, t);
+    bool done = look_at_outer(u, lists->outer, lists->now) && hc_unroll_enter(u, &from->point, begins);
+    size_t entered = tape->count;
+    done = done && hc_unroll_step(u, t, &rng, false) && hc_unroll_others_unchanged(u, &mark, t);
     if (done) {
         clear(u, &to->tangents);
         hc_unroll_gather(u, u->now);
-        done = push_all(u, from, begins, u->now, &to->tangents);
+        HcStepped step = {base, entered, &from->point, begins, u->now, &from->tangents, &to->tangents};
+        done = hc_push_step(u, &step, u->steps - t, lists->pushes);
     }
     if (done) hc_unroll_save(u, u->now, t + 1, rng, &to->point);
     hc_unroll_return(u, stand);
@@ -352,11 +192,11 @@ static bool make_place(HcUnroll *u, Place *place) {
     return true;
 }
 
-bool hc_unroll_with_tangents(HcUnroll *u, const UnrollOptions *o, size_t before, const HcStand *stand) {
+static bool run(HcUnroll *u, const UnrollOptions *o, size_t before, const HcStand *stand, HcPushes *pushes) {
     Place places[2] = {{.point = {.step = 0}}, {.point = {.step = 0}}};
     size_t count = o->outer.count;
     Tensor **outer = hc_tape_alloc(u->tape, 2 * count * sizeof *outer, who);
-    Lists lists = {.begins = hc_tape_alloc(u->tape, u->count * sizeof(Tensor *), who)};
+    Lists lists = {.begins = hc_tape_alloc(u->tape, u->count * sizeof(Tensor *), who), .pushes = pushes};
     if (!outer || !lists.begins) return false;
     memcpy(outer, o->outer.items, count * sizeof *outer);
     lists.outer = (TensorList){outer, count};
@@ -384,4 +224,11 @@ bool hc_unroll_with_tangents(HcUnroll *u, const UnrollOptions *o, size_t before,
     u->tape->rng = end->point.of_tape;
     if (o->rng) *o->rng = end->point.rng;
     return true;
+}
+
+bool hc_unroll_with_tangents(HcUnroll *u, const UnrollOptions *o, size_t before, const HcStand *stand) {
+    HcPushes pushes = {.tape = NULL};
+    bool done = run(u, o, before, stand, &pushes);
+    hc_pushes_end(&pushes);
+    return done;
 }

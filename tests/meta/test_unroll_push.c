@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "support/check.h"
+#include "support/failing.h"
 
 enum { STEPS = 80, ROWS = 6, WINDOW = 15, MOST = 2000, LAST = 70 };
 
@@ -31,6 +32,7 @@ typedef struct Setup {
     Body body;
     DType dtype;
     FMode mode;
+    size_t steps; /* 0: STEPS */
     bool adam, windows, many; /* many: a learned shift of 5 numbers too */
 } Setup;
 
@@ -230,7 +232,7 @@ static void append(Result *r, const void *numbers, DType dtype, size_t n) {
 /* A tape that looks for NaN records each step. */
 static bool loop(World *w, bool recorded) {
     Tensor *outer[] = {param_tensor(w->tape, w->lr), param_tensor(w->tape, w->momentum), w->shifts};
-    UnrollOptions o = unroll_options(STEPS);
+    UnrollOptions o = unroll_options(w->setup.steps ? w->setup.steps : STEPS);
     o.keep = HC_KEEP_TANGENTS;
     o.outer = (TensorList){outer, w->setup.many ? 3 : 2};
     if (w->setup.windows) {
@@ -285,6 +287,24 @@ static void check_stale(void) {
     }
 }
 
+/* Memory ends at any call of a loop long enough for programs. */
+static void check_no_memory(void) {
+    bool done = false;
+    failing_begin();
+    for (size_t calls = 0; !done && calls < 100000; calls += QUICK ? 7 : 1) {
+        World w;
+        begin(&w, &(Setup){.body = BATCHES, .dtype = HC_F64, .steps = 25});
+        failing_after(calls);
+        done = loop(&w, false);
+        failing_never();
+        CHECK(done ? fmodule_steps(w.f) == 25 : tape_status(w.tape) == HC_ERR_NOMEM && fmodule_steps(w.f) == 0);
+        higherc_clear_error();
+        end(&w);
+    }
+    CHECK(done);
+    failing_end();
+}
+
 int main(void) {
     for (int body = PLAIN; body < BODIES; body++)
         for (int i = 0; i < (QUICK ? 1 : 4); i++)
@@ -296,5 +316,6 @@ int main(void) {
     check(&(Setup){.body = PLAIN, .dtype = HC_F64, .adam = true});
     check(&(Setup){.body = BRANCHES, .dtype = HC_F32, .adam = true, .windows = true});
     check_stale();
+    check_no_memory();
     return check_done();
 }

@@ -1,0 +1,69 @@
+/** @file convolution.h
+ *  Convolution and pooling. The rules they share stand in tensor.h. */
+#ifndef HIGHERC_CONVOLUTION_H
+#define HIGHERC_CONVOLUTION_H
+
+#include "shape.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* PyTorch's definitions. Results are stored channels last, which tensor_data does not show. */
+
+typedef struct Conv2dOptions {
+    size_t stride[2], padding[2], dilation[2]; /**< along H and W: 1, 0 and 1; each up to 65535 */
+    size_t groups;                             /**< 1 */
+    bool bias; /**< true; whether module_conv2d has one: tensor_conv2d does not look at it */
+} Conv2dOptions;
+HC_API Conv2dOptions conv2d_options(void);
+
+/** Cross-correlation with zeros around x. x [N, C, H, W], weight [O, C / groups, KH, KW], bias [O] or
+ *  NULL -> [N, O, P, Q] with P = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, rounded down.
+ *  Sums start at the bias and run over (kh, kw), then channels. Gradient: to all three, any order.
+ *  Errors:    HC_ERR_SHAPE, also for a kernel that does not fit the padded x; HC_ERR_ARG for a setting out
+ *             of its range.
+ *  Source:    Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning". */
+HC_API Tensor *tensor_conv2d(Tensor *x, Tensor *weight, Tensor *bias, Conv2dOptions options);
+
+typedef struct Conv1dOptions {
+    size_t stride, padding, dilation, groups; /**< 1, 0, 1 and 1, within the same bounds */
+    bool bias;                                /**< true, as there */
+} Conv1dOptions;
+HC_API Conv1dOptions conv1d_options(void);
+/** The same along one axis: x [N, C, L], weight [O, C / groups, K] -> [N, O, P]. */
+HC_API Tensor *tensor_conv1d(Tensor *x, Tensor *weight, Tensor *bias, Conv1dOptions options);
+
+typedef struct Pool2dOptions {
+    size_t kernel[2], stride[2]; /**< both `kernel` */
+    size_t padding[2];           /**< 0; at most half the kernel */
+    size_t dilation[2];          /**< 1; of max_pool only */
+    bool count_include_pad;      /**< true; of avg_pool: whether zeros around x count */
+} Pool2dOptions;
+HC_API Pool2dOptions pool2d_options(size_t kernel);
+
+/** The largest of each window [N, C, H, W] -> [N, C, P, Q], P and Q as tensor_conv2d's; incomplete windows
+ *  are dropped, padding never wins. Gradient: to the first of the largest, at any order; NaN wins.
+ *  Errors:    HC_ERR_SHAPE, also for a window that does not fit the padded x; HC_ERR_ARG for a setting out
+ *             of its range. */
+HC_API Tensor *tensor_max_pool2d(Tensor *x, Pool2dOptions options);
+/** The mean of each window, in the same way; a dilation other than 1 is HC_ERR_ARG. Gradient: to all of the
+ *  window alike. */
+HC_API Tensor *tensor_avg_pool2d(Tensor *x, Pool2dOptions options);
+/** The mean over windows that cover x [N, C, H, W] -> [N, C, height, width]: rows floor(i H / height) to
+ *  ceil((i + 1) H / height), and so for columns. All four sizes from 1. */
+HC_API Tensor *tensor_adaptive_avg_pool2d(Tensor *x, size_t height, size_t width);
+
+typedef struct Pool1dOptions {
+    size_t kernel, stride, padding, dilation; /**< as Pool2dOptions */
+    bool count_include_pad;
+} Pool1dOptions;
+HC_API Pool1dOptions pool1d_options(size_t kernel);
+/** The same along one axis: [N, C, L] -> [N, C, P]. */
+HC_API Tensor *tensor_max_pool1d(Tensor *x, Pool1dOptions options);
+HC_API Tensor *tensor_avg_pool1d(Tensor *x, Pool1dOptions options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

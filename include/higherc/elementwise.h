@@ -1,0 +1,88 @@
+/** @file elementwise.h
+ *  Functions of one tensor, of two, and of one and a number, entry by entry. The rules they share stand in tensor.h. */
+#ifndef HIGHERC_ELEMENTWISE_H
+#define HIGHERC_ELEMENTWISE_H
+
+#include "shape.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- two tensors (broadcasting) ------------------------------------------------------------ */
+
+HC_API Tensor *tensor_add(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_sub(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_mul(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_div(Tensor *a, Tensor *b);
+/** a^b. Gradient to a: 0 where b is 0; to b: 0 where a is 0 and b >= 0 (PyTorch's). In f32 the same bits everywhere; in
+ *  f64, whole exponents too, those of the C library's pow, which are others on another platform. tensor_square,
+ *  tensor_sqrt and products have the same bits everywhere. */
+HC_API Tensor *tensor_pow(Tensor *a, Tensor *b);
+/** The larger. Gradient: half to each where equal. NaN wins. */
+HC_API Tensor *tensor_maximum(Tensor *a, Tensor *b);
+/** The smaller, in the same way. */
+HC_API Tensor *tensor_minimum(Tensor *a, Tensor *b);
+/** 1 where true, 0 where false; no gradient flows through. With a NaN only _ne is true. */
+HC_API Tensor *tensor_gt(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_ge(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_lt(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_le(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_eq(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_ne(Tensor *a, Tensor *b);
+/** a where condition is not 0, else b; all three broadcast. Gradient: to whichever was taken; none to the
+ *  condition. */
+HC_API Tensor *tensor_where(Tensor *condition, Tensor *a, Tensor *b);
+
+/* ---- a tensor and a number ------------------------------------------------------------- */
+
+HC_API Tensor *tensor_add_scalar(Tensor *x, double c);
+HC_API Tensor *tensor_sub_scalar(Tensor *x, double c);
+HC_API Tensor *tensor_mul_scalar(Tensor *x, double c);
+HC_API Tensor *tensor_div_scalar(Tensor *x, double c);
+/** x^c. Gradient c x^(c-1); exactly 0 for c = 0, so that whole powers are finite at 0 at any order.
+ *  Bits as tensor_pow's. */
+HC_API Tensor *tensor_pow_scalar(Tensor *x, double c);
+
+/* ---- one tensor ---------------------------------------------------------------- */
+
+HC_API Tensor *tensor_neg(Tensor *x);
+HC_API Tensor *tensor_square(Tensor *x);
+/** Gradient g / (2 sqrt x): infinite at 0, as PyTorch's. */
+HC_API Tensor *tensor_sqrt(Tensor *x);
+/** 1 / sqrt x: infinite at 0, its gradient too. */
+HC_API Tensor *tensor_rsqrt(Tensor *x);
+HC_API Tensor *tensor_exp(Tensor *x);
+HC_API Tensor *tensor_log(Tensor *x);
+/** log(1 + x), exact for small x. */
+HC_API Tensor *tensor_log1p(Tensor *x);
+HC_API Tensor *tensor_sin(Tensor *x);
+HC_API Tensor *tensor_cos(Tensor *x);
+HC_API Tensor *tensor_tanh(Tensor *x);
+/** 1 / (1 + e^-x). */
+HC_API Tensor *tensor_sigmoid(Tensor *x);
+/** max(x, 0). Gradient 0 at 0. */
+HC_API Tensor *tensor_relu(Tensor *x);
+/** x where x > 0, else slope x (Maas, Hannun and Ng 2013). Gradient `slope` at 0. */
+HC_API Tensor *tensor_leaky_relu(Tensor *x, double slope);
+/** x where x > 0, else alpha (e^x - 1) (Clevert, Unterthiner and Hochreiter 2016). Gradient alpha at 0. */
+HC_API Tensor *tensor_elu(Tensor *x, double alpha);
+/** x Phi(x), with the error function (not the tanh approximation) (Hendrycks and Gimpel 2016). */
+HC_API Tensor *tensor_gelu(Tensor *x);
+/** x sigmoid(x) (Elfwing, Uchibe and Doya 2018). */
+HC_API Tensor *tensor_silu(Tensor *x);
+/** log(1 + e^x), without overflow. */
+HC_API Tensor *tensor_softplus(Tensor *x);
+/** The error function. */
+HC_API Tensor *tensor_erf(Tensor *x);
+/** |x|. Gradient g sign(x): 0 at 0. */
+HC_API Tensor *tensor_abs(Tensor *x);
+/** -1, 0 or 1; its derivative is 0 everywhere. */
+HC_API Tensor *tensor_sign(Tensor *x);
+/** min(max(x, low), high). Gradient 1 from low to high, the bounds included, 0 outside. */
+HC_API Tensor *tensor_clamp(Tensor *x, double low, double high);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -30,9 +30,28 @@ HC_API Tensor *tensor_lt(Tensor *a, Tensor *b);
 HC_API Tensor *tensor_le(Tensor *a, Tensor *b);
 HC_API Tensor *tensor_eq(Tensor *a, Tensor *b);
 HC_API Tensor *tensor_ne(Tensor *a, Tensor *b);
+/** 1 or 0, of what is not 0 (NaN is not) as true; no gradient flows through. */
+HC_API Tensor *tensor_logical_and(Tensor *a, Tensor *b);
+HC_API Tensor *tensor_logical_or(Tensor *a, Tensor *b);
+/** The angle of the point (b, a), from -pi to pi; signed zeros and infinities as in C's atan2. Gradient, with r the
+ *  distance, to a: g b / r^2, to b: -g a / r^2; 0 at (0, 0), at every order. */
+HC_API Tensor *tensor_atan2(Tensor *a, Tensor *b);
+/** sqrt(a^2 + b^2), without overflow; infinite where one is. Gradient g a / y: 0 at (0, 0), at every order. */
+HC_API Tensor *tensor_hypot(Tensor *a, Tensor *b);
+/** log(e^a + e^b), without overflow, to about a unit in the last place of what is largest of a, b and the result.
+ *  Gradient g e^(a - y): half to each where equal, equal infinities too. */
+HC_API Tensor *tensor_logaddexp(Tensor *a, Tensor *b);
+/** a - b floor(a / b), exact but for one rounding: of b's sign, a 0 too, as in Python; NaN for b = 0. Gradient 1 to a,
+ *  -floor(a / b) to b, also where a is a multiple of b. */
+HC_API Tensor *tensor_remainder(Tensor *a, Tensor *b);
+/** x where x > 0, else slope x (He and others 2015). slope: [C], C the size of axis 1 of x, or one number. Gradient as
+ *  tensor_leaky_relu's, and to the slope g min(x, 0). */
+HC_API Tensor *tensor_prelu(Tensor *x, Tensor *slope);
 /** a where condition is not 0, else b; all three broadcast. Gradient: to whichever was taken; none to the
  *  condition. */
 HC_API Tensor *tensor_where(Tensor *condition, Tensor *a, Tensor *b);
+/** `value` where the mask is not 0, else x; both broadcast. Gradient: to x where it was taken. */
+HC_API Tensor *tensor_masked_fill(Tensor *x, Tensor *mask, double value);
 
 /* ---- a tensor and a number ------------------------------------------------------------- */
 
@@ -52,12 +71,26 @@ HC_API Tensor *tensor_square(Tensor *x);
 HC_API Tensor *tensor_sqrt(Tensor *x);
 /** 1 / sqrt x: infinite at 0, its gradient too. */
 HC_API Tensor *tensor_rsqrt(Tensor *x);
+HC_API Tensor *tensor_reciprocal(Tensor *x);
 HC_API Tensor *tensor_exp(Tensor *x);
+/** e^x - 1, exact for small x. */
+HC_API Tensor *tensor_expm1(Tensor *x);
 HC_API Tensor *tensor_log(Tensor *x);
 /** log(1 + x), exact for small x. */
 HC_API Tensor *tensor_log1p(Tensor *x);
 HC_API Tensor *tensor_sin(Tensor *x);
 HC_API Tensor *tensor_cos(Tensor *x);
+HC_API Tensor *tensor_tan(Tensor *x);
+/** From -pi/2 to pi/2; NaN past |x| = 1. Gradient g / sqrt(1 - x^2): infinite at |x| = 1, as PyTorch's. */
+HC_API Tensor *tensor_asin(Tensor *x);
+/** From 0 to pi, in the same way; gradient -g / sqrt(1 - x^2). */
+HC_API Tensor *tensor_acos(Tensor *x);
+HC_API Tensor *tensor_atan(Tensor *x);
+/** sin(pi x) / (pi x): 1 at 0, and 0 at other whole numbers and infinities. Right at 0 to any order: the second
+ *  derivative there is -pi^2/3. */
+HC_API Tensor *tensor_sinc(Tensor *x);
+HC_API Tensor *tensor_sinh(Tensor *x);
+HC_API Tensor *tensor_cosh(Tensor *x);
 HC_API Tensor *tensor_tanh(Tensor *x);
 /** 1 / (1 + e^-x). */
 HC_API Tensor *tensor_sigmoid(Tensor *x);
@@ -73,12 +106,26 @@ HC_API Tensor *tensor_gelu(Tensor *x);
 HC_API Tensor *tensor_silu(Tensor *x);
 /** log(1 + e^x), without overflow. */
 HC_API Tensor *tensor_softplus(Tensor *x);
+/** log(1 / (1 + e^-x)), without overflow. */
+HC_API Tensor *tensor_logsigmoid(Tensor *x);
+/** x / (1 + |x|): 1 at infinity. */
+HC_API Tensor *tensor_softsign(Tensor *x);
+/** x tanh(log(1 + e^x)) (Misra 2019). */
+HC_API Tensor *tensor_mish(Tensor *x);
 /** The error function. */
 HC_API Tensor *tensor_erf(Tensor *x);
 /** |x|. Gradient g sign(x): 0 at 0. */
 HC_API Tensor *tensor_abs(Tensor *x);
 /** -1, 0 or 1; its derivative is 0 everywhere. */
 HC_API Tensor *tensor_sign(Tensor *x);
+/** The whole number below, above, or nearest (of two the even one); the derivative is 0 everywhere. */
+HC_API Tensor *tensor_floor(Tensor *x);
+HC_API Tensor *tensor_ceil(Tensor *x);
+HC_API Tensor *tensor_round(Tensor *x);
+/** 1 or 0: whether x is NaN; neither that nor infinite; 0. No gradient flows through. */
+HC_API Tensor *tensor_isnan(Tensor *x);
+HC_API Tensor *tensor_isfinite(Tensor *x);
+HC_API Tensor *tensor_logical_not(Tensor *x);
 /** min(max(x, low), high). Gradient 1 from low to high, the bounds included, 0 outside. */
 HC_API Tensor *tensor_clamp(Tensor *x, double low, double high);
 

@@ -85,9 +85,9 @@ typedef struct HcKernels {
     size_t size; /* of one number */
 
 /* Elementwise functions, one row each in elementwise.def. The greatest errors against the exact
-     * value, in units of the last place: in f32 1 for exp, expm1, log, log1p, sin, cos, tanh, erf,
-     * sigmoid, softplus and pow (tests/kernels/test_math.c); in f64 2 for exp, log, sin, cos, 3 for expm1,
-     * log1p, erf, sigmoid, softplus, 4 for tanh; pow is libm's. */
+     * value, in units of the last place: in f32 1 for all that are not made of one operation
+     * (of logaddexp, of the largest of operands and result); in f64 from 1 to 4, as the tables of
+     * tests/kernels/test_math.c say; pow is libm's. */
 #define HC_UNARY(name, formula) HcUnaryFn *name;
 #define HC_UNARY_NEAR(name, formula, far, formula_far) HcUnaryFn *name;
 #define HC_BINARY(name, formula) HcBinaryFn *name;

@@ -4,6 +4,7 @@
 #include "kernels/real.h"
 
 #include "kernels/math.inl"
+#include "kernels/arc.inl"
 
 #include "kernels/elementwise.inl"
 #include "kernels/move.inl"

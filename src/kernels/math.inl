@@ -161,6 +161,43 @@ HC_INLINE double softplus_of(double x) {
     return (x > 0 ? x : 0) + log1p_of(exp_of(-fabs(x)));
 }
 
+HC_INLINE double softsign_of(double x) {
+    const double a = fabs(x);
+    return a <= DBL_MAX ? x / (1 + a) : x == x ? copysign(1, x) : x;
+}
+
+/* e^x / 2 for x >= 0: finite for a little longer than e^x. */
+HC_INLINE double exp_half(double x) {
+    double n;
+    const double r = exp_reduce(x > EXP_MOST + 2 ? EXP_MOST + 2 : x, &n);
+    return scaled(1 + exp_tail(r), n - 1);
+}
+
+HC_INLINE double cosh_of(double x) {
+    const double up = exp_half(fabs(x));
+    return up + 0.25 / up;
+}
+
+HC_INLINE double sinh_of(double x) {
+    const double a = fabs(x), up = exp_half(a), e = expm1_of(a < 1 ? a : 1);
+    return copysign(a < 1 ? 0.5 * (e + e / (e + 1)) : up - 0.25 / up, x);
+}
+
+/* log(e^a + e^b) = max(a, b) + log(1 + e^-|a - b|) */
+HC_INLINE double logaddexp_of(double a, double b) {
+    const double apart = a == b ? 0 : fabs(a - b); /* infinite ones, too */
+    return (a > b ? a : b) + log1p_of(exp_of(-apart));
+}
+
+/* Scaled by a power of 2 where squares would overflow, or lose digits. */
+HC_INLINE double hypot_of(double a, double b) {
+    const double high = fabs(a) > fabs(b) ? fabs(a) : fabs(b);
+    const double up = high > 0x1p500 ? 0x1p-600 : high < 0x1p-500 ? 0x1p600 : 1;
+    const double down = high > 0x1p500 ? 0x1p600 : high < 0x1p-500 ? 0x1p-600 : 1;
+    const double x = a * up, y = b * up, root = sqrt(x * x + y * y) * down;
+    return fabs(a) > DBL_MAX || fabs(b) > DBL_MAX ? (double)INFINITY : root;
+}
+
 /* ---- sin, cos --------------------------------------------------------------------------------------- */
 
 /* pi / 2 as a sum of numbers of 33 bits and a rest: a whole number below 2^20 times one of them is exact. */
@@ -321,8 +358,23 @@ REAL(tanh)
 REAL(erf)
 REAL(sigmoid)
 REAL(softplus)
+REAL(softsign)
+REAL(cosh)
+REAL(sinh)
 #undef REAL
 
-HC_INLINE HC_REAL real_pow(HC_REAL x, HC_REAL y) {
-    return (HC_REAL)pow_of((double)x, (double)y);
+#define REAL2(name)                                                                                \
+    HC_INLINE HC_REAL real_##name(HC_REAL a, HC_REAL b) {                                          \
+        return (HC_REAL)name##_of((double)a, (double)b);                                           \
+    }
+REAL2(pow)
+REAL2(logaddexp)
+REAL2(hypot)
+#undef REAL2
+
+/* Of the sign of b, 0 too. What fmod leaves is exact. */
+HC_INLINE HC_REAL real_remainder(HC_REAL a, HC_REAL b) {
+    const HC_REAL rest = M(fmod)(a, b);
+    const HC_REAL whole = (rest < 0) == (b < 0) ? rest : rest + b;
+    return rest == 0 ? M(copysign)(rest, b) : whole;
 }

@@ -94,6 +94,8 @@ COMPARISON(lt)
 COMPARISON(le)
 COMPARISON(eq)
 COMPARISON(ne)
+COMPARISON(logical_and)
+COMPARISON(logical_or)
 
 /* ---- maximum, minimum. To a: g where it wins, g/2 where equal; to b: the rest ------------------------- */
 

@@ -1,41 +1,8 @@
-/* Elementwise functions of one tensor. Each block: the formula, its derivative, the descriptor, the
- * builder. */
+/* Elementwise functions of one tensor but the trigonometric ones. Each block: the formula, its derivative, the
+ * descriptor, the builder. */
 #include <math.h>
 
-#include "ops/ops.h"
-
-enum { X = HC_IN(0), Y = HC_READS_OUTPUT };
-
-/* A function without attributes, its rule and its builder. */
-#define UNARY_OP(id, read)                                                                         \
-    static const HcOp op_##id = {.name = "tensor_" #id,                                            \
-                                 .arity = 1,                                                       \
-                                 .infer = hc_infer_same,                                           \
-                                 .forward = hc_forward_unary,                                      \
-                                 .vjp = id##_vjp,                                                  \
-                                 .reads = {read},                                                  \
-                                 .kernel = HC_KERNEL(id)};                                         \
-    Tensor *tensor_##id(Tensor *x) {                                                               \
-        return hc_emit1(&op_##id, NULL, x);                                                        \
-    }
-
-#define INTERNAL_OP(id, public_name, kernel_name, read)                                            \
-    static const HcOp op_##id = {.name = public_name,                                              \
-                                 .arity = 1,                                                       \
-                                 .infer = hc_infer_same,                                           \
-                                 .forward = hc_forward_unary,                                      \
-                                 .vjp = id##_vjp,                                                  \
-                                 .reads = {read},                                                  \
-                                 .kernel = HC_KERNEL(kernel_name)}
-
-/* Rules use y or x as `v`. */
-#define RULE(id, v, formula)                                                                       \
-    static void id##_vjp(HcSweep *s, Tensor *node, Tensor *g) {                                    \
-        Tensor *v = RULE_##v(node);                                                                \
-        hc_give(s, 0, formula);                                                                    \
-    }
-#define RULE_x(node) hc_inputs(node)[0]
-#define RULE_y(node) (node)
+#include "ops/unary.h"
 
 /* x^2: 2 x g */
 RULE(square, x, tensor_mul(g, tensor_mul_scalar(x, 2)))
@@ -69,6 +36,10 @@ Tensor *hc_sqrt0(Tensor *x) {
 RULE(exp, y, tensor_mul(g, y))
 UNARY_OP(exp, Y)
 
+/* e^x - 1: g (y + 1) */
+RULE(expm1, y, tensor_mul(g, tensor_add_scalar(y, 1)))
+UNARY_OP(expm1, Y)
+
 /* log x: g / x */
 RULE(log, x, tensor_div(g, x))
 UNARY_OP(log, X)
@@ -76,12 +47,6 @@ UNARY_OP(log, X)
 /* log(1 + x): g / (1 + x) */
 RULE(log1p, x, tensor_div(g, tensor_add_scalar(x, 1)))
 UNARY_OP(log1p, X)
-
-RULE(sin, x, tensor_mul(g, tensor_cos(x)))
-UNARY_OP(sin, X)
-
-RULE(cos, x, tensor_mul(tensor_neg(g), tensor_sin(x)))
-UNARY_OP(cos, X)
 
 /* 1 - y^2 */
 static Tensor *one_minus_square(Tensor *y) {
@@ -99,6 +64,10 @@ UNARY_OP(sigmoid, Y)
 RULE(softplus, x, tensor_mul(g, tensor_sigmoid(x)))
 UNARY_OP(softplus, X)
 
+/* x / (1 + |x|): g / (1 + |x|)^2 */
+RULE(softsign, x, tensor_div(g, tensor_square(tensor_add_scalar(tensor_abs(x), 1))))
+UNARY_OP(softsign, X)
+
 /* erf x: g 2 / sqrt(pi) e^(-x^2) */
 RULE(erf, x,
      tensor_mul(g, tensor_mul_scalar(tensor_exp(tensor_neg(tensor_square(x))), 1.1283791670955126)))
@@ -108,13 +77,11 @@ UNARY_OP(erf, X)
 RULE(abs, x, tensor_mul(g, tensor_sign(x)))
 UNARY_OP(abs, X)
 
-/* sign x: its derivative is 0, so nothing is given */
-static void sign_vjp(HcSweep *s, Tensor *node, Tensor *g) {
-    (void)s;
-    (void)node;
-    (void)g;
-}
-UNARY_OP(sign, 0)
+/* Steps: their derivative is 0, so nothing is given. */
+FLAT_OP(sign)
+FLAT_OP(floor)
+FLAT_OP(ceil)
+FLAT_OP(round)
 
 /* ---- gate(x, g): x > 0 ? g : c g. Linear in g, which it may change in place; piecewise constant in x --- */
 
@@ -195,4 +162,13 @@ Tensor *tensor_gelu(Tensor *x) {
 
 Tensor *tensor_silu(Tensor *x) {
     return tensor_mul(x, tensor_sigmoid(x));
+}
+
+Tensor *tensor_mish(Tensor *x) {
+    return tensor_mul(x, tensor_tanh(tensor_softplus(x)));
+}
+
+/* log(1 / (1 + e^-x)) */
+Tensor *tensor_logsigmoid(Tensor *x) {
+    return tensor_neg(tensor_softplus(tensor_neg(x)));
 }

@@ -66,6 +66,34 @@ static Num sin_of(Num x) {
 static Num cos_of(Num x) {
     return num_of(x, cos(x.f), -sin(x.f), -cos(x.f));
 }
+static Num tan_of(Num x) {
+    double t = tan(x.f), d = 1 + t * t;
+    return num_of(x, t, d, 2 * t * d);
+}
+static Num atan_of(Num x) {
+    double d = 1 / (1 + x.f * x.f);
+    return num_of(x, atan(x.f), d, -2 * x.f * d * d);
+}
+static Num asin_of(Num x) {
+    double d = 1 / sqrt(1 - x.f * x.f);
+    return num_of(x, asin(x.f), d, x.f * d * d * d);
+}
+static Num acos_of(Num x) {
+    return num_sub(num(1.5707963267948966), asin_of(x));
+}
+static Num sinh_of(Num x) {
+    return num_of(x, sinh(x.f), cosh(x.f), sinh(x.f));
+}
+static Num cosh_of(Num x) {
+    return num_of(x, cosh(x.f), sinh(x.f), cosh(x.f));
+}
+static Num expm1_of(Num x) {
+    return num_of(x, expm1(x.f), exp(x.f), exp(x.f));
+}
+static Num sinc_of(Num x) {
+    Num turn = num_mul(x, num(3.141592653589793));
+    return num_div(sin_of(turn), turn);
+}
 static Num tanh_of(Num x) {
     double t = tanh(x.f), d = 1 - t * t;
     return num_of(x, t, d, -2 * t * d);
@@ -89,11 +117,23 @@ static Num gelu_of(Num x) {
     Num half = num_mul(num_add(erf_of(num_mul(x, num(0.70710678118654752))), num(1)), num(0.5));
     return num_mul(x, half);
 }
+static Num logsigmoid_of(Num x) {
+    return neg_of(softplus_of(neg_of(x)));
+}
+static Num reciprocal_of(Num x) {
+    return num_div(num(1), x);
+}
+static Num mish_of(Num x) {
+    return num_mul(x, tanh_of(softplus_of(x)));
+}
 static Num relu_of(Num x) {
     return x.f > 0 ? x : num(0);
 }
 static Num abs_of(Num x) {
     return x.f > 0 ? x : neg_of(x);
+}
+static Num softsign_of(Num x) {
+    return num_div(x, num_add(num(1), abs_of(x)));
 }
 static Num sign_of(Num x) {
     return num(x.f > 0 ? 1 : -1);
@@ -105,22 +145,43 @@ static Num value_of(Num x) {
     return num(x.f);
 }
 
-static const Unary unaries[] = {
-    {tensor_neg, neg_of, -1e3, 1e3},       {tensor_square, square_of, -1e3, 1e3},
-    {tensor_sqrt, sqrt_of, 0.05, 1e3},     {tensor_rsqrt, rsqrt_of, 0.05, 1e3},
-    {tensor_exp, exp_of, -30, 6},          {tensor_log, log_of, 0.05, 1e3},
-    {tensor_log1p, log1p_of, -0.9, 1e3},   {tensor_sin, sin_of, -50, 50},
-    {tensor_cos, cos_of, -50, 50},         {tensor_tanh, tanh_of, -20, 20},
-    {tensor_sigmoid, sigmoid_of, -20, 20}, {tensor_softplus, softplus_of, -20, 20},
-    {tensor_silu, silu_of, -20, 20},       {tensor_erf, erf_of, -5, 5},
-    {tensor_gelu, gelu_of, -5, 5},         {tensor_relu, relu_of, -1e3, 1e3},
-    {tensor_abs, abs_of, -1e3, 1e3},       {tensor_sign, sign_of, -1e3, 1e3},
-    {tensor_clone, same_of, -1e3, 1e3},    {tensor_detach, value_of, -1e3, 1e3}};
+static const Unary unaries[] = {{tensor_neg, neg_of, -1e3, 1e3},
+                                {tensor_square, square_of, -1e3, 1e3},
+                                {tensor_sqrt, sqrt_of, 0.05, 1e3},
+                                {tensor_rsqrt, rsqrt_of, 0.05, 1e3},
+                                {tensor_exp, exp_of, -30, 6},
+                                {tensor_log, log_of, 0.05, 1e3},
+                                {tensor_log1p, log1p_of, -0.9, 1e3},
+                                {tensor_sin, sin_of, -50, 50},
+                                {tensor_cos, cos_of, -50, 50},
+                                {tensor_tanh, tanh_of, -20, 20},
+                                {tensor_tan, tan_of, -1.2, 1.2},
+                                {tensor_atan, atan_of, -1e3, 1e3},
+                                {tensor_asin, asin_of, -0.95, 0.95},
+                                {tensor_acos, acos_of, -0.95, 0.95},
+                                {tensor_sinh, sinh_of, -6, 6},
+                                {tensor_cosh, cosh_of, -6, 6},
+                                {tensor_expm1, expm1_of, -30, 6},
+                                {tensor_sinc, sinc_of, 0.3, 20},
+                                {tensor_logsigmoid, logsigmoid_of, -20, 20},
+                                {tensor_reciprocal, reciprocal_of, 0.05, 1e3},
+                                {tensor_softsign, softsign_of, -1e3, 1e3},
+                                {tensor_mish, mish_of, -20, 20},
+                                {tensor_sigmoid, sigmoid_of, -20, 20},
+                                {tensor_softplus, softplus_of, -20, 20},
+                                {tensor_silu, silu_of, -20, 20},
+                                {tensor_erf, erf_of, -5, 5},
+                                {tensor_gelu, gelu_of, -5, 5},
+                                {tensor_relu, relu_of, -1e3, 1e3},
+                                {tensor_abs, abs_of, -1e3, 1e3},
+                                {tensor_sign, sign_of, -1e3, 1e3},
+                                {tensor_clone, same_of, -1e3, 1e3},
+                                {tensor_detach, value_of, -1e3, 1e3}};
 
 static bool unary(Fuzz *z, Node *y) {
     const Unary *u = &unaries[fuzz_below(z, sizeof unaries / sizeof *unaries)];
     const Node *x = fuzz_operand(z);
-    bool kinked = u->of == relu_of || u->of == abs_of || u->of == sign_of;
+    bool kinked = u->of == relu_of || u->of == abs_of || u->of == sign_of || u->of == softsign_of;
     y->value = x->value;
     for (size_t i = 0; i < x->value.count; i++) {
         Num v = x->value.v[i];
@@ -175,7 +236,7 @@ static bool clamp(Fuzz *z, Node *y) {
 /* ---- two and three tensors ------------------------------------------------------------------- */
 
 static bool binary(Fuzz *z, Node *y) {
-    unsigned kind = fuzz_byte(z) % 9;
+    unsigned kind = fuzz_byte(z) % 12;
     const Node *a = fuzz_operand(z), *b = fuzz_operand(z);
     if (!naive_join(&y->value, &a->value, &b->value)) return false;
     for (size_t i = 0; i < y->value.count; i++) {
@@ -196,13 +257,18 @@ static bool binary(Fuzz *z, Node *y) {
         if (kind == 6) *to = p.f < q.f ? p : q;
         if (kind == 7) *to = num(p.f > q.f);
         if (kind == 8) *to = num(p.f <= q.f);
-        if (kind > 4 && fabs(p.f - q.f) < z->margin) z->bad = true;
+        if (kind > 4 && kind < 9 && fabs(p.f - q.f) < z->margin) z->bad = true;
+        if (kind == 9) *to = num_add(q, softplus_of(num_sub(p, q)));
+        Num square = num_add(square_of(p), square_of(q));
+        if (kind > 9 && (square.f < 0.05 || p.f < 0.01)) z->bad = true;
+        if (kind == 10) *to = sqrt_of(square);
+        if (kind == 11) *to = num_sub(num(1.5707963267948966), atan_of(num_div(q, p)));
     }
     if (!fuzz_usable(z, y)) return false;
-    y->exact = kind > 6;
-    Tensor *(*const build[])(Tensor *, Tensor *) = {tensor_add,     tensor_sub, tensor_mul,
-                                                    tensor_div,     tensor_pow, tensor_maximum,
-                                                    tensor_minimum, tensor_gt,  tensor_le};
+    y->exact = kind == 7 || kind == 8;
+    Tensor *(*const build[])(Tensor *, Tensor *) = {
+        tensor_add,     tensor_sub, tensor_mul, tensor_div,       tensor_pow,   tensor_maximum,
+        tensor_minimum, tensor_gt,  tensor_le,  tensor_logaddexp, tensor_hypot, tensor_atan2};
     y->tensor = build[kind](a->tensor, b->tensor);
     return y->tensor != NULL;
 }

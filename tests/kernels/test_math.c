@@ -49,6 +49,33 @@ static double ref_cos_double(double x) {
     return (double)ref_cos((long double)x);
 }
 
+static long double ref_tan(long double x) {
+    return sine(x, 0) / sine(x, 1);
+}
+
+static double ref_tan_double(double x) {
+    return (double)ref_tan((long double)x);
+}
+
+static long double ref_sinc(long double x) {
+    const long double pi = 3.14159265358979323846264338327950288L, n = rintl(x);
+    if (x == 0 || isinf(x)) return x == 0;
+    const long double y = sinl(pi * (x - n)) / (pi * x);
+    return n / 2 == rintl(n / 2) ? y : -y;
+}
+
+static double ref_sinc_double(double x) {
+    return (double)ref_sinc((long double)x);
+}
+
+static long double ref_softsign(long double x) {
+    return isinf(x) ? copysignl(1, x) : x / (1 + fabsl(x));
+}
+
+static double ref_softsign_double(double x) {
+    return (double)ref_softsign((long double)x);
+}
+
 static long double ref_sigmoid(long double x) {
     return x >= 0 ? 1 / (1 + expl(-x)) : expl(x) / (1 + expl(x));
 }
@@ -81,10 +108,18 @@ static const Function functions[] = {
     {"log1p", AT(log1p), log1p, log1pl, 1, 3},
     {"sin", AT(sin), ref_sin_double, ref_sin, 1, 2},
     {"cos", AT(cos), ref_cos_double, ref_cos, 1, 2},
+    {"tan", AT(tan), ref_tan_double, ref_tan, 1, 4},
+    {"asin", AT(asin), asin, asinl, 1, 3},
+    {"acos", AT(acos), acos, acosl, 1, 2},
+    {"atan", AT(atan), atan, atanl, 1, 3},
+    {"sinc", AT(sinc), ref_sinc_double, ref_sinc, 1, 4},
+    {"sinh", AT(sinh), sinh, sinhl, 1, 4},
+    {"cosh", AT(cosh), cosh, coshl, 1, 3},
     {"tanh", AT(tanh), tanh, tanhl, 1, 4},
     {"erf", AT(erf), erf, erfl, 1, 3},
     {"sigmoid", AT(sigmoid), ref_sigmoid_double, ref_sigmoid, 1, 3},
     {"softplus", AT(softplus), ref_softplus_double, ref_softplus, 1, 3},
+    {"softsign", AT(softsign), ref_softsign_double, ref_softsign, 1, 2},
 };
 enum { FUNCTIONS = sizeof functions / sizeof *functions, RUN = 4096 };
 
@@ -164,7 +199,8 @@ static uint64_t random_bits(void) {
 /* A third each: any bit pattern, moderate numbers, those near the ends of the functions' ranges. */
 static double sample(size_t i) {
     static const double ends[] = {
-        0, 1, -1, 709.7, -708.4, -745.1, 36.7, -36.7, 22, 1.5707963267948966, 6};
+        0, 1,     -1,     709.7, -708.4, -745.1,    36.7, -36.7, 22, 1.5707963267948966,
+        6, 710.4, -710.4, 0.5,   -0.5,   0.41421356};
     const uint64_t bits = random_bits();
     const double unit = (double)(bits >> 11) * 0x1p-53;
     double x;
@@ -221,7 +257,8 @@ static void check_value(const char *name, double x, double expected) {
 }
 
 static void test_special(void) {
-    static const char *const odd[] = {"expm1", "log1p", "sin", "tanh", "erf"};
+    static const char *const odd[] = {"expm1", "log1p", "sin",  "tanh", "erf",
+                                      "tan",   "asin",  "atan", "sinh", "softsign"};
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         check_value(odd[i], 0.0, 0.0);
         check_value(odd[i], -0.0, -0.0);
@@ -241,45 +278,136 @@ static void test_special(void) {
     check_value("cos", inf, NAN), check_value("cos", -inf, NAN), check_value("cos", 0, 1);
     check_value("tanh", inf, 1), check_value("tanh", -inf, -1);
     check_value("erf", inf, 1), check_value("erf", -inf, -1);
+    check_value("tan", inf, NAN), check_value("tan", -inf, NAN);
+    check_value("asin", 1, asin(1)), check_value("asin", -1, -asin(1));
+    check_value("asin", 1.0001, NAN), check_value("asin", -inf, NAN);
+    check_value("acos", 1, 0), check_value("acos", 0, asin(1)),
+        check_value("acos", -1, 2 * asin(1));
+    check_value("acos", -1.0001, NAN), check_value("acos", inf, NAN);
+    check_value("atan", inf, asin(1)), check_value("atan", -inf, -asin(1));
+    check_value("sinc", 0, 1), check_value("sinc", -0.0, 1), check_value("sinc", inf, 0);
+    check_value("sinc", -inf, 0), check_value("sinc", 2, 0), check_value("sinc", 1e30, 0);
+    check_value("sinh", inf, inf), check_value("sinh", -inf, -inf);
+    check_value("cosh", inf, inf), check_value("cosh", -inf, inf), check_value("cosh", 0, 1);
+    check_value("softsign", inf, 1), check_value("softsign", -inf, -1);
     check_value("sigmoid", inf, 1), check_value("sigmoid", -inf, 0), check_value("sigmoid", 0, 0.5);
     check_value("softplus", inf, inf), check_value("softplus", -inf, 0);
 }
 
-/* ---- pow ---------------------------------------------------------------------------------------------- */
+/* ---- of two numbers ----------------------------------------------------------------------------------- */
 
-static void test_pow(void) {
-    static const float some[] = {
-        0.0f,  -0.0f,    1.0f,      -1.0f,   2.0f,        -2.0f,       3.0f,     -3.0f,
-        0.5f,  -0.5f,    1.5f,      -2.5f,   1e-40f,      -1e-40f,     1e38f,    -1e38f,
-        1e30f, 127.0f,   -149.0f,   -150.0f, 16777215.0f, 16777217.0f, 0.99999f, 1.00001f,
-        NAN,   INFINITY, -INFINITY, 33.3f,   -0.3333f,    7e9f,        0.01f,    10.0f};
-    enum { SOME = sizeof some / sizeof *some, MORE = 1 << 16 };
-    static float a[SOME * SOME + MORE], b[SOME * SOME + MORE], y[SOME * SOME + MORE],
-        other[SOME * SOME + MORE];
-    const size_t n = SOME * SOME + MORE, levels = hc_kernel_levels();
-    for (size_t i = 0; i < SOME; i++)
-        for (size_t j = 0; j < SOME; j++)
-            a[i * SOME + j] = some[i], b[i * SOME + j] = some[j];
-    for (size_t i = SOME * SOME; i < n; i++) {
+static long double ref_logaddexp(long double a, long double b) {
+    const long double apart = a == b ? 0 : fabsl(a - b);
+    return (a > b ? a : b) + log1pl(expl(-apart));
+}
+
+static long double ref_remainder(long double a, long double b) {
+    const long double rest = fmodl(a, b);
+    if (rest == 0) return copysignl(0, b);
+    return (rest < 0) == (b < 0) ? rest : rest + b;
+}
+
+typedef struct Pair {
+    const char *name;
+    size_t kernel;
+    long double (*reference)(long double, long double);
+    double most_f32, most_f64; /* 0: libm's own */
+    bool of_largest;           /* units are those of the largest operand, where it is larger */
+} Pair;
+
+static const Pair pairs[] = {
+    {"pow", AT(pow), powl, 1, 0, false},
+    {"hypot", AT(hypot), hypotl, 1, 2, false},
+    {"atan2", AT(atan2), atan2l, 1, 3, false},
+    {"logaddexp", AT(logaddexp), ref_logaddexp, 1, 3, true},
+    {"remainder", AT(remainder), ref_remainder, 1, 1, false},
+};
+
+static HcBinaryFn *pair_kernel(size_t level, int dtype, const Pair *pair) {
+    HcBinaryFn *fn;
+    memcpy(&fn, (const char *)hc_kernels_at(level, dtype) + pair->kernel, sizeof fn);
+    return fn;
+}
+
+static const double some[] = {0.0,        -0.0,    1.0,     -1.0,  2.0,      -2.0,      3.0,
+                              -3.0,       0.5,     -0.5,    1.5,   -2.5,     0x1p-140,  -0x1p-140,
+                              1e38,       -1e38,   1e30,    127.0, -149.0,   -150.0,    16777215.0,
+                              16777217.0, 0.99999, 1.00001, NAN,   INFINITY, -INFINITY, 33.3,
+                              -0.3333,    7e9,     0.01,    10.0};
+enum { SOME = sizeof some / sizeof *some, MORE = 1 << 16, PAIRS = SOME * SOME + MORE };
+
+/* Each of some with each, then any bits, those of every other in reach of the first's powers. */
+static void draw_f32(float *a, float *b) {
+    for (size_t i = 0; i < SOME * SOME; i++)
+        a[i] = (float)some[i / SOME], b[i] = (float)some[i % SOME];
+    for (size_t i = SOME * SOME; i < PAIRS; i++) {
         const uint32_t bits = (uint32_t)(random_bits() >> 32);
         memcpy(&a[i], &bits, sizeof bits);
-        if (i % 2 && !signbit(a[i]) && isfinite(a[i]) && a[i] > 0)
+        if (i % 2 && isfinite(a[i]) && a[i] > 0)
             b[i] = (float)((double)(int64_t)random_bits() * 0x1p-63 * 100 / log((double)a[i]));
         else
             b[i] = (float)((double)(int64_t)random_bits() * 0x1p-59);
     }
-    hc_kernels_at(levels - 1, 0)->pow(y, a, 1, b, 1, n, NULL);
-    double worst = 0;
-    for (size_t i = 0; i < n; i++) {
-        const double exact = pow((double)a[i], (double)b[i]), error = error_f32(y[i], exact);
-        worst = error > worst ? error : worst;
-        CHECK(!signbit(y[i]) == !signbit(exact) || isnan(exact));
+}
+
+/* And here those of about the same size, ever more alike. */
+static void draw_f64(double *a, double *b) {
+    for (size_t i = 0; i < SOME * SOME; i++)
+        a[i] = some[i / SOME], b[i] = some[i % SOME];
+    for (size_t i = SOME * SOME; i < PAIRS; i++) {
+        a[i] = sample(i);
+        b[i] = i % 2 ? sample(i / 2) : a[i] * (1 + ldexp(sample(1), -(int)(i % 50)));
     }
-    printf("f32 pow       %.4f\n", worst);
-    CHECK(worst <= 1);
+}
+
+/* A unit of the result counts as one of the largest operand where that is the larger. */
+static double relieved(const Pair *pair, double error, double exact, double a, double b) {
+    const double most = fmax(fabs(a), fabs(b)), size = fabs(exact);
+    return pair->of_largest && most > size && most <= DBL_MAX ? error * (size / most) * 2 : error;
+}
+
+static bool same_sign(double y, double exact) {
+    return isnan(exact) || !signbit(y) == !signbit(exact);
+}
+
+static void pair_f32(const Pair *pair) {
+    static float a[PAIRS], b[PAIRS], y[PAIRS], other[PAIRS];
+    const size_t levels = hc_kernel_levels();
+    double worst = 0;
+    draw_f32(a, b);
+    pair_kernel(levels - 1, 0, pair)(y, a, 1, b, 1, PAIRS, NULL);
+    for (size_t i = 0; i < PAIRS; i++) {
+        const double exact = (double)pair->reference((long double)a[i], (long double)b[i]);
+        const double error =
+            relieved(pair, error_f32(y[i], exact), exact, (double)a[i], (double)b[i]);
+        if (error > worst) worst = error;
+        CHECK(same_sign((double)y[i], exact) || (pair->of_largest && y[i] == 0));
+    }
+    printf("f32 %-9s %.4f\n", pair->name, worst);
+    CHECK(worst <= pair->most_f32);
     for (size_t level = 0; level + 1 < levels; level++) {
-        hc_kernels_at(level, 0)->pow(other, a, 1, b, 1, n, NULL);
-        CHECK(same_f32(y, other, n));
+        pair_kernel(level, 0, pair)(other, a, 1, b, 1, PAIRS, NULL);
+        CHECK(same_f32(y, other, PAIRS));
+    }
+}
+
+static void pair_f64(const Pair *pair) {
+    static double a[PAIRS], b[PAIRS], y[PAIRS], other[PAIRS];
+    const size_t levels = hc_kernel_levels();
+    double worst = 0;
+    draw_f64(a, b);
+    pair_kernel(levels - 1, 1, pair)(y, a, 1, b, 1, PAIRS, NULL);
+    for (size_t i = 0; i < PAIRS; i++) {
+        const long double exact = pair->reference((long double)a[i], (long double)b[i]);
+        const double error = relieved(pair, error_f64(y[i], exact), (double)exact, a[i], b[i]);
+        if (error > worst) worst = error;
+        CHECK(same_sign(y[i], (double)exact) || (pair->of_largest && fabs((double)exact) < 1e-15));
+    }
+    printf("f64 %-9s %.4f\n", pair->name, worst);
+    CHECK(worst <= pair->most_f64);
+    for (size_t level = 0; level + 1 < levels; level++) {
+        pair_kernel(level, 1, pair)(other, a, 1, b, 1, PAIRS, NULL);
+        CHECK(same_f64(y, other, PAIRS));
     }
 }
 
@@ -292,6 +420,9 @@ int main(int argc, char **argv) {
         test_f64(&functions[i], argc > 1 ? 10000000 : QUICK ? 10000 : 100000);
     }
     test_special();
-    test_pow();
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        pair_f32(&pairs[i]);
+        if (pairs[i].most_f64 > 0) pair_f64(&pairs[i]);
+    }
     return check_done();
 }

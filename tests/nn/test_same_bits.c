@@ -85,6 +85,30 @@ static uint64_t functions(DType dtype) {
     return h;
 }
 
+/* Angles, hyperbolic functions and those of two tensors. */
+static uint64_t more_functions(DType dtype) {
+    static Function *const all[] = {tensor_tan,  tensor_atan, tensor_sinc,  tensor_sinh, tensor_cosh, tensor_expm1,
+                                    tensor_mish, tensor_ceil, tensor_round, tensor_floor};
+    static Tensor *(*const pairs[])(Tensor *, Tensor *) = {tensor_hypot, tensor_atan2, tensor_logaddexp,
+                                                           tensor_remainder};
+    Rng rng = rng_seed(11);
+    Tape *tape = tape_create(dtype);
+    uint64_t h = START;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        h = hash_tensor(h, all[i](tensor_uniform(tape, shape1(COUNT), -20, 20, &rng)));
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        Tensor *a = tensor_uniform(tape, shape1(COUNT), -20, 20, &rng);
+        h = hash_tensor(h, pairs[i](a, tensor_uniform(tape, shape1(COUNT), -9, 9, &rng)));
+    }
+    Tensor *x = tensor_leaf(tensor_uniform(tape, shape1(COUNT), -1, 1, &rng)), *g = NULL;
+    h = hash_tensor(hash_tensor(h, tensor_asin(x)), tensor_acos(x));
+    CHECK(tensor_grad(tensor_sum(tensor_sinc(x)), &x, 1, &g, 0));
+    h = hash_tensor(h, g);
+    CHECK(!higherc_error());
+    tape_destroy(tape);
+    return h;
+}
+
 /* From a million to 10^34. */
 static uint64_t large_angles(DType dtype) {
     Rng rng = rng_seed(9);
@@ -182,6 +206,8 @@ int main(void) {
     same("weights, f64", weights(HC_F64), 0x73b3a9e4ac52e18b);
     same("functions, f32", functions(HC_F32), 0xf954d1d5672782b4);
     same("functions, f64", functions(HC_F64), 0x2d658779d694a35b);
+    same("more functions, f32", more_functions(HC_F32), 0x66e909328c602d3f);
+    same("more functions, f64", more_functions(HC_F64), 0x9462a7e153afc73a);
     same("powers", powers(), 0xce09c26a1e2af561);
     same("powers of tensors, f32", powers_of_tensors(), 0xaa34a667f1621cf2);
     same("schedules", schedules(), 0x5ebf696526080dc9);

@@ -7,13 +7,25 @@
 #define COUNT_OF(table) (sizeof(table) / sizeof *(table))
 
 static Tensor *(*const unary[])(Tensor *) = {
-    tensor_leaf,  tensor_clone,   tensor_detach, tensor_neg,      tensor_square, tensor_sqrt,
-    tensor_rsqrt, tensor_exp,     tensor_log,    tensor_log1p,    tensor_sin,    tensor_cos,
-    tensor_tanh,  tensor_sigmoid, tensor_relu,   tensor_gelu,     tensor_silu,   tensor_softplus,
-    tensor_erf,   tensor_abs,     tensor_sign,   tensor_sum,      tensor_mean,   tensor_max,
-    tensor_min,   tensor_argmax,  tensor_norm,   tensor_logsumexp};
+    tensor_leaf,       tensor_clone,      tensor_detach,     tensor_neg,      tensor_square,
+    tensor_sqrt,       tensor_rsqrt,      tensor_exp,        tensor_log,      tensor_log1p,
+    tensor_sin,        tensor_cos,        tensor_tanh,       tensor_sigmoid,  tensor_relu,
+    tensor_gelu,       tensor_silu,       tensor_softplus,   tensor_erf,      tensor_abs,
+    tensor_sign,       tensor_sum,        tensor_mean,       tensor_max,      tensor_min,
+    tensor_argmax,     tensor_norm,       tensor_logsumexp,  tensor_tan,      tensor_asin,
+    tensor_acos,       tensor_atan,       tensor_sinc,       tensor_sinh,     tensor_cosh,
+    tensor_expm1,      tensor_reciprocal, tensor_logsigmoid, tensor_softsign, tensor_mish,
+    tensor_floor,      tensor_ceil,       tensor_round,      tensor_isnan,    tensor_isfinite,
+    tensor_logical_not};
 
-static Tensor *(*const binary[])(Tensor *, Tensor *) = {tensor_add,
+static Tensor *(*const binary[])(Tensor *, Tensor *) = {tensor_atan2,
+                                                        tensor_hypot,
+                                                        tensor_logaddexp,
+                                                        tensor_remainder,
+                                                        tensor_logical_and,
+                                                        tensor_logical_or,
+                                                        tensor_prelu,
+                                                        tensor_add,
                                                         tensor_sub,
                                                         tensor_mul,
                                                         tensor_div,

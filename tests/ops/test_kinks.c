@@ -4,45 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "support/check.h"
+#include "ops/holds.h"
 #include "support/each.h"
-
-static Tape *tape;
-
-static Tensor *constant(size_t count, const double *values) {
-    return tensor_from_f64(tape, shape1(count), values);
-}
-
-/* All numbers of x, exactly; any NaN equals any other. */
-static bool holds(Tensor *x, size_t count, const double *expected) {
-    double values[32];
-    if (count > 32 || !tensor_copy_to_f64(x, values, count)) return false;
-    for (size_t i = 0; i < count; i++)
-        if (values[i] != expected[i] && !(isnan(values[i]) && isnan(expected[i]))) return false;
-    return true;
-}
-
-/* The gradient of sum(y) to x holds these. */
-static bool pulls(Tensor *y, Tensor *x, size_t count, const double *expected) {
-    Tensor *g = NULL;
-    return tensor_grad(tensor_sum(y), &x, 1, &g, HC_ZEROS) && holds(g, count, expected);
-}
-
-#define LIST(...)                                                                                  \
-    sizeof((double[]){__VA_ARGS__}) / sizeof(double), (double[]) {                                 \
-        __VA_ARGS__                                                                                \
-    }
-#define HOLDS(x, ...) CHECK(holds(x, LIST(__VA_ARGS__)))
-#define PULLS(y, x, ...) CHECK(pulls(y, x, LIST(__VA_ARGS__)))
-
-/* The call failed, with this text, on the tape as in the thread. */
-#define FAILS(result, text)                                                                        \
-    do {                                                                                           \
-        CHECK(!(result));                                                                          \
-        CHECK(tape_error(tape) && strstr(tape_error(tape), text));                                 \
-        CHECK_ERROR(text);                                                                         \
-        tape_clear_error(tape);                                                                    \
-    } while (0)
 
 static Tensor *leaky(Tensor *x) {
     return tensor_leaky_relu(x, 0.25);

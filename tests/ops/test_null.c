@@ -30,6 +30,7 @@ static void tensors(void) {
     for (size_t i = 0; i < COUNT_OF(binary); i++)
         REFUSED_NULL(binary[i](NULL, NULL));
     REFUSED_NULL(tensor_where(NULL, NULL, NULL));
+    REFUSED_NULL(tensor_masked_fill(NULL, NULL, 1));
     REFUSED_NULL(tensor_linear(NULL, NULL, NULL));
     REFUSED_NULL(tensor_sum_axes(NULL, &axis, 1, true));
     REFUSED_NULL(tensor_reshape(NULL, s));

@@ -9,6 +9,7 @@
 #include "kernels/elementwise.inl"
 #include "kernels/move.inl"
 #include "kernels/reduce.inl"
+#include "kernels/order.inl"
 #include "kernels/norm.inl"
 #include "kernels/adam.inl"
 #include "kernels/index.inl"

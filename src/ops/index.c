@@ -2,8 +2,7 @@
  * embedding, made of it; one_hot. */
 #include "ops/ops.h"
 
-/* The three extents of a form around an axis. */
-static void extents(const HcForm *f, int axis, size_t *outer, size_t *inner) {
+void hc_extents(const HcForm *f, int axis, size_t *outer, size_t *inner) {
     *outer = *inner = 1;
     for (int i = 0; i < axis; i++)
         *outer *= f->dim[i];
@@ -28,7 +27,7 @@ static bool pick(Tensor *y, IndexFn *kernel) {
     size_t outer, inner, bad, size = hc_inputs(y)[0]->form->dim[axis];
     const void *x = hc_dense_input(y, 0), *index = hc_dense_input(y, 1);
     if (!x || !index) return false;
-    extents(y->form, axis, &outer, &inner);
+    hc_extents(y->form, axis, &outer, &inner);
     return kernel(y->data, x, index, outer, size, y->form->dim[axis], inner, &bad) ||
            hc_bad_index(y, index, bad, size);
 }
@@ -40,7 +39,7 @@ static bool add(Tensor *y, IndexFn *kernel) {
     const void *index = hc_dense_input(y, 0), *source = hc_dense_input(y, 1);
     if (!index || !source) return false;
     hc_start_from_acc(y);
-    extents(y->form, axis, &outer, &inner);
+    hc_extents(y->form, axis, &outer, &inner);
     return kernel(y->data, source, index, outer, size, hc_inputs(y)[1]->form->dim[axis], inner,
                   &bad) ||
            hc_bad_index(y, index, bad, size);

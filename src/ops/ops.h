@@ -79,6 +79,8 @@ Tensor *hc_sum_rows(Tensor *x, Tensor *acc, const HcForm *form);
 Tensor *hc_largest(Tensor *x, uint32_t mask);
 
 /* ---- index.c ----------------------------------------------------------------------------------- */
+/* How many numbers lie before and behind an axis of a form: [outer, size, inner]. */
+void hc_extents(const HcForm *f, int axis, size_t *outer, size_t *inner);
 /* For forwards: says that index[at] is not in 0..size-1. Returns false. */
 bool hc_bad_index(const Tensor *y, const void *index, size_t at, size_t size);
 #define hc_bad_index(...) hc_false(hc_bad_index(__VA_ARGS__))

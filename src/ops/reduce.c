@@ -123,6 +123,19 @@ Tensor *tensor_argmax(Tensor *x) {
 
 /* ---- composites ---------------------------------------------------------------------------------------- */
 
+/* Reduces the axes in the mask; c: what the reduction is told. */
+typedef Tensor *Reduction(Tensor *x, uint32_t mask, double c, bool keep);
+
+static Tensor *over_all(const char *who, Reduction *reduce, Tensor *x, double c) {
+    return hc_check(who, x) ? reduce(x, EVERY_AXIS(x), c, false) : NULL;
+}
+
+static Tensor *over_axes(const char *who, Reduction *reduce, Tensor *x, const int *axes, size_t count,
+                         double c, bool keep) {
+    uint32_t mask;
+    return hc_check(who, x) && hc_axes_mask(who, x, axes, count, &mask) ? reduce(x, mask, c, keep) : NULL;
+}
+
 static size_t reduced_count(const Tensor *x, uint32_t mask) {
     size_t n = 1;
     for (int i = 0; i < x->form->ndim; i++)
@@ -130,39 +143,34 @@ static size_t reduced_count(const Tensor *x, uint32_t mask) {
     return n;
 }
 
-static Tensor *mean_mask(Tensor *x, uint32_t mask, bool keep) {
+static Tensor *mean_mask(Tensor *x, uint32_t mask, double c, bool keep) {
+    (void)c;
     double n = (double)reduced_count(x, mask);
     return tensor_mul_scalar(hc_sum_mask(x, mask, keep, NULL), n > 0 ? 1 / n : NAN);
 }
 
 Tensor *tensor_mean(Tensor *x) {
-    return hc_check("tensor_mean", x) ? mean_mask(x, EVERY_AXIS(x), false) : NULL;
+    return over_all("tensor_mean", mean_mask, x, 0);
 }
 
 Tensor *tensor_mean_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
-    uint32_t mask;
-    if (!hc_check("tensor_mean", x) || !hc_axes_mask("tensor_mean", x, axes, count, &mask))
-        return NULL;
-    return mean_mask(x, mask, keepdim);
+    return over_axes("tensor_mean", mean_mask, x, axes, count, 0, keepdim);
 }
 
 /* sum((x - mean)^2) / (n - correction), in two passes: exact for a large mean too */
 static Tensor *var_mask(Tensor *x, uint32_t mask, double correction, bool keep) {
     double n = (double)reduced_count(x, mask) - correction;
-    Tensor *d = tensor_sub(x, mean_mask(x, mask, true));
+    Tensor *d = tensor_sub(x, mean_mask(x, mask, 0, true));
     return tensor_mul_scalar(d ? hc_sum_mask(tensor_square(d), mask, keep, NULL) : NULL,
                              n > 0 ? 1 / n : NAN);
 }
 
 Tensor *tensor_var(Tensor *x, double correction) {
-    return hc_check("tensor_var", x) ? var_mask(x, EVERY_AXIS(x), correction, false) : NULL;
+    return over_all("tensor_var", var_mask, x, correction);
 }
 
 Tensor *tensor_var_axes(Tensor *x, const int *axes, size_t count, double correction, bool keepdim) {
-    uint32_t mask;
-    if (!hc_check("tensor_var", x) || !hc_axes_mask("tensor_var", x, axes, count, &mask))
-        return NULL;
-    return var_mask(x, mask, correction, keepdim);
+    return over_axes("tensor_var", var_mask, x, axes, count, correction, keepdim);
 }
 
 /* An infinite maximum is no shift: inf - inf would be NaN. */
@@ -177,26 +185,36 @@ Tensor *hc_largest(Tensor *x, uint32_t mask) {
     return hc_emit1(&op_finite, NULL, extreme(&op_max, x, mask, true));
 }
 
-/* log sum e^(x - m) + m: the shift m is a constant, for the result does not depend on it */
-static Tensor *logsumexp_mask(Tensor *x, uint32_t mask, bool keep) {
-    Tensor *m = hc_largest(x, mask);
-    Tensor *sum = m ? hc_sum_mask(tensor_exp(tensor_sub(x, m)), mask, true, NULL) : NULL;
-    Tensor *y = tensor_add(tensor_log(sum), m);
-    for (int i = x->form->ndim - 1; y && !keep && i >= 0; i--)
+/* The axes in the mask, which have size 1, are dropped. */
+static Tensor *without(Tensor *y, uint32_t mask) {
+    for (int i = HC_MAX_DIMS - 1; y && i >= 0; i--)
         if (mask >> i & 1) y = tensor_squeeze(y, i);
     return y;
 }
 
+/* log sum e^(x - m) + m: the shift m is a constant, for the result does not depend on it */
+static Tensor *logsumexp_mask(Tensor *x, uint32_t mask, double c, bool keep) {
+    (void)c;
+    Tensor *m = hc_largest(x, mask);
+    Tensor *sum = m ? hc_sum_mask(tensor_exp(tensor_sub(x, m)), mask, true, NULL) : NULL;
+    return without(tensor_add(tensor_log(sum), m), keep ? 0 : mask);
+}
+
 Tensor *tensor_logsumexp(Tensor *x) {
-    return hc_check("tensor_logsumexp", x) ? logsumexp_mask(x, EVERY_AXIS(x), false) : NULL;
+    return over_all("tensor_logsumexp", logsumexp_mask, x, 0);
 }
 
 Tensor *tensor_logsumexp_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
-    uint32_t mask;
-    if (!hc_check("tensor_logsumexp", x) ||
-        !hc_axes_mask("tensor_logsumexp", x, axes, count, &mask))
-        return NULL;
-    return logsumexp_mask(x, mask, keepdim);
+    return over_axes("tensor_logsumexp", logsumexp_mask, x, axes, count, 0, keepdim);
+}
+
+/* Without a derivative where all are equal: 0, at every order */
+Tensor *tensor_std(Tensor *x, double correction) {
+    return hc_sqrt0(tensor_var(x, correction));
+}
+
+Tensor *tensor_std_axes(Tensor *x, const int *axes, size_t count, double correction, bool keepdim) {
+    return hc_sqrt0(tensor_var_axes(x, axes, count, correction, keepdim));
 }
 
 Tensor *tensor_norm(Tensor *x) {
@@ -205,4 +223,115 @@ Tensor *tensor_norm(Tensor *x) {
 
 Tensor *tensor_norm_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
     return hc_sqrt0(tensor_sum_axes(tensor_square(x), axes, count, keepdim));
+}
+
+/* ---- the product: halves of an axis are multiplied until one number is left. Products alone are taken, so that zeros
+ * may stand anywhere, at every order ------------------------------------------------------------------------------- */
+
+static Tensor *prod_axis(Tensor *x, int axis) {
+    Tensor *rest = NULL;
+    size_t n = x->form->dim[axis];
+    if (n == 0) {
+        Shape shape = hc_form_shape(x->form);
+        shape.dim[axis] = 1;
+        return tensor_ones(x->tape, shape);
+    }
+    for (; x && n > 1; n /= 2) {
+        int64_t half = (int64_t)(n / 2);
+        if (n % 2) {
+            Tensor *last = tensor_slice(x, axis, 2 * half, 2 * half + 1, 1);
+            rest = rest ? tensor_mul(rest, last) : last;
+        }
+        Tensor *second = tensor_slice(x, axis, half, 2 * half, 1);
+        x = tensor_mul(tensor_slice(x, axis, 0, half, 1), second);
+    }
+    return rest ? tensor_mul(x, rest) : x;
+}
+
+static Tensor *prod_mask(Tensor *x, uint32_t mask, double c, bool keep) {
+    (void)c;
+    for (int i = 0; i < HC_MAX_DIMS && x; i++)
+        if (mask >> i & 1) x = prod_axis(x, i);
+    return without(x, keep ? 0 : mask);
+}
+
+Tensor *tensor_prod(Tensor *x) {
+    return over_all("tensor_prod", prod_mask, x, 0);
+}
+
+Tensor *tensor_prod_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
+    return over_axes("tensor_prod", prod_mask, x, axes, count, 0, keepdim);
+}
+
+/* ---- any, all: no derivative ------------------------------------------------------------------------------------ */
+
+static Tensor *any_mask(Tensor *x, uint32_t mask, double c, bool keep) {
+    (void)c;
+    Tensor *zero = tensor_scalar(x->tape, 0);
+    return tensor_gt(hc_sum_mask(tensor_ne(x, zero), mask, keep, NULL), zero);
+}
+
+static Tensor *all_mask(Tensor *x, uint32_t mask, double c, bool keep) {
+    (void)c;
+    Tensor *zero = tensor_scalar(x->tape, 0);
+    return tensor_eq(hc_sum_mask(tensor_eq(x, zero), mask, keep, NULL), zero);
+}
+
+Tensor *tensor_any(Tensor *x) {
+    return over_all("tensor_any", any_mask, x, 0);
+}
+
+Tensor *tensor_any_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
+    return over_axes("tensor_any", any_mask, x, axes, count, 0, keepdim);
+}
+
+Tensor *tensor_all(Tensor *x) {
+    return over_all("tensor_all", all_mask, x, 0);
+}
+
+Tensor *tensor_all_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
+    return over_axes("tensor_all", all_mask, x, axes, count, 0, keepdim);
+}
+
+/* ---- the norm of order p ------------------------------------------------------------ */
+
+/* x^c, and 0 for an x of 0, at every order */
+static Tensor *power0(Tensor *x, double c) {
+    if (!x) return NULL;
+    Tensor *zero = tensor_scalar(x->tape, 0), *none = tensor_eq(x, zero);
+    Tensor *safe = tensor_where(none, tensor_scalar(x->tape, 1), x);
+    return tensor_where(none, zero, tensor_pow_scalar(safe, c));
+}
+
+/* m (sum |x / m|^p)^(1/p): the scale m is a constant, for the result does not depend on it */
+static Tensor *scaled_norm(Tensor *x, Tensor *size, uint32_t mask, double p, bool keep) {
+    bool whole = floor(p) == p;
+    Tensor *m = hc_largest(size, mask);
+    m = tensor_where(m, m, tensor_scalar(x->tape, 1));
+    Tensor *part = tensor_div(fmod(p, 2) == 0 ? x : size, m);
+    Tensor *power = whole ? tensor_pow_scalar(part, p) : power0(part, p);
+    Tensor *sum = power ? hc_sum_mask(power, mask, true, NULL) : NULL;
+    return without(tensor_mul(m, power0(sum, 1 / p)), keep ? 0 : mask);
+}
+
+static Tensor *norm_mask(Tensor *x, uint32_t mask, double p, bool keep) {
+    if (!(p > 0)) {
+        hc_fail(x->tape, HC_ERR_ARG, "tensor_vector_norm: order %g is not positive", p);
+        return NULL;
+    }
+    Tensor *size = p == 2 ? tensor_square(x) : tensor_abs(x);
+    if (!size) return NULL;
+    if (isinf(p)) return extreme(&op_max, size, mask, keep);
+    if (p == 1) return hc_sum_mask(size, mask, keep, NULL);
+    if (p == 2) return hc_sqrt0(hc_sum_mask(size, mask, keep, NULL));
+    if (reduced_count(x, mask) == 0) return hc_sum_mask(x, mask, keep, NULL);
+    return scaled_norm(x, size, mask, p, keep);
+}
+
+Tensor *tensor_vector_norm(Tensor *x, double p) {
+    return over_all("tensor_vector_norm", norm_mask, x, p);
+}
+
+Tensor *tensor_vector_norm_axes(Tensor *x, const int *axes, size_t count, double p, bool keepdim) {
+    return over_axes("tensor_vector_norm", norm_mask, x, axes, count, p, keepdim);
 }

@@ -4,7 +4,8 @@
 cmake_policy(VERSION 3.16)
 
 # What has no derivative is none, and what makes or reads tensors stands in tensor.h itself.
-set(no_operation argmax argmax_axis gt ge lt le eq ne logical_and logical_or logical_not isnan isfinite)
+set(no_operation argmax argmax_axis gt ge lt le eq ne logical_and logical_or logical_not isnan isfinite
+    any any_axes all all_axes argsort)
 
 # The names of a header's functions, or of those only that are handed a pointer.
 function(read_functions result header only_pointers)

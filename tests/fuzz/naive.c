@@ -118,6 +118,14 @@ Num naive_sum(const Num *x, size_t count, bool *bad) {
     return sum;
 }
 
+Num naive_prod(const Num *x, size_t count, bool *bad) {
+    Num product = num(1);
+    (void)bad;
+    for (size_t i = 0; i < count; i++)
+        product = num_mul(product, x[i]);
+    return product;
+}
+
 Num naive_mean(const Num *x, size_t count, bool *bad) {
     *bad = *bad || count == 0;
     return num_mul(naive_sum(x, count, bad), num(1.0 / (double)count));

@@ -43,7 +43,8 @@ bool naive_sound(const Naive *x, double most);
 /* Reductions over the axes of a mask: what to do with the numbers of one group. */
 typedef Num NaiveFold(const Num *x, size_t count, bool *bad);
 bool naive_reduce(Naive *y, const Naive *x, unsigned mask, bool keep, NaiveFold *fold, bool *bad);
-NaiveFold naive_sum, naive_mean, naive_var, naive_max, naive_min, naive_logsumexp, naive_norm;
+NaiveFold naive_sum, naive_mean, naive_var, naive_max, naive_min, naive_logsumexp, naive_norm,
+    naive_prod;
 void naive_softmax(Naive *y, const Naive *x, int axis, bool logarithm);
 bool naive_matmul(Naive *y, const Naive *x, const Naive *z); /* 2-D, or equal leading axes */
 

@@ -45,6 +45,10 @@ typedef bool Operation(Fuzz *z, Node *y);
 /* One of them, as the next byte says. */
 Operation *fuzz_operation(Fuzz *z);
 
+/* Those that move numbers, and scans, of a file of their own. */
+extern Operation *const fuzz_moves[];
+extern const size_t fuzz_move_count;
+
 /* Those over windows, channels, examples and positions, of a file of their own. */
 extern Operation *const fuzz_layers[];
 extern const size_t fuzz_layer_count;

@@ -6,6 +6,7 @@
 
 #include "kernels/plain_index.inl"
 #include "kernels/plain_move.inl"
+#include "kernels/plain_order.inl"
 #include "kernels/plain_reduce.inl"
 #include "kernels/plain_rows.inl"
 

@@ -4,6 +4,7 @@
 
 #include <higherc/higherc.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -69,6 +69,14 @@ static void forms(void) {
     for (size_t i = 0; i < COUNT_OF(over_axes); i++)
         REFUSED_NULL(over_axes[i](NULL, &axis, 1, true));
     REFUSED_NULL(tensor_var_axes(NULL, &axis, 1, 1, true));
+    REFUSED_NULL(tensor_std_axes(NULL, &axis, 1, 1, true));
+    REFUSED_NULL(tensor_vector_norm(NULL, 1));
+    REFUSED_NULL(tensor_vector_norm_axes(NULL, &axis, 1, 1, true));
+    REFUSED_NULL(tensor_max_with_index(NULL, 0, true, NULL));
+    REFUSED_NULL(tensor_min_with_index(NULL, 0, true, NULL));
+    REFUSED_NULL(tensor_sort(NULL, 0, true, NULL));
+    REFUSED_NULL(tensor_argsort(NULL, 0, true));
+    REFUSED_NULL(tensor_topk(NULL, 1, 0, true, NULL));
     REFUSED_NULL(tensor_argmax_axis(NULL, 0, true));
     REFUSED_NULL(tensor_clamp(NULL, 0, 1));
     for (size_t i = 0; i < COUNT_OF(with_bound); i++)

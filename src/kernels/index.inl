@@ -37,6 +37,23 @@ static bool scatter_add_kernel(void *y_, const void *x_, const void *index_, siz
     return true;
 }
 
+static bool scatter_places_kernel(void *y_, const void *index_, size_t outer, size_t axis, size_t picks,
+                                  size_t inner, size_t *bad) {
+    HC_REAL *y = y_;
+    const HC_REAL *index = index_;
+    size_t at = 0;
+    for (size_t i = 0; i < outer * axis * inner; i++)
+        y[i] = -1;
+    for (size_t o = 0; o < outer; o++)
+        for (size_t p = 0; p < picks; p++)
+            for (size_t i = 0; i < inner; i++, at++) {
+                size_t pick;
+                if (!index_of(index[ *bad = at], axis, &pick)) return false;
+                y[(o * axis + pick) * inner + i] = (HC_REAL)p;
+            }
+    return true;
+}
+
 static bool pick_rows_kernel(void *y_, const void *x_, const void *index_, size_t outer,
                              size_t axis, size_t picks, size_t inner, size_t *bad) {
     HC_REAL *y = y_;

@@ -206,6 +206,57 @@ static Tensor *index_add(Tensor *index, Tensor *source, int axis, size_t size, T
     return hc_emit(&op_index_add, &attr, (Tensor *[]){index, source, acc}, acc ? 3 : 2);
 }
 
+/* ---- scatter: source where index says so, else x. Which of equal places counts, the last, has no derivative ---- */
+
+static bool last_infer(Tensor *y) {
+    return resized_infer(y, hc_inputs(y)[0]->form, y->attr.range.size);
+}
+
+static bool last_forward(Tensor *y) {
+    int axis = y->attr.range.axis;
+    size_t outer, inner, bad, size = y->form->dim[axis];
+    const void *index = hc_dense_input(y, 0);
+    if (!index) return false;
+    hc_extents(y->form, axis, &outer, &inner);
+    return y->tape->k->scatter_places(y->data, index, outer, size, hc_inputs(y)[0]->form->dim[axis], inner, &bad) ||
+           hc_bad_index(y, index, bad, size);
+}
+
+static const HcOp op_last = {.name = "tensor_scatter",
+                             .flags = HC_OP_NODIFF,
+                             .arity = 1,
+                             .infer = last_infer,
+                             .forward = last_forward};
+
+Tensor *tensor_scatter(Tensor *x, int axis, Tensor *index, Tensor *source) {
+    int i;
+    if (!hc_check_all(op_last.name, (Tensor *[]){x, index, source}, 3) ||
+        !hc_axis(op_last.name, x, axis, x->form->ndim, &i) || !check_index(op_last.name, x, index, i) ||
+        !hc_same_shape(op_last.name, index, source) || !hc_places_fit(op_last.name, x, index->form->dim[i]))
+        return NULL;
+    HcAttr attr = {.range = {.axis = i, .size = x->form->dim[i]}};
+    Tensor *last = hc_emit1(&op_last, &attr, index), *none = tensor_lt(last, tensor_scalar(x->tape, 0));
+    if (index->form->count == 0) return none ? x : NULL;
+    return tensor_where(none, x, tensor_gather(source, i, tensor_relu(last)));
+}
+
+/* ---- slices at places that a rule says ------------------------------------------------------------------------- */
+
+bool hc_places_fit(const char *who, const Tensor *x, size_t size) {
+    if (x->tape->item > sizeof(float) || size <= (size_t)1 << 24) return true;
+    return hc_fail(x->tape, HC_ERR_RANGE, "%s: an axis of %zu has places that f32 cannot hold", who, size);
+}
+
+Tensor *hc_slices_at(const char *who, Tensor *x, int axis, size_t count, HcPlaceFn *place, const size_t *rule) {
+    if (!x || !hc_places_fit(who, x, x->form->dim[axis])) return NULL;
+    Tensor *index = hc_emit_leaf(x->tape, who, shape1(count), NULL, HC_WHY_CONSTANT);
+    for (size_t i = 0; index && i < count; i++) {
+        double value = (double)place(i, rule);
+        x->tape->k->from_f64((char *)index->data + i * x->tape->item, &value, 1);
+    }
+    return index ? tensor_index_select(x, axis, index) : NULL;
+}
+
 /* ---- embedding: the rows of a table ------------------------------------------------------------------ */
 
 Tensor *tensor_embedding(Tensor *index, Tensor *weight) {

@@ -84,6 +84,11 @@ void hc_extents(const HcForm *f, int axis, size_t *outer, size_t *inner);
 /* For forwards: says that index[at] is not in 0..size-1. Returns false. */
 bool hc_bad_index(const Tensor *y, const void *index, size_t at, size_t size);
 #define hc_bad_index(...) hc_false(hc_bad_index(__VA_ARGS__))
+/* Whether x's type counts so many places exactly; false after hc_fail. */
+bool hc_places_fit(const char *who, const Tensor *x, size_t size);
+/* `count` slices of x along an axis, the i-th the one at place(i, rule): tensor_index_select. */
+typedef size_t HcPlaceFn(size_t i, const size_t *rule);
+Tensor *hc_slices_at(const char *who, Tensor *x, int axis, size_t count, HcPlaceFn *place, const size_t *rule);
 
 /* ---- custom.c ----------------------------------------------------------------------------------- */
 /* For a rule that runs a caller's code, which may read any input. False after hc_fail. */

@@ -21,13 +21,9 @@ static const HcOp op_argsort = {.name = "tensor_argsort",
                                 .infer = hc_infer_dense,
                                 .forward = argsort_forward};
 
-/* start: 1 where the largest come first. An f32 counts to 2^24. */
+/* start: 1 where the largest come first. */
 static Tensor *argsort(const char *who, Tensor *x, int axis, bool falling) {
-    size_t n = x->form->dim[axis];
-    if (x->tape->item == sizeof(float) && n > (size_t)1 << 24) {
-        hc_fail(x->tape, HC_ERR_RANGE, "%s: an axis of %zu has places that f32 cannot hold", who, n);
-        return NULL;
-    }
+    if (!hc_places_fit(who, x, x->form->dim[axis])) return NULL;
     return hc_emit1(&op_argsort, &(HcAttr){.range = {.axis = axis, .start = falling}}, x);
 }
 

@@ -1,5 +1,5 @@
 /* Slices of a tensor, and tensors put together from others. A slice is a view; embed, its adjoint, concat
- * and what is made of them (pad, stack) write memory of their own. */
+ * and stack write memory of their own. */
 #include <string.h>
 
 #include "ops/ops.h"
@@ -104,29 +104,6 @@ static const HcOp op_embed = {.name = "tensor_pad",
 Tensor *hc_embed(Tensor *x, int axis, size_t start, size_t step, size_t size, Tensor *acc) {
     HcAttr attr = {.range = {.axis = axis, .start = start, .step = step, .size = size}};
     return acc ? hc_emit2(&op_embed, &attr, x, acc) : hc_emit1(&op_embed, &attr, x);
-}
-
-Tensor *tensor_pad(Tensor *x, const size_t *before, const size_t *after, size_t count) {
-    if (!hc_check("tensor_pad", x)) return NULL;
-    if (count != (size_t)x->form->ndim || (count > 0 && (!before || !after))) {
-        hc_fail(x->tape, count != (size_t)x->form->ndim ? HC_ERR_SHAPE : HC_ERR_ARG,
-                "tensor_pad: %zu pairs of sizes for %d dimensions", before && after ? count : 0,
-                x->form->ndim);
-        return NULL;
-    }
-    Shape shape = hc_form_shape(x->form);
-    size_t total;
-    for (size_t i = 0; i < count; i++) {
-        bool fits = before[i] <= SIZE_MAX / 8 && after[i] <= SIZE_MAX / 8;
-        shape.dim[i] = fits ? before[i] + shape.dim[i] + after[i] : SIZE_MAX;
-    }
-    if (!hc_shape_valid(shape, x->tape->item, &total)) {
-        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_pad: the result does not fit memory");
-        return NULL;
-    }
-    for (size_t i = 0; x && i < count; i++)
-        if (before[i] || after[i]) x = hc_embed(x, (int)i, before[i], 1, shape.dim[i], NULL);
-    return x;
 }
 
 /* ---- concat ---------------------------------------------------------------------------------------------------- */

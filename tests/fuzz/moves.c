@@ -202,6 +202,49 @@ static bool sort(Fuzz *z, Node *y) {
     return y->tensor != NULL;
 }
 
+typedef enum Remap { FLIP, ROLL, REPEAT, REFLECT, REPLICATE, REMAPS } Remap;
+
+/* Which place along an axis of size n stands at place i, `by` being what the call is told. */
+static size_t source_of(Remap way, size_t i, size_t n, size_t by) {
+    if (way == FLIP) return n - 1 - i;
+    if (way == ROLL) return (i + n - by % n) % n;
+    if (way == REPEAT) return i % n;
+    if (way == REPLICATE) return i < by ? 0 : i - by < n ? i - by : n - 1;
+    size_t period = 2 * n - 2, at = (i + period - by) % period;
+    return at < n ? at : period - at;
+}
+
+/* Along one axis, by up to three places before and one after. */
+static bool remap(Fuzz *z, Node *y) {
+    const Node *x = fuzz_operand(z);
+    Remap way = (Remap)fuzz_below(z, REMAPS);
+    size_t by = fuzz_below(z, 4), place[NAIVE_DIMS] = {0};
+    if (x->value.ndim == 0 || x->value.count == 0) return false;
+    int axis = (int)fuzz_below(z, (size_t)x->value.ndim);
+    size_t n = x->value.dim[axis], before[NAIVE_DIMS] = {0}, after[NAIVE_DIMS] = {0},
+           ndim = (size_t)x->value.ndim;
+    size_t counts[NAIVE_DIMS] = {1, 1, 1, 1};
+    if (way == REFLECT && (by >= n || n < 2)) return false;
+    before[axis] = by;
+    after[axis] = 1;
+    counts[axis] = 1 + by;
+    y->value = x->value;
+    if (way == REPEAT) y->value.dim[axis] = n * counts[axis];
+    if (way >= REFLECT) y->value.dim[axis] = by + n + 1;
+    if (!naive_shape(&y->value, x->value.ndim, y->value.dim)) return false;
+    for (size_t i = 0; i < y->value.count; i++) {
+        naive_place(&y->value, i, place);
+        place[axis] = source_of(way, place[axis], n, by);
+        y->value.v[i] = x->value.v[naive_at(&x->value, place)];
+    }
+    if (way == FLIP) y->tensor = tensor_flip(x->tensor, &axis, 1);
+    if (way == ROLL) y->tensor = tensor_roll(x->tensor, (int64_t)by, axis);
+    if (way == REPEAT) y->tensor = tensor_repeat(x->tensor, counts, ndim);
+    if (way == REFLECT) y->tensor = tensor_pad_reflect(x->tensor, before, after, ndim);
+    if (way == REPLICATE) y->tensor = tensor_pad_replicate(x->tensor, before, after, ndim);
+    return y->tensor != NULL;
+}
+
 Operation *const fuzz_moves[] = {permute, reshape,  expand, slice, concat,
-                                 pad,     indexing, scan,   sort};
+                                 pad,     indexing, scan,   sort,  remap};
 const size_t fuzz_move_count = sizeof fuzz_moves / sizeof *fuzz_moves;

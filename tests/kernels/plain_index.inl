@@ -55,6 +55,34 @@ static void check_scatter_add(void) {
     index_cases(k->scatter_add, true, false);
 }
 
+static void scatter_places_case(size_t outer, size_t axis, size_t picks, size_t inner, bool wrong) {
+    size_t indices = outer * picks * inner, bad = 99;
+    double want[MOST];
+    place(&w, indices);
+    for (size_t i = 0; i < indices; i++)
+        put(&w, i, (double)rng_below(&rng, axis));
+    if (wrong && indices) put(&w, indices / 2, picks % 4 ? no_index[picks % 6] : (double)axis);
+    place(&y, outer * axis * inner);
+    bool done = k->scatter_places(at(&y, 0), at(&w, 0), outer, axis, picks, inner, &bad);
+    expect(done == !(wrong && indices) && (done || bad == indices / 2), picks, bad);
+    if (!done) return;
+    for (size_t i = 0; i < y.count; i++)
+        want[i] = -1;
+    for (size_t i = 0; i < indices; i++)
+        want[(i / inner / picks * axis + (size_t)get(&w, i)) * inner + i % inner] = (double)(i / inner % picks);
+    for (size_t i = 0; i < y.count; i++)
+        near(&y, i, want[i], 0, 0);
+    seal(&y);
+}
+
+static void check_scatter_places(void) {
+    for (size_t inner = 1; inner <= 9; inner += 4)
+        for (size_t axis = 1; axis <= 7; axis += 2)
+            for (size_t picks = 0; picks <= 9; picks++)
+                for (int wrong = 0; wrong < 2; wrong++)
+                    scatter_places_case(picks % 3, axis, picks, inner, wrong);
+}
+
 static void check_pick_rows(void) {
     index_cases(k->pick_rows, false, true);
 }

@@ -45,6 +45,16 @@ static void tensors(void) {
     REFUSED_NULL(tensor_stack(none, 2, 0));
     REFUSED_NULL(tensor_stack(NULL, 2, 0));
     REFUSED_NULL(tensor_pad(NULL, &one, &one, 1));
+    REFUSED_NULL(tensor_pad_value(NULL, &one, &one, 1, 1));
+    REFUSED_NULL(tensor_pad_reflect(NULL, &one, &one, 1));
+    REFUSED_NULL(tensor_pad_replicate(NULL, &one, &one, 1));
+    REFUSED_NULL(tensor_upsample_nearest2d(NULL, 1, 1));
+    REFUSED_NULL(tensor_upsample_bilinear2d(NULL, 1, 1));
+    REFUSED_NULL(tensor_flip(NULL, &axis, 1));
+    REFUSED_NULL(tensor_roll(NULL, 1, 0));
+    REFUSED_NULL(tensor_repeat(NULL, &one, 1));
+    REFUSED_NULL(tensor_split(NULL, &one, 1, 0, out));
+    REFUSED_NULL(tensor_scatter(NULL, 0, NULL, NULL));
     REFUSED_NULL(tensor_gather(NULL, 0, NULL));
     REFUSED_NULL(tensor_scatter_add(NULL, 0, NULL, NULL));
     REFUSED_NULL(tensor_grad(NULL, none, 1, out, 0));

@@ -148,6 +148,14 @@ static void extremes(void) {
         ANY(tensor_slice(a, axes[i], 0, 1, 1));
         ANY(tensor_concat(&a, 1, axes[i]));
         ANY(tensor_gather(a, axes[i], a));
+        ANY(tensor_scatter(a, axes[i], a, a));
+        ANY(tensor_roll(a, 1, axes[i]));
+        ANY(tensor_flip(a, &axes[i], 1));
+        ANY(tensor_sort(a, axes[i], true, NULL));
+        ANY(tensor_argsort(a, axes[i], true));
+        ANY(tensor_topk(a, 1, axes[i], true, NULL));
+        ANY(tensor_max_with_index(a, axes[i], true, NULL));
+        ANY(tensor_split(a, (size_t[]){2}, 1, axes[i], (Tensor *[1]){NULL}));
         ANY(tensor_scatter_add(a, axes[i], a, a));
         CHECK(tensor_dim(a, axes[i]) == 0);
     }

@@ -54,17 +54,28 @@ static bool scatter_places_kernel(void *y_, const void *index_, size_t outer, si
     return true;
 }
 
+/* Whether all are whole numbers in [0, axis). */
+static bool all_fit(const HC_REAL *index, size_t picks, size_t axis, size_t *bad) {
+    size_t pick;
+    for (size_t p = 0; p < picks; p++)
+        if (!index_of(index[ *bad = p], axis, &pick)) return false;
+    return true;
+}
+
 static bool pick_rows_kernel(void *y_, const void *x_, const void *index_, size_t outer,
                              size_t axis, size_t picks, size_t inner, size_t *bad) {
     HC_REAL *y = y_;
     const HC_REAL *x = x_, *index = index_;
-    for (size_t o = 0; o < outer; o++, x += axis * inner)
-        for (size_t p = 0; p < picks; p++, y += inner) {
-            size_t pick;
-            if (!index_of(index[*bad = p], axis, &pick)) return false;
-            for (size_t i = 0; i < inner; i++)
-                y[i] = x[pick * inner + i];
-        }
+    if (outer > 0 && !all_fit(index, picks, axis, bad)) return false;
+    for (size_t o = 0; o < outer; o++, x += axis * inner) {
+        if (inner == 1)
+            for (size_t p = 0; p < picks; p++)
+                y[p] = x[(ptrdiff_t)index[p]];
+        else
+            for (size_t p = 0; p < picks; p++)
+                memcpy(y + p * inner, x + (size_t)index[p] * inner, inner * sizeof *y);
+        y += picks * inner;
+    }
     return true;
 }
 
@@ -72,12 +83,12 @@ static bool add_rows_kernel(void *y_, const void *x_, const void *index_, size_t
                             size_t picks, size_t inner, size_t *bad) {
     HC_REAL *y = y_;
     const HC_REAL *x = x_, *index = index_;
+    if (outer > 0 && !all_fit(index, picks, axis, bad)) return false;
     for (size_t o = 0; o < outer; o++, y += axis * inner)
         for (size_t p = 0; p < picks; p++, x += inner) {
-            size_t pick;
-            if (!index_of(index[*bad = p], axis, &pick)) return false;
+            HC_REAL *to = y + (ptrdiff_t)index[p] * (ptrdiff_t)inner;
             for (size_t i = 0; i < inner; i++)
-                y[pick * inner + i] += x[i];
+                to[i] += x[i];
         }
     return true;
 }

@@ -17,44 +17,55 @@ static void scan_kernel(void *y_, const void *a_, const void *b_, size_t outer, 
         }
 }
 
-/* A NaN is larger than all. */
-static bool goes_before(HC_REAL a, HC_REAL b, bool falling) {
+typedef struct Entry {
+    HC_REAL key, place;
+} Entry;
+
+/* A NaN is larger than all. Without branches, which could not be foreseen. */
+HC_INLINE bool goes_before(HC_REAL a, HC_REAL b, bool falling) {
     const HC_REAL low = falling ? b : a, high = falling ? a : b;
-    return low < high || (low == low && high != high);
+    return (low < high) | ((low == low) & (high != high));
 }
 
-/* The rows [first, middle) and [middle, end) of `from` as one in `to`; of equals, those of the first come first. */
-static void merge(size_t *to, const size_t *from, size_t first, size_t middle, size_t end, const HC_REAL *key,
-                  bool falling) {
-    size_t left = first, right = middle;
-    for (size_t at = first; at < end; at++) {
-        const bool take_right =
-            left == middle || (right < end && goes_before(key[from[right]], key[from[left]], falling));
-        to[at] = from[take_right ? right++ : left++];
+/* Rows of so many at a and b as one in `to`; of equals, those at a come first. */
+HC_INLINE void merge(Entry *to, const Entry *a, size_t na, const Entry *b, size_t nb, bool falling) {
+    const Entry *const end_a = a + na, *const end_b = b + nb;
+    while (a < end_a && b < end_b) {
+        const bool second = goes_before(b->key, a->key, falling);
+        const Entry *from = second ? b : a;
+        *to++ = *from;
+        a += !second;
+        b += second;
     }
+    memcpy(to, a, (size_t)(end_a - a) * sizeof *to);
+    memcpy(to + (end_a - a), b, (size_t)(end_b - b) * sizeof *to);
 }
 
-/* Merges rows of 1, of 2, of 4 ... */
+/* Merges rows of 1, of 2, of 4 ...; returns where they end up. */
+HC_INLINE const Entry *sorted(Entry *from, Entry *to, size_t n, bool falling) {
+    for (size_t width = 1; width < n; width *= 2) {
+        for (size_t first = 0; first < n; first += 2 * width) {
+            const size_t rest = n - first, na = rest < width ? rest : width;
+            const size_t nb = rest - na < width ? rest - na : width;
+            merge(to + first, from + first, na, from + first + na, nb, falling);
+        }
+        Entry *swap = from;
+        from = to;
+        to = swap;
+    }
+    return from;
+}
+
 static void argsort_kernel(void *y_, const void *x_, size_t outer, size_t n, size_t inner, bool falling,
                            void *workspace) {
-    size_t *from = workspace, *to = from + n;
-    HC_REAL *key = (HC_REAL *)(void *)(to + n);
     for (size_t at = 0; at < outer * inner; at++) {
-        const size_t start = at / inner * n * inner + at % inner;
-        for (size_t j = 0; j < n; j++) {
-            key[j] = ((const HC_REAL *)x_)[start + j * inner];
-            from[j] = j;
-        }
-        for (size_t width = 1; width < n; width *= 2) {
-            for (size_t first = 0; first < n; first += 2 * width) {
-                const size_t middle = first + width < n ? first + width : n;
-                merge(to, from, first, middle, middle + width < n ? middle + width : n, key, falling);
-            }
-            size_t *swap = from;
-            from = to;
-            to = swap;
-        }
+        const HC_REAL *x = (const HC_REAL *)x_ + at / inner * n * inner + at % inner;
+        HC_REAL *y = (HC_REAL *)y_ + at / inner * n * inner + at % inner;
+        Entry *entry = workspace;
         for (size_t j = 0; j < n; j++)
-            ((HC_REAL *)y_)[start + j * inner] = (HC_REAL)from[j];
+            entry[j] = (Entry){x[j * inner], (HC_REAL)j};
+        const Entry *end = falling ? sorted(entry, entry + n, n, true) : sorted(entry, entry + n, n, false);
+        for (size_t j = 0; j < n; j++)
+            y[j * inner] = end[j].place;
     }
 }

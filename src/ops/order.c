@@ -8,7 +8,7 @@ static bool argsort_forward(Tensor *y) {
     size_t n = y->form->dim[axis], outer, inner;
     const void *x = hc_dense_input(y, 0);
     if (!x || y->form->count == 0) return x != NULL;
-    void *workspace = hc_workspace(y, n * (2 * sizeof(size_t) + y->tape->item));
+    void *workspace = hc_workspace(y, 4 * n * y->tape->item);
     if (!workspace) return false;
     hc_extents(y->form, axis, &outer, &inner);
     y->tape->k->argsort(y->data, x, outer, n, inner, y->attr.range.start, workspace);

@@ -37,7 +37,7 @@ static bool stands_before(size_t a, size_t b, bool falling) {
 }
 
 static void argsort_case(size_t outer, size_t n, size_t inner, bool falling) {
-    static double workspace[3 * MOST];
+    static double workspace[4 * MOST];
     size_t count = outer * n * inner;
     draw(&x, count, -3, 3);
     for (size_t i = 0; i < count; i++) { /* many are equal, some zeros negative, some NaN */

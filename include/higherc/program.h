@@ -29,6 +29,8 @@
  *  `if` on a value that was read from a tensor is refused where it can be known: capture fails when it
  *  meets anything recorded after a computed value was read (tensor_item, tensor_data, tensor_copy_to_*).
  *
+ *  A loop run by unroll() (unroll.h) keeps its checkpoints in a Program too, and is captured a segment at a time.
+ *
  *  A Program outlives its tape's reset. Several may stand side by side, one belongs to one thread at a
  *  time, and those of several threads may share Params as tapes do (see tasks.h). */
 #ifndef HIGHERC_PROGRAM_H

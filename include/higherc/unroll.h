@@ -41,6 +41,12 @@
  *  What it costs: with N = steps between two checkpoints, memory for T / N checkpoints and N recorded
  *  steps; and each step is computed once more (HC_KEEP_FIT: a few times more where memory is short).
  *
+ *  In a Program (program.h) no step is recorded, forward or back. At the capture your step is called again for each t;
+ *  what a segment of steps comes down to is written down once, with the data and constants of each, so that tables do
+ *  not grow with T (steps that change shape have tables of their own). What steps read of before the loop may be an
+ *  input of the Program. Windows and HC_KEEP_TANGENTS, which run your code in between, cannot be captured; but with
+ *  HC_KEEP_TANGENTS derivatives through a step that is recorded as an earlier one was are replayed by themselves.
+ *
  *  What a step must heed, since it is called again:
  *    - it does the same again: chance comes from step->rng, or from the tape's own stream (dropout), which
  *      goes back with it. That weights computed again are those computed before is checked; if not, the
@@ -84,7 +90,7 @@ typedef struct UnrollStep {
     DiffOpt *const *opts; /**< unroll's */
     size_t count;
     Rng *rng;   /**< the step's own, the same when it is computed again; NULL for `judge` */
-    bool again; /**< computed again, for a gradient or to be weighed */
+    bool again; /**< computed again: for a gradient, for a Program, or to be weighed */
 } UnrollStep;
 
 /** One step: diffopt_step of each optimizer, or of those whose turn it is. False, or an error, is failure. */
@@ -125,8 +131,7 @@ HC_API UnrollOptions unroll_options(size_t steps);
  *             one twice), HC_ERR_TAPE (optimizers, or `outer`, of different tapes), HC_ERR_STATE (a step, `judge` or
  *             `progress` returned false; a functional module or optimizer that was not handed over has changed),
  *             HC_ERR_RANGE (max_bytes holds no step), HC_ERR_NOMEM; everything is then as before the call, but for
- *             what a step or `judge` wrote itself and buffers that are shared (HC_BUFFERS_SHARE). A Program cannot
- *             hold one, unless with HC_KEEP_ALL: program_capture says so, HC_ERR_STATE. */
+ *             what a step or `judge` wrote itself and buffers that are shared (HC_BUFFERS_SHARE). */
 HC_API bool unroll(DiffOpt *const *opts, size_t count, UnrollOptions options, UnrollFn *fn,
                    void *user);
 

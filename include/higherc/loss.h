@@ -1,5 +1,5 @@
 /** @file loss.h
- *  Softmax and losses. The rules they share stand in tensor.h. */
+ *  Softmax, distances and losses. The rules they share stand in tensor.h. */
 #ifndef HIGHERC_LOSS_H
 #define HIGHERC_LOSS_H
 
@@ -43,6 +43,95 @@ HC_API Tensor *tensor_nll_loss_per_example(Tensor *log_probs, Tensor *target);
 /** -(y log s + (1-y) log(1-s)) with y the target and s = sigmoid(logits), exact for logits of any size. */
 HC_API Tensor *tensor_bce_with_logits_loss(Tensor *logits, Tensor *target);
 HC_API Tensor *tensor_bce_with_logits_loss_per_example(Tensor *logits, Tensor *target);
+
+/* ---- distances ------------------------------------------------------------------------------ */
+/* The p-norm of a difference d, (sum |d|^p)^(1/p): p from 0, which counts entries that differ, to INFINITY, the
+ * largest |d|; another is HC_ERR_ARG. At kinks, at every order, the derivative taken is 0: of the distance where the
+ * points are equal, and unless p is even and whole of |d|^p where that coordinate is; of p = 0 everywhere. For p of
+ * INFINITY it is split evenly among the largest. */
+
+/** Of each row of a to each row of b. The differences are made one by one, not by products of a and b: near points
+ *  lose nothing, and memory is taken for all of them, [..., P, R, M].
+ *  Shapes:    a [..., P, M], b [..., R, M] -> [..., P, R]; leading axes broadcast. */
+HC_API Tensor *tensor_cdist(Tensor *a, Tensor *b, double p);
+/** Of rows that stand beside each other, eps being added to every difference (PyTorch: p 2, eps 1e-6).
+ *  Shapes:    a and b [..., M], which broadcast -> [...]. */
+HC_API Tensor *tensor_pairwise_distance(Tensor *a, Tensor *b, double p, double eps);
+/** sum(a b) / (max(|a|, eps) max(|b|, eps)) along an axis of the common shape (PyTorch: axis 1, eps 1e-8; eps > 0, else
+ *  HC_ERR_ARG). Gradient: that of the formula; a norm up to eps is a constant, so of zeros it is finite at every
+ *  order. */
+HC_API Tensor *tensor_cosine_similarity(Tensor *a, Tensor *b, int axis, double eps);
+
+/* ---- losses with options ------------------------------------------------------------------- */
+/* Such a loss is first a number for each entry (of a classification: for each example), which `reduction` makes one. */
+
+typedef enum LossReduction {
+    HC_LOSS_MEAN,      /**< over the entries; of classes: sum / sum of the weights of those that count */
+    HC_LOSS_SUM,       /**< of the entries */
+    HC_LOSS_EACH,      /**< none: the entries themselves */
+    HC_LOSS_BATCH_MEAN /**< sum / size of axis 0: for tensor_kl_div_loss the divergence's mean */
+} LossReduction;
+
+/* ---- classes ---------------------------------------------------------------------------------- */
+
+typedef struct ClassLossOptions {
+    Tensor *weight;          /**< NULL: all 1; or [C], of each class; a gradient flows to it */
+    int64_t ignore_index;    /**< -100; examples with this target count as if they were not there */
+    double label_smoothing;  /**< 0, to 1: so much of the target is spread over all classes (Szegedy et al. 2016); of
+                                  cross entropy only */
+    LossReduction reduction; /**< HC_LOSS_MEAN */
+} ClassLossOptions;
+HC_API ClassLossOptions class_loss_options(void);
+
+/** Cross entropy with options; with those as they are made, the bits of tensor_cross_entropy_loss.
+ *  Shapes:    logits [N, C, ...] (or [C]), target [N, ...] (or a scalar) of classes, or probabilities of the logits'
+ *             shape; HC_LOSS_EACH -> [N, ...].
+ *  With probabilities nothing is ignored, and the mean is over examples, whatever their weights.
+ *  Errors:    HC_ERR_RANGE for an index that is none and not ignore_index. */
+HC_API Tensor *tensor_cross_entropy_loss_with(Tensor *logits, Tensor *target,
+                                              ClassLossOptions options);
+/** The same of -log_probs[target]: log_probs [N, C, ...] (or [C]), target [N, ...] (or a scalar) of classes. */
+HC_API Tensor *tensor_nll_loss_with(Tensor *log_probs, Tensor *target, ClassLossOptions options);
+/** The hinge loss of classes (Crammer and Singer 2001, summed over classes): for each example, the mean over all C
+ *  of max(0, margin - x[target] + x[j])^p for j other than the target. scores [N, C] (or [C]), target N class indices
+ *  (or a scalar); p is 1 or 2 (PyTorch: 1, margin 1). Gradient 0 at the kink. */
+HC_API Tensor *tensor_multi_margin_loss(Tensor *scores, Tensor *target, int p, double margin,
+                                        LossReduction reduction);
+
+/* ---- others ------------------------------------------------------------------------------------- */
+
+/** Kullback-Leibler divergence, target (log target - prediction), the prediction being a logarithm (PyTorch's
+ *  kl_div); with `log_target` the target too: e^t (t - prediction). An entry whose target is 0 adds 0, and no gradient
+ *  flows to it or to its prediction. Shapes are equal. */
+HC_API Tensor *tensor_kl_div_loss(Tensor *prediction, Tensor *target, bool log_target,
+                                  LossReduction reduction);
+/** x where the target is 1, max(0, margin - x) where it is -1 (PyTorch: margin 1). No gradient to the target; 0 at the
+ *  kink. Shapes are equal. */
+HC_API Tensor *tensor_hinge_embedding_loss(Tensor *x, Tensor *target, double margin,
+                                           LossReduction reduction);
+
+typedef struct TripletOptions {
+    double margin;           /**< 1 */
+    double p, eps;           /**< 2 and 1e-6: of tensor_pairwise_distance */
+    bool swap;               /**< false; true: the negative is held against the positive too, if that is nearer */
+    LossReduction reduction; /**< HC_LOSS_MEAN */
+} TripletOptions;
+HC_API TripletOptions triplet_options(void);
+/** max(0, |anchor - positive| - |anchor - negative| + margin) for each row (Balntas et al. 2016). Gradient 0 at the
+ *  kink. The three are [..., M], of one shape; HC_LOSS_EACH -> [...]. */
+HC_API Tensor *tensor_triplet_margin_loss(Tensor *anchor, Tensor *positive, Tensor *negative,
+                                          TripletOptions options);
+
+typedef struct GaussianNllOptions {
+    bool full;               /**< false; true: with the constant log(2 pi) / 2 */
+    double eps;              /**< 1e-6, > 0: a variance below counts as this, without a gradient */
+    LossReduction reduction; /**< HC_LOSS_MEAN */
+} GaussianNllOptions;
+HC_API GaussianNllOptions gaussian_nll_options(void);
+/** (log v + (prediction - target)^2 / v) / 2 with v = max(variance, eps) (Nix and Weigend 1994). Prediction and target
+ *  have one shape, to which the variance broadcasts. */
+HC_API Tensor *tensor_gaussian_nll_loss(Tensor *prediction, Tensor *target, Tensor *variance,
+                                        GaussianNllOptions options);
 
 #ifdef __cplusplus
 }

@@ -1,23 +1,33 @@
-/* Losses, each in two forms: the mean of all entries, and per example (the mean over all axes but the
- * first). All are composites but the two that inner loops take at every step: the mean squared error, and the
- * cross-entropy of classes (cross_entropy.c). */
+/* Losses of tensors of one shape: in two forms, the mean of all entries and per example (the mean over all axes but
+ * the first), or with a reduction to choose. All are composites but the mean squared error, which inner loops take at
+ * every step. */
 #include <math.h>
 
 #include "ops/ops.h"
 
-/* What a loss does with its value at each entry. */
-typedef Tensor *ReduceFn(Tensor *entries);
-
-static Tensor *over_all(Tensor *entries) {
-    return tensor_mean(entries);
-}
-
-static Tensor *per_example(Tensor *entries) {
+Tensor *hc_per_example(Tensor *entries) {
     if (!entries || entries->form->ndim <= 1) return entries;
     int axes[HC_MAX_DIMS];
     for (int i = 1; i < entries->form->ndim; i++)
         axes[i - 1] = i;
     return tensor_mean_axes(entries, axes, (size_t)entries->form->ndim - 1, false);
+}
+
+Tensor *hc_reduced(const char *who, Tensor *entries, LossReduction reduction) {
+    if (!entries) return NULL;
+    size_t batch = entries->form->ndim > 0 ? entries->form->dim[0] : 1;
+    switch (reduction) {
+    case HC_LOSS_MEAN:
+        return tensor_mean(entries);
+    case HC_LOSS_SUM:
+        return tensor_sum(entries);
+    case HC_LOSS_EACH:
+        return entries;
+    case HC_LOSS_BATCH_MEAN:
+        return tensor_mul_scalar(tensor_sum(entries), batch > 0 ? 1 / (double)batch : (double)NAN);
+    }
+    hc_fail(entries->tape, HC_ERR_ARG, "%s: there is no reduction %d", who, (int)reduction);
+    return NULL;
 }
 
 static bool fits(const char *who, Tensor *prediction, Tensor *target) {
@@ -27,15 +37,15 @@ static bool fits(const char *who, Tensor *prediction, Tensor *target) {
 
 /* Defines both forms from the value at each entry. */
 #define LOSS(name, entries)                                                                        \
-    static Tensor *name(Tensor *prediction, Tensor *target, ReduceFn *reduce) {                    \
+    static Tensor *name(Tensor *prediction, Tensor *target, HcReduceEntries *reduce) {                    \
         if (!fits("tensor_" #name, prediction, target)) return NULL;                               \
         return reduce(entries);                                                                    \
     }                                                                                              \
     Tensor *tensor_##name(Tensor *prediction, Tensor *target) {                                    \
-        return name(prediction, target, over_all);                                                 \
+        return name(prediction, target, tensor_mean);                                                 \
     }                                                                                              \
     Tensor *tensor_##name##_per_example(Tensor *prediction, Tensor *target) {                      \
-        return name(prediction, target, per_example);                                              \
+        return name(prediction, target, hc_per_example);                                              \
     }
 
 /* ---- c s (a - b), or c s a: s a scalar. Linear in each; to a: c s gg; to s: c sum(gg (a - b)) --------- */
@@ -130,7 +140,7 @@ Tensor *tensor_mse_loss(Tensor *prediction, Tensor *target) {
 
 Tensor *tensor_mse_loss_per_example(Tensor *prediction, Tensor *target) {
     if (!fits("tensor_mse_loss_per_example", prediction, target)) return NULL;
-    return per_example(tensor_square(tensor_sub(prediction, target)));
+    return hc_per_example(tensor_square(tensor_sub(prediction, target)));
 }
 
 /* ---- entry by entry ------------------------------------------------------------------------------------- */
@@ -145,7 +155,7 @@ static Tensor *huber_entries(Tensor *prediction, Tensor *target, double delta) {
     return tensor_mul(c, tensor_sub(d, tensor_mul_scalar(c, 0.5)));
 }
 
-static Tensor *huber_loss(Tensor *prediction, Tensor *target, double delta, ReduceFn *reduce) {
+static Tensor *huber_loss(Tensor *prediction, Tensor *target, double delta, HcReduceEntries *reduce) {
     if (!fits("tensor_huber_loss", prediction, target)) return NULL;
     if (!(delta > 0)) {
         hc_fail(prediction->tape, HC_ERR_ARG, "tensor_huber_loss: delta %g is not positive", delta);
@@ -155,14 +165,14 @@ static Tensor *huber_loss(Tensor *prediction, Tensor *target, double delta, Redu
 }
 
 Tensor *tensor_huber_loss(Tensor *prediction, Tensor *target, double delta) {
-    return huber_loss(prediction, target, delta, over_all);
+    return huber_loss(prediction, target, delta, tensor_mean);
 }
 
 Tensor *tensor_huber_loss_per_example(Tensor *prediction, Tensor *target, double delta) {
-    return huber_loss(prediction, target, delta, per_example);
+    return huber_loss(prediction, target, delta, hc_per_example);
 }
 
-static Tensor *smooth_l1_loss(Tensor *prediction, Tensor *target, double beta, ReduceFn *reduce) {
+static Tensor *smooth_l1_loss(Tensor *prediction, Tensor *target, double beta, HcReduceEntries *reduce) {
     if (!fits("tensor_smooth_l1_loss", prediction, target)) return NULL;
     if (!(beta >= 0)) {
         hc_fail(prediction->tape, HC_ERR_ARG, "tensor_smooth_l1_loss: beta %g is negative", beta);
@@ -173,58 +183,71 @@ static Tensor *smooth_l1_loss(Tensor *prediction, Tensor *target, double beta, R
 }
 
 Tensor *tensor_smooth_l1_loss(Tensor *prediction, Tensor *target, double beta) {
-    return smooth_l1_loss(prediction, target, beta, over_all);
+    return smooth_l1_loss(prediction, target, beta, tensor_mean);
 }
 
 Tensor *tensor_smooth_l1_loss_per_example(Tensor *prediction, Tensor *target, double beta) {
-    return smooth_l1_loss(prediction, target, beta, per_example);
+    return smooth_l1_loss(prediction, target, beta, hc_per_example);
 }
 
-/* ---- classification -------------------------------------------------------------------------------- */
+/* ---- with a reduction to choose ------------------------------------------------------------------ */
 
-/* Whether scores are [N, C] and the target [N], or [C] and a scalar. */
-static bool classes_fit(const char *who, const Tensor *scores, const Tensor *target) {
-    int ndim = scores->form->ndim;
-    bool fit = ndim >= 1 && ndim <= 2 && target->form->ndim == ndim - 1 &&
-               (ndim == 1 || target->form->dim[0] == scores->form->dim[0]);
-    char ts[HC_SHAPE_TEXT], tt[HC_SHAPE_TEXT];
-    return fit || hc_fail(scores->tape, HC_ERR_SHAPE, "%s: scores %s with target %s", who,
-                          hc_shape_text(hc_form_shape(scores->form), ts),
-                          hc_shape_text(hc_form_shape(target->form), tt));
+Tensor *tensor_kl_div_loss(Tensor *prediction, Tensor *target, bool log_target,
+                           LossReduction reduction) {
+    const char *who = "tensor_kl_div_loss";
+    if (!fits(who, prediction, target)) return NULL;
+    Tape *tape = target->tape;
+    Tensor *zero = tensor_scalar(tape, 0);
+    Tensor *none = tensor_eq(target, tensor_scalar(tape, log_target ? -(double)INFINITY : 0));
+    Tensor *x = tensor_where(none, zero, prediction);
+    Tensor *t = tensor_where(none, tensor_scalar(tape, log_target ? 0 : 1), target);
+    Tensor *weight = log_target ? tensor_exp(t) : t, *logarithm = log_target ? t : tensor_log(t);
+    Tensor *entries = tensor_mul(weight, tensor_sub(logarithm, x));
+    return hc_reduced(who, tensor_where(none, zero, entries), reduction);
 }
 
-static Tensor *nll_loss(Tensor *log_probs, Tensor *target, ReduceFn *reduce) {
-    const char *who = "tensor_nll_loss";
-    if (!hc_check_all(who, (Tensor *[]){log_probs, target}, 2) ||
-        !classes_fit(who, log_probs, target))
+Tensor *tensor_hinge_embedding_loss(Tensor *x, Tensor *target, double margin,
+                                    LossReduction reduction) {
+    const char *who = "tensor_hinge_embedding_loss";
+    if (!fits(who, x, target)) return NULL;
+    Tensor *alike = tensor_eq(target, tensor_scalar(x->tape, 1));
+    Tensor *apart = tensor_relu(tensor_add_scalar(tensor_neg(x), margin));
+    return hc_reduced(who, tensor_where(alike, x, apart), reduction);
+}
+
+GaussianNllOptions gaussian_nll_options(void) {
+    return (GaussianNllOptions){.full = false, .eps = 1e-6, .reduction = HC_LOSS_MEAN};
+}
+
+/* The variance, of the prediction's shape, or with its last axis 1 or missing. */
+static Tensor *variance_of(const char *who, Tensor *prediction, Tensor *variance) {
+    Shape wanted = hc_form_shape(prediction->form), is = hc_form_shape(variance->form), rows = wanted;
+    if (rows.ndim > 0) rows.dim[--rows.ndim] = 0;
+    if (wanted.ndim > 0 && shape_equal(is, rows)) return tensor_unsqueeze(variance, -1);
+    Shape one = wanted;
+    if (one.ndim > 0) one.dim[one.ndim - 1] = 1;
+    if (shape_equal(is, wanted) || shape_equal(is, one)) return variance;
+    char tw[HC_SHAPE_TEXT], ti[HC_SHAPE_TEXT];
+    hc_fail(prediction->tape, HC_ERR_SHAPE, "%s: prediction %s with variance %s", who,
+            hc_shape_text(wanted, tw), hc_shape_text(is, ti));
+    return NULL;
+}
+
+Tensor *tensor_gaussian_nll_loss(Tensor *prediction, Tensor *target, Tensor *variance,
+                                 GaussianNllOptions options) {
+    const char *who = "tensor_gaussian_nll_loss";
+    if (!hc_check_all(who, (Tensor *[]){prediction, target, variance}, 3) ||
+        !fits(who, prediction, target) ||
+        !(variance = variance_of(who, prediction, variance)))
         return NULL;
-    Tensor *picked = tensor_gather(log_probs, -1, tensor_unsqueeze(target, -1));
-    return reduce(tensor_neg(tensor_squeeze(picked, -1)));
-}
-
-Tensor *tensor_nll_loss(Tensor *log_probs, Tensor *target) {
-    return nll_loss(log_probs, target, over_all);
-}
-
-Tensor *tensor_nll_loss_per_example(Tensor *log_probs, Tensor *target) {
-    return nll_loss(log_probs, target, per_example);
-}
-
-static Tensor *cross_entropy_loss(Tensor *logits, Tensor *target, ReduceFn *reduce) {
-    const char *who = "tensor_cross_entropy_loss";
-    if (!hc_check_all(who, (Tensor *[]){logits, target}, 2)) return NULL;
-    if (logits->form->plain == target->form->plain && logits->form->ndim <= 2) {
-        Tensor *log_probs = tensor_log_softmax(logits, -1);
-        int last = -1;
-        return reduce(tensor_neg(tensor_sum_axes(tensor_mul(log_probs, target), &last, 1, false)));
+    if (!(options.eps > 0)) {
+        hc_fail(prediction->tape, HC_ERR_ARG, "%s: eps %g is not positive", who, options.eps);
+        return NULL;
     }
-    return classes_fit(who, logits, target) ? reduce(hc_cross_entropy(logits, target)) : NULL;
-}
-
-Tensor *tensor_cross_entropy_loss(Tensor *logits, Tensor *target) {
-    return cross_entropy_loss(logits, target, over_all);
-}
-
-Tensor *tensor_cross_entropy_loss_per_example(Tensor *logits, Tensor *target) {
-    return cross_entropy_loss(logits, target, per_example);
+    Tensor *v = tensor_clamp(variance, options.eps, (double)INFINITY);
+    Tensor *square = tensor_square(tensor_sub(prediction, target));
+    Tensor *twice = tensor_add(tensor_log(v), tensor_div(square, v));
+    Tensor *entries = tensor_mul_scalar(twice, 0.5);
+    if (options.full) entries = tensor_add_scalar(entries, 0.91893853320467274);
+    return hc_reduced(who, entries, options.reduction);
 }

@@ -95,6 +95,12 @@ Tensor *hc_slices_at(const char *who, Tensor *x, int axis, size_t count, HcPlace
 bool hc_input_unchanged(const Tensor *y, size_t j);
 bool hc_inputs_unchanged(const Tensor *y);
 
+/* ---- loss.c ------------------------------------------------------------------------------------ */
+/* What a loss does with its value at each entry: the mean of all, or over all axes but the first. */
+typedef Tensor *HcReduceEntries(Tensor *entries);
+Tensor *hc_per_example(Tensor *entries);
+Tensor *hc_reduced(const char *who, Tensor *entries, LossReduction reduction);
+
 /* ---- cross_entropy.c --------------------------------------------------------------------------- */
 /* -log softmax(x)[t] for each example: x [N, C] with t [N], or [C] with a scalar. The values are
  * those of tensor_log_softmax, gathered. */

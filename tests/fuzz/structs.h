@@ -102,6 +102,34 @@ OPTIONS(Conv2dOptions, conv2d_options(), vary_sizes, 7)
 OPTIONS(Pool1dOptions, pool1d_options(2), vary_sizes, 4)
 OPTIONS(Pool2dOptions, pool2d_options(2), vary_sizes, 8)
 
+typedef LossReduction A_LOSS_REDUCTION;
+static LossReduction take_LOSS_REDUCTION(void) {
+    return (LossReduction)(world_byte() % 5); /* there are four */
+}
+typedef ClassLossOptions A_ClassLossOptions;
+static ClassLossOptions take_ClassLossOptions(void) {
+    ClassLossOptions options = class_loss_options();
+    unsigned byte = world_byte();
+    if (byte & 1) options.weight = take_MAYBE();
+    if (byte & 2) options.ignore_index = take_WHOLE();
+    if (byte & 4) options.label_smoothing = byte & 8 ? 0.125 : take_REAL();
+    options.reduction = take_LOSS_REDUCTION();
+    return options;
+}
+typedef TripletOptions A_TripletOptions;
+static TripletOptions take_TripletOptions(void) {
+    TripletOptions options = triplet_options();
+    vary_reals(&options, 3);
+    options.swap = take_FLAG();
+    options.reduction = take_LOSS_REDUCTION();
+    return options;
+}
+typedef GaussianNllOptions A_GaussianNllOptions;
+static GaussianNllOptions take_GaussianNllOptions(void) {
+    GaussianNllOptions options = {take_FLAG(), take_REAL(), take_LOSS_REDUCTION()};
+    return options;
+}
+
 typedef RnnOptions A_RnnOptions;
 static RnnOptions take_RnnOptions(void) {
     RnnOptions options = rnn_options();

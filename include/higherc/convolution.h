@@ -11,10 +11,20 @@ extern "C" {
 
 /* PyTorch's definitions. Results are stored channels last, which tensor_data does not show. */
 
+/** Where the zeros around x stand. */
+typedef enum ConvPad {
+    HC_PAD_EVEN,   /**< `padding` before the first row (or column) and after the last */
+    HC_PAD_UNEVEN, /**< `padding` before the first, `padding_after` after the last */
+    HC_PAD_SAME    /**< so many that P = H and Q = W, of stride 1; an odd one comes after the last (PyTorch's "same");
+                        the two are not looked at */
+} ConvPad;
+
 typedef struct Conv2dOptions {
     size_t stride[2], padding[2], dilation[2]; /**< along H and W: 1, 0 and 1; each up to 65535 */
     size_t groups;                             /**< 1 */
-    bool bias; /**< true; whether module_conv2d has one: tensor_conv2d does not look at it */
+    bool bias;   /**< true; whether module_conv2d has one: tensor_conv2d does not look at it */
+    ConvPad pad; /**< HC_PAD_EVEN */
+    size_t padding_after[2]; /**< 0; of HC_PAD_UNEVEN only */
 } Conv2dOptions;
 HC_API Conv2dOptions conv2d_options(void);
 
@@ -29,10 +39,37 @@ HC_API Tensor *tensor_conv2d(Tensor *x, Tensor *weight, Tensor *bias, Conv2dOpti
 typedef struct Conv1dOptions {
     size_t stride, padding, dilation, groups; /**< 1, 0, 1 and 1, within the same bounds */
     bool bias;                                /**< true, as there */
+    ConvPad pad;
+    size_t padding_after;
 } Conv1dOptions;
 HC_API Conv1dOptions conv1d_options(void);
 /** The same along one axis: x [N, C, L], weight [O, C / groups, K] -> [N, O, P]. */
 HC_API Tensor *tensor_conv1d(Tensor *x, Tensor *weight, Tensor *bias, Conv1dOptions options);
+
+typedef struct ConvTranspose2dOptions {
+    size_t stride[2], padding[2], dilation[2]; /**< along H and W: 1, 0 and 1; each up to 65535 */
+    size_t output_padding[2]; /**< 0; rows and columns more, after the last; below stride or dilation */
+    size_t groups;            /**< 1 */
+    bool bias;                /**< true; of module_conv_transpose2d only */
+} ConvTranspose2dOptions;
+HC_API ConvTranspose2dOptions conv_transpose2d_options(void);
+
+/** The transposed convolution: the adjoint of tensor_conv2d with these settings and this weight, plus a bias.
+ *  Shapes:    x [N, C, P, Q], weight [C, O / groups, KH, KW], bias [O] or NULL -> [N, O, H, W] with
+ *             H = (P - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1.
+ *  Gradient:  to x the convolution; to all three, any order.
+ *  Errors:    HC_ERR_SHAPE, also where nothing is left; HC_ERR_ARG for a setting out of its range. */
+HC_API Tensor *tensor_conv_transpose2d(Tensor *x, Tensor *weight, Tensor *bias,
+                                       ConvTranspose2dOptions options);
+
+typedef struct ConvTranspose1dOptions {
+    size_t stride, padding, dilation, output_padding, groups; /**< 1, 0, 1, 0 and 1, within the same bounds */
+    bool bias;
+} ConvTranspose1dOptions;
+HC_API ConvTranspose1dOptions conv_transpose1d_options(void);
+/** The same along one axis: x [N, C, P], weight [C, O / groups, K] -> [N, O, L]. */
+HC_API Tensor *tensor_conv_transpose1d(Tensor *x, Tensor *weight, Tensor *bias,
+                                       ConvTranspose1dOptions options);
 
 typedef struct Pool2dOptions {
     size_t kernel[2], stride[2]; /**< both `kernel` */

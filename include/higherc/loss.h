@@ -58,7 +58,7 @@ HC_API Tensor *tensor_cdist(Tensor *a, Tensor *b, double p);
  *  Shapes:    a and b [..., M], which broadcast -> [...]. */
 HC_API Tensor *tensor_pairwise_distance(Tensor *a, Tensor *b, double p, double eps);
 /** sum(a b) / (max(|a|, eps) max(|b|, eps)) along an axis of the common shape (PyTorch: axis 1, eps 1e-8; eps > 0, else
- *  HC_ERR_ARG). Gradient: that of the formula; a norm up to eps is a constant, so of zeros it is finite at every
+ *  HC_ERR_ARG). Gradient: that of the formula; a norm below eps is a constant, so of zeros it is finite at every
  *  order. */
 HC_API Tensor *tensor_cosine_similarity(Tensor *a, Tensor *b, int axis, double eps);
 

@@ -1,7 +1,8 @@
 /* Convolution (cross-correlation, as everywhere in this field; Dumoulin and Visin 2016, "A guide to
  * convolution arithmetic for deep learning"). The convolution, its gradient to the input and its
  * gradient to the weight are each linear in both operands, and each is the others' rule, so the three
- * are closed under differentiation.
+ * are closed under differentiation. The second is the transposed convolution. The form of each result is
+ * given: zeros after the last row and column, and what a stride leaves over, are in no attribute.
  *
  * Images are stored channels last. A bias is the start of the sums: the acc input, expanded. */
 #include "ops/windows.h"
@@ -10,24 +11,23 @@ enum { MOST_SETTING = UINT16_MAX };
 
 /* ---- geometry ---------------------------------------------------------------------------------- */
 
-static size_t spread_of(size_t size, size_t taps, size_t stride, size_t pad, size_t dilation) {
-    return (size + 2 * pad - dilation * (taps - 1) - 1) / stride + 1;
+size_t hc_window_count(const HcSide *side, size_t size, size_t taps) {
+    return (size + side->before + side->after - side->dilation * (taps - 1) - 1) / side->stride + 1;
 }
 
-size_t hc_window_count(const HcAttr *attr, int axis, size_t size, size_t taps) {
-    return spread_of(size, taps, attr->window.stride[axis], attr->window.pad[axis],
-                     attr->window.dilation[axis]);
+static const HcForm *channels_last(Tape *tape, const char *who, const size_t *d) {
+    size_t stride[4] = {d[2] * d[3] * d[1], 1, d[3] * d[1], d[1]}, count;
+    if (!hc_shape_valid(shape_of(d, 4), tape->item, &count)) {
+        hc_fail(tape, HC_ERR_SHAPE, "%s: the result does not fit memory", who);
+        return NULL;
+    }
+    const HcForm *form = hc_form(&tape->forms, 4, d, stride);
+    if (!form) hc_fail_nomem(tape, who);
+    return form;
 }
 
 const HcForm *hc_channels_last(Tensor *y, size_t n, size_t c, size_t h, size_t w) {
-    size_t dim[4] = {n, c, h, w}, stride[4] = {h * w * c, 1, w * c, c}, count;
-    if (!hc_shape_valid(shape_of(dim, 4), y->tape->item, &count)) {
-        hc_fail(y->tape, HC_ERR_SHAPE, "%s: the result does not fit memory", y->op->name);
-        return NULL;
-    }
-    const HcForm *form = hc_form(&y->tape->forms, 4, dim, stride);
-    if (!form) hc_fail_nomem(y->tape, y->op->name);
-    return form;
+    return channels_last(y->tape, y->op->name, (size_t[]){n, c, h, w});
 }
 
 const void *hc_channels_last_input(Tensor *y, size_t j) {
@@ -36,22 +36,26 @@ const void *hc_channels_last_input(Tensor *y, size_t j) {
     return form ? hc_input_as(y, j, form) : NULL;
 }
 
-bool hc_window_fits(const char *who, const Tensor *x, int axis, const size_t setting[3],
-                    size_t taps) {
-    size_t size = x->form->dim[x->form->ndim - 2 + axis], stride = setting[0], pad = setting[1],
-           dilation = setting[2];
-    if (stride < 1 || dilation < 1 || stride > MOST_SETTING || pad > MOST_SETTING ||
-        dilation > MOST_SETTING)
-        return hc_fail(
-            x->tape, HC_ERR_ARG,
-            "%s: stride %zu, padding %zu, dilation %zu: stride and dilation are 1 to %d, "
-            "padding 0 to %d",
-            who, stride, pad, dilation, MOST_SETTING, MOST_SETTING);
-    size_t room = size + 2 * pad;
+static bool good_side(const char *who, Tape *tape, const HcSide *s) {
+    bool least = s->stride >= 1 && s->dilation >= 1;
+    bool most = s->stride <= MOST_SETTING && s->before <= MOST_SETTING && s->after <= MOST_SETTING &&
+                s->dilation <= MOST_SETTING;
+    return (least && most) ||
+           hc_fail(tape, HC_ERR_ARG,
+                   "%s: stride %zu, padding %zu, dilation %zu: stride and dilation are 1 to %d, "
+                   "padding 0 to %d",
+                   who, s->stride, s->before > MOST_SETTING ? s->before : s->after, s->dilation,
+                   MOST_SETTING, MOST_SETTING);
+}
+
+bool hc_window_fits(const char *who, const Tensor *x, int axis, const HcSide *side, size_t taps) {
+    size_t size = x->form->dim[x->form->ndim - 2 + axis], dilation = side->dilation;
+    if (!good_side(who, x->tape, side)) return false;
+    size_t room = size + side->before + side->after;
     if (taps >= 1 && room >= 1 && taps - 1 <= (room - 1) / dilation) return true;
     return hc_fail(x->tape, HC_ERR_SHAPE,
                    "%s: a window of %zu with dilation %zu does not fit %zu with padding %zu", who,
-                   taps, dilation, size, pad);
+                   taps, dilation, size, side->before);
 }
 
 /* The geometry of the convolution from x to y by w, all three given by their forms. */
@@ -191,15 +195,13 @@ static Tensor *emit(const HcOp *op, const HcAttr *attr, const HcForm *form, Tens
 
 static const HcOp op_conv, op_conv_input, op_conv_weight;
 
-/* ---- y = x * w + acc. To x: conv_input(g, w); to w: conv_weight(g, x) ---------------------------- */
-
-static bool conv_infer(Tensor *y) {
-    const HcForm *x = hc_inputs(y)[0]->form, *w = hc_inputs(y)[1]->form;
-    y->form = hc_channels_last(y, x->dim[0], w->dim[0],
-                               hc_window_count(&y->attr, 0, x->dim[2], w->dim[2]),
-                               hc_window_count(&y->attr, 1, x->dim[3], w->dim[3]));
+static bool infer_given(Tensor *y) {
+    const size_t *d = y->attr.window.form->dim;
+    y->form = hc_channels_last(y, d[0], d[1], d[2], d[3]);
     return y->form != NULL;
 }
+
+/* ---- y = x * w + acc. To x: conv_input(g, w); to w: conv_weight(g, x) ---------------------------- */
 
 static bool conv_forward(Tensor *y) {
     Tensor *const *in = hc_inputs(y);
@@ -219,18 +221,12 @@ static void conv_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
 static const HcOp op_conv = {.name = "tensor_conv2d",
                              .flags = HC_OP_ACC,
                              .arity = 2,
-                             .infer = conv_infer,
+                             .infer = infer_given,
                              .forward = conv_forward,
                              .vjp = conv_vjp,
                              .reads = {HC_IN(1), HC_IN(0)}};
 
 /* ---- gx of the form given, from g and w. To g: conv(c, w); to w: conv_weight(g, c) --------------- */
-
-static bool conv_input_infer(Tensor *y) {
-    const size_t *d = y->attr.window.form->dim;
-    y->form = hc_channels_last(y, d[0], d[1], d[2], d[3]);
-    return y->form != NULL;
-}
 
 static bool conv_input_forward(Tensor *y) {
     Tensor *const *in = hc_inputs(y);
@@ -240,7 +236,7 @@ static bool conv_input_forward(Tensor *y) {
 
 static void conv_input_vjp(HcSweep *s, Tensor *y, Tensor *c) {
     Tensor *g = hc_inputs(y)[0], *w = hc_inputs(y)[1];
-    if (hc_needs(s, 0)) hc_set(s, 0, emit(&op_conv, &y->attr, NULL, c, w, hc_take(s, 0)));
+    if (hc_needs(s, 0)) hc_set(s, 0, emit(&op_conv, &y->attr, g->form->plain, c, w, hc_take(s, 0)));
     if (hc_needs(s, 1))
         hc_set(s, 1, emit(&op_conv_weight, &y->attr, w->form->plain, g, c, hc_take(s, 1)));
     if (hc_acc_of(y) && hc_needs(s, 2)) hc_give(s, 2, c);
@@ -249,7 +245,7 @@ static void conv_input_vjp(HcSweep *s, Tensor *y, Tensor *c) {
 static const HcOp op_conv_input = {.name = "tensor_conv2d",
                                    .flags = HC_OP_ACC,
                                    .arity = 2,
-                                   .infer = conv_input_infer,
+                                   .infer = infer_given,
                                    .forward = conv_input_forward,
                                    .vjp = conv_input_vjp,
                                    .reads = {HC_IN(1), HC_IN(0)}};
@@ -281,7 +277,7 @@ static bool conv_weight_forward(Tensor *y) {
 
 static void conv_weight_vjp(HcSweep *s, Tensor *y, Tensor *c) {
     Tensor *g = hc_inputs(y)[0], *x = hc_inputs(y)[1];
-    if (hc_needs(s, 0)) hc_set(s, 0, emit(&op_conv, &y->attr, NULL, x, c, hc_take(s, 0)));
+    if (hc_needs(s, 0)) hc_set(s, 0, emit(&op_conv, &y->attr, g->form->plain, x, c, hc_take(s, 0)));
     if (hc_needs(s, 1))
         hc_set(s, 1, emit(&op_conv_input, &y->attr, x->form->plain, g, c, hc_take(s, 1)));
     if (hc_acc_of(y) && hc_needs(s, 2)) hc_give(s, 2, c);
@@ -325,25 +321,56 @@ static bool check_shapes(const char *who, const Tensor *x, const Tensor *w, cons
                    kernel);
 }
 
+static void set_side(HcAttr *attr, int axis, const HcSide *side) {
+    attr->window.stride[axis] = (uint16_t)side->stride;
+    attr->window.pad[axis] = (uint16_t)side->before;
+    attr->window.dilation[axis] = (uint16_t)side->dilation;
+}
+
+/* The convolution, or its adjoint, with a result of that shape, of sums that start at the bias. */
+static Tensor *from_bias(const HcOp *op, const char *who, const HcAttr *attr, const size_t *dim, Tensor *x,
+                         Tensor *weight, Tensor *bias) {
+    const HcForm *form = channels_last(x->tape, who, dim);
+    if (!form) return NULL;
+    if (bias) {
+        bias = tensor_expand(tensor_reshape(bias, shape4(1, dim[1], 1, 1)), shape_of(dim, 4));
+        if (!bias) return NULL;
+    }
+    return emit(op, attr, form, x, weight, bias);
+}
+
+/* So much before and after that as many places are left as there were; an odd one comes after. */
+static bool same_side(const char *who, Tape *tape, HcSide *side, size_t taps) {
+    if (side->stride != 1)
+        return hc_fail(tape, HC_ERR_ARG, "%s: HC_PAD_SAME with stride %zu, not 1", who, side->stride);
+    size_t spread = taps - (taps > 0), most = 2 * (size_t)MOST_SETTING;
+    if (side->dilation < 1 || side->dilation > MOST_SETTING) return good_side(who, tape, side);
+    bool beyond = spread > most / side->dilation; /* to be refused */
+    spread = beyond ? most + 2 : spread * side->dilation;
+    side->before = spread / 2;
+    side->after = spread - side->before;
+    return true;
+}
+
 static Tensor *convolve(const char *who, Tensor *x, Tensor *weight, Tensor *bias,
                         const Conv2dOptions *o) {
     HcAttr attr = {.window = {.groups = (uint32_t)o->groups}};
+    size_t dim[4] = {x->form->dim[0], weight->form->dim[0]};
+    if (o->pad != HC_PAD_EVEN && o->pad != HC_PAD_UNEVEN && o->pad != HC_PAD_SAME) {
+        hc_fail(x->tape, HC_ERR_ARG, "%s: there is no ConvPad %d", who, (int)o->pad);
+        return NULL;
+    }
     for (int i = 0; i < 2; i++) {
-        size_t setting[3] = {o->stride[i], o->padding[i], o->dilation[i]};
-        if (!hc_window_fits(who, x, i, setting, weight->form->dim[2 + i])) return NULL;
-        attr.window.stride[i] = (uint16_t)o->stride[i];
-        attr.window.pad[i] = (uint16_t)o->padding[i];
-        attr.window.dilation[i] = (uint16_t)o->dilation[i];
+        size_t taps = weight->form->dim[2 + i];
+        HcSide side = {o->stride[i], o->padding[i], o->padding[i], o->dilation[i]};
+        if (o->pad == HC_PAD_UNEVEN) side.after = o->padding_after[i];
+        if ((o->pad == HC_PAD_SAME && !same_side(who, x->tape, &side, taps)) ||
+            !hc_window_fits(who, x, i, &side, taps))
+            return NULL;
+        set_side(&attr, i, &side);
+        dim[2 + i] = hc_window_count(&side, x->form->dim[2 + i], taps);
     }
-    if (bias) {
-        const size_t *dx = x->form->dim, *dw = weight->form->dim;
-        size_t p = hc_window_count(&attr, 0, dx[2], dw[2]),
-               q = hc_window_count(&attr, 1, dx[3], dw[3]);
-        bias =
-            tensor_expand(tensor_reshape(bias, shape4(1, dw[0], 1, 1)), shape4(dx[0], dw[0], p, q));
-        if (!bias) return NULL;
-    }
-    return emit(&op_conv, &attr, NULL, x, weight, bias);
+    return from_bias(&op_conv, who, &attr, dim, x, weight, bias);
 }
 
 Tensor *tensor_conv2d(Tensor *x, Tensor *weight, Tensor *bias, Conv2dOptions options) {
@@ -362,9 +389,92 @@ Tensor *tensor_conv1d(Tensor *x, Tensor *weight, Tensor *bias, Conv1dOptions opt
     Conv2dOptions wide = {.stride = {1, options.stride},
                           .padding = {0, options.padding},
                           .dilation = {1, options.dilation},
-                          .groups = options.groups};
+                          .groups = options.groups,
+                          .pad = options.pad,
+                          .padding_after = {0, options.padding_after}};
     x = tensor_unsqueeze(x, 2);
     weight = tensor_unsqueeze(weight, 2);
     Tensor *y = x && weight ? convolve(who, x, weight, bias, &wide) : NULL;
+    return y ? tensor_squeeze(y, 2) : NULL;
+}
+
+/* ---- transposed ------------------------------------------------------------------------------------ */
+
+ConvTranspose2dOptions conv_transpose2d_options(void) {
+    return (ConvTranspose2dOptions){.stride = {1, 1}, .dilation = {1, 1}, .groups = 1, .bias = true};
+}
+
+ConvTranspose1dOptions conv_transpose1d_options(void) {
+    return (ConvTranspose1dOptions){.stride = 1, .dilation = 1, .groups = 1, .bias = true};
+}
+
+static bool check_transposed(const char *who, const Tensor *x, const Tensor *w, const Tensor *bias,
+                             size_t groups, int ndim) {
+    const HcForm *fx = x->form, *fw = w->form;
+    bool fits = fx->ndim == ndim && fw->ndim == ndim && groups >= 1 && groups <= UINT32_MAX;
+    fits = fits && fx->dim[1] == fw->dim[0] && fw->dim[0] % groups == 0 && fw->dim[1] <= SIZE_MAX / groups;
+    if (fits && bias) fits = bias->form->ndim == 1 && bias->form->dim[0] == fw->dim[1] * groups;
+    if (fits) return true;
+    char tx[HC_SHAPE_TEXT], tw[HC_SHAPE_TEXT], tb[HC_SHAPE_TEXT];
+    const char *axes = ndim == 4 ? "H, W" : "L", *kernel = ndim == 4 ? "KH, KW" : "K";
+    return hc_fail(x->tape, HC_ERR_SHAPE,
+                   "%s: input %s, weight %s, bias %s, groups %zu: it takes [N, C, %s], "
+                   "[C, O / groups, %s] and [O], with C divisible by groups",
+                   who, hc_shape_text(hc_form_shape(fx), tx), hc_shape_text(hc_form_shape(fw), tw),
+                   bias ? hc_shape_text(hc_form_shape(bias->form), tb) : "none", groups, axes, kernel);
+}
+
+/* How far `size` windows of so many taps reach, without the padding; 0 where that is none or too far. */
+static size_t reach_of(const HcSide *side, size_t size, size_t taps, size_t more) {
+    if (size < 1 || taps < 1 || size - 1 > SIZE_MAX / 4 / side->stride || taps - 1 > SIZE_MAX / 4 / side->dilation)
+        return 0;
+    size_t reach = (size - 1) * side->stride + (taps - 1) * side->dilation + 1 + more;
+    return reach > 2 * side->before ? reach - 2 * side->before : 0;
+}
+
+static Tensor *convolve_transposed(const char *who, Tensor *x, Tensor *weight, Tensor *bias,
+                                   const ConvTranspose2dOptions *o) {
+    HcAttr attr = {.window = {.groups = (uint32_t)o->groups}};
+    size_t dim[4] = {x->form->dim[0], weight->form->dim[1] * o->groups};
+    for (int i = 0; i < 2; i++) {
+        size_t size = x->form->dim[2 + i], taps = weight->form->dim[2 + i], more = o->output_padding[i];
+        HcSide side = {o->stride[i], o->padding[i], o->padding[i], o->dilation[i]};
+        if (!good_side(who, x->tape, &side)) return NULL;
+        if (more >= side.stride && more >= side.dilation) {
+            hc_fail(x->tape, HC_ERR_ARG, "%s: output padding %zu is not below stride %zu or dilation %zu", who, more,
+                    side.stride, side.dilation);
+            return NULL;
+        }
+        if (!(dim[2 + i] = reach_of(&side, size, taps, more))) {
+            hc_fail(x->tape, HC_ERR_SHAPE, "%s: windows of %zu at %zu places leave nothing, with padding %zu", who,
+                    taps, size, side.before);
+            return NULL;
+        }
+        set_side(&attr, i, &side);
+    }
+    return from_bias(&op_conv_input, who, &attr, dim, x, weight, bias);
+}
+
+Tensor *tensor_conv_transpose2d(Tensor *x, Tensor *weight, Tensor *bias, ConvTranspose2dOptions options) {
+    const char *who = "tensor_conv_transpose2d";
+    if (!hc_check_all(who, (Tensor *[]){x, weight, bias}, bias ? 3 : 2) ||
+        !check_transposed(who, x, weight, bias, options.groups, 4))
+        return NULL;
+    return convolve_transposed(who, x, weight, bias, &options);
+}
+
+Tensor *tensor_conv_transpose1d(Tensor *x, Tensor *weight, Tensor *bias, ConvTranspose1dOptions options) {
+    const char *who = "tensor_conv_transpose1d";
+    if (!hc_check_all(who, (Tensor *[]){x, weight, bias}, bias ? 3 : 2) ||
+        !check_transposed(who, x, weight, bias, options.groups, 3))
+        return NULL;
+    ConvTranspose2dOptions wide = {.stride = {1, options.stride},
+                                   .padding = {0, options.padding},
+                                   .output_padding = {0, options.output_padding},
+                                   .dilation = {1, options.dilation},
+                                   .groups = options.groups};
+    x = tensor_unsqueeze(x, 2);
+    weight = tensor_unsqueeze(weight, 2);
+    Tensor *y = x && weight ? convolve_transposed(who, x, weight, bias, &wide) : NULL;
     return y ? tensor_squeeze(y, 2) : NULL;
 }

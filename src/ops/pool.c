@@ -21,6 +21,13 @@ HcConv hc_pool_geometry(const HcAttr *attr, const HcForm *x, const HcForm *y) {
     return g;
 }
 
+/* How many places the window takes along an axis of H (0) or W (1). */
+static size_t places(const HcAttr *attr, int axis, size_t size) {
+    HcSide side = {attr->window.stride[axis], attr->window.pad[axis], attr->window.pad[axis],
+                   attr->window.dilation[axis]};
+    return hc_window_count(&side, size, attr->window.kernel[axis]);
+}
+
 bool hc_pool_attr(const char *who, const Tensor *x, const Pool2dOptions *o, HcAttr *attr) {
     char text[HC_SHAPE_TEXT];
     *attr = (HcAttr){.window = {.counts_padding = o->count_include_pad}};
@@ -28,12 +35,12 @@ bool hc_pool_attr(const char *who, const Tensor *x, const Pool2dOptions *o, HcAt
         return hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s; it takes [N, C, H, W]", who,
                        hc_shape_text(hc_form_shape(x->form), text));
     for (int i = 0; i < 2; i++) {
-        size_t setting[3] = {o->stride[i], o->padding[i], o->dilation[i]};
+        HcSide side = {o->stride[i], o->padding[i], o->padding[i], o->dilation[i]};
         if (o->kernel[i] > UINT16_MAX || o->padding[i] > o->kernel[i] / 2)
             return hc_fail(x->tape, HC_ERR_ARG,
                            "%s: kernel %zu, padding %zu: the padding is at most half the kernel",
                            who, o->kernel[i], o->padding[i]);
-        if (!hc_window_fits(who, x, i, setting, o->kernel[i])) return false;
+        if (!hc_window_fits(who, x, i, &side, o->kernel[i])) return false;
         attr->window.kernel[i] = (uint16_t)o->kernel[i];
         attr->window.stride[i] = (uint16_t)o->stride[i];
         attr->window.pad[i] = (uint16_t)o->padding[i];
@@ -147,8 +154,7 @@ static bool run_windows(Tensor *y, ShareFn *fn, const HcForm *wide, const HcForm
 bool hc_winners_infer(Tensor *y) {
     const size_t *d = hc_inputs(y)[0]->form->dim;
     const HcForm *f = hc_channels_last(
-        y, d[0], d[1], hc_window_count(&y->attr, 0, d[2], y->attr.window.kernel[0]),
-        hc_window_count(&y->attr, 1, d[3], y->attr.window.kernel[1]));
+        y, d[0], d[1], places(&y->attr, 0, d[2]), places(&y->attr, 1, d[3]));
     if (!f) return false;
     size_t dim[5] = {2, f->dim[0], f->dim[1], f->dim[2], f->dim[3]};
     size_t stride[5] = {f->count, f->stride[0], f->stride[1], f->stride[2], f->stride[3]}, count;
@@ -446,9 +452,8 @@ Tensor *tensor_avg_pool2d(Tensor *x, Pool2dOptions options) {
         hc_fail(x->tape, HC_ERR_ARG, "%s: the dilation of an average is 1", who);
         return NULL;
     }
-    const size_t *d = x->form->dim, *kernel = options.kernel;
-    return average(who, x, &attr, hc_window_count(&attr, 0, d[2], kernel[0]),
-                   hc_window_count(&attr, 1, d[3], kernel[1]));
+    const size_t *d = x->form->dim;
+    return average(who, x, &attr, places(&attr, 0, d[2]), places(&attr, 1, d[3]));
 }
 
 Tensor *tensor_avg_pool1d(Tensor *x, Pool1dOptions options) {

@@ -8,11 +8,14 @@
 const HcForm *hc_channels_last(Tensor *y, size_t n, size_t c, size_t h, size_t w);
 /* For forwards: images as stored so. */
 const void *hc_channels_last_input(Tensor *y, size_t j);
-/* How many places a window with so many taps takes along an axis of H (0) or W (1). */
-size_t hc_window_count(const HcAttr *attr, int axis, size_t size, size_t taps);
-/* Checks {stride, padding, dilation} along an axis, and that the window fits x; false after hc_fail. */
-bool hc_window_fits(const char *who, const Tensor *x, int axis, const size_t setting[3],
-                    size_t taps);
+/* How windows stand along an axis: zeros before the first place of x and after the last. */
+typedef struct HcSide {
+    size_t stride, before, after, dilation;
+} HcSide;
+/* How many places a window with so many taps takes. */
+size_t hc_window_count(const HcSide *side, size_t size, size_t taps);
+/* Checks the settings of the axis H (0) or W (1), and that the window fits x; false after hc_fail. */
+bool hc_window_fits(const char *who, const Tensor *x, int axis, const HcSide *side, size_t taps);
 /* Into how many shares `count` images or taps are cut for the threads of the tape's pool: 1 where there are
  * not two, or little to do, `cost` in multiply-adds. Share i is [i * count / shares, (i + 1) * count / shares).
  * No number depends on the cut. */

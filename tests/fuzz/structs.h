@@ -97,11 +97,27 @@ OPTIONS(RadamOptions, radam_options(0.1), vary_reals, 5)
 OPTIONS(NadamOptions, nadam_options(0.1), vary_reals, 6)
 OPTIONS(BatchNormOptions, batch_norm_options(), vary_reals, 2)
 OPTIONS(NormOptions, norm_options(), vary_reals, 1)
-OPTIONS(Conv1dOptions, conv1d_options(), vary_sizes, 4)
-OPTIONS(Conv2dOptions, conv2d_options(), vary_sizes, 7)
+OPTIONS(ConvTranspose1dOptions, conv_transpose1d_options(), vary_sizes, 5)
+OPTIONS(ConvTranspose2dOptions, conv_transpose2d_options(), vary_sizes, 9)
 OPTIONS(Pool1dOptions, pool1d_options(2), vary_sizes, 4)
 OPTIONS(Pool2dOptions, pool2d_options(2), vary_sizes, 8)
 
+typedef Conv1dOptions A_Conv1dOptions;
+static Conv1dOptions take_Conv1dOptions(void) {
+    Conv1dOptions options = conv1d_options();
+    vary_sizes(&options, 4);
+    options.pad = (ConvPad)world_below(4);
+    if (options.pad == HC_PAD_UNEVEN) options.padding_after = take_SIZE();
+    return options;
+}
+typedef Conv2dOptions A_Conv2dOptions;
+static Conv2dOptions take_Conv2dOptions(void) {
+    Conv2dOptions options = conv2d_options();
+    vary_sizes(&options, 7);
+    options.pad = (ConvPad)world_below(4);
+    if (options.pad == HC_PAD_UNEVEN) options.padding_after[world_below(2)] = take_SIZE();
+    return options;
+}
 typedef LossReduction A_LOSS_REDUCTION;
 static LossReduction take_LOSS_REDUCTION(void) {
     return (LossReduction)(world_byte() % 5); /* there are four */

@@ -96,10 +96,10 @@ static Tensor *convolutions(Tape *tape, const Case *c, Rng *rng) {
     static const struct {
         size_t n, c, h, o, k;
         Conv2dOptions options;
-    } nets[] = {{17, 9, 13, 20, 3, {{1, 1}, {0, 0}, {1, 1}, 1, true}},
-                {37, 1, 20, 33, 3, {{1, 1}, {1, 1}, {1, 1}, 1, true}},
-                {11, 32, 12, 32, 2, {{2, 1}, {1, 0}, {1, 2}, 2, true}},
-                {1, 24, 20, 40, 3, {{1, 1}, {1, 1}, {1, 1}, 1, true}}};
+    } nets[] = {{17, 9, 13, 20, 3, {{1, 1}, {0, 0}, {1, 1}, 1, true, HC_PAD_EVEN, {0, 0}}},
+                {37, 1, 20, 33, 3, {{1, 1}, {1, 1}, {1, 1}, 1, true, HC_PAD_UNEVEN, {2, 0}}},
+                {11, 32, 12, 32, 2, {{2, 1}, {1, 0}, {1, 2}, 2, true, HC_PAD_EVEN, {0, 0}}},
+                {1, 24, 20, 40, 3, {{1, 1}, {1, 1}, {1, 1}, 1, true, HC_PAD_SAME, {0, 0}}}};
     (void)c;
     Tensor *all = NULL;
     for (size_t i = QUICK; i < sizeof nets / sizeof *nets; i += 1 + QUICK) {
@@ -109,6 +109,10 @@ static Tensor *convolutions(Tape *tape, const Case *c, Rng *rng) {
         Tensor *w = tensor_leaf(tensor_uniform(tape, shape4(out, own, k, k), -1, 1, rng));
         Tensor *bias = tensor_uniform(tape, shape1(out), -1, 1, rng);
         all = append(all, two_orders(tensor_conv2d(x, w, bias, nets[i].options), x, w));
+        ConvTranspose2dOptions back = conv_transpose2d_options();
+        Tensor *small = tensor_slice(x, 2, 0, 5, 1), *turned = tensor_leaf(tensor_transpose(w, 0, 1));
+        if (nets[i].options.groups > 1) continue;
+        all = append(all, two_orders(tensor_conv_transpose2d(small, turned, bias, back), x, turned));
     }
     return all;
 }

@@ -21,7 +21,7 @@ typedef struct Optim Optim;
 #define HC_ALL_GROUPS SIZE_MAX
 
 /** An optimizer by its name: "sgd", "adam", "adamw", "adadelta", "adagrad", "adamax", "asgd", "rmsprop",
- *  "rprop", "radam", "nadam", with PyTorch's defaults (sgd: lr 0.001), to be changed by optim_set. The
+ *  "rprop", "radam", "nadam", "lion", with PyTorch's defaults (sgd: lr 0.001), to be changed by optim_set. The
  *  makers with options are in optimizers.h.
  *  Holds references to the Params. NULL, with the thread's error, for an unknown name, a Param listed
  *  twice, mixed types, or an empty list. */

@@ -1,9 +1,9 @@
 /** @file optimizers.h
- *  The optimizers of PyTorch 1.13: options, update rules, makers. Each also works differentiably
+ *  The optimizers of PyTorch 1.13, and Lion: options, update rules, makers. Each also works differentiably
  *  (diffopt.h), with every hyperparameter that is no flag replaceable by a tensor.
  *
  *  In the formulas p is a weight, g its gradient, t the number of its update, from 1; moments start at 0.
- *  With maximize g <- -g first; then, except in AdamW and Rprop, g <- g + weight_decay p.
+ *  With maximize g <- -g first; then, except in AdamW, Lion and Rprop, g <- g + weight_decay p.
  *
  *  The derivative of a second moment's root at exactly 0 is taken as 0: it is 0 only where every gradient
  *  so far was, so nothing is lost, and meta-gradients of any order stay finite for dead units. That of a maximum
@@ -207,6 +207,22 @@ typedef struct NadamOptions {
 } NadamOptions;
 HC_API NadamOptions nadam_options(double lr);
 HC_API Optim *optim_nadam(ParamList params, NadamOptions options);
+
+/* ---- Lion (Chen et al. 2023) ---------------------------------------------------------------- */
+/*   c = beta1 m + (1 - beta1) g
+ *   p <- (1 - lr weight_decay) p - lr sign(c);  m <- beta2 m + (1 - beta2) g
+ * The derivative of the sign is 0: a meta-gradient goes to p, lr and weight_decay, none to g, m and the betas. Not in
+ * PyTorch; the defaults are the paper's. States: exp_avg. */
+
+typedef struct LionOptions {
+    double lr;           /**< a third to a tenth of Adam's, the paper says; optim_new: 1e-4 */
+    double beta1;        /**< 0.9; in [0, 1] */
+    double beta2;        /**< 0.99; in [0, 1] */
+    double weight_decay; /**< 0; of the weights, as AdamW's */
+    bool maximize;       /**< false */
+} LionOptions;
+HC_API LionOptions lion_options(double lr);
+HC_API Optim *optim_lion(ParamList params, LionOptions options);
 
 #ifdef __cplusplus
 }

@@ -24,12 +24,17 @@ typedef struct Schedule Schedule;
 /** A factor of your own: of `step`, from 0. It records tensors, where it makes some, on their tape. */
 typedef Hyper ScheduleFn(size_t step, void *user);
 
+#define HC_MOST_MILESTONES 8
+
 /** A plain value, filled by the functions below, which never fail; nothing is to be freed. With `steps` 0 the
- *  cosine, the polynomial and the warm-up are at their end from the start. */
+ *  cosine, the polynomial, the warm-up and the one cycle are at their end from the start. */
 struct Schedule {
     Hyper (*factor)(const Schedule *schedule, size_t step);
     Hyper coefficient; /**< gamma, last, power or start */
     size_t steps;
+    double rise, last;            /**< schedule_one_cycle's */
+    size_t growth;                /**< schedule_cosine_restarts' */
+    size_t milestone_count, milestones[HC_MOST_MILESTONES];
     const Schedule *first, *next; /**< schedule_then's, borrowed until all of it is copied */
     ScheduleFn *function;         /**< schedule_lambda's */
     void *user;
@@ -39,9 +44,22 @@ struct Schedule {
 HC_API Schedule schedule_step(size_t period, Hyper gamma);
 /** gamma^t. */
 HC_API Schedule schedule_exponential(Hyper gamma);
+/** gamma to the power of how many milestones are at or below t, in any order: PyTorch's MultiStepLR. The list is
+ *  copied. More than HC_MOST_MILESTONES, or a NULL, make no schedule, which optim_schedule refuses. */
+HC_API Schedule schedule_multistep(const size_t *milestones, size_t count, Hyper gamma);
 /** From 1 to `last` along half a cosine: last + (1 - last) (1 + cos(pi min(t, steps) / steps)) / 2.
  *  Source: Loshchilov and Hutter 2017 (SGDR), without restarts. */
 HC_API Schedule schedule_cosine(size_t steps, Hyper last);
+/** The same with restarts: a cosine over `first` steps, which would reach `last` at the step where the next one begins
+ *  at 1 again, over `growth` times as many, and so on. PyTorch's CosineAnnealingWarmRestarts. 0 counts as 1 in
+ *  both.
+ *  Source: Loshchilov and Hutter 2017. */
+HC_API Schedule schedule_cosine_restarts(size_t first, size_t growth, Hyper last);
+/** From `start` to 1 along half a cosine, up to step rise steps - 1, and from there to `last` along another, up to step
+ *  steps - 1, where it stays. PyTorch's OneCycleLR, the hyperparameter being max_lr: its defaults are a rise of 0.3,
+ *  start 1 / 25 and last start / 1e4. A rise outside [0, 1] makes the factor NaN.
+ *  Source: Smith and Topin 2019, "Super-convergence". */
+HC_API Schedule schedule_one_cycle(size_t steps, double rise, Hyper start, double last);
 /** (1 - min(t, steps) / steps)^power; for a power that is not whole, by pow of the C library (base.h). */
 HC_API Schedule schedule_polynomial(size_t steps, Hyper power);
 /** From `start` to 1 along a line: start + (1 - start) min(t, steps) / steps. */

@@ -48,6 +48,9 @@ typedef enum HcScheduleKind {
     HC_SCHEDULE_WARMUP,
     HC_SCHEDULE_LAMBDA,
     HC_SCHEDULE_THEN,
+    HC_SCHEDULE_MULTISTEP, /* this and those behind it have more numbers */
+    HC_SCHEDULE_RESTARTS,
+    HC_SCHEDULE_ONE_CYCLE,
     HC_SCHEDULE_KINDS
 } HcScheduleKind;
 

@@ -1,12 +1,13 @@
 /* Schedules in an optimizer's file: the count (u64), and of each the number of its hyperparameter and of its group
  * (u64; all bits for all groups), then its kind (u32), and unless that is none its coefficient (f64), its steps (u64)
- * and, where one schedule follows another, both in the same way. */
+ * and, where one schedule follows another, both in the same way; of the kinds from the multi-step on rise and last
+ * (f64), growth and the count of milestones and each of them (u64). */
 #include <math.h>
 
 #include "base/alloc.h"
 #include "optim/save.h"
 
-enum { MOST_LINKS = 64, LINK_BYTES = 4 + 8 + 8, ENTRY_BYTES = 8 + 8 };
+enum { MOST_LINKS = 64, LINK_BYTES = 4 + 8 + 8 + 8 * (4 + HC_MOST_MILESTONES), ENTRY_BYTES = 8 + 8 };
 
 /* ---- saving --------------------------------------------------------------------------------------------- */
 
@@ -33,11 +34,21 @@ bool hc_check_schedules(const Optim *optim, const char *who) {
     return true;
 }
 
+static void write_more(HcWriter *w, const Schedule *s) {
+    hc_write_f64(w, s->rise);
+    hc_write_f64(w, s->last);
+    hc_write_u64(w, s->growth);
+    hc_write_u64(w, s->milestone_count);
+    for (size_t i = 0; i < s->milestone_count; i++)
+        hc_write_u64(w, s->milestones[i]);
+}
+
 static void write_schedule(HcWriter *w, const Schedule *s) {
     HcScheduleKind kind = hc_schedule_kind(s);
     hc_write_u32(w, (uint32_t)kind);
     hc_write_f64(w, s->coefficient.value);
     hc_write_u64(w, s->steps);
+    if (kind >= HC_SCHEDULE_MULTISTEP) write_more(w, s);
     if (kind != HC_SCHEDULE_THEN) return;
     write_schedule(w, s->first);
     write_schedule(w, s->next);
@@ -98,15 +109,34 @@ static bool read_both(Reading *g, Schedule *to, const Schedule *mine) {
            read_schedule(g, both + 1, same ? mine->next : NULL);
 }
 
+static size_t read_size(HcReader *r) {
+    uint64_t size = hc_read_u64(r);
+    return size < SIZE_MAX ? (size_t)size : SIZE_MAX;
+}
+
+static bool read_more(Reading *g, HcScheduleKind kind, Schedule *to) {
+    to->rise = hc_read_f64(g->r);
+    to->last = hc_read_f64(g->r);
+    to->growth = read_size(g->r);
+    to->milestone_count = read_size(g->r);
+    if (!g->r->good) return false;
+    if (to->milestone_count > HC_MOST_MILESTONES || (kind == HC_SCHEDULE_RESTARTS && to->growth == 0))
+        return damaged(g);
+    for (size_t i = 0; i < to->milestone_count; i++)
+        to->milestones[i] = read_size(g->r);
+    return g->r->good;
+}
+
 /* The rest of one of that kind. `mine` is what the optimizer has in its place, or NULL: the function of a schedule
  * of one's own is in no file. */
 static bool read_rest(Reading *g, HcScheduleKind kind, Schedule *to, const Schedule *mine) {
     *to = hc_schedule_of(kind);
     to->coefficient.value = hc_read_f64(g->r);
-    uint64_t steps = hc_read_u64(g->r);
-    to->steps = steps < SIZE_MAX ? (size_t)steps : SIZE_MAX;
+    to->steps = read_size(g->r);
     if (!g->r->good) return false;
-    if (++g->links > MOST_LINKS || (kind == HC_SCHEDULE_STEP && steps == 0)) return damaged(g);
+    bool divides = kind == HC_SCHEDULE_STEP || kind == HC_SCHEDULE_RESTARTS;
+    if (++g->links > MOST_LINKS || (divides && to->steps == 0)) return damaged(g);
+    if (kind >= HC_SCHEDULE_MULTISTEP) return read_more(g, kind, to);
     if (kind == HC_SCHEDULE_THEN) return read_both(g, to, mine);
     if (kind != HC_SCHEDULE_LAMBDA) return true;
     if (!mine || hc_schedule_kind(mine) != kind)

@@ -29,15 +29,71 @@ Schedule schedule_exponential(Hyper gamma) {
     return schedule_step(1, gamma);
 }
 
-/* By the kernel, which has the same bits on every platform. */
-static Hyper cosine_factor(const Schedule *s, size_t step) {
-    double angle = pi * over(s, step), cosine;
+static Hyper multistep_factor(const Schedule *s, size_t step) {
+    size_t passed = 0;
+    for (size_t i = 0; i < s->milestone_count; i++)
+        passed += s->milestones[i] <= step;
+    return hyper_pow(s->coefficient, hyper_const((double)passed));
+}
+
+Schedule schedule_multistep(const size_t *milestones, size_t count, Hyper gamma) {
+    Schedule s = {.coefficient = gamma};
+    if (count > HC_MOST_MILESTONES || (count > 0 && !milestones)) return s;
+    s.factor = multistep_factor;
+    s.milestone_count = count;
+    for (size_t i = 0; i < count; i++)
+        s.milestones[i] = milestones[i];
+    return s;
+}
+
+/* From 1 to 0 along half a cosine. By the kernel, which has the same bits on every platform. */
+static double fall(double share) {
+    double angle = pi * share, cosine;
     hc_kernels(HC_F64)->cos(&cosine, &angle, 1, NULL);
-    return between(s->coefficient, hyper_const(1), (1 + cosine) / 2);
+    return (1 + cosine) / 2;
+}
+
+static Hyper cosine_factor(const Schedule *s, size_t step) {
+    return between(s->coefficient, hyper_const(1), fall(over(s, step)));
 }
 
 Schedule schedule_cosine(size_t steps, Hyper last) {
     return (Schedule){.factor = cosine_factor, .coefficient = last, .steps = steps};
+}
+
+static Hyper restarts_factor(const Schedule *s, size_t step) {
+    size_t period = s->steps;
+    if (s->growth == 1) step %= period;
+    while (step >= period) {
+        step -= period;
+        period = period > SIZE_MAX / s->growth ? SIZE_MAX : period * s->growth;
+    }
+    return between(s->coefficient, hyper_const(1), fall((double)step / (double)period));
+}
+
+Schedule schedule_cosine_restarts(size_t first, size_t growth, Hyper last) {
+    return (Schedule){.factor = restarts_factor,
+                      .coefficient = last,
+                      .steps = first ? first : 1,
+                      .growth = growth ? growth : 1};
+}
+
+static Hyper one_cycle_factor(const Schedule *s, size_t step) {
+    double end = s->steps > 0 ? (double)(s->steps - 1) : 0, turn = s->rise * (double)s->steps - 1;
+    double t = (double)step < end ? (double)step : end;
+    if (!(s->rise >= 0 && s->rise <= 1)) return hyper_const(NAN);
+    if (s->steps > 0 && t <= turn)
+        return between(s->coefficient, hyper_const(1), turn > 0 ? 1 - fall(t / turn) : 1);
+    double share = end > turn && s->steps > 0 ? (t - turn) / (end - turn) : 1;
+    return hyper_const(s->last + (1 - s->last) * fall(share));
+}
+
+Schedule schedule_one_cycle(size_t steps, double rise, Hyper start, double last) {
+    return (Schedule){.factor = one_cycle_factor,
+                      .coefficient = start,
+                      .steps = steps,
+                      .rise = rise,
+                      .last = last};
 }
 
 static Hyper polynomial_factor(const Schedule *s, size_t step) {
@@ -125,6 +181,9 @@ static Hyper (*const factors[HC_SCHEDULE_KINDS])(const Schedule *, size_t) = {
     [HC_SCHEDULE_WARMUP] = warmup_factor,
     [HC_SCHEDULE_LAMBDA] = lambda_factor,
     [HC_SCHEDULE_THEN] = then_factor,
+    [HC_SCHEDULE_MULTISTEP] = multistep_factor,
+    [HC_SCHEDULE_RESTARTS] = restarts_factor,
+    [HC_SCHEDULE_ONE_CYCLE] = one_cycle_factor,
 };
 
 HcScheduleKind hc_schedule_kind(const Schedule *schedule) {

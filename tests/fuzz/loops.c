@@ -195,7 +195,7 @@ bool loops_modes(Fuzz *z, const Again *again, DType dtype, double values[INPUTS]
 
 static Loop draw(Fuzz *z, const Again *again, DType dtype) {
     static const char *const optims[] = {"sgd",  "adam",    "adamw", "adadelta", "adagrad",
-                                         "asgd", "rmsprop", "rprop", "radam",    "nadam"};
+                                         "asgd", "rmsprop", "rprop", "radam",    "nadam", "lion"};
     uint64_t seed = again->left;
     for (size_t i = 0; i < again->left; i++)
         seed = seed * 31 + again->data[i];

@@ -34,7 +34,7 @@ static const Schedule *take_SCHEDULE(void) {
     unsigned byte = world_byte();
     if (byte >= 250) return NULL;
     Schedule *s = &schedules[next++ % 8];
-    switch (byte % 8) {
+    switch (byte % 11) {
     case 0:
         *s = schedule_step(take_SIZE(), take_HYPER());
         break;
@@ -57,6 +57,15 @@ static const Schedule *take_SCHEDULE(void) {
         break;
     case 6:
         *s = (Schedule){.steps = byte};
+        break;
+    case 7:
+        *s = schedule_multistep(take_SIZES(), world_below(4), take_HYPER());
+        break;
+    case 8:
+        *s = schedule_cosine_restarts(take_SIZE(), take_SIZE(), take_HYPER());
+        break;
+    case 9:
+        *s = schedule_one_cycle(take_SIZE(), byte & 32 ? 0.25 : take_REAL(), take_HYPER(), take_REAL());
         break;
     default:
         *s = schedule_warmup(take_SIZE(), take_HYPER());
@@ -95,6 +104,7 @@ OPTIONS(RmspropOptions, rmsprop_options(0.1), vary_reals, 5)
 OPTIONS(RpropOptions, rprop_options(0.1), vary_reals, 5)
 OPTIONS(RadamOptions, radam_options(0.1), vary_reals, 5)
 OPTIONS(NadamOptions, nadam_options(0.1), vary_reals, 6)
+OPTIONS(LionOptions, lion_options(0.1), vary_reals, 4)
 OPTIONS(BatchNormOptions, batch_norm_options(), vary_reals, 2)
 OPTIONS(NormOptions, norm_options(), vary_reals, 1)
 OPTIONS(ConvTranspose1dOptions, conv_transpose1d_options(), vary_sizes, 5)

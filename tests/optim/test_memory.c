@@ -94,7 +94,7 @@ static void steady_loop(void) {
 
 int main(void) {
     static const char *const names[] = {"sgd",  "adam",    "adamw", "adadelta", "adagrad", "adamax",
-                                        "asgd", "rmsprop", "rprop", "radam",    "nadam"};
+                                        "asgd", "rmsprop", "rprop", "radam",    "nadam",   "lion"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         rule = names[i];
         fail_each_allocation(rule, scenario);

@@ -17,6 +17,7 @@ static void makers(void) {
         REFUSED_NULL(optim_rprop(lists[i], rprop_options(0.1)) != NULL);
         REFUSED_NULL(optim_radam(lists[i], radam_options(0.1)) != NULL);
         REFUSED_NULL(optim_nadam(lists[i], nadam_options(0.1)) != NULL);
+        REFUSED_NULL(optim_lion(lists[i], lion_options(0.1)) != NULL);
     }
 }
 
@@ -45,6 +46,8 @@ static void schedules(void) {
     Schedule broken = schedule_lambda(NULL, NULL);
     SURVIVED(schedule_at(&broken, 3).value);
     SURVIVED(schedule_at(NULL, 3).value);
+    broken = schedule_multistep(NULL, 1, hyper_const(0.5));
+    SURVIVED(schedule_at(&broken, 3).value);
     SURVIVED(schedule_then(NULL, 2, NULL));
     REFUSED_NULL(optim_schedule(NULL, "lr", 0, NULL));
 }

@@ -100,6 +100,7 @@ static void by_hand(void) {
         {"rprop", "step_size", 1 - lr, 1 - lr, lr * 0.5}, /* the sign turned: it stays */
         {"radam", "exp_avg", 1 - lr * g, 1 - lr * g - lr * m2 / 0.19, m2},
         {"nadam", "mu_product", nadam1, nadam1 - nadam_step, mu1 * mu2},
+        {"lion", "exp_avg", 1 - lr, 1, 0.99 * 0.01 * g + 0.01 * h}, /* 0.9 * 0.005 - 0.02 is below 0 */
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         const ByHand *t = &table[i];
@@ -173,7 +174,7 @@ static void defaults(void) {
         optim_adagrad(list, adagrad_options(0.01)), optim_adamax(list, adamax_options(0.002)),
         optim_asgd(list, asgd_options(0.01)),       optim_rmsprop(list, rmsprop_options(0.01)),
         optim_rprop(list, rprop_options(0.01)),     optim_radam(list, radam_options(0.001)),
-        optim_nadam(list, nadam_options(0.002))};
+        optim_nadam(list, nadam_options(0.002)),    optim_lion(list, lion_options(0.0001))};
     for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
         const OptimClass *cls = optim_class(made[i]);
         CHECK(cls != NULL);

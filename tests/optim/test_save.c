@@ -142,11 +142,11 @@ static Hyper halved(size_t step, void *user) {
     return hyper_const(*(const double *)user / (double)(step + 1));
 }
 
-enum { SCHEDULES = 7 };
+enum { SCHEDULES = 11 };
 
 /* One of each kind, on an optimizer of two groups. All of it may go once the optimizer was saved. */
 typedef struct Plan {
-    Schedule step, cosine, polynomial, warmup, lambda, then, both;
+    Schedule step, cosine, polynomial, warmup, lambda, then, both, several, restarts, cycle, mixed;
 } Plan;
 
 static void make_plan(Plan *p, double *user) {
@@ -157,6 +157,10 @@ static void make_plan(Plan *p, double *user) {
     p->lambda = schedule_lambda(halved, user);
     p->then = schedule_then(&p->warmup, 4, &p->cosine);
     p->both = schedule_then(&p->then, 5, &p->lambda);
+    p->several = schedule_multistep((size_t[]){2, 4, 6}, 3, hyper_const(0.5));
+    p->restarts = schedule_cosine_restarts(2, 2, hyper_const(0.1));
+    p->cycle = schedule_one_cycle(9, 0.5, hyper_const(0.04), 0.01);
+    p->mixed = schedule_then(&p->several, 5, &p->cycle);
 }
 
 static Optim *scheduled(Module *net, Plan *plan, const Schedule *schedule) {
@@ -176,7 +180,8 @@ static void schedules(void) {
     Plan plan;
     make_plan(&plan, &user);
     const Schedule *all[SCHEDULES] = {&plan.step,   &plan.cosine, &plan.polynomial, &plan.warmup,
-                                      &plan.lambda, &plan.then,   &plan.both};
+                                      &plan.lambda, &plan.then,   &plan.both,       &plan.several,
+                                      &plan.restarts, &plan.cycle, &plan.mixed};
     for (size_t i = 0; i < SCHEDULES; i++) {
         bool own = i == 4 || i == 6; /* those with a function need it in its place */
         Module *net = unroll_net(HC_F64, false);
@@ -300,6 +305,26 @@ static bool load_nested(Optim *optim, size_t hyper, size_t thens, uint64_t steps
     return hc_optim_load(optim, "nested", bytes, at);
 }
 
+/* A file with one schedule of a kind that has more numbers. */
+static bool load_more(Optim *optim, HcScheduleKind kind, uint64_t steps, uint64_t growth, uint64_t milestones) {
+    static unsigned char bytes[1 << 16];
+    CHECK(optim_save(optim, path));
+    size_t at = read_bytes(bytes, sizeof bytes) - HC_FILE_TAIL - 8; /* the count, 0 */
+    put(bytes, &at, 1, 8);
+    put(bytes, &at, 0, 8);
+    put(bytes, &at, UINT64_MAX, 8);
+    put(bytes, &at, kind, 4);
+    for (int i = 0; i < 4; i++)
+        put(bytes, &at, i == 1 ? steps : 0x3FE0000000000000u, 8); /* 0.5: coefficient, rise and last */
+    put(bytes, &at, growth, 8);
+    put(bytes, &at, milestones, 8);
+    for (uint64_t i = 0; i < milestones; i++)
+        put(bytes, &at, i + 1, 8);
+    at += HC_FILE_TAIL;
+    seal(bytes, at);
+    return hc_optim_load(optim, "more", bytes, at);
+}
+
 /* What optim_save would not write is not read either, and leaves no schedule. */
 static void schedules_damaged(void) {
     double user = 0.8;
@@ -316,8 +341,19 @@ static void schedules_damaged(void) {
         CHECK_ERROR("optim_load: 'nested' is damaged: a schedule that cannot be");
         CHECK(!hc_scheduled(optim, 0, 0) && !hc_scheduled(optim, 0, HC_ADAM_AMSGRAD));
     }
+    for (int i = 0; i < 3; i++) {
+        bool many = i == 2; /* milestones; else no period, or none after the first */
+        CHECK(!load_more(optim, many ? HC_SCHEDULE_MULTISTEP : HC_SCHEDULE_RESTARTS, i == 0 ? 0 : 2, i == 1 ? 0 : 2,
+                         many ? HC_MOST_MILESTONES + 1 : 0));
+        CHECK_ERROR("optim_load: 'more' is damaged: a schedule that cannot be");
+        CHECK(!hc_scheduled(optim, 0, 0));
+    }
     CHECK(load_nested(optim, 0, 31, 2) && hc_scheduled(optim, 1, 0));
     CHECK(schedule_at(hc_scheduled(optim, 1, 0), 5).value == 0.5); /* the second's 3rd step: 0.5^(3 / 2) */
+    optim_destroy(optim);
+    optim = scheduled(net, &plan, NULL);
+    CHECK(load_more(optim, HC_SCHEDULE_MULTISTEP, 0, 0, 3) && hc_scheduled(optim, 1, 0));
+    CHECK(schedule_at(hc_scheduled(optim, 1, 0), 2).value == 0.25); /* 2 of them */
     optim_destroy(optim);
     module_destroy(net);
 }

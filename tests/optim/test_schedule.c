@@ -29,6 +29,36 @@ static void factors(void) {
              square = schedule_polynomial(4, hyper_const(2)),
              warm = schedule_warmup(5, hyper_const(0.1)), own = schedule_lambda(inverse, &two),
              both = schedule_then(&warm, 5, &step), once = schedule_step(0, hyper_const(0.5));
+    const size_t at[] = {6, 2, 2};
+    Schedule several = schedule_multistep(at, 3, hyper_const(0.5)), never = schedule_multistep(NULL, 0, hyper_const(0)),
+             again = schedule_cosine_restarts(3, 2, hyper_const(0.2)),
+             even = schedule_cosine_restarts(0, 0, hyper_const(0.2)),
+             cycle = schedule_one_cycle(10, 0.4, hyper_const(0.04), 4e-6),
+             sudden = schedule_one_cycle(4, 0, hyper_const(0.5), 0),
+             slow = schedule_one_cycle(4, 1, hyper_const(0.5), 0.25),
+             short_cycle = schedule_one_cycle(0, 0.3, hyper_const(0.5), 0.125);
+    CHECK(factor(&several, 1) == 1 && factor(&several, 2) == 0.25 && factor(&several, 5) == 0.25);
+    CHECK(factor(&several, 6) == 0.125 && factor(&several, SIZE_MAX) == 0.125 && factor(&never, 9) == 1);
+    const double restarts[] = {0, 1 / 3.0, 2 / 3.0, 0, 1 / 6.0, 2 / 6.0, 3 / 6.0, 4 / 6.0, 5 / 6.0, 0, 1 / 12.0};
+    for (size_t t = 0; t < sizeof restarts / sizeof *restarts; t++)
+        CHECK_NEAR(factor(&again, t), 0.2 + 0.8 * (1 + cos(pi * restarts[t])) / 2, 1e-15, 0);
+    CHECK(factor(&again, 9) == 1 && isfinite(factor(&again, SIZE_MAX)));
+    CHECK(factor(&even, 0) == 1 && factor(&even, 7) == 1);
+    const double up[] = {0, 1 / 3.0, 2 / 3.0, 1}; /* 0.4 * 10 - 1 = 3 is the last of them */
+    for (size_t t = 0; t < 13; t++) {
+        double left = t > 9 ? 0 : 1 - ((double)t - 3) / 6;
+        double want = t < 4 ? 1 + (0.04 - 1) / 2 * (1 + cos(pi * up[t])) : 4e-6 + (1 - 4e-6) / 2 * (1 - cos(pi * left));
+        CHECK_NEAR(factor(&cycle, t), want, 1e-14, 1e-15);
+    }
+    CHECK(factor(&cycle, 0) == 0.04 && factor(&cycle, 3) == 1);
+    CHECK_NEAR(factor(&sudden, 0), (1 + cos(pi / 4)) / 2, 1e-15, 0); /* as if it had turned a step before */
+    CHECK_NEAR(factor(&sudden, 3), 0, 0, 1e-15);
+    CHECK(factor(&slow, 0) == 0.5 && factor(&slow, 3) == 1 && factor(&slow, 9) == 1);
+    CHECK(factor(&short_cycle, 0) == 0.125);
+    short_cycle = schedule_one_cycle(1, 1, hyper_const(0.5), 0.125); /* begins where it turns */
+    CHECK(factor(&short_cycle, 0) == 1);
+    short_cycle = schedule_one_cycle(3, 1.5, hyper_const(0.5), 0.125);
+    CHECK(isnan(factor(&short_cycle, 0)));
     CHECK(factor(&step, 2) == 1 && factor(&step, 3) == 0.1);
     CHECK_NEAR(factor(&step, 8), 0.01, 1e-15, 0);
     CHECK(factor(&power, 0) == 1);
@@ -182,6 +212,15 @@ static Schedule of_polynomial(Hyper h) {
 static Schedule of_warmup(Hyper h) {
     return schedule_warmup(3, h);
 }
+static Schedule of_multistep(Hyper h) {
+    return schedule_multistep((size_t[]){1, 3}, 2, h);
+}
+static Schedule of_restarts(Hyper h) {
+    return schedule_cosine_restarts(2, 2, h);
+}
+static Schedule of_cycle(Hyper h) {
+    return schedule_one_cycle(5, 0.6, h, 0.1);
+}
 static Hyper decay(size_t step, void *user) {
     return hyper_exp(hyper_mul(hyper_const(-(double)step), *(Hyper *)user));
 }
@@ -218,7 +257,8 @@ static void coefficients(void) {
     Module *net = unroll_net(HC_F64, false);
     Optim *optim = optim_sgd(module_params(net), sgd_options(0.1));
     Schedule (*const makers[])(Hyper) = {
-        of_step, schedule_exponential, of_cosine, of_polynomial, of_warmup, of_lambda};
+        of_step,   schedule_exponential, of_cosine,   of_polynomial, of_warmup,
+        of_lambda, of_multistep,         of_restarts, of_cycle};
     for (size_t i = 0; i < sizeof makers / sizeof *makers; i++) {
         Problem p = {net, optim, makers[i]};
         double gradient = NAN;
@@ -245,6 +285,14 @@ static void errors(void) {
     CHECK_ERROR("no group 3");
     CHECK(!optim_schedule(optim, "lr", 0, &none));
     CHECK_ERROR("no schedule_ function made");
+    const size_t nine[HC_MOST_MILESTONES + 1] = {0};
+    none = schedule_multistep(nine, HC_MOST_MILESTONES + 1, hyper_const(0.5));
+    CHECK(!optim_schedule(optim, "lr", 0, &none));
+    CHECK_ERROR("no schedule_ function made");
+    none = schedule_one_cycle(5, -0.5, hyper_const(0.5), 0);
+    CHECK(!optim_schedule(optim, "lr", 0, &none));
+    CHECK_ERROR("the factor of 'lr' is NaN");
+    memset(&none, 0, sizeof none);
     Schedule both = schedule_then(&good, 3, &good); /* a schedule's own function is schedule_at's */
     CHECK(both.factor(&both, 5).value == schedule_at(&good, 2).value && both.factor(&both, 5).value != 1);
     CHECK(isnan(schedule_at(NULL, 0).value));

@@ -44,6 +44,8 @@ const UnrollConfig unroll_configs[] = {
     {"nadam", {{"lr", 0.05}, {"beta2", 0.9}, {"eps", 0.02}, {"momentum_decay", 0.5}}},
     {"nadam",
      {{"lr", 0.05}, {"beta2", 0.9}, {"eps", 0.02}, {"weight_decay", 0.1}, {"maximize", 1}}},
+    {"lion", {{"lr", 0.02}, {"beta1", 0.8}, {"beta2", 0.9}}},
+    {"lion", {{"lr", 0.02}, {"weight_decay", 0.2}, {"maximize", 1}}},
 };
 const size_t unroll_config_count = sizeof unroll_configs / sizeof *unroll_configs;
 

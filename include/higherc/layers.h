@@ -51,6 +51,17 @@ HC_API Module *module_layer_norm(Shape normalized, NormOptions options);
 /** Group norm of [N, channels, ...]; weight and bias [channels]; `groups` divides `channels`. */
 HC_API Module *module_group_norm(size_t groups, size_t channels, NormOptions options);
 
+/** RMS norm over the last axes; one parameter, weight. */
+HC_API Module *module_rms_norm(Shape normalized, NormOptions options);
+/** eps 1e-5, and no parameters, as PyTorch's instance norms have none unless asked. */
+HC_API NormOptions instance_norm_options(void);
+/** Instance norm: each channel of each example by itself, in both modes, of [N, channels, L]; weight and bias
+ *  [channels]. Without running statistics. More than one value per channel, or HC_ERR_SHAPE (Ulyanov, Vedaldi and
+ *  Lempitsky 2016). */
+HC_API Module *module_instance_norm1d(size_t channels, NormOptions options);
+/** The same of [N, channels, H, W]. */
+HC_API Module *module_instance_norm2d(size_t channels, NormOptions options);
+
 /* ---- convolution and pooling (tensor_conv2d and its neighbours say how) --------------------------- */
 
 /** [N, in, H, W] -> [N, out, P, Q]. Parameters weight [out, in / groups, kernel_height, kernel_width] and,
@@ -60,6 +71,12 @@ HC_API Module *module_conv2d(size_t in, size_t out, size_t kernel_height, size_t
                              Conv2dOptions options);
 /** Along one axis: [N, in, L] -> [N, out, P], weight [out, in / groups, kernel]. */
 HC_API Module *module_conv1d(size_t in, size_t out, size_t kernel, Conv1dOptions options);
+/** [N, in, P, Q] -> [N, out, H, W]. Parameters weight [in, out / groups, kernel_height, kernel_width] and, with
+ *  options.bias, bias [out], at first uniform in +-1/sqrt(out / groups kernel_height kernel_width). */
+HC_API Module *module_conv_transpose2d(size_t in, size_t out, size_t kernel_height, size_t kernel_width,
+                                       ConvTranspose2dOptions options);
+/** Along one axis: [N, in, P] -> [N, out, L], weight [in, out / groups, kernel]. */
+HC_API Module *module_conv_transpose1d(size_t in, size_t out, size_t kernel, ConvTranspose1dOptions options);
 /** Pooling has no parameters: [N, C, H, W] -> [N, C, P, Q], in one dimension [N, C, L] -> [N, C, P]. */
 HC_API Module *module_max_pool2d(Pool2dOptions options);
 HC_API Module *module_avg_pool2d(Pool2dOptions options);
@@ -74,6 +91,47 @@ HC_API Module *module_adaptive_avg_pool2d(size_t height, size_t width);
 HC_API Module *module_embedding(size_t count, size_t size);
 /** tensor_dropout with the tape's stream in training mode; the identity in evaluation mode. p in [0, 1]. */
 HC_API Module *module_dropout(double p);
+
+/* ---- attention ---------------------------------------------------------------------------------------- */
+/* A mask is added to the scores, 0 where a key counts and -INFINITY where it does not, and broadcasts to
+ * [N, heads, L, S]: [L, S], or for keys of padding [N, 1, 1, S]. A query for which no key counts gives NaN. */
+
+typedef struct AttentionOptions {
+    bool bias;                   /**< true; of all four projections */
+    double dropout;              /**< 0, in [0, 1]; of the weights, in training mode */
+    bool causal;                 /**< false; true: query i sees no key after place i, whatever the mask */
+    bool batch_first;            /**< false: [L, N, size]; true: [N, L, size] */
+    size_t key_size, value_size; /**< 0: as `size` */
+} AttentionOptions;
+HC_API AttentionOptions attention_options(void);
+
+/** Multi-head attention (Vaswani et al. 2017), through module_forward (to itself) or module_forward_n:
+ *
+ *      in {x}, {x, mask}, {query, key, value} or those and a mask      out {y} or {y, weights}
+ *
+ *  query [L, N, size], key [S, N, key_size], value [S, N, value_size], or all without N -> y as the query; weights
+ *  [N, L, S], the mean of the heads'. `heads` divides `size`. Parameters in_proj_weight [3 size, size], or with other
+ *  key_size or value_size q_proj_weight, k_proj_weight and v_proj_weight, in_proj_bias [3 size], out_proj.weight and
+ *  out_proj.bias: PyTorch's names and first values. */
+HC_API Module *module_multihead_attention(size_t size, size_t heads, AttentionOptions options);
+
+typedef struct TransformerOptions {
+    size_t feedforward; /**< 2048; between the two linear layers */
+    double dropout;     /**< 0.1, in [0, 1]; in training mode, of weights of attention, and after each part */
+    double eps;         /**< 1e-5; of the norms */
+    bool gelu;          /**< false: a ReLU between the linear layers */
+    bool norm_first;    /**< false: norm(x + f(x)); true: x + f(norm(x)) (Xiong et al. 2020) */
+    bool causal;        /**< false; of the attention to itself */
+    bool batch_first;   /**< false */
+} TransformerOptions;
+HC_API TransformerOptions transformer_options(void);
+
+/** Attention to itself and two linear layers, each with a norm and a residual connection: x or {x, mask} ->
+ *  y, shapes as above. Children self_attn, linear1, linear2, norm1, norm2, PyTorch's names and first values. */
+HC_API Module *module_transformer_encoder_layer(size_t size, size_t heads, TransformerOptions options);
+/** The same with attention to a memory [S, N, size] in between: in {x, memory}, {x, memory, mask} or {x, memory, mask,
+ *  memory_mask}. Children self_attn, multihead_attn, linear1, linear2, norm1, norm2, norm3. */
+HC_API Module *module_transformer_decoder_layer(size_t size, size_t heads, TransformerOptions options);
 
 /* ---- recurrent networks ----------------------------------------------------------------------------- */
 /* x [T, N, in] (or [T, in]: one sequence), y [T, N, hidden], or [T, N, 2 hidden] when bidirectional.

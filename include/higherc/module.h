@@ -27,6 +27,14 @@ typedef struct Frame Frame;
  *  A linear layer and the ReLU behind it run as one operation, and so do a batch norm, a ReLU or both and the max-pool
  *  (2d) behind: the same numbers, without those in between being kept. */
 HC_API Module *module_sequential(Module *const *children, size_t count);
+/** The sum of what children[0..count), named "0", "1", ..., give for the same input, in that order; their shapes are
+ *  equal. With module_identity() among them a residual connection. Owns them, as module_sequential does. */
+HC_API Module *module_sum(Module *const *children, size_t count);
+/** What they give joined along an axis (tensor_concat). */
+HC_API Module *module_concat(Module *const *children, size_t count, int axis);
+/** fn(x, user), made of operations on x's tape; no parameters. `user` stays as long as the module and its clones. */
+typedef Tensor *ModuleFn(Tensor *x, void *user);
+HC_API Module *module_lambda(ModuleFn *fn, void *user);
 /** x W^T + b with weight [out, in] and bias [out], on the last axis. */
 HC_API Module *module_linear(size_t in, size_t out);
 /** The same without a bias. */

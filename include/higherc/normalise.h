@@ -26,6 +26,9 @@ HC_API Tensor *tensor_batch_norm(Tensor *x, Tensor *running_mean, Tensor *runnin
  *  Shapes:    x [..., normalized], weight and bias of the shape `normalized`; the result as x. */
 HC_API Tensor *tensor_layer_norm(Tensor *x, Shape normalized, Tensor *weight, Tensor *bias,
                                  double eps);
+/** x / sqrt(mean(x^2) + eps) over the last axes of x, whose sizes are `normalized`, times weight, which may be NULL
+ *  (Zhang and Sennrich 2019). Errors as tensor_layer_norm's. */
+HC_API Tensor *tensor_rms_norm(Tensor *x, Shape normalized, Tensor *weight, double eps);
 /** Over each of `groups` equal groups of the channels of each example: x [N, C, ...], weight and bias
  *  [C] (Wu and He 2018). `groups` divides C. */
 HC_API Tensor *tensor_group_norm(Tensor *x, size_t groups, Tensor *weight, Tensor *bias,

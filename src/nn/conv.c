@@ -33,6 +33,10 @@ static Tensor *bias_of(Frame *frame) {
 
 OPTION_LAYER(conv1d, Conv1dOptions, tensor_conv1d(x, weight_of(frame), bias_of(frame), *o))
 OPTION_LAYER(conv2d, Conv2dOptions, tensor_conv2d(x, weight_of(frame), bias_of(frame), *o))
+OPTION_LAYER(conv_transpose1d, ConvTranspose1dOptions,
+             tensor_conv_transpose1d(x, weight_of(frame), bias_of(frame), *o))
+OPTION_LAYER(conv_transpose2d, ConvTranspose2dOptions,
+             tensor_conv_transpose2d(x, weight_of(frame), bias_of(frame), *o))
 
 static bool good_channels(const char *who, size_t in, size_t out, size_t groups) {
     return (groups >= 1 && in % groups == 0 && out % groups == 0) ||
@@ -63,9 +67,26 @@ static bool good_pool_axis(const char *who, size_t kernel, size_t stride, size_t
            hc_fail_thread(HC_ERR_ARG, "%s: the dilation of an average is 1", who);
 }
 
-static Module *with_weight(Module *module, Shape shape, bool bias) {
+/* What ConvPad says beside the padding. */
+static bool good_pad(const char *who, ConvPad pad, size_t stride, size_t after) {
+    if (pad == HC_PAD_SAME && stride != 1)
+        return hc_fail_thread(HC_ERR_ARG, "%s: HC_PAD_SAME with stride %zu, not 1", who, stride);
+    if (pad == HC_PAD_UNEVEN && after > UINT16_MAX)
+        return hc_fail_thread(HC_ERR_ARG, "%s: padding %zu is above %d", who, after, UINT16_MAX);
+    return pad == HC_PAD_EVEN || pad == HC_PAD_UNEVEN || pad == HC_PAD_SAME ||
+           hc_fail_thread(HC_ERR_ARG, "%s: there is no ConvPad %d", who, (int)pad);
+}
+
+static bool good_output_padding(const char *who, size_t more, size_t stride, size_t dilation) {
+    return more < stride || more < dilation ||
+           hc_fail_thread(HC_ERR_ARG, "%s: output padding %zu is not below stride %zu or dilation %zu", who, more,
+                          stride, dilation);
+}
+
+/* With a bias for each of `out` channels, where wanted. */
+static Module *with_weight(Module *module, Shape shape, bool bias, size_t out) {
     if (module && module_add_param(module, "weight", shape) &&
-        (!bias || module_add_param(module, "bias", shape1(shape.dim[0]))))
+        (!bias || module_add_param(module, "bias", shape1(out))))
         return module;
     module_destroy(module);
     return NULL;
@@ -74,22 +95,47 @@ static Module *with_weight(Module *module, Shape shape, bool bias) {
 Module *module_conv1d(size_t in, size_t out, size_t kernel, Conv1dOptions options) {
     const char *who = "module_conv1d";
     if (!good_channels(who, in, out, options.groups) ||
-        !good_axis(who, kernel, options.stride, options.padding, options.dilation))
+        !good_axis(who, kernel, options.stride, options.padding, options.dilation) ||
+        !good_pad(who, options.pad, options.stride, options.padding_after))
         return NULL;
     return with_weight(hc_module_with(&conv1d_class, &options, sizeof options),
-                       shape3(out, in / options.groups, kernel), options.bias);
+                       shape3(out, in / options.groups, kernel), options.bias, out);
 }
 
 Module *module_conv2d(size_t in, size_t out, size_t kernel_height, size_t kernel_width,
                       Conv2dOptions options) {
     const char *who = "module_conv2d";
-    if (!good_channels(who, in, out, options.groups) ||
-        !good_axis(who, kernel_height, options.stride[0], options.padding[0],
-                   options.dilation[0]) ||
-        !good_axis(who, kernel_width, options.stride[1], options.padding[1], options.dilation[1]))
-        return NULL;
+    const size_t kernel[2] = {kernel_height, kernel_width};
+    if (!good_channels(who, in, out, options.groups)) return NULL;
+    for (int i = 0; i < 2; i++)
+        if (!good_axis(who, kernel[i], options.stride[i], options.padding[i], options.dilation[i]) ||
+            !good_pad(who, options.pad, options.stride[i], options.padding_after[i]))
+            return NULL;
     return with_weight(hc_module_with(&conv2d_class, &options, sizeof options),
-                       shape4(out, in / options.groups, kernel_height, kernel_width), options.bias);
+                       shape4(out, in / options.groups, kernel_height, kernel_width), options.bias, out);
+}
+
+Module *module_conv_transpose1d(size_t in, size_t out, size_t kernel, ConvTranspose1dOptions options) {
+    const char *who = "module_conv_transpose1d";
+    if (!good_channels(who, in, out, options.groups) ||
+        !good_axis(who, kernel, options.stride, options.padding, options.dilation) ||
+        !good_output_padding(who, options.output_padding, options.stride, options.dilation))
+        return NULL;
+    return with_weight(hc_module_with(&conv_transpose1d_class, &options, sizeof options),
+                       shape3(in, out / options.groups, kernel), options.bias, out);
+}
+
+Module *module_conv_transpose2d(size_t in, size_t out, size_t kernel_height, size_t kernel_width,
+                                ConvTranspose2dOptions options) {
+    const char *who = "module_conv_transpose2d";
+    const size_t kernel[2] = {kernel_height, kernel_width};
+    if (!good_channels(who, in, out, options.groups)) return NULL;
+    for (int i = 0; i < 2; i++)
+        if (!good_axis(who, kernel[i], options.stride[i], options.padding[i], options.dilation[i]) ||
+            !good_output_padding(who, options.output_padding[i], options.stride[i], options.dilation[i]))
+            return NULL;
+    return with_weight(hc_module_with(&conv_transpose2d_class, &options, sizeof options),
+                       shape4(in, out / options.groups, kernel_height, kernel_width), options.bias, out);
 }
 
 /* ---- pooling --------------------------------------------------------------------------------------- */

@@ -143,38 +143,7 @@ static bool sequential_forward(Frame *frame, Tensor *const *in, size_t nin, Tens
     return true;
 }
 
-/* What was handed over and stands in no tree goes, once. All are looked at, and strung together, before the first
- * of them goes and takes its children along. */
-static void destroy_roots(Module *const *children, size_t count) {
-    static Module end;
-    Module *roots = &end;
-    for (size_t i = 0; i < count; i++)
-        if (children[i] && !children[i]->owner) {
-            children[i]->owner = roots;
-            roots = children[i];
-        }
-    while (roots != &end) {
-        Module *root = roots;
-        roots = root->owner;
-        root->owner = NULL;
-        module_destroy(root);
-    }
-}
-
 Module *module_sequential(Module *const *children, size_t count) {
     static const ModuleClass cls = {.name = "sequential", .forward = sequential_forward};
-    bool sound = children || count == 0;
-    if (!sound) hc_null("module_sequential", "children");
-    Module *module = sound ? module_create(&cls, NULL) : NULL;
-    bool done = module != NULL;
-    for (size_t i = 0; i < count && done; i++) {
-        char name[24];
-        snprintf(name, sizeof name, "%zu", i);
-        done = hc_module_adopt(module, name, children[i]);
-    }
-    if (done) return module;
-    /* It owns all that it was handed, also now. */
-    destroy_roots(children, children ? count : 0);
-    module_destroy(module);
-    return NULL;
+    return hc_module_of(&cls, NULL, 0, children, count);
 }

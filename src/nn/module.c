@@ -191,6 +191,43 @@ bool module_add_child(Module *module, const char *name, Module *child) {
     return false;
 }
 
+/* What was handed over and stands in no tree goes, once. All are looked at, and strung together, before the first
+ * of them goes and takes its children along. */
+static void destroy_roots(Module *const *children, size_t count) {
+    static Module end;
+    Module *roots = &end;
+    for (size_t i = 0; i < count; i++)
+        if (children[i] && !children[i]->owner) {
+            children[i]->owner = roots;
+            roots = children[i];
+        }
+    while (roots != &end) {
+        Module *root = roots;
+        roots = root->owner;
+        root->owner = NULL;
+        module_destroy(root);
+    }
+}
+
+Module *hc_module_of(const ModuleClass *cls, const void *state, size_t bytes, Module *const *children, size_t count) {
+    char who[32], name[24];
+    snprintf(who, sizeof who, "module_%s", cls->name);
+    bool sound = children || count == 0;
+    if (!sound) hc_null(who, "children");
+    Module *module = NULL;
+    if (sound) module = state ? hc_module_with(cls, state, bytes) : module_create(cls, NULL);
+    bool done = module != NULL;
+    for (size_t i = 0; i < count && done; i++) {
+        snprintf(name, sizeof name, "%zu", i);
+        done = hc_module_adopt(module, name, children[i]);
+    }
+    if (done) return module;
+    /* It owns all that it was handed, also now. */
+    destroy_roots(children, children ? count : 0);
+    module_destroy(module);
+    return NULL;
+}
+
 /* ---- finding -------------------------------------------------------------------------------------------- */
 
 Module *hc_module_walk(const Module *module, const char *path, size_t length, size_t *param_base,

@@ -103,6 +103,9 @@ const Pool2dOptions *hc_max_pool2d_options(const Module *module);
 /* A module of a class whose state is `bytes` plain bytes, copied; NULL after hc_fail_thread. */
 Module *hc_module_with(const ModuleClass *cls, const void *state, size_t bytes);
 
+/* One of children that are named "0", "1", ... and owned from here on, also when it fails; state NULL: none. NULL
+ * after hc_fail_thread. */
+Module *hc_module_of(const ModuleClass *cls, const void *state, size_t bytes, Module *const *children, size_t count);
 /* As module_add_child, but a child that is not taken stays the caller's. */
 bool hc_module_adopt(Module *module, const char *name, Module *child);
 /* Walks a path like "body.2" below `module`; adds up site bases. NULL when there is none. */

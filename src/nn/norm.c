@@ -213,3 +213,75 @@ Module *module_group_norm(size_t groups, size_t channels, NormOptions options) {
     }
     return with_affine(hc_module_with(&cls, &norm, sizeof norm), options.affine, shape1(channels));
 }
+
+/* ---- RMS norm, instance norm ------------------------------------------------------------------------------ */
+
+static bool rms_norm_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
+    const Norm *n = frame_state(frame);
+    if (!hc_one_to_one(frame, nin, nout)) return false;
+    out[0] = tensor_rms_norm(in[0], n->shape, weight_of(frame), n->eps);
+    return out[0] != NULL;
+}
+
+Module *module_rms_norm(Shape normalized, NormOptions options) {
+    static const ModuleClass cls = {.name = "rms_norm",
+                                    .forward = rms_norm_forward,
+                                    .init = init_norm,
+                                    .clone_state = clone_norm,
+                                    .destroy_state = hc_free};
+    Norm norm = {normalized, 0, options.eps};
+    if (!good_eps(cls.name, options.eps)) return NULL;
+    if (shape_count(normalized) == SIZE_MAX) {
+        hc_fail_thread(HC_ERR_SHAPE, "module_rms_norm: no shape of a tensor, or too large a one");
+        return NULL;
+    }
+    Module *module = hc_module_with(&cls, &norm, sizeof norm);
+    if (!module || !options.affine || module_add_param(module, "weight", normalized)) return module;
+    module_destroy(module);
+    return NULL;
+}
+
+/* Group norm with as many groups as channels. */
+NormOptions instance_norm_options(void) {
+    return (NormOptions){.eps = 1e-5, .affine = false};
+}
+
+/* One value is its own mean, and nothing would be left of it. */
+static bool check_instance(const char *who, Tensor *x, int ndim, size_t channels) {
+    char text[HC_SHAPE_TEXT];
+    if (!hc_check(who, x)) return false;
+    bool fits = x->form->ndim == ndim && x->form->dim[1] == channels;
+    size_t places = 1;
+    for (int i = 2; fits && i < ndim; i++)
+        places *= x->form->dim[i];
+    return (fits && places != 1) ||
+           hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s; it takes [N, %zu, %s], of more than one value per channel", who,
+                   hc_shape_text(hc_form_shape(x->form), text), channels, ndim == 4 ? "H, W" : "L");
+}
+
+static bool instance_norm_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
+    const Norm *n = frame_state(frame);
+    const char *who = frame->module->cls.name;
+    if (!hc_one_to_one(frame, nin, nout) || !check_instance(who, in[0], n->shape.ndim, n->groups)) return false;
+    out[0] = n->groups ? tensor_group_norm(in[0], n->groups, weight_of(frame), bias_of(frame), n->eps) : in[0];
+    return out[0] != NULL;
+}
+
+static Module *instance_norm(const char *name, int ndim, size_t channels, const NormOptions *options) {
+    const ModuleClass cls = {.name = name,
+                             .forward = instance_norm_forward,
+                             .init = init_norm,
+                             .clone_state = clone_norm,
+                             .destroy_state = hc_free};
+    Norm norm = {{.ndim = ndim}, channels, options->eps};
+    if (!good_eps(name, options->eps)) return NULL;
+    return with_affine(hc_module_with(&cls, &norm, sizeof norm), options->affine, shape1(channels));
+}
+
+Module *module_instance_norm1d(size_t channels, NormOptions options) {
+    return instance_norm("instance_norm1d", 3, channels, &options);
+}
+
+Module *module_instance_norm2d(size_t channels, NormOptions options) {
+    return instance_norm("instance_norm2d", 4, channels, &options);
+}

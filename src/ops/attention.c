@@ -4,6 +4,18 @@
 
 #include "ops/ops.h"
 
+Tensor *hc_attention(Tensor *query, Tensor *key, Tensor *value, Tensor *mask, double dropout, Tensor **weights) {
+    if (!query || !key || !value) return NULL;
+    size_t size = query->form->dim[query->form->ndim - 1];
+    Tensor *scaled = tensor_mul_scalar(query, size ? 1 / sqrt((double)size) : 1);
+    Tensor *scores = tensor_matmul(scaled, tensor_transpose(key, -1, -2));
+    if (mask) scores = tensor_add(scores, mask);
+    Tensor *shares = tensor_softmax(scores, -1);
+    if (dropout > 0) shares = tensor_dropout(shares, dropout, NULL);
+    if (weights) *weights = shares;
+    return tensor_matmul(shares, value);
+}
+
 Tensor *tensor_scaled_dot_product_attention(Tensor *query, Tensor *key, Tensor *value,
                                             Tensor *mask) {
     const char *who = "tensor_scaled_dot_product_attention";
@@ -19,9 +31,5 @@ Tensor *tensor_scaled_dot_product_attention(Tensor *query, Tensor *key, Tensor *
                 hc_shape_text(hc_form_shape(v), tv));
         return NULL;
     }
-    size_t size = q->dim[q->ndim - 1];
-    Tensor *scaled = tensor_mul_scalar(query, size ? 1 / sqrt((double)size) : 1);
-    Tensor *scores = tensor_matmul(scaled, tensor_transpose(key, -1, -2));
-    if (mask) scores = tensor_add(scores, mask);
-    return tensor_matmul(tensor_softmax(scores, -1), value);
+    return hc_attention(query, key, value, mask, 0, NULL);
 }

@@ -102,22 +102,32 @@ Tensor *tensor_group_norm(Tensor *x, size_t groups, Tensor *weight, Tensor *bias
 
 /* ---- over the last axes ------------------------------------------------------------------------------ */
 
-Tensor *tensor_layer_norm(Tensor *x, Shape normalized, Tensor *weight, Tensor *bias, double eps) {
-    const char *who = "tensor_layer_norm";
-    if (!hc_check(who, x) || !good_eps(who, x, eps)) return NULL;
+/* The mask of the last axes of x, whose sizes are `normalized`, and parameters of that shape; false after hc_fail. */
+static bool check_last(const char *who, Tensor *x, Shape normalized, Tensor *weight, Tensor *bias, double eps,
+                       uint32_t *mask) {
+    if (!hc_check(who, x) || !good_eps(who, x, eps)) return false;
     Shape shape = hc_form_shape(x->form);
     bool ends = normalized.ndim >= 1 && normalized.ndim <= shape.ndim;
     int first = ends ? shape.ndim - normalized.ndim : 0;
     for (int i = 0; ends && i < normalized.ndim; i++)
         ends = normalized.dim[i] == shape.dim[first + i];
-    if (!ends) {
-        char a[HC_SHAPE_TEXT], b[HC_SHAPE_TEXT];
-        hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s does not end in the axes %s", who,
-                hc_shape_text(shape, a), hc_shape_text(normalized, b));
-        return NULL;
-    }
-    if (!fits(who, "weight", x, weight, normalized) || !fits(who, "bias", x, bias, normalized))
-        return NULL;
-    uint32_t mask = (((uint32_t)1 << normalized.ndim) - 1) << first;
+    char a[HC_SHAPE_TEXT], b[HC_SHAPE_TEXT];
+    if (!ends)
+        return hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s does not end in the axes %s", who,
+                       hc_shape_text(shape, a), hc_shape_text(normalized, b));
+    *mask = (((uint32_t)1 << normalized.ndim) - 1) << first;
+    return fits(who, "weight", x, weight, normalized) && fits(who, "bias", x, bias, normalized);
+}
+
+Tensor *tensor_layer_norm(Tensor *x, Shape normalized, Tensor *weight, Tensor *bias, double eps) {
+    uint32_t mask;
+    if (!check_last("tensor_layer_norm", x, normalized, weight, bias, eps, &mask)) return NULL;
     return hc_affine(hc_normalised(x, mask, eps), weight, bias);
+}
+
+Tensor *tensor_rms_norm(Tensor *x, Shape normalized, Tensor *weight, double eps) {
+    uint32_t mask;
+    if (!check_last("tensor_rms_norm", x, normalized, weight, NULL, eps, &mask)) return NULL;
+    Tensor *square = hc_mean_over(tensor_square(x), mask);
+    return hc_affine(tensor_mul(x, tensor_rsqrt(tensor_add_scalar(square, eps))), weight, NULL);
 }

@@ -5,7 +5,7 @@
 
 #include "ops/ops.h"
 
-static Tensor *mean_over(Tensor *x, uint32_t mask) {
+Tensor *hc_mean_over(Tensor *x, uint32_t mask) {
     size_t n = 1;
     for (int i = 0; x && i < x->form->ndim; i++)
         if (mask >> i & 1) n *= x->form->dim[i];
@@ -14,8 +14,8 @@ static Tensor *mean_over(Tensor *x, uint32_t mask) {
 }
 
 Tensor *hc_normalised(Tensor *x, uint32_t mask, double eps) {
-    Tensor *d = tensor_sub(x, mean_over(x, mask));
-    Tensor *var = mean_over(tensor_square(d), mask);
+    Tensor *d = tensor_sub(x, hc_mean_over(x, mask));
+    Tensor *var = hc_mean_over(tensor_square(d), mask);
     return tensor_mul(d, tensor_rsqrt(tensor_add_scalar(var, eps)));
 }
 

@@ -138,8 +138,13 @@ Tensor *hc_tail(Tensor *x, HcTail tail);
 Tensor *hc_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps, HcTail tail,
                       Tensor **mean, Tensor **var);
 
+/* ---- attention.c ----------------------------------------------------------------------------------- */
+/* tensor_scaled_dot_product_attention, whose shapes fit, with dropout of the weights, which *weights gets. */
+Tensor *hc_attention(Tensor *query, Tensor *key, Tensor *value, Tensor *mask, double dropout, Tensor **weights);
+
 /* ---- normalised.c ------------------------------------------------------------------------------------ */
-/* (x - mean) / sqrt(var + eps) over the axes in the mask. */
+/* The mean over the axes in the mask, which stay as 1; (x - mean) / sqrt(var + eps) over them. */
+Tensor *hc_mean_over(Tensor *x, uint32_t mask);
 Tensor *hc_normalised(Tensor *x, uint32_t mask, double eps);
 /* xhat weight + bias, where there are such. */
 Tensor *hc_affine(Tensor *xhat, Tensor *weight, Tensor *bias);

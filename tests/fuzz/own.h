@@ -13,6 +13,7 @@ extern const CustomClass *const own_custom_classes[4];
 GradCallback own_grad_callback;
 ScheduleFn own_schedule;
 GradcheckFn own_gradcheck;
+ModuleFn own_module_fn;
 PoolFn own_share;
 TaskFn own_task;
 UnrollFn own_step, own_judge;

@@ -128,6 +128,28 @@ static Conv2dOptions take_Conv2dOptions(void) {
     if (options.pad == HC_PAD_UNEVEN) options.padding_after[world_below(2)] = take_SIZE();
     return options;
 }
+typedef AttentionOptions A_AttentionOptions;
+static AttentionOptions take_AttentionOptions(void) {
+    unsigned byte = world_byte();
+    AttentionOptions options = {
+        .bias = byte & 1, .causal = byte & 2, .batch_first = byte & 4, .dropout = byte & 8 ? take_REAL() : 0};
+    if (byte & 16) options.key_size = take_SIZE();
+    if (byte & 32) options.value_size = take_SIZE();
+    return options;
+}
+typedef TransformerOptions A_TransformerOptions;
+static TransformerOptions take_TransformerOptions(void) {
+    unsigned byte = world_byte();
+    TransformerOptions options = transformer_options();
+    options.feedforward = take_FEW();
+    options.gelu = byte & 1;
+    options.norm_first = byte & 2;
+    options.causal = byte & 4;
+    options.batch_first = byte & 8;
+    if (byte & 16) options.dropout = take_REAL();
+    if (byte & 32) options.eps = take_REAL();
+    return options;
+}
 typedef LossReduction A_LOSS_REDUCTION;
 static LossReduction take_LOSS_REDUCTION(void) {
     return (LossReduction)(world_byte() % 5); /* there are four */
@@ -252,6 +274,7 @@ ONE_OF(CUSTOM_CLASS, CustomClass, own_custom_classes)
     }
 FUNCTION(GRAD_CALLBACK, GradCallback, own_grad_callback)
 FUNCTION(GRADCHECK_FN, GradcheckFn, own_gradcheck)
+FUNCTION(MODULE_FN, ModuleFn, own_module_fn)
 FUNCTION(POOL_FN, PoolFn, own_share)
 FUNCTION(TASK_FN, TaskFn, own_task)
 FUNCTION(UNROLL_FN, UnrollFn, own_step)

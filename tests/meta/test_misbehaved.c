@@ -36,6 +36,12 @@ static bool harm_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **o
     return true;
 }
 
+static Tensor *harm_function(Tensor *x, void *user) {
+    (void)user;
+    harm(tensor_tape(x));
+    return x;
+}
+
 static bool harm_update(OptimUpdate *u, void *user) {
     (void)user;
     if (way != RELEASE) harm(tensor_tape(u->param));
@@ -109,6 +115,9 @@ static void on_the_tape(void) {
         WRONG(HC_ERR_STATE, diffopt_step(ruled, loss));
         WRONG(HC_ERR_STATE, module_forward(bad, x));
         WRONG(HC_ERR_STATE, fmodule_forward(fmodule_create(tape, bad, false), x));
+        Module *function = module_lambda(harm_function, NULL);
+        WRONG(HC_ERR_STATE, module_forward(function, x));
+        module_destroy(function);
         WRONG(HC_ERR_STATE, tensor_custom(&harmful_op, &x, 1, NULL));
         WRONG(HC_ERR_STATE, tensor_grad(y, &loss, 1, &g, 0));
         WRONG(HC_ERR_STATE, tensor_grad(y, &loss, 1, &g, HC_CREATE_GRAPH));

@@ -100,6 +100,11 @@ static void one_to_one(void) {
                          module_batch_norm2d(2, batch_norm_options()),
                          module_layer_norm(shape1(2), norm_options()),
                          module_group_norm(1, 2, norm_options()),
+                         module_rms_norm(shape1(2), norm_options()),
+                         module_instance_norm1d(2, instance_norm_options()),
+                         module_instance_norm2d(2, instance_norm_options()),
+                         module_conv_transpose1d(1, 1, 1, conv_transpose1d_options()),
+                         module_conv_transpose2d(1, 1, 1, 1, conv_transpose2d_options()),
                          module_sequential(NULL, 0)};
     Rng rng = rng_seed(1);
     tape = tape_create(HC_F32);

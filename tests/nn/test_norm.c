@@ -296,6 +296,7 @@ static void errors(void) {
     REFUSED(tensor_batch_norm(NULL, NULL, NULL, NULL, NULL, 1e-5));
     REFUSED(tensor_batch_norm(NULL, v, v, NULL, NULL, 1e-5));
     REFUSED(tensor_layer_norm(NULL, shape1(3), NULL, NULL, 1e-5));
+    REFUSED(tensor_rms_norm(NULL, shape1(3), NULL, 1e-5));
     REFUSED(tensor_group_norm(NULL, 1, NULL, NULL, 1e-5));
     tape_destroy(tape);
 }

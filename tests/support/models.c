@@ -215,3 +215,30 @@ double model_along(Module *net, Tensor *const *grads, uint64_t seed) {
     }
     return sum;
 }
+
+bool module_forwards_agree(Module *module, Tensor *const *in, size_t count) {
+    Tape *tape = tensor_tape(in[0]);
+    Module *copy = module_clone(module), *second = module_clone(module);
+    Tensor *want, *y;
+    bool same = copy && second && module_forward_n(copy, in, count, &want, 1);
+    for (int mode = 0; same && mode < 3; mode++) {
+        FModuleOptions options = fmodule_options(mode & 1);
+        options.mode = (FMode)mode;
+        FModule *f = fmodule_create_with(tape, second, options);
+        same = f && fmodule_forward_n(f, in, count, &y, 1) && tensors_same(y, want);
+    }
+    module_destroy(copy);
+    module_destroy(second);
+    return same;
+}
+
+bool module_names_are(const Module *module, const char *names) {
+    ParamList params = module_params(module);
+    for (size_t i = 0; i < params.count; i++) {
+        const char *name = param_name(params.items[i]);
+        size_t length = strlen(name);
+        if (strncmp(names, name, length) != 0 || names[length] != ' ') return false;
+        names += length + 1;
+    }
+    return *names == 0;
+}

@@ -29,6 +29,12 @@ Module *model_convnet(size_t channels, size_t width, size_t classes, DType dtype
  * mean of its square, since after a batch norm the former is a constant. */
 Tensor *model_loss(Tape *tape, Module *net, FModule *f, Rng *rng);
 
+/* The module, its clone, and functional ones with its weights (in each mode) give the same for in[0..count): bit for
+ * bit. Modes and buffers are left as they are; so it must not draw. */
+bool module_forwards_agree(Module *module, Tensor *const *in, size_t count);
+/* The Params' names, each followed by a blank, are these. */
+bool module_names_are(const Module *module, const char *names);
+
 /* Bit for bit. */
 bool tensors_same(Tensor *a, Tensor *b);
 bool tensor_is_param(Tensor *x, const Param *param);

@@ -27,8 +27,13 @@ typedef struct BatchNormOptions {
     bool cumulative;
     bool affine;              /**< true: parameters weight and bias [channels], at first 1 and 0 */
     bool track_running_stats; /**< true; false: no buffers, and the batch's statistics always */
+    size_t steps;   /**< 0; else weights and statistics of its own for each inner step, below */
 } BatchNormOptions;
 HC_API BatchNormOptions batch_norm_options(void);
+
+/* With `steps` weight, bias, running_mean and running_var are [steps, channels], num_batches_tracked is [steps], and
+ * row frame_step() of them is used, or the last where it is past the end: that of fmodule_steps in a functional module,
+ * row 0 on base weights (Antoniou, Edwards and Storkey 2019, "How to train your MAML"). */
 
 /** Batch norm of [N, channels] or [N, channels, L]. In training mode with the batch's statistics; then
  *  the buffers running_mean, running_var [channels] and num_batches_tracked (a scalar) get new values:
@@ -61,6 +66,15 @@ HC_API NormOptions instance_norm_options(void);
 HC_API Module *module_instance_norm1d(size_t channels, NormOptions options);
 /** The same of [N, channels, H, W]. */
 HC_API Module *module_instance_norm2d(size_t channels, NormOptions options);
+
+/** Makes a parameter of the module's own g v / |v|, with one length for each place along `axis` (PyTorch: 0): `name`
+ *  becomes name_v, as it is, and name_g [1, .., size, .., 1] = |v| comes after the others. The module may be any: its
+ *  forward, on base weights and on fast ones, does not see a difference. Returns the module, which is to be in no other
+ *  yet, and is destroyed where this fails: module_weight_norm(module_linear(3, 4), "weight", 0). Zeros in v give NaN.
+ *  Errors:    HC_ERR_NAME, HC_ERR_SHAPE (an axis that is none), HC_ERR_STATE (normalised already; or, the one case in
+ *             which it stays, the module belongs to another), HC_ERR_NOMEM.
+ *  Source:    Salimans and Kingma 2016. */
+HC_API Module *module_weight_norm(Module *module, const char *name, int axis);
 
 /* ---- convolution and pooling (tensor_conv2d and its neighbours say how) --------------------------- */
 

@@ -154,6 +154,8 @@ HC_API Tensor *frame_call(Frame *frame, const char *child, Tensor *x);
 HC_API bool frame_call_n(Frame *frame, const char *child, Tensor *const *in, size_t nin,
                          Tensor **out, size_t nout);
 HC_API bool frame_training(const Frame *frame);
+/** How many steps the weights have taken: fmodule_steps of the functional module; 0 of base weights. */
+HC_API size_t frame_step(const Frame *frame);
 /** False in a functional module with HC_BUFFERS_BATCH: use the batch's statistics, and keep none. */
 HC_API bool frame_keeps_statistics(const Frame *frame);
 HC_API void *frame_state(const Frame *frame); /**< what module_create was handed */

@@ -201,6 +201,7 @@ static bool run(FModule *f, Tensor *const *weights, Tensor *const *in, size_t ni
                          .tape = f->tape,
                          .training = f->root->now->training,
                          .no_statistics = f->root->policy == HC_BUFFERS_BATCH,
+                         .step = f->root->now->step,
                          .param = fast_param,
                          .buffer = fast_buffer,
                          .set_buffer = fast_set_buffer,

@@ -76,16 +76,44 @@ static size_t index_of(const HcPlan *plan, size_t base, const HcNamed *own, size
     return index;
 }
 
-Tensor *hc_frame_param(Frame *frame, size_t site) {
+static Tensor *param_at(Frame *frame, size_t site) {
     const HcBinding *b = frame->binding;
     const Module *m = frame->module;
     return b->param(b->user,
                     index_of(&b->root->param_plan, frame->param_base, m->params, m->param_count, site));
 }
 
+/* That of which v stands at the site, or NULL. */
+static const HcWeightNorm *norm_at(const Module *m, size_t site) {
+    for (size_t i = 0; i < m->norm_count; i++)
+        if (m->norms[i].v == site) return &m->norms[i];
+    return NULL;
+}
+
+/* g v / |v|, the length being over all axes but one (Salimans and Kingma 2016, equation 2). */
+static Tensor *normalised(Tensor *v, Tensor *g, int axis) {
+    if (!v || !g) return NULL;
+    uint32_t others = (((uint32_t)1 << v->form->ndim) - 1) & ~((uint32_t)1 << axis);
+    Tensor *length = hc_sqrt0(hc_sum_mask(tensor_square(v), others, true, NULL));
+    return tensor_mul(v, tensor_div(g, length));
+}
+
+Tensor *hc_frame_param(Frame *frame, size_t site) {
+    const HcWeightNorm *n = norm_at(frame->module, site);
+    return n ? normalised(param_at(frame, n->v), param_at(frame, n->g), n->axis) : param_at(frame, site);
+}
+
+/* Whether what stands at the site is `name`, or name_v as a weight is normalised. */
+static bool is_named(const Module *m, size_t site, const char *name) {
+    const char *is = m->params[site].name;
+    size_t length = strlen(name);
+    if (strcmp(is, name) == 0) return true;
+    return norm_at(m, site) && strncmp(is, name, length) == 0 && strcmp(is + length, "_v") == 0;
+}
+
 Tensor *hc_frame_own_param(Frame *frame, size_t site, const char *name) {
     const Module *module = frame->module;
-    bool made = site < module->param_count && strcmp(module->params[site].name, name) == 0;
+    bool made = site < module->param_count && is_named(module, site, name);
     return made ? hc_frame_param(frame, site) : NULL;
 }
 
@@ -116,8 +144,12 @@ static bool number_of(const Frame *frame, const char *who, bool buffer, const ch
 Tensor *frame_param(Frame *frame, const char *name) {
     const char *who = "frame_param";
     size_t site;
-    if (!stands(frame, who) || !number_of(frame, who, false, name, &site)) return NULL;
-    return hc_frame_param(frame, site);
+    if (!stands(frame, who)) return NULL;
+    const Module *m = frame->module;
+    for (size_t i = 0; name && i < m->norm_count; i++)
+        if (is_named(m, m->norms[i].v, name) && strcmp(m->params[m->norms[i].v].name, name) != 0)
+            return hc_frame_param(frame, m->norms[i].v);
+    return number_of(frame, who, false, name, &site) ? param_at(frame, site) : NULL;
 }
 
 static bool buffer_index(const Frame *frame, const char *who, const char *name, size_t *index) {
@@ -171,6 +203,10 @@ Tensor *frame_call(Frame *frame, const char *child, Tensor *x) {
 
 bool frame_training(const Frame *frame) {
     return frame && frame->binding->training;
+}
+
+size_t frame_step(const Frame *frame) {
+    return frame ? frame->binding->step : 0;
 }
 
 bool frame_keeps_statistics(const Frame *frame) {

@@ -25,6 +25,7 @@ static bool init_tree(Module *module, Rng *rng) {
                    ? hc_fail_thread(HC_ERR_STATE, "module_init: the init of the %s module failed",
                                     module->cls.name)
                    : false;
+    if (!hc_weight_norm_init(module)) return false;
     for (size_t i = 0; i < module->child_count; i++)
         if (!init_tree(module->children[i].module, rng)) return false;
     return true;
@@ -82,7 +83,10 @@ static Module *clone_tree(const Module *from) {
     to->training = from->training;
     to->takes_relu = from->takes_relu;
     to->takes_pool = from->takes_pool;
-    bool done = true;
+    bool done = hc_grow((void **)&to->norms, &to->norm_capacity, 0, from->norm_count, sizeof *to->norms) ||
+                hc_fail_thread(HC_ERR_NOMEM, "module_clone: out of memory");
+    for (size_t i = 0; done && i < from->norm_count; i++)
+        to->norms[to->norm_count++] = from->norms[i];
     for (size_t i = 0; done && i < from->param_count; i++) {
         Param *p = module_add_param(to, from->params[i].name, from->params[i].param->shape);
         if ((done = p != NULL)) copy_values(p, from->params[i].param);

@@ -56,6 +56,7 @@ static void destroy_tree(Module *module) {
     hc_plan_free(&module->buffer_plan);
     module->version->changes = UINT64_MAX;
     hc_version_unref(module->version);
+    hc_free(module->norms);
     hc_free(module->params);
     hc_free(module->buffers);
     hc_free(module->children);

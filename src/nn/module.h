@@ -24,6 +24,12 @@ typedef struct HcPlan {
     char **names; /* while it is made: the new names of those in unique, NULL where they stay */
 } HcPlan;
 
+/* A weight that a forward is handed as g v / |v|: where v and g stand, and the axis along which g runs. */
+typedef struct HcWeightNorm {
+    size_t v, g;
+    int axis;
+} HcWeightNorm;
+
 struct Module {
     ModuleClass cls;
     void *state;
@@ -37,6 +43,8 @@ struct Module {
     HcPlan param_plan, buffer_plan;
     HcPlan param_next, buffer_next; /* made, but not in force yet */
     HcVersion *version;             /* of the plans; UINT64_MAX changes: the module is gone */
+    HcWeightNorm *norms;
+    size_t norm_count, norm_capacity;
     size_t height; /* levels below */
     DType dtype;
     bool training;
@@ -50,6 +58,7 @@ typedef struct HcBinding {
     Tape *tape;
     bool training;
     bool no_statistics; /* running ones are neither read nor kept */
+    size_t step;        /* how many the weights have taken on the tape */
     Tensor *(*param)(void *user, size_t index);
     Tensor *(*buffer)(void *user, size_t index);
     bool (*set_buffer)(void *user, size_t index, Tensor *value);
@@ -75,7 +84,8 @@ struct Frame {
 /* Runs a module on a binding; the bases are those of its sites in the root. */
 bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, size_t buffer_base,
                    Tensor *const *in, size_t nin, Tensor **out, size_t nout);
-/* The same by number, for layers that know their own. The child's own forward makes the tail. */
+/* The same by number, for layers that know their own; normalised where the module says so. The child's own forward
+ * makes the tail. */
 Tensor *hc_frame_param(Frame *frame, size_t site);
 /* That of the layer's maker, which need not have made one; what a caller added there has another name: NULL. */
 Tensor *hc_frame_own_param(Frame *frame, size_t site, const char *name);
@@ -96,6 +106,8 @@ void hc_module_leave(const HcRunning *here);
  * hc_fail_thread. */
 bool hc_module_at_rest(const Module *module, const char *who);
 
+/* Sets each g to |v|, so that the weight is v. */
+bool hc_weight_norm_init(Module *module);
 /* One tensor in, one out; false after hc_fail. */
 bool hc_one_to_one(Frame *frame, size_t nin, size_t nout);
 /* The options of a max_pool2d layer, NULL for any other. */

@@ -53,6 +53,28 @@ BatchNormOptions batch_norm_options(void) {
         .eps = 1e-5, .momentum = 0.1, .affine = true, .track_running_stats = true};
 }
 
+/* The row that counts at this step, of what has one for each; the whole of what has none. */
+static size_t row_of(const Frame *frame, const BatchNorm *b) {
+    size_t step = frame_step(frame);
+    return step < b->options.steps ? step : b->options.steps - 1;
+}
+
+static Tensor *at_step(const Frame *frame, const BatchNorm *b, Tensor *x) {
+    return x && b->options.steps ? hc_row(x, (int64_t)row_of(frame, b)) : x;
+}
+
+static Tensor *buffer_at_step(Frame *frame, const BatchNorm *b, const char *name) {
+    return at_step(frame, b, frame_buffer(frame, name));
+}
+
+static bool set_at_step(Frame *frame, const BatchNorm *b, const char *name, Tensor *value) {
+    if (!b->options.steps) return frame_set_buffer(frame, name, value);
+    Tensor *old = frame_buffer(frame, name), *place = tensor_scalar(frame_tape(frame), (double)row_of(frame, b));
+    Tensor *row = tensor_one_hot(place, b->options.steps);
+    if (tensor_ndim(old) == 2) row = tensor_unsqueeze(row, 1);
+    return frame_set_buffer(frame, name, tensor_where(row, value, old));
+}
+
 /* (1 - m) running + m batch, where m is a number or a tensor. */
 static Tensor *moved(Tensor *running, Tensor *batch, double m, Tensor *factor) {
     if (factor) return tensor_add(running, tensor_mul(factor, tensor_sub(batch, running)));
@@ -62,17 +84,15 @@ static Tensor *moved(Tensor *running, Tensor *batch, double m, Tensor *factor) {
 /* B<t+1> from the statistics, without history, of a batch of n values per channel. All are computed
  * before the first is set. */
 static bool track(Frame *frame, const BatchNorm *b, Tensor *mean, Tensor *var, double n) {
-    Tensor *count = tensor_add_scalar(frame_buffer(frame, "num_batches_tracked"), 1);
+    Tensor *count = tensor_add_scalar(buffer_at_step(frame, b, "num_batches_tracked"), 1);
     Tensor *factor = NULL;
     if (b->options.cumulative) factor = tensor_div(tensor_scalar(frame_tape(frame), 1), count);
     Tensor *unbiased = tensor_mul_scalar(var, n / (n - 1));
     double m = b->options.momentum;
-    Tensor *next_mean = moved(frame_buffer(frame, "running_mean"), mean, m, factor);
-    Tensor *next_var = moved(frame_buffer(frame, "running_var"), unbiased, m, factor);
-    return count && next_mean && next_var &&
-           frame_set_buffer(frame, "num_batches_tracked", count) &&
-           frame_set_buffer(frame, "running_mean", next_mean) &&
-           frame_set_buffer(frame, "running_var", next_var);
+    Tensor *next_mean = moved(buffer_at_step(frame, b, "running_mean"), mean, m, factor);
+    Tensor *next_var = moved(buffer_at_step(frame, b, "running_var"), unbiased, m, factor);
+    return count && next_mean && next_var && set_at_step(frame, b, "num_batches_tracked", count) &&
+           set_at_step(frame, b, "running_mean", next_mean) && set_at_step(frame, b, "running_var", next_var);
 }
 
 static bool check_input(Frame *frame, const BatchNorm *b, Tensor *x) {
@@ -90,12 +110,12 @@ static bool batch_norm_forward(Frame *frame, Tensor *const *in, size_t nin, Tens
                                size_t nout) {
     const BatchNorm *b = frame_state(frame);
     if (!hc_one_to_one(frame, nin, nout) || !check_input(frame, b, in[0])) return false;
-    Tensor *x = in[0], *weight = weight_of(frame), *bias = bias_of(frame);
+    Tensor *x = in[0], *weight = at_step(frame, b, weight_of(frame)), *bias = at_step(frame, b, bias_of(frame));
     bool tracks = b->options.track_running_stats && frame_keeps_statistics(frame);
     if (tracks && !frame_training(frame)) {
         Tensor *y =
-            tensor_batch_norm(x, frame_buffer(frame, "running_mean"),
-                              frame_buffer(frame, "running_var"), weight, bias, b->options.eps);
+            tensor_batch_norm(x, buffer_at_step(frame, b, "running_mean"),
+                              buffer_at_step(frame, b, "running_var"), weight, bias, b->options.eps);
         out[0] = hc_tail(y, frame->tail);
         return out[0] != NULL;
     }
@@ -131,13 +151,14 @@ static Module *batch_norm(const char *name, BatchNorm b) {
         hc_fail_thread(HC_ERR_ARG, "%s: momentum %g is not in [0, 1]", name, b.options.momentum);
         return NULL;
     }
-    Shape shape = shape1(b.channels);
+    size_t steps = b.options.steps;
+    Shape shape = steps ? shape2(steps, b.channels) : shape1(b.channels);
     Module *module = with_affine(hc_module_with(&cls, &b, sizeof b), b.options.affine, shape);
     if (module) module->takes_relu = module->takes_pool = true;
     if (!module || !b.options.track_running_stats ||
         (module_add_buffer(module, "running_mean", shape, 0) &&
          module_add_buffer(module, "running_var", shape, 1) &&
-         module_add_buffer(module, "num_batches_tracked", shape_scalar(), 0)))
+         module_add_buffer(module, "num_batches_tracked", steps ? shape1(steps) : shape_scalar(), 0)))
         return module;
     module_destroy(module);
     return NULL;

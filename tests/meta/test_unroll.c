@@ -41,6 +41,15 @@ static Module *with_norm_and_dropout(void) {
     return module_sequential(layers, 5);
 }
 
+/* What a forward reads follows from the number of the step, and of two Params. */
+static Module *per_step_and_normalised(void) {
+    BatchNormOptions norm = batch_norm_options();
+    norm.steps = 4;
+    Module *layers[] = {module_weight_norm(module_linear(3, 8), "weight", 0), module_batch_norm1d(8, norm),
+                        module_relu(), module_weight_norm(module_linear(8, 2), "weight", 0)};
+    return module_sequential(layers, 4);
+}
+
 static void begin(Setting *s, const Problem *problem, DType dtype, FMode mode) {
     Rng rng = rng_seed(5);
     float x[ROWS * 3], y[ROWS * 2];
@@ -255,6 +264,7 @@ int main(void) {
         for (size_t i = 1; i < unroll_config_count; i += 5)
             check_equal(&(Problem){&unroll_configs[i], with_norm_and_dropout, i % 2}, HC_F32,
                         (FMode)mode);
+        check_equal(&(Problem){&unroll_configs[3], per_step_and_normalised, false}, HC_F64, (FMode)mode);
     }
     check_fit(&(Problem){&unroll_configs[4], mlp, true});
     check_eval();

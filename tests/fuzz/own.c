@@ -1,5 +1,7 @@
 #include "fuzz/own.h"
 
+#include <math.h>
+
 #include "fuzz/world.h"
 #include "meta/diffopt.h"
 
@@ -145,6 +147,21 @@ Tensor *own_gradcheck(Tensor *const *inputs, size_t count, void *user) {
 Tensor *own_module_fn(Tensor *x, void *user) {
     (void)user;
     return world_byte() < 240 ? tensor_mul_scalar(x, 0.5) : NULL;
+}
+
+/* Of whatever Params there are: gradients without a history. */
+bool own_descent(double *loss, void *user) {
+    (void)user;
+    world_nested(NULL, NULL);
+    for (int i = 0; i < 3; i++) {
+        Param *p = world_take(K_PARAM);
+        for (size_t k = 0; p && k < 64 && param_count(p) <= 64; k++)
+            if (param_add_grad_f64(p, (double[64]){0.5, -0.25}, param_count(p))) break;
+    }
+    unsigned byte = world_byte();
+    *loss = byte < 250 ? (double)byte / 8 : (double)INFINITY;
+    higherc_clear_error();
+    return byte != 249;
 }
 
 /* On any thread: nothing of the world is looked at. */

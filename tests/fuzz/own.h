@@ -14,6 +14,7 @@ GradCallback own_grad_callback;
 ScheduleFn own_schedule;
 GradcheckFn own_gradcheck;
 ModuleFn own_module_fn;
+LbfgsFn own_descent;
 PoolFn own_share;
 TaskFn own_task;
 UnrollFn own_step, own_judge;

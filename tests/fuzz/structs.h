@@ -128,6 +128,22 @@ static Conv2dOptions take_Conv2dOptions(void) {
     if (options.pad == HC_PAD_UNEVEN) options.padding_after[world_below(2)] = take_SIZE();
     return options;
 }
+typedef LbfgsOptions A_LbfgsOptions;
+static LbfgsOptions take_LbfgsOptions(void) {
+    LbfgsOptions options = lbfgs_options();
+    unsigned byte = world_byte();
+    vary_reals(&options, 3);
+    options.iterations = take_FEW();
+    options.history = byte & 4 ? take_SIZE() : take_FEW();
+    options.strong_wolfe = byte & 1;
+    if (options.history > 100 && options.history <= SIZE_MAX / 2) options.history = 100;
+    return options;
+}
+typedef LbfgsReport *A_LBFGS_REPORT;
+static LbfgsReport *take_LBFGS_REPORT(void) {
+    static LbfgsReport report;
+    return world_byte() < 128 ? &report : NULL;
+}
 typedef AttentionOptions A_AttentionOptions;
 static AttentionOptions take_AttentionOptions(void) {
     unsigned byte = world_byte();
@@ -275,6 +291,7 @@ ONE_OF(CUSTOM_CLASS, CustomClass, own_custom_classes)
 FUNCTION(GRAD_CALLBACK, GradCallback, own_grad_callback)
 FUNCTION(GRADCHECK_FN, GradcheckFn, own_gradcheck)
 FUNCTION(MODULE_FN, ModuleFn, own_module_fn)
+FUNCTION(LBFGS_FN, LbfgsFn, own_descent)
 FUNCTION(POOL_FN, PoolFn, own_share)
 FUNCTION(TASK_FN, TaskFn, own_task)
 FUNCTION(UNROLL_FN, UnrollFn, own_step)

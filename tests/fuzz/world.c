@@ -44,6 +44,7 @@ static void destroy(Kind kind, void *object) {
     if (kind == K_PARAM) param_unref(object);
     if (kind == K_OPTIM) optim_destroy(object);
     if (kind == K_GRADS) grads_destroy(object);
+    if (kind == K_LBFGS) lbfgs_destroy(object);
     if (kind == K_PROGRAM) program_destroy(object);
     if (kind == K_TASKS) tasks_destroy(object);
 }

@@ -14,6 +14,7 @@ typedef enum Kind {
     K_GRADS,
     K_PROGRAM,
     K_TASKS,
+    K_LBFGS,
     KINDS
 } Kind;
 

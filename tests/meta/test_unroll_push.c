@@ -2,6 +2,7 @@
  * recordings change on the way, and where a recording cannot be captured. */
 #include <higherc/higherc.h>
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,7 +52,7 @@ typedef struct World {
         double f64[ROWS];
         float f32[ROWS];
     } batches[STEPS];
-    size_t made[STEPS + 1]; /* tensors on the tape, ever, as the step began */
+    uint64_t made[STEPS + 1]; /* tensors on the tape, ever, as the step began */
 } World;
 
 static Tensor *square_forward(const CustomCall *call) {
@@ -244,7 +245,7 @@ static bool loop(World *w, bool recorded) {
 }
 
 /* Numbers and gradients after the loop. How many tensors an early and a late step made in *early and *late. */
-static void run(const Setup *s, bool recorded, Result *r, size_t *early, size_t *late) {
+static void run(const Setup *s, bool recorded, Result *r, uint64_t *early, uint64_t *late) {
     World w;
     begin(&w, s);
     CHECK(loop(&w, recorded));
@@ -265,7 +266,7 @@ static void run(const Setup *s, bool recorded, Result *r, size_t *early, size_t 
 /* The tensors of a step's sweeps are made no more where its recording comes back. */
 static void check(const Setup *s) {
     static Result recorded, programs;
-    size_t early, late;
+    uint64_t early, late;
     run(s, true, &recorded, &early, &late);
     run(s, false, &programs, &early, &late);
     bool same = recorded.count == programs.count && recorded.count > 0 &&

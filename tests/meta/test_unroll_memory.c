@@ -3,7 +3,7 @@
 #include <higherc/higherc.h>
 
 #include <stdint.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "support/check.h"
@@ -109,22 +109,24 @@ static void find_least(void) {
         }
 }
 
+static size_t number_behind(const char *text, const char *words) {
+    const char *at = strstr(text, words);
+    CHECK(at);
+    return at ? (size_t)strtoull(at + strlen(words), NULL, 10) : 0;
+}
+
 /* What the library counts with: it says so where nothing fits. */
 static void read_bytes(const Problem *p, size_t steps, size_t *carried, size_t *recorded, size_t *needed) {
     UnrollOptions o = unroll_options(steps);
     UnrollReport report;
     size_t peak;
-    unsigned long long numbers[3] = {0, 0, 0};
     o.keep = HC_KEEP_FIT;
     o.max_bytes = 1;
     CHECK(!run(p, &o, &report, &peak) && higherc_status() == HC_ERR_RANGE);
-    const char *text = strstr(higherc_error(), "carried takes");
-    CHECK(text && sscanf(text, "carried takes %llu, a recorded step %llu, and %llu are needed", &numbers[0],
-                         &numbers[1], &numbers[2]) == 3);
+    *carried = number_behind(higherc_error(), "carried takes ");
+    *recorded = number_behind(higherc_error(), "a recorded step ");
+    *needed = number_behind(higherc_error(), "and ");
     higherc_clear_error();
-    *carried = (size_t)numbers[0];
-    *recorded = (size_t)numbers[1];
-    *needed = (size_t)numbers[2];
 }
 
 /* The least over all lengths of segments, and all numbers of points, that fit in so many bytes beside what is needed

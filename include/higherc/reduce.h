@@ -51,7 +51,7 @@ HC_API Tensor *tensor_norm(Tensor *x);
 HC_API Tensor *tensor_norm_axes(Tensor *x, const int *axes, size_t count, bool keepdim);
 /** (sum |x|^p)^(1/p) for p > 0, or HC_ERR_ARG; scaled, so that powers do not overflow. p = 2 is tensor_norm, INFINITY
  *  the largest |x| (of nothing HC_ERR_SHAPE). Derivatives of every order are 0 where the norm is; at a number that is 0
- *  so is the slope of |x|, and where p is not whole every derivative of |x|^p. */
+ *  so is the slope of |x|, and where p is not whole every derivative of |x|^p. Bits as tensor_pow_scalar's. */
 HC_API Tensor *tensor_vector_norm(Tensor *x, double p);
 HC_API Tensor *tensor_vector_norm_axes(Tensor *x, const int *axes, size_t count, double p,
                                        bool keepdim);

@@ -36,9 +36,9 @@ Tensor *hc_sqrt0(Tensor *x) {
 RULE(exp, y, tensor_mul(g, y))
 UNARY_OP(exp, Y)
 
-/* e^x - 1: g (y + 1) */
-RULE(expm1, y, tensor_mul(g, tensor_add_scalar(y, 1)))
-UNARY_OP(expm1, Y)
+/* e^x - 1: g e^x, which y + 1 has lost the digits of where x is far below 0 */
+RULE(expm1, x, tensor_mul(g, tensor_exp(x)))
+UNARY_OP(expm1, X)
 
 /* log x: g / x */
 RULE(log, x, tensor_div(g, x))

@@ -129,6 +129,8 @@ static void test_activations(void) {
     HOLDS(tensor_sinh(constant(LIST(720, -720, 1e-300))), inf, -inf, 1e-300);
     CHECK_NEAR(tensor_item(tensor_sinh(tensor_scalar(tape, 710.2))), 1.3643036845527108e308, 1e-12, 0);
     CHECK_NEAR(tensor_item(tensor_cosh(tensor_scalar(tape, -710.2))), 1.3643036845527108e308, 1e-12, 0);
+    Tensor *low = tensor_leaf(tensor_scalar(tape, -40));
+    CHECK_NEAR(tensor_item(derived(tensor_expm1, low, 1)), exp(-40), 1e-14, 0);
     HOLDS(tensor_mish(constant(LIST(1e4, -1e4, 0, inf))), 1e4, 0, 0, inf);
     Tensor *o = tensor_leaf(tensor_scalar(tape, 0));
     HOLDS(derived(tensor_softsign, o, 2), 0);

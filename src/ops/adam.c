@@ -205,7 +205,7 @@ bool hc_adam(Tensor *p, Tensor *g, Tensor *m, Tensor *v, Tensor *rate, const dou
     if (!hc_check("optim_adam", p)) return false;
     HC_ASSERT(!m == !v && (!rate || rate->form->count == 1));
     Tensor *in[] = {p, g, rate, NULL, m, v};
-    in[CONSTANTS] = tensor_from_f64(p->tape, shape1(HC_ADAM_K_CONSTANTS), constants);
+    in[CONSTANTS] = hc_shared_constants(p->tape, constants, HC_ADAM_K_CONSTANTS);
     if (HC_FUSED) return hc_emit_parts(&op_adam, NULL, in, m ? SECOND + 1 : MOMENT, out, 3);
     move(in, out);
     return out[0] != NULL;

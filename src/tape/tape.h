@@ -101,6 +101,10 @@ struct Tape {
     void (*free_sweeps)(Tape *tape);
     Tensor **born; /* scratch nodes made and not yet dropped by their maker */
     size_t born_count, born_capacity;
+    struct {
+        size_t index;
+        uint64_t serial; /* 0: none */
+    } shared; /* the latest of hc_shared_constants */
     HcMove *moves; /* tape/moves.h */
     size_t move_count, move_capacity;
     struct {
@@ -205,6 +209,10 @@ bool hc_tape_room(Tape *tape, size_t nodes);
 
 /* At a release: drops what the tape remembers of shapes long gone, once there is much of it. */
 void hc_tape_tidy(Tape *tape);
+
+/* A constant with these numbers: the same as last time while it is there and they are. For what is made of many weights
+ * in turn; not within rules. */
+Tensor *hc_shared_constants(Tape *tape, const double *values, size_t count);
 
 /* Scratch nodes. hold and drop count holders; the last drop frees. */
 static inline void hc_hold(Tensor *x) {

@@ -27,6 +27,24 @@ Tensor *tensor_from_f64(Tape *tape, Shape shape, const double *values) {
     return y;
 }
 
+Tensor *hc_shared_constants(Tape *tape, const double *values, size_t count) {
+    enum { MOST = 16 };
+    double numbers[MOST]; /* of the tape's type */
+    Tensor *last = tape->shared.serial && tape->shared.index < tape->count ? hc_node(tape, tape->shared.index) : NULL;
+    HC_ASSERT(count <= MOST);
+    bool there = last && last->serial == tape->shared.serial && last->form->count == count;
+    if (there && !tape->manner.scratching) {
+        tape->k->from_f64(numbers, values, count);
+        if (memcmp(last->data, numbers, count * tape->item) == 0) return last;
+    }
+    Tensor *y = tensor_from_f64(tape, shape1(count), values);
+    if (y && !tape->manner.scratching) {
+        tape->shared.index = y->index;
+        tape->shared.serial = y->serial;
+    }
+    return y;
+}
+
 Tensor *tensor_from_i64(Tape *tape, Shape shape, const int64_t *values) {
     const char *who = "tensor_from_i64";
     size_t count = 0;

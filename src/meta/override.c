@@ -55,6 +55,7 @@ bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim) {
 /* ---- what a weight sees ------------------------------------------------------------------------------------ */
 
 void hc_diffopt_begin_step(const DiffOpt *opt) {
+    opt->tape->shared.serial = 0; /* each step has constants of its own, so that all steps are alike */
     for (size_t g = 0; opt->settings.groups && g < opt->group_count; g++)
         for (size_t h = 0; h < opt->cls->hyper_count; h++) {
             HcSetting *set = hc_setting(opt, (HcWhere){h, g, HC_EVERY_WEIGHT, true});

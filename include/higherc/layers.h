@@ -91,6 +91,8 @@ HC_API Module *module_conv_transpose2d(size_t in, size_t out, size_t kernel_heig
                                        ConvTranspose2dOptions options);
 /** Along one axis: [N, in, P] -> [N, out, L], weight [in, out / groups, kernel]. */
 HC_API Module *module_conv_transpose1d(size_t in, size_t out, size_t kernel, ConvTranspose1dOptions options);
+/** [N, C, H, W] -> [N, C, H height, W width]: tensor_upsample_nearest2d, or tensor_upsample_bilinear2d. */
+HC_API Module *module_upsample2d(size_t height, size_t width, bool bilinear);
 /** Pooling has no parameters: [N, C, H, W] -> [N, C, P, Q], in one dimension [N, C, L] -> [N, C, P]. */
 HC_API Module *module_max_pool2d(Pool2dOptions options);
 HC_API Module *module_avg_pool2d(Pool2dOptions options);

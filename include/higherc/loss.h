@@ -45,10 +45,9 @@ HC_API Tensor *tensor_bce_with_logits_loss(Tensor *logits, Tensor *target);
 HC_API Tensor *tensor_bce_with_logits_loss_per_example(Tensor *logits, Tensor *target);
 
 /* ---- distances ------------------------------------------------------------------------------ */
-/* The p-norm of a difference d, (sum |d|^p)^(1/p): p from 0, which counts entries that differ, to INFINITY, the
- * largest |d|; another is HC_ERR_ARG. At kinks, at every order, the derivative taken is 0: of the distance where the
- * points are equal, and unless p is even and whole of |d|^p where that coordinate is; of p = 0 everywhere. For p of
- * INFINITY it is split evenly among the largest. */
+/* tensor_vector_norm of differences, p from 0, which counts entries that differ and has no derivative, to INFINITY,
+ * the largest; another is HC_ERR_ARG. Where points are equal derivatives of every order are 0; at other kinks they are
+ * as there, for INFINITY split evenly among the largest. */
 
 /** Of each row of a to each row of b. The differences are made one by one, not by products of a and b: near points
  *  lose nothing, and memory is taken for all of them, [..., P, R, M].

@@ -45,6 +45,8 @@ HC_API Module *module_identity(void);
 HC_API Module *module_relu(void);
 HC_API Module *module_leaky_relu(double slope);
 HC_API Module *module_elu(double alpha);
+/** tensor_prelu with the parameter weight [channels], or [1] for all channels, at first `slope` (PyTorch: 1, 0.25). */
+HC_API Module *module_prelu(size_t channels, double slope);
 HC_API Module *module_gelu(void);
 HC_API Module *module_silu(void);
 HC_API Module *module_softplus(void);

@@ -138,6 +138,36 @@ Module *module_conv_transpose2d(size_t in, size_t out, size_t kernel_height, siz
                        shape4(in, out / options.groups, kernel_height, kernel_width), options.bias, out);
 }
 
+/* ---- upsampling ------------------------------------------------------------------------------------ */
+
+typedef struct Scale {
+    size_t height, width;
+    bool bilinear;
+} Scale;
+
+static Tensor *upsampled(Tensor *x, const Scale *o) {
+    if (!hc_check("module_upsample2d", x)) return NULL;
+    bool images = x->form->ndim == 4, fits = images && x->form->dim[2] <= SIZE_MAX / o->height &&
+                                             x->form->dim[3] <= SIZE_MAX / o->width;
+    char text[HC_SHAPE_TEXT];
+    if (!fits) {
+        hc_fail(x->tape, HC_ERR_SHAPE, "module_upsample2d: %s; it takes [N, C, H, W]",
+                hc_shape_text(hc_form_shape(x->form), text));
+        return NULL;
+    }
+    size_t height = x->form->dim[2] * o->height, width = x->form->dim[3] * o->width;
+    return o->bilinear ? tensor_upsample_bilinear2d(x, height, width) : tensor_upsample_nearest2d(x, height, width);
+}
+
+OPTION_LAYER(upsample2d, Scale, upsampled(x, o))
+
+Module *module_upsample2d(size_t height, size_t width, bool bilinear) {
+    Scale scale = {height, width, bilinear};
+    if (height > 0 && width > 0) return hc_module_with(&upsample2d_class, &scale, sizeof scale);
+    hc_fail_thread(HC_ERR_ARG, "module_upsample2d: %zu by %zu: factors are from 1", height, width);
+    return NULL;
+}
+
 /* ---- pooling --------------------------------------------------------------------------------------- */
 
 typedef struct PooledSize {

@@ -109,6 +109,28 @@ NUMBERED(elu, double, tensor_elu(x, c))
 NUMBERED(softmax, int, tensor_softmax(x, c))
 NUMBERED(log_softmax, int, tensor_log_softmax(x, c))
 
+/* ---- PReLU --------------------------------------------------------------------------------------------- */
+
+static bool prelu_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
+    if (!hc_one_to_one(frame, nin, nout)) return false;
+    out[0] = tensor_prelu(in[0], hc_frame_param(frame, 0));
+    return out[0] != NULL;
+}
+
+static bool init_prelu(Module *module, Rng *rng) {
+    Param *slope = module->params[0].param;
+    (void)rng;
+    return slope->frozen || param_fill(slope, *(double *)module->state);
+}
+
+Module *module_prelu(size_t channels, double slope) {
+    ModuleClass cls = {.name = "prelu", .forward = prelu_forward, .init = init_prelu};
+    Module *module = with_number(cls, slope);
+    if (!module || module_add_param(module, "weight", shape1(channels))) return module;
+    module_destroy(module);
+    return NULL;
+}
+
 /* ---- sequential --------------------------------------------------------------------------------------- */
 
 /* The tail that child i's own forward can make of what follows it, without the values in between; how many

@@ -1,30 +1,16 @@
-/* Distances: p-norms of differences, and the cosine of an angle. All composites. Where a norm has no derivative, or
- * one that is infinite, the power is taken of 1 and the result put aside, so that every order is 0 there. */
+/* Distances: p-norms of differences, and the cosine of an angle. All composites. */
 #include <math.h>
 
 #include "ops/ops.h"
 
 static const int last = -1;
 
-/* x^p, or 0 and no derivative where x is 0. */
-static Tensor *power_or_zero(Tensor *x, double p) {
-    if (!x) return NULL;
-    Tensor *zero = tensor_scalar(x->tape, 0), *none = tensor_eq(x, zero);
-    Tensor *safe = tensor_where(none, tensor_scalar(x->tape, 1), x);
-    return tensor_where(none, zero, tensor_pow_scalar(safe, p));
-}
-
-/* Over the last axis. An even power is smooth, any other not at 0. */
+/* Over the last axis. p 0 counts what differs; of nothing there is no largest. */
 static Tensor *norm_of_rows(Tensor *d, double p) {
     if (!d) return NULL;
-    bool none = d->form->dim[d->form->ndim - 1] == 0; /* a maximum would be an error */
-    if (p == 2) return tensor_norm_axes(d, &last, 1, false);
-    if (p == 1 || none) return tensor_sum_axes(tensor_abs(d), &last, 1, false);
-    if (p == 0)
-        return tensor_sum_axes(tensor_ne(d, tensor_scalar(d->tape, 0)), &last, 1, false);
-    if (p == (double)INFINITY) return tensor_max_axes(tensor_abs(d), &last, 1, false);
-    Tensor *powers = fmod(p, 2) == 0 ? tensor_pow_scalar(d, p) : power_or_zero(tensor_abs(d), p);
-    return power_or_zero(tensor_sum_axes(powers, &last, 1, false), 1 / p);
+    if (p == 0) return tensor_sum_axes(tensor_ne(d, tensor_scalar(d->tape, 0)), &last, 1, false);
+    bool none = d->form->dim[d->form->ndim - 1] == 0;
+    return tensor_vector_norm_axes(d, &last, 1, none ? 1 : p, false);
 }
 
 static bool good_p(const char *who, const Tensor *x, double p) {

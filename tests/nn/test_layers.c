@@ -101,6 +101,8 @@ static void one_to_one(void) {
                          module_layer_norm(shape1(2), norm_options()),
                          module_group_norm(1, 2, norm_options()),
                          module_rms_norm(shape1(2), norm_options()),
+                         module_prelu(1, 0.25),
+                         module_upsample2d(2, 2, false),
                          module_instance_norm1d(2, instance_norm_options()),
                          module_instance_norm2d(2, instance_norm_options()),
                          module_conv_transpose1d(1, 1, 1, conv_transpose1d_options()),

@@ -88,6 +88,34 @@ static void sides(void) {
     REFUSED(module_conv1d(2, 3, 3, line));
 }
 
+static void upsampled(void) {
+    for (int bilinear = 0; bilinear < 2; bilinear++) {
+        Module *net = ready(module_upsample2d(2, 3, bilinear));
+        Tensor *x = tensor_normal(tape, shape4(2, 3, 4, 5), 0, 1, &rng), *y = module_forward(net, x);
+        CHECK(strcmp(module_name(net), "upsample2d") == 0 && module_params(net).count == 0);
+        CHECK(tensors_same(y, bilinear ? tensor_upsample_bilinear2d(x, 8, 15) : tensor_upsample_nearest2d(x, 8, 15)));
+        CHECK(module_forwards_agree(net, &x, 1));
+        WRONG(HC_ERR_SHAPE, module_forward(net, tensor_ones(tape, shape3(2, 3, 4))));
+        module_destroy(net);
+    }
+    REFUSED(module_upsample2d(0, 2, false));
+    REFUSED(module_upsample2d(2, 0, true));
+}
+
+static void prelu(void) {
+    Module *net = ready(module_prelu(3, 0.25));
+    Tensor *x = tensor_normal(tape, shape3(2, 3, 4), 0, 1, &rng);
+    CHECK(strcmp(module_name(net), "prelu") == 0 && module_names_are(net, "weight "));
+    CHECK(tensors_same(module_forward(net, x), tensor_leaky_relu(x, 0.25)) && module_forwards_agree(net, &x, 1));
+    CHECK(param_set_f64(module_param(net, "weight"), (double[]){0.5, -1, 2}, 3));
+    CHECK(tensors_same(module_forward(net, x), tensor_prelu(x, weight_of(net, "weight"))));
+    WRONG(HC_ERR_SHAPE, module_forward(net, tensor_ones(tape, shape3(2, 2, 4))));
+    module_destroy(net);
+    net = ready(module_prelu(1, 0.125));
+    CHECK(tensors_same(module_forward(net, x), tensor_leaky_relu(x, 0.125)));
+    module_destroy(net);
+}
+
 static void rms(void) {
     NormOptions o = norm_options(), bare = {1e-5, false};
     Module *net = ready(module_rms_norm(shape1(3), o));
@@ -154,6 +182,8 @@ int main(void) {
         tape = tape_create(type ? HC_F64 : HC_F32);
         transposed();
         sides();
+        upsampled();
+        prelu();
         rms();
         instance();
         CHECK(tape_status(tape) == HC_OK);

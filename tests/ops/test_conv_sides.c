@@ -12,6 +12,10 @@
 
 enum { MOST = 4096 };
 
+static size_t below(Rng *rng, size_t n) {
+    return (size_t)rng_below(rng, n);
+}
+
 /* ---- zeros on some sides ---------------------------------------------------------------------------------------- */
 
 /* As with the zeros written out. */
@@ -20,14 +24,14 @@ static void uneven(Tape *tape, Rng *rng) {
         Conv2dOptions o = conv2d_options(), plain = o;
         size_t before[4] = {0}, after[4] = {0}, size[2], taps[2];
         o.pad = HC_PAD_UNEVEN;
-        o.groups = plain.groups = 1 + rng_below(rng, 2);
+        o.groups = plain.groups = 1 + below(rng, 2);
         for (int i = 0; i < 2; i++) {
-            size[i] = 3 + rng_below(rng, 4);
-            taps[i] = 1 + rng_below(rng, 3);
-            plain.stride[i] = o.stride[i] = 1 + rng_below(rng, 3);
-            before[2 + i] = o.padding[i] = rng_below(rng, 4);
-            after[2 + i] = o.padding_after[i] = rng_below(rng, 4);
-            plain.dilation[i] = o.dilation[i] = 1 + rng_below(rng, taps[i] > 2 ? 1 : 2);
+            size[i] = 3 + below(rng, 4);
+            taps[i] = 1 + below(rng, 3);
+            plain.stride[i] = o.stride[i] = 1 + below(rng, 3);
+            before[2 + i] = o.padding[i] = below(rng, 4);
+            after[2 + i] = o.padding_after[i] = below(rng, 4);
+            plain.dilation[i] = o.dilation[i] = 1 + below(rng, taps[i] > 2 ? 1 : 2);
         }
         Tensor *x = tensor_leaf(tensor_normal(tape, shape4(2, 4, size[0], size[1]), 0, 1, rng));
         Tensor *w = tensor_leaf(tensor_normal(tape, shape4(6, 4 / o.groups, taps[0], taps[1]), 0, 1, rng));
@@ -98,18 +102,18 @@ static void transposed(Tape *tape, Rng *rng) {
     static double x[MOST], w[MOST], y[MOST], got[MOST], bias[8];
     for (int k = 0; k < 60; k++) {
         ConvTranspose2dOptions o = conv_transpose2d_options();
-        o.groups = 1 + rng_below(rng, 2);
-        size_t C = o.groups * (1 + rng_below(rng, 9)), O = 1 + rng_below(rng, 4);
-        size_t dx[4] = {1 + rng_below(rng, 2), C}, dw[4] = {C, O}, dy[4] = {dx[0], O * o.groups};
+        o.groups = 1 + below(rng, 2);
+        size_t C = o.groups * (1 + below(rng, 9)), O = 1 + below(rng, 4);
+        size_t dx[4] = {1 + below(rng, 2), C}, dw[4] = {C, O}, dy[4] = {dx[0], O * o.groups};
         bool biased = k & 1, leaves = true;
         for (int i = 0; i < 2; i++) {
-            dx[2 + i] = 1 + rng_below(rng, 4);
-            dw[2 + i] = 1 + rng_below(rng, 3);
-            o.stride[i] = 1 + rng_below(rng, 3);
-            o.padding[i] = rng_below(rng, 3);
-            o.dilation[i] = 1 + rng_below(rng, 3);
+            dx[2 + i] = 1 + below(rng, 4);
+            dw[2 + i] = 1 + below(rng, 3);
+            o.stride[i] = 1 + below(rng, 3);
+            o.padding[i] = below(rng, 3);
+            o.dilation[i] = 1 + below(rng, 3);
             size_t bound = o.stride[i] > o.dilation[i] ? o.stride[i] : o.dilation[i];
-            o.output_padding[i] = rng_below(rng, bound);
+            o.output_padding[i] = below(rng, bound);
             size_t reach = (dx[2 + i] - 1) * o.stride[i] + (dw[2 + i] - 1) * o.dilation[i] + 1 + o.output_padding[i];
             leaves = leaves && reach > 2 * o.padding[i];
             dy[2 + i] = reach - 2 * o.padding[i];

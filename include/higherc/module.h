@@ -113,7 +113,7 @@ HC_API bool module_print(const Module *module, FILE *out);
 /** First values for every Param that is not frozen, PyTorch's defaults, in tree order. */
 HC_API bool module_init(Module *module, Rng *rng);
 /** Weights (2 and more dimensions) normal with that deviation, redrawn beyond two deviations; all
- *  others 0: the initialisation of the MAML paper's code (Finn et al. 2017). */
+ *  others 0, but the lengths of normalised weights: the initialisation of the MAML paper's code (Finn et al. 2017). */
 HC_API bool module_init_truncated_normal(Module *module, double deviation, Rng *rng);
 /** Converts Params and buffers in place, all or none; values are rounded, gradients become absent. What
  *  was made for the old type (tapes, Optims, Grads) is refused from then on; tensors that read the old

@@ -40,6 +40,13 @@ bool module_init(Module *module, Rng *rng) {
     return done;
 }
 
+static bool init_lengths(Module *module) {
+    bool done = hc_weight_norm_init(module);
+    for (size_t i = 0; i < module->child_count && done; i++)
+        done = init_lengths(module->children[i].module);
+    return done;
+}
+
 bool module_init_truncated_normal(Module *module, double deviation, Rng *rng) {
     if (!module || !rng)
         return hc_null("module_init_truncated_normal", module ? "the stream" : "the module");
@@ -52,7 +59,7 @@ bool module_init_truncated_normal(Module *module, double deviation, Rng *rng) {
         else
             param_fill(p, 0);
     }
-    return true;
+    return init_lengths(module);
 }
 
 /* ---- clone ------------------------------------------------------------------------------------------- */

@@ -166,6 +166,11 @@ static void copied_and_saved(void) {
     CHECK(module_init(copy, &rng)); /* anew: g is |v| again */
     Tensor *v = of(copy, "weight_v"), *b = of(copy, "bias");
     CHECK(tensors_near(module_forward(copy, x), tensor_linear(x, v, b), tolerance()));
+    Module *inner = module_weight_norm(module_linear(3, 4), "weight", 0), *outer = ready(module_sequential(&inner, 1));
+    CHECK(module_init_truncated_normal(outer, 0.5, &rng)); /* a length of two dimensions is no weight */
+    v = of(inner, "weight_v");
+    CHECK(tensors_near(module_forward(outer, x), tensor_matmul(x, tensor_transpose(v, 0, 1)), tolerance()));
+    module_destroy(outer);
     /* what is frozen stays */
     param_freeze(module_param(m, "weight_g"), true);
     double was = param_get(module_param(m, "weight_g"), 1);

@@ -275,11 +275,11 @@ static bool experiment(const Data *data, UnrollOptions loop, size_t steps, Rng *
 }
 
 int main(int argc, char **argv) {
-    size_t steps = 0, training = 0, memory = 0, seed = 1;
+    size_t steps = 40, training = 0, memory = 0, seed = 1;
     const char *folder = NULL;
     const Flag flags[] = {
         {"--data", NULL, 0, 0, "folder with MNIST's digits, in place of clouds", &folder},
-        {"--steps", &steps, 0, 100000, "outer steps; 0: 40, of digits 100", NULL},
+        {"--steps", &steps, 0, 100000, "outer steps", NULL},
         {"--training", &training, 0, 100000, "inner steps; 0: 15, of digits 100", NULL},
         {"--memory", &memory, 0, 1 << 20, "MiB for the inner steps; 0: all are stored", NULL},
         {"--seed", &seed, 0, SIZE_MAX, "of all random numbers", NULL}};
@@ -287,7 +287,6 @@ int main(int argc, char **argv) {
                             "hyper_cleaning: find the labels that are wrong");
     if (status != FLAGS_RUN) return status;
 
-    if (!steps) steps = folder ? 100 : 40;
     if (!training) training = folder ? 100 : 15;
     Rng rng = rng_seed(seed);
     Data data = {.x = NULL};

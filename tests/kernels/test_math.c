@@ -57,6 +57,23 @@ static double ref_tan_double(double x) {
     return (double)ref_tan((long double)x);
 }
 
+/* MinGW's own lose their digits near 1. */
+static long double ref_asin(long double x) {
+#if LDBL_MANT_DIG > DBL_MANT_DIG
+    return atan2l(x, sqrtl((1 - x) * (1 + x)));
+#else
+    return asinl(x);
+#endif
+}
+
+static long double ref_acos(long double x) {
+#if LDBL_MANT_DIG > DBL_MANT_DIG
+    return atan2l(sqrtl((1 - x) * (1 + x)), x);
+#else
+    return acosl(x);
+#endif
+}
+
 static long double ref_sinc(long double x) {
     const long double pi = 3.14159265358979323846264338327950288L, n = rintl(x);
     if (x == 0 || isinf(x)) return x == 0;
@@ -109,8 +126,8 @@ static const Function functions[] = {
     {"sin", AT(sin), ref_sin_double, ref_sin, 1, 2},
     {"cos", AT(cos), ref_cos_double, ref_cos, 1, 2},
     {"tan", AT(tan), ref_tan_double, ref_tan, 1, 4},
-    {"asin", AT(asin), asin, asinl, 1, 3},
-    {"acos", AT(acos), acos, acosl, 1, 2},
+    {"asin", AT(asin), asin, ref_asin, 1, 3},
+    {"acos", AT(acos), acos, ref_acos, 1, 2},
     {"atan", AT(atan), atan, atanl, 1, 3},
     {"sinc", AT(sinc), ref_sinc_double, ref_sinc, 1, 4},
     {"sinh", AT(sinh), sinh, sinhl, 1, 4},

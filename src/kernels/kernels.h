@@ -44,6 +44,17 @@ typedef struct HcGemm {
     void *workspace; /* as many bytes as gemm_workspace says; may be NULL when that is 0 */
 } HcGemm;
 
+/* A triangular system: b [n, width], whose rows lie `ldb` apart, becomes the x with a x = b. Of a [n, n] one triangle
+ * is read; with `unit` its diagonal is not, and is ones. */
+typedef struct HcTriangle {
+    size_t n, width;
+    HcMatrix a;
+    bool upper, unit;
+    void *b;
+    size_t ldb;
+    void *workspace; /* as many bytes as solve_triangular_workspace says; may be NULL when that is 0 */
+} HcTriangle;
+
 /* A convolution. Images are dense and stored channels last: x [n, h, w, c], y [n, p, q, o]. The weight's
  * element (o, c, tap), c within a group and tap = i * kw + j, is at o * w_out + c * w_in + tap * w_tap. */
 typedef struct HcConv {

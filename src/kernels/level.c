@@ -16,6 +16,7 @@
 #include "kernels/entropy.inl"
 #include "kernels/pool.inl"
 #include "kernels/random.inl"
+#include "kernels/triangle.inl"
 
 const HcKernels HC_NAMED(kernels) = {
     .size = sizeof(HC_REAL),

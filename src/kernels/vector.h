@@ -72,6 +72,47 @@ HC_INLINE Vec vec_add_product(Vec acc, Vec a, Vec b) {
 #endif
 }
 
+/* acc - a b in every lane. */
+HC_INLINE Vec vec_take_product(Vec acc, Vec a, Vec b) {
+#ifdef __GNUC__
+    return acc - a * b;
+#else
+    for (size_t l = 0; l < V; l++)
+        acc.lane[l] -= a.lane[l] * b.lane[l];
+    return acc;
+#endif
+}
+
+HC_INLINE Vec vec_times(Vec a, Vec b) {
+#ifdef __GNUC__
+    return a * b;
+#else
+    for (size_t l = 0; l < V; l++)
+        a.lane[l] *= b.lane[l];
+    return a;
+#endif
+}
+
+HC_INLINE Vec vec_over(Vec a, Vec b) {
+#ifdef __GNUC__
+    return a / b;
+#else
+    for (size_t l = 0; l < V; l++)
+        a.lane[l] /= b.lane[l];
+    return a;
+#endif
+}
+
+HC_INLINE Vec vec_negative(Vec a) {
+#ifdef __GNUC__
+    return -a;
+#else
+    for (size_t l = 0; l < V; l++)
+        a.lane[l] = -a.lane[l];
+    return a;
+#endif
+}
+
 /* ---- the first `count` lanes ----------------------------------------------------------------- */
 
 #if HC_VECTOR_BYTES == 64

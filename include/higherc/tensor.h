@@ -29,6 +29,7 @@
 #include "elementwise.h"
 #include "reduce.h"
 #include "products.h"
+#include "linalg.h"
 #include "movement.h"
 #include "normalise.h"
 #include "convolution.h"

@@ -27,25 +27,6 @@ static bool product_infer(Tensor *y) {
     return y->form || hc_fail_nomem(y->tape, y->op->name);
 }
 
-/* The last two axes of an operand as the kernels take them, transposed where asked; a matrix with no
- * stride of 1 is copied dense first. *form tells how the leading axes step. */
-static bool operand(Tensor *y, size_t j, bool transposed, HcMatrix *matrix, const HcForm **form) {
-    const Tensor *x = hc_inputs(y)[j];
-    const HcForm *f = x->form;
-    size_t row = f->stride[f->ndim - 2], col = f->stride[f->ndim - 1];
-    matrix->data = x->data;
-    if (row != 1 && col != 1) {
-        f = f->plain;
-        matrix->data = hc_dense_input(y, j);
-        row = f->stride[f->ndim - 2];
-        col = f->stride[f->ndim - 1];
-    }
-    matrix->row = transposed ? col : row;
-    matrix->col = transposed ? row : col;
-    *form = f;
-    return matrix->data != NULL;
-}
-
 /* Whether a form shows one dense row again and again, as an expanded bias does. */
 static bool repeats_a_row(const HcForm *f) {
     return f->ndim == 2 && f->stride[0] == 0 && (f->stride[1] == 1 || f->dim[1] == 1);
@@ -56,7 +37,7 @@ static bool product_forward(Tensor *y) {
     bool ta = y->attr.product.ta;
     HcProducts p; /* every field is set below */
     HcGemm *g = &p.g;
-    if (!operand(y, 0, ta, &g->a, &p.fa) || !operand(y, 1, y->attr.product.tb, &g->b, &p.fb))
+    if (!hc_operand(y, 0, ta, &g->a, &p.fa) || !hc_operand(y, 1, y->attr.product.tb, &g->b, &p.fb))
         return false;
     if (fy->count == 0) return true;
     g->m = fy->dim[fy->ndim - 2];
@@ -246,8 +227,7 @@ Tensor *hc_linear_relu(Tensor *x, Tensor *weight, Tensor *bias) {
 
 /* ---- NumPy's matmul --------------------------------------------------------------------------------- */
 
-/* Both operands with the same leading axes. */
-static bool broadcast_leading(Tensor **a, Tensor **b) {
+bool hc_broadcast_leading(const char *who, Tensor **a, Tensor **b) {
     Shape sa = hc_form_shape((*a)->form), sb = hc_form_shape((*b)->form);
     int ndim = sa.ndim > sb.ndim ? sa.ndim : sb.ndim;
     size_t dim_a[HC_MAX_DIMS], dim_b[HC_MAX_DIMS];
@@ -259,8 +239,8 @@ static bool broadcast_leading(Tensor **a, Tensor **b) {
         if (dim_a[i] != dim_b[i] && dim_a[i] != 1 && dim_b[i] != 1) {
             char ta[HC_SHAPE_TEXT], tb[HC_SHAPE_TEXT];
             return hc_fail((*a)->tape, HC_ERR_SHAPE,
-                           "tensor_matmul: %s x %s: leading axes do not broadcast",
-                           hc_shape_text(sa, ta), hc_shape_text(sb, tb));
+                           "%s: %s x %s: leading axes do not broadcast", who, hc_shape_text(sa, ta),
+                           hc_shape_text(sb, tb));
         }
         if (dim_a[i] == 1) dim_a[i] = dim_b[i];
         dim_b[i] = dim_a[i];
@@ -288,7 +268,7 @@ Tensor *tensor_matmul(Tensor *a, Tensor *b) {
     }
     if (sa.ndim == 1) a = tensor_unsqueeze(a, 0);
     if (sb.ndim == 1) b = tensor_unsqueeze(b, 1);
-    if (!a || !b || ((a->form->ndim > 2 || b->form->ndim > 2) && !broadcast_leading(&a, &b)))
+    if (!a || !b || ((a->form->ndim > 2 || b->form->ndim > 2) && !hc_broadcast_leading(op_product.name, &a, &b)))
         return NULL;
     Tensor *y = hc_product(a, false, b, false, NULL);
     if (sb.ndim == 1) y = tensor_squeeze(y, -1);

@@ -117,8 +117,33 @@ typedef struct HcProducts {
     bool relu;
 } HcProducts;
 bool hc_products(Tensor *y, HcProducts *products);
+/* Where matrix `index` of the last two axes lies, in numbers from the first. */
+size_t hc_matrix_at(const HcForm *form, size_t index);
+/* For forwards: the last two axes of input j as the kernels take them, transposed where asked; one with no stride of
+ * 1 is copied dense first. *form tells how the leading axes step. False after hc_fail. */
+bool hc_operand(Tensor *y, size_t j, bool transposed, HcMatrix *matrix, const HcForm **form);
+
+/* ---- matrices.c -------------------------------------------------------------------------------- */
+/* Whether fn did its part for matrix `index` of the last two axes of y, else *bad says at which pivot it failed. */
+typedef bool HcMatrixFn(Tensor *y, size_t index, const void *user, void *room, size_t *bad);
+/* Calls fn for `count` matrices, on the tape's pool where that is worth it, each with that many bytes of room and about
+ * `cost` multiply-adds. Where one fails: an error that says which and what is wrong with it. False after hc_fail. */
+bool hc_matrices(Tensor *y, size_t count, size_t cost, size_t room, HcMatrixFn *fn, const void *user,
+                 const char *wrong);
+/* How many matrices the last two axes of a form make. */
+size_t hc_matrix_count(const HcForm *form);
+/* Whether each of x's last two axes, which it has, are of one size. False after hc_fail. */
+bool hc_check_square(const char *who, const Tensor *x);
+
+/* ---- triangle.c -------------------------------------------------------------------------------- */
+/* x with 0 above (upper: below) the diagonal that begins at column `offset`, and that diagonal times c. */
+Tensor *hc_triangle(Tensor *x, bool upper, int offset, double c);
+/* That diagonal of the last two axes, a view. */
+Tensor *hc_diagonal(Tensor *x, int offset);
 
 /* ---- matmul.c ------------------------------------------------------------------------------------ */
+/* Both operands with the same leading axes, all but the last two. */
+bool hc_broadcast_leading(const char *who, Tensor **a, Tensor **b);
 /* op(a) op(b) + acc; equal leading axes; acc may be NULL. */
 Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc);
 /* tensor_relu(tensor_linear(x, weight, bias)), bit for bit. */

@@ -18,14 +18,30 @@ typedef struct Job {
     size_t room_bytes; /* of each worker */
 } Job;
 
-/* Where matrix `index` of an operand lies, in numbers from the first. */
-static size_t offset_of(const HcForm *f, size_t index) {
+size_t hc_matrix_at(const HcForm *f, size_t index) {
     size_t offset = 0;
     for (int i = f->ndim - 3; i >= 0 && index > 0; i--) {
         offset += index % f->dim[i] * f->stride[i];
         index /= f->dim[i];
     }
     return offset;
+}
+
+bool hc_operand(Tensor *y, size_t j, bool transposed, HcMatrix *matrix, const HcForm **form) {
+    const Tensor *x = hc_inputs(y)[j];
+    const HcForm *f = x->form;
+    size_t row = f->stride[f->ndim - 2], col = f->stride[f->ndim - 1];
+    matrix->data = x->data;
+    if (row != 1 && col != 1) {
+        f = f->plain;
+        matrix->data = hc_dense_input(y, j);
+        row = f->stride[f->ndim - 2];
+        col = f->stride[f->ndim - 1];
+    }
+    matrix->row = transposed ? col : row;
+    matrix->col = transposed ? row : col;
+    *form = f;
+    return matrix->data != NULL;
 }
 
 static const char *moved(const void *data, size_t numbers, size_t item) {
@@ -45,8 +61,8 @@ static void run_block(const Job *job, size_t matrix, size_t i, size_t j, void *r
     HcGemm g = p->g;
     HC_ASSERT(matrix < p->count && i < g.m && j < g.n);
     size_t item = job->y->tape->item, c = matrix * g.m * g.n + i * g.n + j;
-    g.a.data = moved(g.a.data, (p->fa ? offset_of(p->fa, matrix) : 0) + i * g.a.row, item);
-    g.b.data = moved(g.b.data, (p->fb ? offset_of(p->fb, matrix) : 0) + j * g.b.col, item);
+    g.a.data = moved(g.a.data, (p->fa ? hc_matrix_at(p->fa, matrix) : 0) + i * g.a.row, item);
+    g.b.data = moved(g.b.data, (p->fb ? hc_matrix_at(p->fb, matrix) : 0) + j * g.b.col, item);
     g.start = moved(g.start, g.lds ? c : j, item);
     g.c = (char *)job->y->data + c * item;
     g.workspace = room;

@@ -30,6 +30,12 @@ typedef union HcAttr {
         bool ta, tb; /* operands read transposed */
     } product;
     struct {
+        int offset; /* of a diagonal, in columns */
+        bool upper;
+        double diagonal; /* what it is multiplied by */
+        size_t rows, cols;
+    } triangle;
+    struct {
         uint64_t key, counter; /* where the node's numbers begin, so that it draws the same again */
         double p;
         bool of_tape; /* from the tape's own stream */

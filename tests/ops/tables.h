@@ -18,6 +18,9 @@ static Tensor *(*const unary[])(Tensor *) = {
     tensor_logsigmoid, tensor_softsign, tensor_mish,     tensor_floor,      tensor_ceil,
     tensor_round,      tensor_isnan,    tensor_isfinite, tensor_logical_not};
 
+/* Of square matrices, the last two axes. */
+static Tensor *(*const of_matrix[])(Tensor *) = {tensor_cholesky, tensor_inverse, tensor_det, tensor_trace};
+
 static Tensor *(*const binary[])(Tensor *, Tensor *) = {tensor_atan2,
                                                         tensor_hypot,
                                                         tensor_logaddexp,
@@ -39,6 +42,9 @@ static Tensor *(*const binary[])(Tensor *, Tensor *) = {tensor_atan2,
                                                         tensor_eq,
                                                         tensor_ne,
                                                         tensor_matmul,
+                                                        tensor_solve,
+                                                        tensor_cholesky_solve,
+                                                        tensor_outer,
                                                         tensor_dot,
                                                         tensor_mse_loss,
                                                         tensor_mse_loss_per_example,

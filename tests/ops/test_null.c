@@ -91,6 +91,14 @@ static void forms(void) {
     REFUSED_NULL(tensor_clamp(NULL, 0, 1));
     for (size_t i = 0; i < COUNT_OF(with_bound); i++)
         REFUSED_NULL(with_bound[i](NULL, NULL, 1));
+    for (size_t i = 0; i < COUNT_OF(of_matrix); i++)
+        REFUSED_NULL(of_matrix[i](NULL));
+    REFUSED_NULL(tensor_solve_triangular(NULL, NULL, 0));
+    REFUSED_NULL(tensor_slogdet(NULL, NULL));
+    REFUSED_NULL(tensor_tril(NULL, 0));
+    REFUSED_NULL(tensor_triu(NULL, 0));
+    REFUSED_NULL(tensor_diagonal(NULL, 0, 0, 1));
+    REFUSED_NULL(tensor_diag(NULL, 0));
     CHECK(tensor_dim(NULL, 0) == 0);
     SURVIVED(tensor_ndim(NULL));
     SURVIVED(tensor_dtype(NULL));

@@ -132,6 +132,41 @@ static Tensor *pools_of_images(Tape *tape, const Case *c, Rng *rng) {
     return append(all, two_orders(tensor_avg_pool2d(large, pool2d_options(2)), large, NULL));
 }
 
+/* Many small matrices, and few large ones. */
+static Tensor *factors(Tape *tape, const Case *c, Rng *rng) {
+    static const size_t counts[] = {1, 3, 70}, sizes[] = {100, 70, 20};
+    (void)c;
+    Tensor *all = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        size_t count = counts[i], n = sizes[i];
+        Tensor *x = tensor_leaf(tensor_uniform(tape, shape3(count, n, n), -0.5, 0.5, rng));
+        Tensor *b = tensor_leaf(tensor_uniform(tape, shape3(count, n, 5), -1, 1, rng));
+        Tensor *a = tensor_add(x, tensor_diag(tensor_full(tape, shape1(n), (double)n), 0));
+        Tensor *l = tensor_cholesky(tensor_add(a, tensor_transpose(a, 1, 2)));
+        Tensor *y = tensor_add(tensor_solve(a, b), tensor_cholesky_solve(b, l));
+        all = append(all, two_orders(tensor_mul_scalar(y, (double)n), x, b));
+    }
+    return all;
+}
+
+/* A matrix of many that has no factors is told by its number, whoever meets it. */
+static void first_bad_one(DType dtype, Pool *const pools[POOLS]) {
+    for (int i = 0; i < POOLS; i++) {
+        Tape *tape = tape_create(dtype);
+        tape_set_pool(tape, pools[i]);
+        double values[600];
+        for (size_t j = 0; j < 600; j++)
+            values[j] = j == 333 || j == 400 || j == 599 ? -1 : 1;
+        Tensor *scale =
+            tensor_reshape(tensor_from_f64(tape, shape1(600), values), shape3(600, 1, 1));
+        Tensor *one = tensor_diag(tensor_ones(tape, shape1(15)), 0);
+        CHECK(!tensor_cholesky(tensor_mul(scale, one)));
+        CHECK_ERROR("tensor_cholesky: matrix 333 is not positive definite: pivot 0");
+        tape_set_pool(tape, NULL);
+        tape_destroy(tape);
+    }
+}
+
 typedef Tensor *Compute(Tape *tape, const Case *c, Rng *rng);
 
 static void same_bits(Compute *compute, const Case *c, Tape *const tapes[POOLS]) {
@@ -155,6 +190,7 @@ static void same_bits(Compute *compute, const Case *c, Tape *const tapes[POOLS])
 
 static void all_cases(DType dtype, Pool *const pools[POOLS]) {
     Tape *tapes[POOLS];
+    first_bad_one(dtype, pools);
     for (int i = 0; i < POOLS; i++) {
         tapes[i] = tape_create(dtype);
         CHECK(tape_set_pool(tapes[i], pools[i]) == NULL);
@@ -166,6 +202,7 @@ static void all_cases(DType dtype, Pool *const pools[POOLS]) {
     same_bits(elementwise, &(Case){.name = "elementwise"}, tapes);
     same_bits(convolutions, &(Case){.name = "convolutions"}, tapes);
     same_bits(pools_of_images, &(Case){.name = "pooling"}, tapes);
+    same_bits(factors, &(Case){.name = "factors"}, tapes);
     for (int i = 0; i < POOLS; i++) {
         CHECK(tape_set_pool(tapes[i], NULL) == pools[i]);
         tape_destroy(tapes[i]);

@@ -408,6 +408,10 @@ static void foreign(void) {
 /* Sizes of 0 are values: each operation and its gradient work on nothing. */
 static void empty(void) {
     Tape *tape = tape_create(HC_F64);
+    for (size_t k = 0; k < COUNT_OF(of_matrix); k++) {
+        Tensor *x = tensor_leaf(tensor_zeros(tape, shape3(2, 0, 0))), *g = NULL;
+        CHECK(tensor_grad(tensor_sum(of_matrix[k](x)), &x, 1, &g, HC_ZEROS) && tensor_count(g) == 0);
+    }
     const Shape shapes[] = {shape1(0), shape2(0, 3), shape3(2, 0, 3)};
     for (size_t i = 0; i < COUNT_OF(shapes); i++) {
         Tensor *x = tensor_leaf(tensor_zeros(tape, shapes[i])), *g = NULL;

@@ -73,6 +73,16 @@ HC_API Tensor *tensor_trace(Tensor *x);
 
 /** a[..., i] b[..., j]: a [..., n], b [..., m] -> [..., n, m]. */
 HC_API Tensor *tensor_outer(Tensor *a, Tensor *b);
+/** The sum of products that subscripts describe, as NumPy's einsum: "ij,jk->ik" is a product of matrices. A letter
+ *  names an axis; one that stands twice in an operand takes the diagonal; those that the result does not name are
+ *  summed. "..." stands for any axes before, between or after, which broadcast, as do axes of size 1 beside longer
+ *  ones. Without "->" the result has the ellipsis' axes, then the letters that stand once, in alphabetical order
+ *  (capitals first). Spaces do not count.
+ *  Operands are joined from left to right, each two by one product of matrices: order them by what is small. The
+ *  list is copied. The result may be an operand itself.
+ *  Errors: HC_ERR_ARG for an equation that is none, names in the result what no operand has, or needs more than 8
+ *          axes between two operands; HC_ERR_SHAPE for operands that do not fit it. */
+HC_API Tensor *tensor_einsum(const char *equation, Tensor *const *x, size_t count);
 
 #ifdef __cplusplus
 }

@@ -280,6 +280,20 @@ static const char *take_NAME(void) {
     if (byte >= 250) return byte & 1 ? NULL : longest;
     return words[byte % (byte < 128 ? 8 : sizeof words / sizeof *words)];
 }
+typedef const char *A_EQUATION;
+static const char *take_EQUATION(void) {
+    static const char *const known[] = {"ij",         "ij->ji",   "ii",          "ij,jk",     "i,j->ij", "...",
+                                        "...i,...i",  "ij,ij->",  "ij,jk,ki->i", "i...->...", "",        "ab,cd,ef,gh",
+                                        "...ii->i..."};
+    static const char letters[] = "ijjk,.->. i";
+    static char made[12];
+    unsigned byte = world_byte();
+    if (byte < 180) return known[byte % (sizeof known / sizeof *known)];
+    if (byte >= 250) return NULL;
+    for (size_t i = 0; i < sizeof made - 1; i++)
+        made[i] = letters[world_below(sizeof letters)];
+    return made;
+}
 static const char scratch_file[] = "fuzz_calls.tmp";
 static const char *take_PATH(void) {
     static const char *const paths[] = {NULL, "", "/nowhere/at/all", "."};

@@ -95,6 +95,9 @@ static void forms(void) {
         REFUSED_NULL(of_matrix[i](NULL));
     REFUSED_NULL(tensor_solve_triangular(NULL, NULL, 0));
     REFUSED_NULL(tensor_slogdet(NULL, NULL));
+    REFUSED_NULL(tensor_einsum("ij,jk", (Tensor *[]){NULL, NULL}, 2));
+    REFUSED_NULL(tensor_einsum("ij", NULL, 1));
+    REFUSED_NULL(tensor_einsum(NULL, (Tensor *[]){NULL}, 1));
     REFUSED_NULL(tensor_tril(NULL, 0));
     REFUSED_NULL(tensor_triu(NULL, 0));
     REFUSED_NULL(tensor_diagonal(NULL, 0, 0, 1));

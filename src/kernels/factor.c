@@ -116,73 +116,145 @@ bool HC_NAMED(solve_triangular)(const HcTriangle *t, size_t *bad) {
 
 /* ---- Cholesky -------------------------------------------------------------------------------- */
 
-/* The R by R triangle at u, less what the rows before owe, becomes U with U^T U that; and the
- * reciprocals of its diagonal. */
-static bool factor_corner(size_t R, HC_REAL *u, size_t ld, HC_REAL *inverse, size_t *bad) {
-    for (size_t q = 0; q < R; q++) {
-        HC_REAL pivot = u[q * ld + q];
-        for (size_t p = 0; p < q; p++)
-            pivot -= u[p * ld + q] * u[p * ld + q];
-        if (!(pivot > 0 && pivot <= HC_REAL_MAX)) {
-            *bad = q;
-            return false;
-        }
-        u[q * ld + q] = M(sqrt)(pivot);
-        inverse[q] = 1 / u[q * ld + q];
-        for (size_t j = q + 1; j < R; j++) {
-            HC_REAL x = u[q * ld + j];
-            for (size_t p = 0; p < q; p++)
-                x -= u[p * ld + q] * u[p * ld + j];
-            u[q * ld + j] = x * inverse[q];
-        }
+/* Matrices side by side, whose triangles' chains of square roots and divisions overlap. */
+typedef struct Group {
+    HC_REAL *u[HC_TOGETHER];
+    size_t count, ld;
+    size_t failed[HC_TOGETHER]; /* at which pivot, or SIZE_MAX */
+    HC_REAL inverse[HC_TOGETHER][TILE_ROWS];
+} Group;
+
+/* The R by R triangles at (i, i), less what the rows before owe, become U with U^T U that. */
+HC_INLINE void factor_corners(const size_t R, Group *g, size_t i) {
+    HC_REAL x[TILE_ROWS][TILE_ROWS][HC_TOGETHER], inverse[HC_TOGETHER];
+    const size_t ld = g->ld;
+    for (size_t l = 0; l < HC_TOGETHER; l++) {
+        const HC_REAL *u = g->u[l < g->count ? l : 0] + i * ld + i;
+        UNROLL for (size_t q = 0; q < R; q++) UNROLL for (size_t j = q; j < R; j++) x[q][j][l] =
+            u[q * ld + j];
     }
-    return true;
+    UNROLL for (size_t q = 0; q < R; q++) {
+        UNROLL for (size_t j = q; j < R; j++)
+            UNROLL for (size_t p = 0; p < q; p++) for (size_t l = 0; l < HC_TOGETHER; l++)
+                x[q][j][l] -= x[p][q][l] * x[p][j][l];
+        for (size_t l = 0; l < g->count; l++)
+            if (!(x[q][q][l] > 0 && x[q][q][l] <= HC_REAL_MAX) && g->failed[l] == SIZE_MAX)
+                g->failed[l] = i + q;
+        for (size_t l = 0; l < HC_TOGETHER; l++) {
+            x[q][q][l] = M(sqrt)(x[q][q][l]);
+            inverse[l] = 1 / x[q][q][l];
+        }
+        UNROLL for (size_t j = q + 1; j < R; j++) for (size_t l = 0; l < HC_TOGETHER; l++)
+            x[q][j][l] *= inverse[l];
+        for (size_t l = 0; l < HC_TOGETHER; l++)
+            g->inverse[l][q] = inverse[l];
+    }
+    for (size_t l = 0; l < g->count; l++) {
+        HC_REAL *u = g->u[l] + i * ld + i;
+        UNROLL for (size_t q = 0; q < R; q++) UNROLL for (size_t j = q; j < R; j++) u[q * ld + j] =
+            x[q][j][l];
+    }
 }
 
-/* The upper triangle of u [n, n], in rows ld apart, becomes U with U^T U = u: rows of the system U^T U = u, whose
- * matrix is known as far as it is read. */
-static bool factor_few(HC_REAL *u, size_t ld, size_t n, size_t *bad) {
-    HC_REAL inverse[TILE_ROWS];
-    Rows t = {.a = u, .row = 1, .col = (ptrdiff_t)ld, .ldb = (ptrdiff_t)ld, .inverse = inverse};
+/* The upper triangles of u [n, n], in rows ld apart, become U with U^T U = u: rows of the system U^T U = u, whose
+ * matrix is known as far as it is read. False, with *bad the pivot of the first of the matrices that has none, counted
+ * through those before it. */
+static bool factor_few(Group *g, size_t n, size_t *bad) {
+    for (size_t l = 0; l < HC_TOGETHER; l++)
+        g->failed[l] = SIZE_MAX;
     for (size_t i = 0, rows; i < n; i += rows) {
-        rows = n - i >= TILE_ROWS ? TILE_ROWS : 1;
-        t.first = (ptrdiff_t)i;
-        t.b = u + i;
-        if (i > 0) strips[UNSOLVED][rows > 1](&t, rows);
-        if (!factor_corner(rows, u + i * ld + i, ld, inverse, bad)) {
-            *bad += i;
+        const bool several = n - i >= TILE_ROWS;
+        rows = several ? TILE_ROWS : 1;
+        Rows t = {
+            .row = 1, .col = (ptrdiff_t)g->ld, .ldb = (ptrdiff_t)g->ld, .first = (ptrdiff_t)i};
+        for (size_t l = 0; i > 0 && l < g->count; l++) {
+            t.a = g->u[l];
+            t.b = g->u[l] + i;
+            strips[UNSOLVED][several](&t, rows);
+        }
+        if (several)
+            factor_corners(TILE_ROWS, g, i);
+        else
+            factor_corners(1, g, i);
+        for (size_t l = 0; i + rows < n && l < g->count; l++) {
+            t.a = g->u[l];
+            t.b = g->u[l] + i + rows;
+            t.inverse = g->inverse[l];
+            strips[TIMES][several](&t, n - i - rows);
+        }
+    }
+    for (size_t l = 0; l < g->count; l++)
+        if (g->failed[l] != SIZE_MAX) {
+            *bad = l * n + g->failed[l];
             return false;
         }
-        t.b = u + i + rows;
-        if (i + rows < n) strips[TIMES][rows > 1](&t, n - i - rows);
-    }
     return true;
 }
 
 size_t HC_NAMED(cholesky_workspace)(size_t n) {
-    const size_t block = least(n, BLOCK);
-    return (n * block + (n > BLOCK ? product_room(n) : 0)) * sizeof(HC_REAL);
+    return (n <= BLOCK ? HC_TOGETHER * n * n : n * BLOCK + product_room(n)) * sizeof(HC_REAL);
+}
+
+/* The upper triangle of u from the lower one of a, or the other way, in blocks that meet it. */
+static void turn_triangle(HC_REAL *to, size_t ldt, const HC_REAL *from, size_t ldf, size_t n,
+                          bool lower) {
+    for (size_t i = 0; i < n; i += HC_TURN) {
+        const size_t across = least(HC_TURN, n - i);
+        turn(to + i * (ldt + 1), ldt, from + i * (ldf + 1), ldf, lower ? across : n - i,
+             lower ? n - i : across);
+    }
+}
+
+static void clear(HC_REAL *a, size_t n) {
+    const HC_REAL zero = 0;
+    const Vec zeros = vec_splat(&zero);
+    if (n < V) {
+        vec_store_some(a, zeros, vec_lanes(n));
+        return;
+    }
+    for (size_t j = 0; j + V < n; j += V)
+        vec_store(a + j, zeros);
+    vec_store(a + n - V, zeros);
+}
+
+/* The lower triangle of a [n, n], whose rows are lda apart, from the upper one of u, and zeros above. */
+static void lower_of(HC_REAL *a, size_t lda, const HC_REAL *u, size_t n) {
+    turn_triangle(a, lda, u, n, n, true);
+    for (size_t i = 0; i + 1 < n; i++)
+        clear(a + i * lda + i + 1, n - i - 1);
+}
+
+/* Matrices of one block, dense. */
+static bool factor_group(HC_REAL *a, size_t count, size_t n, HC_REAL *room, size_t *bad) {
+    Group g = {.count = count, .ld = n};
+    for (size_t l = 0; l < count; l++) {
+        g.u[l] = room + l * n * n;
+        turn_triangle(g.u[l], n, a + l * n * n, n, n, false);
+    }
+    if (!factor_few(&g, n, bad)) return false;
+    for (size_t l = 0; l < count; l++)
+        lower_of(a + l * n * n, n, g.u[l], n);
+    return true;
 }
 
 /* Of the columns [j, j + block) of a: what the columns before owe, the factor of the corner, the rows below. */
 static bool factor_block(HC_REAL *a, size_t n, size_t j, size_t block, HC_REAL *room, size_t *bad) {
     HC_REAL *corner = a + j * n + j, *below = corner + block * n, *turned = room;
     const size_t rest = n - j - block;
-    room += n * least(n, BLOCK);
+    room += n * BLOCK;
     if (j > 0) {
         turn(turned, block, a + j * n, n, block, j);
         negate(turned, block, j, block);
         add_product(n - j, block, j, (HcMatrix){a + j * n, n, 1}, turned, block, corner, n, room);
     }
-    turn(turned, block, corner, n, block, block);
-    if (!factor_few(turned, block, block, bad)) {
+    turn_triangle(turned, block, corner, n, block, false);
+    if (!factor_few(&(Group){.u = {turned}, .count = 1, .ld = block}, block, bad)) {
         *bad += j;
         return false;
     }
-    turn(corner, n, turned, block, block, block);
+    lower_of(corner, n, turned, block);
     for (size_t i = 0; i < block; i++)
-        for (size_t l = i + 1; l < n - j; l++)
-            corner[i * n + l] = 0;
+        memset(corner + i * n + block, 0, rest * sizeof *a);
     if (rest == 0) return true;
     turn(turned, rest, below, n, rest, block);
     solve((HcMatrix){corner, n, 1}, false, false, block, turned, rest, rest, NULL);
@@ -191,9 +263,15 @@ static bool factor_block(HC_REAL *a, size_t n, size_t j, size_t block, HC_REAL *
     return true;
 }
 
-bool HC_NAMED(cholesky)(void *a, size_t n, void *workspace, size_t *bad) {
-    for (size_t j = 0; j < n; j += BLOCK)
-        if (!factor_block(a, n, j, least(BLOCK, n - j), workspace, bad)) return false;
+bool HC_NAMED(cholesky)(void *a_, size_t count, size_t n, void *workspace, size_t *bad) {
+    HC_REAL *a = a_;
+    if (n > 0 && n <= BLOCK) return factor_group(a, count, n, workspace, bad);
+    for (size_t l = 0; l < count; l++)
+        for (size_t j = 0; j < n; j += BLOCK)
+            if (!factor_block(a + l * n * n, n, j, least(BLOCK, n - j), workspace, bad)) {
+                *bad += l * n;
+                return false;
+            }
     return true;
 }
 
@@ -213,31 +291,54 @@ static void swap_all(HC_REAL *a, size_t lda, const HC_REAL *pivot, size_t n, siz
         if ((size_t)pivot[i] != i) swap(a + i * lda, a + (size_t)pivot[i] * lda, width);
 }
 
-/* A panel, its rows PANEL apart and zeros after column n, one column after the other: the pivot is looked for while the
- * column before is taken off. */
-static void factor_panel(HC_REAL *a, size_t m, size_t n, HC_REAL *pivot) {
+#if HC_REAL_BITS == 32
+typedef int32_t Bits;
+#define SIZE_BITS INT32_MAX
+#else
+typedef int64_t Bits;
+#define SIZE_BITS INT64_MAX
+#endif
+
+/* Of a number's size: in the order of sizes, and a NaN above all. */
+HC_INLINE Bits bits_of(const HC_REAL *x) {
+    Bits bits;
+    memcpy(&bits, x, sizeof bits);
+    return bits & SIZE_BITS;
+}
+
+static size_t largest(const HC_REAL *x, size_t n) {
+    Bits most = 0;
     size_t at = 0;
-    for (size_t i = 1; i < m; i++)
-        if (M(fabs)(a[i * PANEL]) > M(fabs)(a[at * PANEL])) at = i;
+    for (size_t i = 0; i < n; i++) {
+        const Bits size = bits_of(x + i);
+        most = size > most ? size : most;
+    }
+    while (at + 1 < n && bits_of(x + at) != most)
+        at++;
+    return at;
+}
+
+/* Columns of m rows that begin ld apart and of which a vector past the last row may be written; one after the other. */
+static void factor_panel(HC_REAL *a, size_t ld, size_t m, size_t n, HC_REAL *pivot) {
     for (size_t j = 0; j < n; j++) {
-        HC_REAL *row = a + j * PANEL, u[PANEL] = {0}, largest = -1;
+        HC_REAL *column = a + j * ld;
+        const size_t at = j + largest(column + j, m - j);
         pivot[j] = (HC_REAL)at;
-        if (at != j) swap(row, a + at * PANEL, PANEL);
-        for (size_t l = j + 1; l < PANEL; l++)
-            u[l] = row[l];
-        const HC_REAL p = row[j];
-        const size_t next = j + 1 < n ? j + 1 : j;
-        at = next;
-        for (size_t i = j + 1; i < m; i++) {
-            HC_REAL *x = a + i * PANEL;
-            const HC_REAL factor = p == 0 ? x[j] : x[j] / p;
-            for (size_t l = 0; l < PANEL; l++)
-                x[l] -= factor * u[l];
-            x[j] = factor;
-            if (M(fabs)(x[next]) > largest) {
-                largest = M(fabs)(x[next]);
-                at = i;
-            }
+        for (size_t c = 0; c < n && at != j; c++) {
+            const HC_REAL kept = a[c * ld + j];
+            a[c * ld + j] = a[c * ld + at];
+            a[c * ld + at] = kept;
+        }
+        if (column[j] == 0) continue; /* and so are those below */
+        const Vec p = vec_splat(column + j);
+        for (size_t i = j + 1; i < m; i += V)
+            vec_store(column + i, vec_over(vec_load(column + i), p));
+        for (size_t c = j + 1; c < n; c++) {
+            HC_REAL *other = a + c * ld;
+            const Vec u = vec_splat(other + j);
+            for (size_t i = j + 1; i < m; i += V)
+                vec_store(other + i,
+                          vec_take_product(vec_load(other + i), vec_load(column + i), u));
         }
     }
 }
@@ -246,12 +347,12 @@ static void factor_panel(HC_REAL *a, size_t m, size_t n, HC_REAL *pivot) {
 static void factor_lu(HC_REAL *a, size_t lda, size_t m, size_t n, HC_REAL *pivot, HC_REAL *panel,
                       HC_REAL *room) {
     if (n <= PANEL) {
-        for (size_t i = 0; i < m; i++)
-            for (size_t j = 0; j < PANEL; j++)
-                panel[i * PANEL + j] = j < n ? a[i * lda + j] : 0;
-        factor_panel(panel, m, n, pivot);
-        for (size_t i = 0; i < m; i++)
-            memcpy(a + i * lda, panel + i * PANEL, n * sizeof *a);
+        const size_t ld = m + V;
+        for (size_t j = 0; j < n; j++)
+            memset(panel + j * ld + m, 0, V * sizeof *a);
+        turn(panel, ld, a, lda, m, n);
+        factor_panel(panel, ld, m, n, pivot);
+        turn(a, lda, panel, ld, n, m);
         return;
     }
     const size_t left = (n / 2 + PANEL - 1) / PANEL * PANEL, right = n - left;
@@ -269,10 +370,10 @@ static void factor_lu(HC_REAL *a, size_t lda, size_t m, size_t n, HC_REAL *pivot
 }
 
 size_t HC_NAMED(lu_workspace)(size_t n) {
-    return (n * PANEL + (n > PANEL ? product_room(n) : 0)) * sizeof(HC_REAL);
+    return ((n + V) * PANEL + (n > PANEL ? product_room(n) : 0)) * sizeof(HC_REAL);
 }
 
 void HC_NAMED(lu)(void *f, size_t n, void *workspace) {
     HC_REAL *a = f, *panel = workspace;
-    if (n > 0) factor_lu(a, n, n, n, a + n * n, panel, panel + n * PANEL);
+    if (n > 0) factor_lu(a, n, n, n, a + n * n, panel, panel + (n + V) * PANEL);
 }

@@ -44,6 +44,9 @@ typedef struct HcGemm {
     void *workspace; /* as many bytes as gemm_workspace says; may be NULL when that is 0 */
 } HcGemm;
 
+/* How many matrices are factored side by side at most. */
+enum { HC_TOGETHER = 4 };
+
 /* A triangular system: b [n, width], whose rows lie `ldb` apart, becomes the x with a x = b. Of a [n, n] one triangle
  * is read; with `unit` its diagonal is not, and is ones. */
 typedef struct HcTriangle {

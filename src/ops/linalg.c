@@ -48,8 +48,10 @@ static bool triangular_infer(Tensor *y) {
     return true;
 }
 
-static bool solve_one(Tensor *y, size_t index, const void *user, void *room, size_t *bad) {
+static bool solve_one(Tensor *y, size_t index, size_t count, const void *user, void *room,
+                      size_t *bad) {
     const Operand *o = user;
+    (void)count;
     unsigned flags = y->attr.bits;
     HcTriangle t = {.n = last_of(hc_inputs(y)[0]),
                     .width = last_of(y),
@@ -69,8 +71,14 @@ static bool triangular_forward(Tensor *y) {
     if (!hc_operand(y, 0, y->attr.bits & HC_TRANSPOSED, &o.a, &o.form)) return false;
     hc_copy_dense(hc_inputs(y)[1], y->data);
     size_t room = y->tape->k->solve_triangular_workspace(&(HcTriangle){.n = n, .width = width});
-    return hc_matrices(y, hc_matrix_count(y->form), n * n / 2 * width, room, solve_one, &o,
-                       "is singular");
+    return hc_matrices(y, &(HcMatrices){.fn = solve_one,
+                                        .user = &o,
+                                        .count = hc_matrix_count(y->form),
+                                        .together = 1,
+                                        .n = n,
+                                        .cost = n * n / 2 * width,
+                                        .room = room,
+                                        .wrong = "is singular"});
 }
 
 static Tensor *triangular(Tensor *a, Tensor *b, unsigned flags);
@@ -119,17 +127,22 @@ Tensor *tensor_cholesky_solve(Tensor *b, Tensor *l) {
 /* ---- L L^T = a. To a: (S + S^T) / 2 with S = L^-T phi(L^T g) L^-1; phi keeps the lower triangle and halves its
  * diagonal (Murray 2016, equation 10) ----------------------------------------------------------------------------- */
 
-static bool cholesky_one(Tensor *y, size_t index, const void *user, void *room, size_t *bad) {
+static bool cholesky_some(Tensor *y, size_t first, size_t count, const void *user, void *room,
+                          size_t *bad) {
     (void)user;
-    return y->tape->k->cholesky(matrix_at(y, index), last_of(y), room, bad);
+    return y->tape->k->cholesky(matrix_at(y, first), count, last_of(y), room, bad);
 }
 
 static bool cholesky_forward(Tensor *y) {
     size_t n = last_of(y);
     hc_copy_dense(hc_inputs(y)[0], y->data);
-    return hc_matrices(y, hc_matrix_count(y->form), n * n / 6 * n,
-                       y->tape->k->cholesky_workspace(n), cholesky_one, NULL,
-                       "is not positive definite");
+    return hc_matrices(y, &(HcMatrices){.fn = cholesky_some,
+                                        .count = hc_matrix_count(y->form),
+                                        .together = HC_TOGETHER,
+                                        .n = n,
+                                        .cost = n * n / 6 * n,
+                                        .room = y->tape->k->cholesky_workspace(n),
+                                        .wrong = "is not positive definite"});
 }
 
 static void cholesky_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -166,9 +179,10 @@ static bool lu_infer(Tensor *y) {
     return y->form || hc_fail_nomem(y->tape, y->op->name);
 }
 
-static bool lu_one(Tensor *y, size_t index, const void *a, void *room, size_t *bad) {
-    (void)bad;
+static bool lu_one(Tensor *y, size_t index, size_t count, const void *a, void *room, size_t *bad) {
     size_t n = last_of(y);
+    (void)count;
+    (void)bad;
     y->tape->k->copy(matrix_at(y, index), 1, (const char *)a + index * n * n * y->tape->item, 1,
                      n * n);
     y->tape->k->lu(matrix_at(y, index), n, room);
@@ -178,8 +192,13 @@ static bool lu_one(Tensor *y, size_t index, const void *a, void *room, size_t *b
 static bool lu_forward(Tensor *y) {
     size_t n = last_of(y);
     const void *a = hc_dense_input(y, 0);
-    return a && hc_matrices(y, hc_matrix_count(y->form), n * n / 3 * n, y->tape->k->lu_workspace(n),
-                            lu_one, a, "");
+    return a && hc_matrices(y, &(HcMatrices){.fn = lu_one,
+                                             .user = a,
+                                             .count = hc_matrix_count(y->form),
+                                             .together = 1,
+                                             .n = n,
+                                             .cost = n * n / 3 * n,
+                                             .room = y->tape->k->lu_workspace(n)});
 }
 
 static const HcOp op_lu = {.name = "tensor_solve",
@@ -215,8 +234,10 @@ static bool solve_factor(Tensor *y, size_t index, const Operand *o, bool upper, 
     return y->tape->k->solve_triangular(&t, bad);
 }
 
-static bool solve_both(Tensor *y, size_t index, const void *user, void *room, size_t *bad) {
+static bool solve_both(Tensor *y, size_t index, size_t count, const void *user, void *room,
+                       size_t *bad) {
     const Operand *o = user;
+    (void)count;
     const HcKernels *k = y->tape->k;
     size_t n = last_of(hc_inputs(y)[1]), width = last_of(y);
     const char *pivot =
@@ -237,8 +258,14 @@ static bool solve_forward(Tensor *y) {
     Operand o = {{f->data, n, 1}, f->form};
     hc_copy_dense(hc_inputs(y)[2], y->data);
     size_t room = y->tape->k->solve_triangular_workspace(&(HcTriangle){.n = n, .width = width});
-    return hc_matrices(y, hc_matrix_count(y->form), n * n * width, room, solve_both, &o,
-                       "is singular");
+    return hc_matrices(y, &(HcMatrices){.fn = solve_both,
+                                        .user = &o,
+                                        .count = hc_matrix_count(y->form),
+                                        .together = 1,
+                                        .n = n,
+                                        .cost = n * n * width,
+                                        .room = room,
+                                        .wrong = "is singular"});
 }
 
 static Tensor *solve(Tensor *a, Tensor *f, Tensor *b, bool transposed);

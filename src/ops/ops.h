@@ -124,12 +124,19 @@ size_t hc_matrix_at(const HcForm *form, size_t index);
 bool hc_operand(Tensor *y, size_t j, bool transposed, HcMatrix *matrix, const HcForm **form);
 
 /* ---- matrices.c -------------------------------------------------------------------------------- */
-/* Whether fn did its part for matrix `index` of the last two axes of y, else *bad says at which pivot it failed. */
-typedef bool HcMatrixFn(Tensor *y, size_t index, const void *user, void *room, size_t *bad);
-/* Calls fn for `count` matrices, on the tape's pool where that is worth it, each with that many bytes of room and about
- * `cost` multiply-adds. Where one fails: an error that says which and what is wrong with it. False after hc_fail. */
-bool hc_matrices(Tensor *y, size_t count, size_t cost, size_t room, HcMatrixFn *fn, const void *user,
-                 const char *wrong);
+/* Whether fn did its part for `count` matrices from `first` on of those in the last two axes of y; else *bad says at
+ * which of their rows it failed. */
+typedef bool HcMatrixFn(Tensor *y, size_t first, size_t count, const void *user, void *room, size_t *bad);
+typedef struct HcMatrices {
+    HcMatrixFn *fn;
+    const void *user;
+    size_t count, together; /* matrices; how many fn takes at a time */
+    size_t n;               /* rows of each */
+    size_t cost, room;      /* of each, about, in multiply-adds; bytes that fn is handed */
+    const char *wrong;      /* with a matrix for which it fails */
+} HcMatrices;
+/* Calls fn for all of them, on the tape's pool where that is worth it. False after hc_fail. */
+bool hc_matrices(Tensor *y, const HcMatrices *matrices);
 /* How many matrices the last two axes of a form make. */
 size_t hc_matrix_count(const HcForm *form);
 /* Whether each of x's last two axes, which it has, are of one size. False after hc_fail. */

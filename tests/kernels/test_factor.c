@@ -66,7 +66,7 @@ static void *definite(size_t n) {
 
 static bool cholesky(void *a, size_t n, size_t *bad) {
     void *room = malloc(k->cholesky_workspace(n));
-    bool done = k->cholesky(a, n, room, bad);
+    bool done = k->cholesky(a, 1, n, room, bad);
     free(room);
     return done;
 }
@@ -107,10 +107,37 @@ static void indefinite(size_t n, size_t p, double pivot) {
     free(a);
 }
 
+/* Side by side each becomes what it is alone; of those that are not definite the first is told. */
+static void side_by_side(size_t n, size_t count) {
+    void *all = numbers(count * n * n), *room = malloc(k->cholesky_workspace(n) + 1);
+    size_t bytes = n * n * k->size, bad = 99;
+    for (size_t l = 0; l < count; l++) {
+        void *a = definite(n);
+        memcpy((char *)all + l * bytes, a, bytes);
+        free(a);
+    }
+    void *alone = numbers(count * n * n);
+    memcpy(alone, all, count * bytes);
+    CHECK(k->cholesky(all, count, n, room, &bad));
+    for (size_t l = 0; l < count; l++)
+        CHECK(cholesky((char *)alone + l * bytes, n, &bad));
+    CHECK(memcmp(all, alone, count * bytes) == 0);
+    for (size_t l = 1; n > 1 && l < count; l++) {
+        put(all, l * n * n, l == 1 ? 1 : -1); /* a later matrix fails at an earlier pivot */
+        if (l == 1) put(all, l * n * n + n * n - 1, -5);
+    }
+    if (n > 1 && count > 1) CHECK(!k->cholesky(all, count, n, room, &bad) && bad == 2 * n - 1);
+    free(all);
+    free(alone);
+    free(room);
+}
+
 static void choleskys(void) {
     for (size_t i = 0; i < SIZES; i++) {
         size_t n = sizes[i];
         cholesky_of(n);
+        for (size_t count = 1; count <= HC_TOGETHER && n < 100; count++)
+            side_by_side(n, count);
         for (size_t p = 0; p < n; p = 2 * p + 1) {
             indefinite(n, p, -1);
             indefinite(n, p, p ? -0.0 : 0.0);

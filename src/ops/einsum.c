@@ -28,7 +28,8 @@ typedef struct Einsum {
 } Einsum;
 
 static char letter_of(unsigned label) {
-    return label >= LETTERS ? '.' : (char)(label < 26 ? 'A' + (int)label : 'a' + (int)label - 26);
+    static const char names[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz........";
+    return names[label];
 }
 
 static bool wrong(const Einsum *e, const char *what) {
@@ -244,8 +245,8 @@ static bool join(const Einsum *e, Term *a, Term *b) {
         if (has(b, a->label[i]) && is_wanted(e, a->label[i])) y.label[both++] = a->label[i];
     for (int i = 0; i < a->count; i++)
         if (!has(b, a->label[i])) y.label[both + own++] = a->label[i];
-    memcpy(of_a, y.label, (size_t)(both + own));
-    memcpy(of_b, y.label, (size_t)both);
+    memcpy(of_a, y.label, sizeof of_a);
+    memcpy(of_b, y.label, sizeof of_b);
     for (int i = 0; i < a->count; i++)
         if (has(b, a->label[i]) && !is_wanted(e, a->label[i])) {
             of_a[both + own + inner] = a->label[i];

@@ -355,6 +355,8 @@ enum { OWN = sizeof operations / sizeof *operations };
 Operation *fuzz_operation(Fuzz *z) {
     unsigned byte = fuzz_byte(z);
     if (byte >= 128) return fuzz_layers[byte % fuzz_layer_count];
-    size_t i = byte % (OWN + fuzz_move_count);
-    return i < OWN ? operations[i] : fuzz_moves[i - OWN];
+    size_t i = byte % (OWN + fuzz_matrix_count + fuzz_move_count);
+    if (i < OWN) return operations[i];
+    i -= OWN;
+    return i < fuzz_matrix_count ? fuzz_matrices[i] : fuzz_moves[i - fuzz_matrix_count];
 }

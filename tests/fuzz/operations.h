@@ -49,6 +49,10 @@ Operation *fuzz_operation(Fuzz *z);
 extern Operation *const fuzz_moves[];
 extern const size_t fuzz_move_count;
 
+/* Linear algebra, of a file of its own. */
+extern Operation *const fuzz_matrices[];
+extern const size_t fuzz_matrix_count;
+
 /* Those over windows, channels, examples and positions, of a file of their own. */
 extern Operation *const fuzz_layers[];
 extern const size_t fuzz_layer_count;

@@ -15,7 +15,7 @@
 
 enum {
     BLOCK = 64, /* columns of Cholesky's factor made at a time */
-    PANEL = 8   /* columns of an LU factor made one by one */
+    PANEL = 12  /* columns of an LU factor that are made one by one, at most */
 };
 
 static size_t least(size_t a, size_t b) {
@@ -81,7 +81,7 @@ static void solve(HcMatrix a, bool upper, bool unit, size_t n, HC_REAL *b, size_
         solve_few(&t, unit ? ONES : OVER, n, width);
         return;
     }
-    const size_t top = (n / 2 + PANEL - 1) / PANEL * PANEL, rest = n - top;
+    const size_t top = (n / 2 + 7) / 8 * 8, rest = n - top;
     const HcMatrix last = {from + top * (a.row + a.col), a.row, a.col};
     HC_REAL *below = b + top * ldb;
     if (upper) {
@@ -355,7 +355,7 @@ static void factor_lu(HC_REAL *a, size_t lda, size_t m, size_t n, HC_REAL *pivot
         turn(a, lda, panel, ld, n, m);
         return;
     }
-    const size_t left = (n / 2 + PANEL - 1) / PANEL * PANEL, right = n - left;
+    const size_t left = (n / 2 + 3) / 4 * 4, right = n - left;
     HC_REAL *beside = a + left, *below = a + left * lda;
     factor_lu(a, lda, m, left, pivot, panel, room);
     swap_all(beside, lda, pivot, left, right);

@@ -210,8 +210,8 @@ bool hc_tape_room(Tape *tape, size_t nodes);
 /* At a release: drops what the tape remembers of shapes long gone, once there is much of it. */
 void hc_tape_tidy(Tape *tape);
 
-/* A constant with these numbers: the same as last time while it is there and they are, and tape->shared.serial is not put
- * to 0. For what is done to many weights in turn; not within rules. */
+/* A constant with these numbers: the same as last time while it is there and they are, and tape->shared.serial is not
+ * put to 0. For what is done to many weights in turn; not within rules. */
 Tensor *hc_shared_constants(Tape *tape, const double *values, size_t count);
 
 /* Scratch nodes. hold and drop count holders; the last drop frees. */

@@ -6,18 +6,18 @@
 
 typedef uintptr_t Word;
 
-/* Equal in all programs of a kind but for the words at `places`, which each has a set of values for. Places found
+/* Programs that are equal but for some words of their tables, the blanks, for which each has a set of values. Blanks found
  * later than a set was made hold the first program's values in it. */
 typedef struct Kind {
     Program *program; /* whose table it is; the first */
-    unsigned char *known; /* a bit for each word of the table: whether it is a place */
-    size_t *places, place_count, place_capacity;
-    Word *first; /* [place_capacity] */
+    unsigned char *known; /* a bit for each word of the table: whether it is a blank */
+    size_t *blanks, blank_count, blank_capacity;
+    Word *first; /* [blank_capacity] */
     size_t first_capacity;
     size_t written; /* the set that stands in the table */
 } Kind;
 
-/* Values of a kind's first `count` places. */
+/* Values of a kind's first `count` blanks. */
 typedef struct Set {
     Word *values;
     size_t count, kind;
@@ -79,7 +79,7 @@ void hc_series_destroy(HcSeries *s) {
     for (size_t k = 0; k < s->kind_count; k++) {
         hc_program_free(s->kinds[k].program);
         hc_free(s->kinds[k].known);
-        hc_free(s->kinds[k].places);
+        hc_free(s->kinds[k].blanks);
         hc_free(s->kinds[k].first);
     }
     for (size_t i = 0; i < s->set_count; i++)
@@ -190,23 +190,23 @@ static size_t words_of(const Program *p) {
     return p->call_count * CALL_WORDS + p->kept * NODE_WORDS;
 }
 
-static char *word_at(const Program *p, size_t place) {
+static char *word_at(const Program *p, size_t number) {
     size_t calls = p->call_count * CALL_WORDS;
-    if (place < calls)
-        return (char *)&p->calls[place / CALL_WORDS].u + place % CALL_WORDS * sizeof(Word);
-    Tensor *x = &p->nodes[(place - calls) / NODE_WORDS];
-    size_t word = (place - calls) % NODE_WORDS;
+    if (number < calls)
+        return (char *)&p->calls[number / CALL_WORDS].u + number % CALL_WORDS * sizeof(Word);
+    Tensor *x = &p->nodes[(number - calls) / NODE_WORDS];
+    size_t word = (number - calls) % NODE_WORDS;
     return word == 0 ? (char *)&x->data : (char *)&x->attr + (word - 1) * sizeof(Word);
 }
 
-static Word read_word(const Program *p, size_t place) {
+static Word read_word(const Program *p, size_t number) {
     Word word;
-    memcpy(&word, word_at(p, place), sizeof word);
+    memcpy(&word, word_at(p, number), sizeof word);
     return word;
 }
 
-static void write_word(const Program *p, size_t place, Word word) {
-    memcpy(word_at(p, place), &word, sizeof word);
+static void write_word(const Program *p, size_t number, Word word) {
+    memcpy(word_at(p, number), &word, sizeof word);
 }
 
 /* Which node it is, for pointers into the two lists are never equal. */
@@ -242,37 +242,37 @@ static bool alike(const Program *a, const Program *b) {
 /* ---- programs of a kind ------------------------------------------------------------------------ */
 
 static void write_set(Kind *k, const Set *set) {
-    for (size_t i = 0; i < k->place_count; i++)
-        write_word(k->program, k->places[i], i < set->count ? set->values[i] : k->first[i]);
+    for (size_t i = 0; i < k->blank_count; i++)
+        write_word(k->program, k->blanks[i], i < set->count ? set->values[i] : k->first[i]);
 }
 
-static bool add_place(Kind *k, size_t place) {
-    if (!hc_grow((void **)&k->places, &k->place_capacity, k->place_count, k->place_count + 1, sizeof *k->places) ||
-        !hc_grow((void **)&k->first, &k->first_capacity, k->place_count, k->place_count + 1, sizeof *k->first))
+static bool add_blank(Kind *k, size_t word) {
+    if (!hc_grow((void **)&k->blanks, &k->blank_capacity, k->blank_count, k->blank_count + 1, sizeof *k->blanks) ||
+        !hc_grow((void **)&k->first, &k->first_capacity, k->blank_count, k->blank_count + 1, sizeof *k->first))
         return false;
-    k->known[place / 8] |= (unsigned char)(1u << place % 8);
-    k->places[k->place_count] = place;
-    k->first[k->place_count++] = read_word(k->program, place);
+    k->known[word / 8] |= (unsigned char)(1u << word % 8);
+    k->blanks[k->blank_count] = word;
+    k->first[k->blank_count++] = read_word(k->program, word);
     return true;
 }
 
 /* Adds words [from, from + count) where they differ. The kind's table holds the first program's. */
-static bool add_places(Kind *k, const Program *p, size_t from, size_t count) {
-    for (size_t place = from; place < from + count; place++) {
-        bool known = k->known[place / 8] >> place % 8 & 1;
-        if (known || read_word(k->program, place) == read_word(p, place)) continue;
-        if (!add_place(k, place)) return false;
+static bool add_blanks(Kind *k, const Program *p, size_t from, size_t count) {
+    for (size_t word = from; word < from + count; word++) {
+        bool known = k->known[word / 8] >> word % 8 & 1;
+        if (known || read_word(k->program, word) == read_word(p, word)) continue;
+        if (!add_blank(k, word)) return false;
     }
     return true;
 }
 
-static bool find_places(Kind *k, const Program *p) {
-    size_t place = 0;
-    for (size_t i = 0; i < p->call_count; i++, place += CALL_WORDS)
-        if (p->calls[i].run != hc_call_forward && !add_places(k, p, place, p->calls[i].bytes / sizeof(Word)))
+static bool find_blanks(Kind *k, const Program *p) {
+    size_t word = 0;
+    for (size_t i = 0; i < p->call_count; i++, word += CALL_WORDS)
+        if (p->calls[i].run != hc_call_forward && !add_blanks(k, p, word, p->calls[i].bytes / sizeof(Word)))
             return false;
-    for (size_t i = 0; i < p->kept; i++, place += NODE_WORDS)
-        if (!add_places(k, p, place, p->nodes[i].nin > 0 ? NODE_WORDS : 1)) return false;
+    for (size_t i = 0; i < p->kept; i++, word += NODE_WORDS)
+        if (!add_blanks(k, p, word, p->nodes[i].nin > 0 ? NODE_WORDS : 1)) return false;
     return true;
 }
 
@@ -292,11 +292,11 @@ static bool share_uses(Program *to, Program *p) {
 /* The set with p's words, which may be one that is there. False when out of memory. */
 static bool set_of(HcSeries *s, size_t kind, const Program *p, size_t *number) {
     const Kind *k = &s->kinds[kind];
-    Set set = {hc_alloc(k->place_count, sizeof *set.values), k->place_count, kind};
-    if (k->place_count > 0 && !set.values) return false;
+    Set set = {hc_alloc(k->blank_count, sizeof *set.values), k->blank_count, kind};
+    if (k->blank_count > 0 && !set.values) return false;
     bool first = true;
-    for (size_t i = 0; i < k->place_count; i++) {
-        set.values[i] = read_word(p, k->places[i]);
+    for (size_t i = 0; i < k->blank_count; i++) {
+        set.values[i] = read_word(p, k->blanks[i]);
         first = first && set.values[i] == k->first[i];
     }
     *number = 0;
@@ -319,7 +319,7 @@ static bool join(HcSeries *s, size_t kind, Program *p, Member *member) {
     write_set(k, &s->sets[0]);
     k->written = 0;
     *member = (Member){.kind = kind, .small = hc_series_constant(s, p->constants, p->constant_bytes)};
-    return member->small && find_places(k, p) && share_uses(k->program, p) && set_of(s, kind, p, &member->set);
+    return member->small && find_blanks(k, p) && share_uses(k->program, p) && set_of(s, kind, p, &member->set);
 }
 
 static bool begin_kind(HcSeries *s, Program *p, Member *member) {
@@ -383,7 +383,7 @@ size_t hc_series_bytes(const HcSeries *s, size_t *table_bytes) {
     for (size_t k = 0; k < s->kind_count; k++) {
         ProgramStats stats = hc_program_own_stats(s->kinds[k].program);
         tables += stats.table_bytes + words_of(s->kinds[k].program) / 8 +
-                  s->kinds[k].place_capacity * sizeof *s->kinds[k].places +
+                  s->kinds[k].blank_capacity * sizeof *s->kinds[k].blanks +
                   s->kinds[k].first_capacity * sizeof *s->kinds[k].first;
         numbers += stats.bytes - stats.table_bytes;
     }

@@ -206,9 +206,22 @@ static void linear(void) {
     CHECK(memcmp(part, whole, sizeof part) == 0);
 }
 
+/* Beside the function, a Program of a derivative forward holds what forward mode by hand has: of x w along both, two
+ * products more; and a copy of each output. Nothing is left of the sweep that is only there to be transposed. */
+static void captured_forward(void) {
+    Tensor *x = tensor_leaf(tensor_ones(tape, shape2(2, 3))), *w = tensor_leaf(tensor_full(tape, shape2(3, 4), 2));
+    Tensor *along[2] = {tensor_full(tape, shape2(2, 3), 0.5), tensor_full(tape, shape2(3, 4), 3)};
+    Tensor *y = tensor_matmul(x, w), *out[2] = {y, tensor_jvp(y, (Tensor *[]){x, w}, 2, along, 0)};
+    Program *p = program_capture(tape, along, 2, out, 2, NULL);
+    CHECK(p && program_run(p) && program_stats(p).steps == 5);
+    const double *j = p ? program_output(p, 1) : NULL;
+    CHECK(j && j[0] == 3 * (0.5 * 2 + 3) && j[7] == j[0]);
+    program_destroy(p);
+}
+
 int main(void) {
     unused_products();
-    void (*const tests[])(void) = {gradients, flags, leaves_no_trace, products, linear};
+    void (*const tests[])(void) = {gradients, flags, leaves_no_trace, products, captured_forward, linear};
     each_on_a_tape(&tape, tests, sizeof tests / sizeof *tests);
     return check_done();
 }

@@ -6,8 +6,8 @@
 
 typedef uintptr_t Word;
 
-/* Programs that are equal but for some words of their tables, the blanks, for which each has a set of values. Blanks found
- * later than a set was made hold the first program's values in it. */
+/* Programs that are equal but for some words of their tables, the blanks, for which each has a set of values. Blanks
+ * found later than a set was made hold the first program's values in it. */
 typedef struct Kind {
     Program *program; /* whose table it is; the first */
     unsigned char *known; /* a bit for each word of the table: whether it is a blank */

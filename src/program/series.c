@@ -10,6 +10,7 @@ typedef uintptr_t Word;
  * found later than a set was made hold the first program's values in it. */
 typedef struct Kind {
     Program *program; /* whose table it is; the first */
+    char *small;      /* where its small constants are read */
     unsigned char *known; /* a bit for each word of the table: whether it is a blank */
     size_t *blanks, blank_count, blank_capacity;
     Word *first; /* [blank_capacity] */
@@ -325,7 +326,8 @@ static bool join(HcSeries *s, size_t kind, Program *p, Member *member) {
 static bool begin_kind(HcSeries *s, Program *p, Member *member) {
     unsigned char *known = hc_alloc_zero(words_of(p) / 8 + 1, 1);
     const char *small = hc_series_constant(s, p->constants, p->constant_bytes);
-    if (!known || !small ||
+    char *room = hc_series_room(s, HC_SERIES_SMALL, p->constant_bytes);
+    if (!known || !small || !room ||
         !hc_grow((void **)&s->kinds, &s->kind_capacity, s->kind_count, s->kind_count + 1, sizeof *s->kinds)) {
         hc_free(known);
         return false;
@@ -333,7 +335,7 @@ static bool begin_kind(HcSeries *s, Program *p, Member *member) {
     *member = (Member){.kind = s->kind_count, .small = small};
     hc_free(p->constants);
     p->constants = NULL;
-    s->kinds[s->kind_count++] = (Kind){.program = p, .known = known};
+    s->kinds[s->kind_count++] = (Kind){.program = p, .small = room, .known = known};
     return true;
 }
 
@@ -363,9 +365,7 @@ bool hc_series_run(HcSeries *s, size_t i) {
     Kind *k = &s->kinds[s->members[i].kind];
     if (k->written != s->members[i].set) write_set(k, &s->sets[s->members[i].set]);
     k->written = s->members[i].set;
-    if (k->program->constant_bytes)
-        memcpy(hc_series_room(s, HC_SERIES_SMALL, k->program->constant_bytes), s->members[i].small,
-               k->program->constant_bytes);
+    if (k->program->constant_bytes) memcpy(k->small, s->members[i].small, k->program->constant_bytes);
     return hc_program_check_uses(k->program, "program_run") && hc_program_run_calls(k->program);
 }
 

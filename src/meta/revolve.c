@@ -8,9 +8,10 @@ static size_t reach(size_t s, size_t r) {
         s = t;
     }
     size_t c = 1; /* C(s + i, i): the products divide without rest */
-    for (size_t i = 0; i < r; i++) {
-        if (c > SIZE_MAX / 2 / (s + i + 1)) return SIZE_MAX;
-        c = c * (s + i + 1) / (i + 1);
+    if (r > 0 && s >= SIZE_MAX / 2) return SIZE_MAX;
+    for (size_t i = 1; i <= r; i++) {
+        if (c > SIZE_MAX / 2 / (s + i)) return SIZE_MAX;
+        c = c * (s + i) / i;
     }
     return c;
 }

@@ -25,6 +25,7 @@ typedef struct Arguments {
     const Workload *workload;
     Settings settings;
     size_t repeat;
+    bool stats;
 } Arguments;
 
 static bool read_number(const char *text, size_t low, size_t high, size_t *number) {
@@ -49,7 +50,7 @@ static bool find_workload(Arguments *args) {
 
 static int usage(void) {
     fprintf(stderr,
-            "usage: bench NAME [--repeat R] [--threads N] [--no-replay] [--record FOLDER]\n"
+            "usage: bench NAME [--repeat R] [--threads N] [--no-replay] [--stats] [--record FOLDER]\n"
             "             [--keep all|sqrt|N | --memory MIB]   (of an inner loop of steps)\n"
             "NAME:");
     for (size_t i = 0; i < WORKLOADS; i++)
@@ -99,6 +100,8 @@ static bool read_arguments(Arguments *args, int argc, char **argv) {
             i++;
         } else if (strcmp(argv[i], "--no-replay") == 0) {
             args->settings.replay = false;
+        } else if (strcmp(argv[i], "--stats") == 0) {
+            args->stats = true;
         } else if (argv[i][0] != '-' && !args->name) {
             args->name = argv[i];
         } else {
@@ -141,6 +144,10 @@ int main(int argc, char **argv) {
         return 2;
     }
     void *state = args.workload->create(args.settings);
+    if (state && args.stats && args.workload->program) {
+        ProgramStats stats = program_stats(args.workload->program(state));
+        printf("%s: a Program of %zu bytes, of which tables %zu\n", args.name, stats.bytes, stats.table_bytes);
+    }
     bool done =
         state && (args.record ? args.workload->record(state, args.record) : measure(&args, state));
     if (state) args.workload->destroy(state);

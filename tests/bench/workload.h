@@ -32,6 +32,8 @@ typedef struct Workload {
     /** Writes data, weights and the meta-gradient of the first iteration, for the peers to compare
      * with. Before any iterate. NULL: it has no peers. */
     bool (*record)(void *state, const char *folder);
+    /** The Program that it runs, or NULL; for --stats. NULL: it does not say. */
+    const Program *(*program)(const void *state);
     void (*destroy)(void *state);
 } Workload;
 

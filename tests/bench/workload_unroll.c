@@ -123,10 +123,16 @@ static bool record(void *state, const char *folder) {
            record_params(folder, "lr_grad", lr, true);
 }
 
+static const Program *program_of(const void *state) {
+    const Unroll *bench = state;
+    return bench->program;
+}
+
 const Workload workload_unroll = {.stem = "unroll-",
                                   .numbered = true,
                                   .unrolls = true,
                                   .create = create,
                                   .iterate = iterate,
                                   .record = record,
+                                  .program = program_of,
                                   .destroy = destroy};

@@ -160,6 +160,7 @@ static bool make_lists(HcLoop *loop, const HcUnroll *u) {
 static bool fill_loop(HcLoop *loop, const HcUnroll *u) {
     Tape *tape = u->tape;
     size_t most = u->walk.most;
+    loop->stands = HC_CURRENT;
     loop->walk = (HcWalk){.segments = u->walk.segments, .most = most, .used = 1};
     loop->walk.before = loop_alloc(loop, tape, most + 1, sizeof *loop->walk.before);
     loop->forward = loop_alloc(loop, tape, loop->walk.segments, sizeof *loop->forward);

@@ -26,6 +26,7 @@ typedef struct HcLoop {
     size_t *ends;             /* where in the operation's numbers that goes which is carried at the end, or SIZE_MAX */
     char *kept;               /* carried numbers in places 1 and on of the walk */
     HcWalk walk;
+    size_t stands; /* the place whose point carried numbers are, or HC_CURRENT */
     HcSegment *forward; /* [walk.segments] */
     void **memory;      /* all of the above, and of the passes */
     size_t memory_count, memory_capacity, memory_bytes;

@@ -14,6 +14,7 @@ static void put_made(const HcLoop *loop, const HcSegment *segment, HcPacked *to)
 }
 
 static bool run_forward(HcLoop *loop, size_t from, size_t to) {
+    loop->stands = HC_CURRENT;
     for (size_t k = from; k < to; k++) {
         if (!hc_series_run(loop->series, loop->forward[k].program)) return false;
         put_made(loop, &loop->forward[k], &loop->carried);
@@ -23,8 +24,10 @@ static bool run_forward(HcLoop *loop, size_t from, size_t to) {
 
 /* Stands at the point in a place. At the beginning what is carried is among the inputs. */
 static void stand_at(HcLoop *loop, size_t place) {
-    if (place > 0 && place != HC_CURRENT && loop->carried.total)
+    if (place == HC_CURRENT || place == loop->stands) return;
+    if (place > 0 && loop->carried.total)
         memcpy(loop->carried.numbers, loop->kept + (place - 1) * loop->carried.total, loop->carried.total);
+    loop->stands = place;
 }
 
 static bool advance(HcLoop *loop, size_t place, size_t to, size_t into) {
@@ -32,6 +35,7 @@ static bool advance(HcLoop *loop, size_t place, size_t to, size_t into) {
     if (!run_forward(loop, loop->walk.before[place], to)) return false;
     if (into != HC_CURRENT && loop->carried.total)
         memcpy(loop->kept + (into - 1) * loop->carried.total, loop->carried.numbers, loop->carried.total);
+    loop->stands = into;
     return true;
 }
 

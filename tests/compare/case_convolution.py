@@ -30,10 +30,11 @@ class Window:
         self.channels = self.options.groups * d.whole(1, 2)
         self.out = self.options.groups * d.whole(1, 2)
 
-    def need(self):
-        """The least size that x may have along each axis."""
-        return [max(1, e * (k - 1) + 1 - 2 * p) for k, p, e in
-                zip(self.kernel, self.theirs["padding"], self.theirs["dilation"])]
+    def input_sizes(self, d):
+        """Of a transposed one: so large that something is left."""
+        t = self.theirs
+        return [max(1, -(-(2 * p - e * (k - 1) - o) // s) + 1) + d.whole(0, 2) for k, s, p, e, o in
+                zip(self.kernel, t["stride"], t["padding"], t["dilation"], t["output_padding"])]
 
 
 def convolution(axes):
@@ -64,11 +65,7 @@ def convolution(axes):
 def transposed(axes):
     def make(hc, d):
         w = Window(hc, d, axes, transposed=True)
-        t = w.theirs
-        # So large that something is left.
-        least = [max(1, -(-(2 * p - e * (k - 1) - o) // s) + 1) for k, s, p, e, o in
-                 zip(w.kernel, t["stride"], t["padding"], t["dilation"], t["output_padding"])]
-        x = d.normal([d.whole(1, 2), w.channels] + [n + d.whole(0, 2) for n in least])
+        x = d.normal([d.whole(1, 2), w.channels] + w.input_sizes(d))
         xs = [x, d.normal([w.channels, w.out // w.options.groups] + w.kernel)]
         if d.flag():
             xs.append(d.normal([w.out]))

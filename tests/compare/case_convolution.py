@@ -49,7 +49,9 @@ def convolution(axes):
         if kind == "same":
             w.options.pad, w.theirs["padding"], w.theirs["stride"] = hc.HC_PAD_SAME, "same", 1
             set_field(w.options, "stride", [1] * axes)
-        around = [n for pair in reversed(list(zip(before, after))) for n in pair] if kind == "uneven" else [0] * 2 * axes
+        around = [0] * 2 * axes
+        if kind == "uneven":
+            around = [n for pair in reversed(list(zip(before, after))) for n in pair]
         spread = w.theirs["dilation"]
         x = d.normal([d.whole(1, 2), w.channels] + [e * (k - 1) + d.whole(1, 3) for k, e in zip(w.kernel, spread)])
         xs = [x, d.normal([w.out, w.channels // w.options.groups] + w.kernel)]

@@ -29,7 +29,7 @@ def several(hc, xs, module, peer, results, call=None):
     return Case(xs, ours, call or peer, net=(module, peer))
 
 
-# ---- without weights --------------------------------------------------------------------------------------------
+# ---- without weights ----------------------------------------------------------------------------
 
 PLAIN = {"identity": nn.Identity, "relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "softplus": nn.Softplus,
          "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
@@ -92,7 +92,7 @@ def module_upsample2d(hc, d):
                nn.Upsample(scale_factor=tuple(by), mode="bilinear" if bilinear else "nearest"))
 
 
-# ---- products and tables ----------------------------------------------------------------------------------------
+# ---- products and tables ------------------------------------------------------------------------
 
 
 @row("module_linear", "module_linear_no_bias")
@@ -146,7 +146,7 @@ def module_sequential(hc, d):  # with what the library makes one operation of
                nn.Sequential(*parts))
 
 
-# ---- convolution ---------------------------------------------------------------------------------------------------
+# ---- convolution --------------------------------------------------------------------------------
 
 
 def convolution(axes):
@@ -178,7 +178,7 @@ for axes in (1, 2):
     convolution(axes)
     transposed(axes)
 
-# ---- normalisation -------------------------------------------------------------------------------------------------
+# ---- normalisation ------------------------------------------------------------------------------
 
 
 def batch_norm(axes):
@@ -238,7 +238,7 @@ def module_group_norm(hc, d):
                nn.GroupNorm(groups, channels, options.eps, options.affine))
 
 
-# ---- attention -------------------------------------------------------------------------------------------------------
+# ---- attention ----------------------------------------------------------------------------------
 
 
 def causal_mask(l, s):
@@ -322,7 +322,7 @@ def module_transformer_decoder_layer(hc, d):
                    lambda x, memory, mask=0, memory_mask=None: peer(x, memory, causal + mask, memory_mask))
 
 
-# ---- recurrent networks ------------------------------------------------------------------------------------------------
+# ---- recurrent networks -------------------------------------------------------------------------
 
 
 def recurrent(name, peer):

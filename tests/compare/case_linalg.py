@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from binding import handles, room
 from table import Case, row, simple
 
-# ---- factors and systems: matrices far from singular ---------------------------------------------------------
+# ---- factors and systems: matrices far from singular --------------------------------------------
 
 
 def square(d, leading=None, least=1):
@@ -71,7 +71,7 @@ def tensor_slogdet(hc, d):
                 lambda a: list(torch.linalg.slogdet(a))[::-1])
 
 
-# ---- parts -------------------------------------------------------------------------------------------------------
+# ---- parts --------------------------------------------------------------------------------------
 
 
 def part(name, theirs, least):
@@ -101,7 +101,7 @@ def tensor_trace(hc, d):
     return Case([d.normal(d.shape(2, 4))], hc.tensor_trace, lambda x: x.diagonal(0, -2, -1).sum(-1))
 
 
-# ---- products ----------------------------------------------------------------------------------------------------
+# ---- products -----------------------------------------------------------------------------------
 
 
 @row()

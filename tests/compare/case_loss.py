@@ -21,7 +21,7 @@ def along_axis(name, theirs):
 along_axis("tensor_softmax", torch.softmax)
 along_axis("tensor_log_softmax", torch.log_softmax)
 
-# ---- distances: torch rounds p to single precision; equal points are left out, where its derivatives are NaN -------
+# ---- distances: torch rounds p to single precision; equal points are left out, where its derivatives are NaN ----
 
 
 def exponent(d):
@@ -55,7 +55,7 @@ def tensor_cosine_similarity(hc, d):
                 lambda a, b: F.cosine_similarity(a, b, axis, 1e-8))
 
 
-# ---- losses, and their forms that keep the examples -------------------------------------------------------------------
+# ---- losses, and their forms that keep the examples ---------------------------------------------
 
 
 def loss(name, theirs, draw, *option):
@@ -91,7 +91,7 @@ loss("tensor_bce_with_logits_loss",
 loss("tensor_cross_entropy_loss", lambda x, y, reduction: F.cross_entropy(x, y, reduction=reduction), classes)
 loss("tensor_nll_loss", lambda x, y, reduction: F.nll_loss(x, y, reduction=reduction), classes)
 
-# ---- losses with options ------------------------------------------------------------------------------------------------
+# ---- losses with options ------------------------------------------------------------------------
 
 REDUCTIONS = {"mean": 0, "sum": 1, "none": 2, "batchmean": 3}  # LossReduction
 

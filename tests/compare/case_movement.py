@@ -6,7 +6,7 @@ from binding import handles, ints, room, sizes
 from draw import fixed
 from table import Case, row
 
-# ---- movement -------------------------------------------------------------------------------------------
+# ---- movement -----------------------------------------------------------------------------------
 
 
 @row()
@@ -113,7 +113,7 @@ def tensor_split(hc, d):
     return Case([d.normal(shape)], ours, lambda x: list(x.split(parts, axis)))
 
 
-# ---- padding and upsampling --------------------------------------------------------------------------------
+# ---- padding and upsampling ---------------------------------------------------------------------
 
 
 def around(before, after):
@@ -157,7 +157,7 @@ def tensor_upsample(hc, d):
                 lambda x: [F.interpolate(x, to, mode="nearest"), F.interpolate(x, to, mode="bilinear")])
 
 
-# ---- indexing ------------------------------------------------------------------------------------------------
+# ---- indexing -----------------------------------------------------------------------------------
 
 
 def indexed(d):

@@ -7,7 +7,7 @@ from binding import ints, room
 from table import Case, row, simple
 
 
-def prod(x, axes, keepdim):
+def prod(x, axes, keepdim):  # along one after the other: of all, torch's second derivative is 0 with two zeros
     for axis in sorted((axis % x.dim() for axis in axes), reverse=True):
         x = x.prod(axis, keepdim)
     return x
@@ -28,7 +28,7 @@ def all_of(x, axes, keepdim):
 # name -> torch's along axes, which for all of x is handed all axes, and how x is drawn
 AXES = {
     "sum": (torch.sum, "normal"), "mean": (torch.mean, "normal"), "max": (torch.amax, "rounded"),
-    "min": (torch.amin, "normal"), "logsumexp": (torch.logsumexp, "normal"), "prod": (prod, "normal"),
+    "min": (torch.amin, "normal"), "logsumexp": (torch.logsumexp, "normal"), "prod": (prod, "zeros"),
     "any": (any_of, "rounded"), "all": (all_of, "rounded"),
     "norm": (norm, "normal"),  # torch's derivatives at 0 are NaN
 }
@@ -94,14 +94,12 @@ def tensor_argmax(hc, d):
                 lambda x: [x.argmax(), x.argmax(axis, keep)])
 
 
-# ---- scans, order ------------------------------------------------------------------------------------
+# ---- scans, order -------------------------------------------------------------------------------
 
 
-def along_axis(name, theirs, zeros=False):
+def along_axis(name, theirs):
     def make(hc, d):
-        x = d.normal(d.shape(1))
-        if zeros:  # one: torch's second derivative is wrong with two
-            x.view(-1)[d.whole(0, x.numel() - 1)] *= d.choice(0, 1)
+        x = d.zeros(d.shape(1))
         axis = d.axis(x.dim())
         return Case([x], lambda x: getattr(hc, name)(x, axis), lambda x: theirs(x, axis))
 
@@ -110,7 +108,7 @@ def along_axis(name, theirs, zeros=False):
 
 
 along_axis("tensor_cumsum", torch.cumsum)
-along_axis("tensor_cumprod", torch.cumprod, zeros=True)
+along_axis("tensor_cumprod", torch.cumprod)
 
 
 def with_index(name, theirs):

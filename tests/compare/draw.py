@@ -23,8 +23,11 @@ class Draw:
         return self.random.uniform(low, high)
 
     def shape(self, least=0, most=3, size=4):
-        """From `least` to `most` axes of 1 to `size` places."""
-        return [self.whole(1, size) for _ in range(self.whole(least, most))]
+        """From `least` to `most` axes of 1 to `size` places; in some cases one axis is longer than a vector."""
+        shape = [self.whole(1, size) for _ in range(self.whole(least, most))]
+        if shape and size == 4 and self.random.random() < 0.1:
+            shape[self.whole(0, len(shape) - 1)] = self.whole(5, 40)
+        return shape
 
     def shapes(self, count=2, most=3):
         """`count` shapes that broadcast to each other."""
@@ -48,6 +51,10 @@ class Draw:
     def rounded(self, shape):
         """Of few values, so that some are equal, and some 0."""
         return fixed(torch.round(1.5 * self.normal(shape)))
+
+    def zeros(self, shape):
+        """Normal, but some are 0."""
+        return torch.where(self.mask(shape) & self.mask(shape), 0.0, self.normal(shape))
 
     def mask(self, shape):
         return self.uniform(shape) < 0.5

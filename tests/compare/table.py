@@ -1,11 +1,13 @@
 """The table of operations and layers, which the files case_*.py fill, and what a row gives."""
+import importlib
+from pathlib import Path
 
 
 class Case:
-    """inputs: torch's tensors. Those of floating point take part in derivatives unless they are `fixed`. ours and theirs:
-    functions of the inputs, in our handles and in torch's tensors, to a result or a list of results. net: our module
-    and torch's, the latter's weights being put into the former, and differentiated to as well. order: how many
-    derivatives torch has."""
+    """inputs: torch's tensors. Those of floating point take part in derivatives unless they are `fixed`.
+    ours and theirs: functions of the inputs, as our handles and as torch's tensors, to a result or a list of results.
+    net: our module and torch's, which get the same weights; derivatives are taken to these as well.
+    order: how many derivatives torch has."""
 
     def __init__(self, inputs, ours, theirs, net=None, order=2):
         self.inputs, self.ours, self.theirs, self.net, self.order = inputs, ours, theirs, net, order
@@ -38,3 +40,21 @@ def simple(function, draw_inputs, theirs):
 
     make.__name__ = function
     row()(make)
+
+
+def fill():
+    """Reads all case_*.py."""
+    for path in sorted(Path(__file__).parent.glob("case_*.py")):
+        importlib.import_module(path.stem)
+
+
+# What makes a tensor or a module and has no row: makers of constants, what is not mathematics, random masks, and what
+# PyTorch 1.13 does not have.
+NO_PEER = """
+tensor_from_f32 tensor_from_f64 tensor_from_i64 tensor_borrow tensor_zeros tensor_ones tensor_full tensor_scalar
+tensor_arange tensor_uniform tensor_normal
+tensor_leaf tensor_clone tensor_detach tensor_custom tensor_jvp
+module_create module_clone module_find module_forward
+tensor_dropout module_dropout
+module_lambda module_sum module_concat module_rms_norm
+""".split()

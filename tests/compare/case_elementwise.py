@@ -19,33 +19,33 @@ ONE = {
     "sinc": (torch.sinc, 0.1, 4),  # torch's second derivative at 0 is NaN, and near it loses digits
 }
 for name, (theirs, *bounds) in ONE.items():
-    simple(f"tensor_{name}", lambda d, bounds=bounds or (-3, 3): [d.uniform(d.shape(), *bounds)], theirs)
+    simple(f"tensor_{name}", lambda d, bounds=bounds or (-3, 3): [d.uniform(d.any_shape(), *bounds)], theirs)
 
 for name, theirs in {"isnan": torch.isnan, "isfinite": torch.isfinite, "logical_not": torch.logical_not}.items():
-    simple(f"tensor_{name}", lambda d: [d.rounded(d.shape()) / d.rounded([])], theirs)
+    simple(f"tensor_{name}", lambda d: [d.rounded(d.any_shape()) / d.rounded([])], theirs)
 
 
 @row()
 def tensor_leaky_relu(hc, d):
     slope = d.number()
-    return Case([d.normal(d.shape())], lambda x: hc.tensor_leaky_relu(x, slope), lambda x: F.leaky_relu(x, slope))
+    return Case([d.normal(d.any_shape())], lambda x: hc.tensor_leaky_relu(x, slope), lambda x: F.leaky_relu(x, slope))
 
 
 @row()
 def tensor_elu(hc, d):
     alpha = d.number(0.1, 2)
-    return Case([d.normal(d.shape())], lambda x: hc.tensor_elu(x, alpha), lambda x: F.elu(x, alpha))
+    return Case([d.normal(d.any_shape())], lambda x: hc.tensor_elu(x, alpha), lambda x: F.elu(x, alpha))
 
 
 @row()
 def tensor_softplus(hc, d):  # torch's is x past its threshold
-    return Case([d.uniform(d.shape(), -15, 15)], hc.tensor_softplus, lambda x: F.softplus(x, threshold=1000))
+    return Case([d.uniform(d.any_shape(), -15, 15)], hc.tensor_softplus, lambda x: F.softplus(x, threshold=1000))
 
 
 @row()
 def tensor_clamp(hc, d):
     low, high = sorted([d.number(), d.number()])
-    return Case([d.normal(d.shape())], lambda x: hc.tensor_clamp(x, low, high), lambda x: x.clamp(low, high))
+    return Case([d.normal(d.any_shape())], lambda x: hc.tensor_clamp(x, low, high), lambda x: x.clamp(low, high))
 
 
 # ---- of two tensors, which broadcast ------------------------------------------------------------
@@ -83,7 +83,7 @@ def tensor_remainder(hc, d):  # torch's gradient to b is that of a - b floor(a /
 
 @row()
 def tensor_prelu(hc, d):
-    shape = d.shape(2, 4)
+    shape = d.any_shape(2, 4)
     return Case([d.normal(shape), d.normal([d.choice(1, shape[1])])], hc.tensor_prelu, F.prelu)
 
 
@@ -106,7 +106,7 @@ for name, theirs in {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div"
 
     def with_number(hc, d, ours=f"tensor_{name}_scalar", theirs=theirs):
         c = d.number(0.2, 2)
-        return Case([d.normal(d.shape())], lambda x: getattr(hc, ours)(x, c), lambda x: theirs(x, c))
+        return Case([d.normal(d.any_shape())], lambda x: getattr(hc, ours)(x, c), lambda x: theirs(x, c))
 
     with_number.__name__ = f"tensor_{name}_scalar"
     row()(with_number)
@@ -115,5 +115,5 @@ for name, theirs in {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div"
 @row()
 def tensor_pow_scalar(hc, d):
     c = d.choice(0, 1, 2, 3, -1, -2, 0.5, d.number())
-    x = d.zeros(d.shape()) if c in (0, 1, 2, 3) else d.uniform(d.shape(), 0.2, 3)
+    x = d.zeros(d.any_shape()) if c in (0, 1, 2, 3) else d.uniform(d.any_shape(), 0.2, 3)
     return Case([x], lambda x: hc.tensor_pow_scalar(x, c), lambda x: x.pow(c))

@@ -8,14 +8,15 @@ from table import Case, row, simple
 # ---- factors and systems: matrices far from singular --------------------------------------------
 
 
-def square(d, leading=None, least=1):
-    n = d.whole(least, 5)
-    a = d.normal((d.shape(0, 2, 3) if leading is None else leading) + [n, n])
-    return a + 4 * torch.diag_embed(torch.sign(d.normal(a.shape[:-1])))
+def square(d, leading=None):
+    """In some cases larger than a block of the kernels."""
+    n = d.whole(1, 5) if d.whole(0, 9) else d.whole(6, 70)
+    a = d.normal((d.any_shape(0, 2, 3) if leading is None else leading) + [n, n]) / n ** 0.5
+    return a + 3 * torch.diag_embed(torch.sign(d.normal(a.shape[:-1])))
 
 
 def symmetric(a):
-    return a @ a.mT / 4 + torch.eye(a.shape[-1], dtype=a.dtype)
+    return a @ a.mT + torch.eye(a.shape[-1], dtype=a.dtype)
 
 
 def system(d):
@@ -77,7 +78,8 @@ def tensor_slogdet(hc, d):
 def part(name, theirs, least):
     def make(hc, d):
         offset = d.whole(-3, 3)
-        return Case([d.normal(d.shape(least, 4))], lambda x: getattr(hc, name)(x, offset), lambda x: theirs(x, offset))
+        return Case([d.normal(d.any_shape(least, 4))], lambda x: getattr(hc, name)(x, offset),
+                    lambda x: theirs(x, offset))
 
     make.__name__ = name
     row()(make)
@@ -98,7 +100,7 @@ def tensor_diagonal(hc, d):
 
 @row()
 def tensor_trace(hc, d):
-    return Case([d.normal(d.shape(2, 4))], hc.tensor_trace, lambda x: x.diagonal(0, -2, -1).sum(-1))
+    return Case([d.normal(d.any_shape(2, 4))], hc.tensor_trace, lambda x: x.diagonal(0, -2, -1).sum(-1))
 
 
 # ---- products -----------------------------------------------------------------------------------
@@ -116,7 +118,7 @@ def tensor_einsum(hc, d):
                         "...ij,...jk->...ik", "bhld,bhsd->bhls", "ij,kj,kl->il", "ijk,kji->j", "ij,jk", "i,i", "ba",
                         "...i->i...", "abc,cd,bd->ad", "i...,i->...", "...,...->...", "ij,k->ikj")
     size = {letter: d.whole(1, 4) for letter in "abcdhijkls"}
-    more = d.shape(0, 2)
+    more = d.any_shape(0, 2)
     shapes = [[n for letter in term.replace("...", ".") for n in (more if letter == "." else [size[letter]])]
               for term in equation.split("->")[0].split(",")]
     return Case([d.normal(shape) for shape in shapes],
@@ -126,7 +128,8 @@ def tensor_einsum(hc, d):
 
 @row()
 def tensor_matmul(hc, d):
-    (a, b), m, k, n = d.shapes(2, 2), d.whole(1, 5), d.whole(1, 5), d.whole(1, 5)
+    (a, b), most = d.shapes(2, 2), 5 if d.whole(0, 9) else 70
+    m, k, n = (d.whole(1, most) for _ in range(3))
     a = [k] if d.whole(0, 4) == 0 else a + [m, k]
     b = [k] if d.whole(0, 4) == 0 else b + [k, n]
     return Case([d.normal(a), d.normal(b)], hc.tensor_matmul, torch.matmul)
@@ -135,7 +138,7 @@ def tensor_matmul(hc, d):
 @row()
 def tensor_linear(hc, d):
     inputs, outputs = d.whole(1, 5), d.whole(1, 5)
-    xs = [d.normal(d.shape() + [inputs]), d.normal([outputs, inputs])]
+    xs = [d.normal(d.any_shape() + [inputs]), d.normal([outputs, inputs])]
     if d.flag():
         xs.append(d.normal([outputs]))
     return Case(xs, lambda x, weight, bias=None: hc.tensor_linear(x, weight, bias), F.linear)

@@ -93,17 +93,17 @@ loss("tensor_nll_loss", lambda x, y, reduction: F.nll_loss(x, y, reduction=reduc
 
 # ---- losses with options ------------------------------------------------------------------------
 
-REDUCTIONS = {"mean": 0, "sum": 1, "none": 2, "batchmean": 3}  # LossReduction
+REDUCTIONS = {"mean": "HC_LOSS_MEAN", "sum": "HC_LOSS_SUM", "none": "HC_LOSS_EACH", "batchmean": "HC_LOSS_BATCH_MEAN"}
 
 
-def reduction(d):
-    word = d.choice("mean", "sum", "none")
-    return word, REDUCTIONS[word]
+def reduction(hc, d, *words):
+    word = d.choice(*(words or ("mean", "sum", "none")))
+    return word, getattr(hc, REDUCTIONS[word])
 
 
 def class_loss(name, theirs, probabilities):
     def make(hc, d):
-        n, c, more, (word, number) = d.whole(1, 4), d.whole(1, 5), d.shape(0, 2), reduction(d)
+        n, c, more, (word, number) = d.whole(1, 4), d.whole(1, 5), d.shape(0, 2), reduction(hc, d)
         shape = [c] if not more and d.flag() else [n, c] + more
         target = d.index([] if len(shape) == 1 else [n] + more, c)
         options = hc.class_loss_options()
@@ -138,7 +138,7 @@ class_loss("tensor_nll_loss_with",
 
 @row()
 def tensor_multi_margin_loss(hc, d):  # torch's has no second derivative
-    p, margin, (word, number) = d.choice(1, 2), d.number(0.2, 2), reduction(d)
+    p, margin, (word, number) = d.choice(1, 2), d.number(0.2, 2), reduction(hc, d)
     x, target = classes(d)
     if d.flag():
         x, target = x[0], target[0]
@@ -148,16 +148,16 @@ def tensor_multi_margin_loss(hc, d):  # torch's has no second derivative
 
 @row()
 def tensor_kl_div_loss(hc, d):
-    logarithm, word = d.flag(), d.choice(*REDUCTIONS)
+    logarithm, (word, number) = d.flag(), reduction(hc, d, *REDUCTIONS)
     x, target = alike(d)
     return Case([x, target if logarithm else target.abs() + 0.1],
-                lambda x, y: hc.tensor_kl_div_loss(x, y, logarithm, REDUCTIONS[word]),
+                lambda x, y: hc.tensor_kl_div_loss(x, y, logarithm, number),
                 lambda x, y: F.kl_div(x, y, reduction=word, log_target=logarithm))
 
 
 @row()
 def tensor_hinge_embedding_loss(hc, d):
-    margin, (word, number) = d.number(), reduction(d)
+    margin, (word, number) = d.number(), reduction(hc, d)
     x, target = alike(d)
     return Case([x, fixed(torch.sign(target))], lambda x, y: hc.tensor_hinge_embedding_loss(x, y, margin, number),
                 lambda x, y: F.hinge_embedding_loss(x, y, margin, reduction=word))
@@ -165,7 +165,7 @@ def tensor_hinge_embedding_loss(hc, d):
 
 @row()
 def tensor_triplet_margin_loss(hc, d):
-    shape, options, (word, number) = d.shape(2, 3), hc.triplet_options(), reduction(d)
+    shape, options, (word, number) = d.shape(2, 3), hc.triplet_options(), reduction(hc, d)
     options.margin, options.p, options.swap = margin, p, swap = d.number(0, 2), d.choice(1, 2, 3), d.flag()
     options.reduction = number
     return Case([d.normal(shape) for _ in range(3)],
@@ -175,7 +175,7 @@ def tensor_triplet_margin_loss(hc, d):
 
 @row()
 def tensor_gaussian_nll_loss(hc, d):  # torch's gradient goes through a variance below eps, ours does not
-    shape, options, (word, number) = d.shape(1), hc.gaussian_nll_options(), reduction(d)
+    shape, options, (word, number) = d.shape(1), hc.gaussian_nll_options(), reduction(hc, d)
     options.full, options.eps, options.reduction = full, eps, number = d.flag(), d.choice(1e-6, 0.05), number
     return Case([d.normal(shape), d.normal(shape), d.uniform(d.choice(shape, shape[:-1] + [1]), 0.1, 2)],
                 lambda x, y, v: hc.tensor_gaussian_nll_loss(x, y, v, options),

@@ -11,28 +11,28 @@ from table import Case, row
 
 @row()
 def tensor_reshape(hc, d):
-    x = d.normal(d.shape())
+    x = d.normal(d.any_shape())
     to = d.choice([x.numel()], [1, x.numel()], list(x.shape)[::-1], [x.numel(), 1, 1])
     return Case([x], lambda x: hc.tensor_reshape(x, hc.shape(to)), lambda x: x.reshape(to))
 
 
 @row()
 def tensor_transpose(hc, d):
-    x = d.normal(d.shape(1, 4))
+    x = d.normal(d.any_shape(1, 4))
     one, other = d.axis(x.dim()), d.axis(x.dim())
     return Case([x], lambda x: hc.tensor_transpose(x, one, other), lambda x: x.transpose(one, other))
 
 
 @row()
 def tensor_permute(hc, d):
-    x = d.normal(d.shape(1, 5))
+    x = d.normal(d.any_shape(1, 5))
     axes = [axis - d.choice(0, x.dim()) for axis in d.random.sample(range(x.dim()), x.dim())]
     return Case([x], lambda x: hc.tensor_permute(x, ints(axes), len(axes)), lambda x: x.permute(axes))
 
 
 @row("tensor_squeeze", "tensor_unsqueeze")
 def tensor_unsqueeze(hc, d):
-    x = d.normal(d.shape())
+    x = d.normal(d.any_shape())
     axis = d.axis(x.dim() + 1)
     return Case([x], lambda x: [hc.tensor_unsqueeze(x, axis), hc.tensor_squeeze(hc.tensor_unsqueeze(x, axis), axis)],
                 lambda x: [x.unsqueeze(axis), x.unsqueeze(axis).squeeze(axis)])
@@ -40,14 +40,14 @@ def tensor_unsqueeze(hc, d):
 
 @row()
 def tensor_expand(hc, d):
-    shape = d.shape(0, 4)
+    shape = d.any_shape(0, 4)
     small = [d.choice(1, n) for n in shape[d.whole(0, len(shape)):]]
     return Case([d.normal(small)], lambda x: hc.tensor_expand(x, hc.shape(shape)), lambda x: x.expand(shape))
 
 
 @row()
 def tensor_slice(hc, d):
-    x = d.normal(d.shape(1, 3, 6))
+    x = d.normal(d.any_shape(1, 3, 6))
     axis, start, stop, step = d.axis(x.dim()), d.whole(-8, 8), d.whole(-8, 8), d.whole(1, 3)
 
     def theirs(x):
@@ -60,7 +60,7 @@ def tensor_slice(hc, d):
 
 @row()
 def tensor_concat(hc, d):
-    shape = d.shape(1)
+    shape = d.any_shape(1)
     axis = d.axis(len(shape))
     xs = []
     for _ in range(d.whole(1, 4)):
@@ -71,7 +71,7 @@ def tensor_concat(hc, d):
 
 @row()
 def tensor_stack(hc, d):
-    shape = d.shape()
+    shape = d.any_shape()
     axis = d.axis(len(shape) + 1)
     return Case([d.normal(shape) for _ in range(d.whole(1, 4))],
                 lambda *xs: hc.tensor_stack(handles(xs), len(xs), axis), lambda *xs: torch.stack(xs, axis))
@@ -79,28 +79,28 @@ def tensor_stack(hc, d):
 
 @row()
 def tensor_flip(hc, d):
-    x = d.normal(d.shape(1))
+    x = d.normal(d.any_shape(1))
     axes = d.axes(x.dim())
     return Case([x], lambda x: hc.tensor_flip(x, ints(axes), len(axes)), lambda x: x.flip(axes))
 
 
 @row()
 def tensor_roll(hc, d):
-    x, shift = d.normal(d.shape(1)), d.whole(-9, 9)
+    x, shift = d.normal(d.any_shape(1)), d.whole(-9, 9)
     axis = d.axis(x.dim())
     return Case([x], lambda x: hc.tensor_roll(x, shift, axis), lambda x: x.roll(shift, axis))
 
 
 @row()
 def tensor_repeat(hc, d):
-    x = d.normal(d.shape(0, 2))
+    x = d.normal(d.any_shape(0, 2))
     counts = [d.whole(0, 3) for _ in range(x.dim() + d.whole(0, 2))]
     return Case([x], lambda x: hc.tensor_repeat(x, sizes(counts), len(counts)), lambda x: x.repeat(counts))
 
 
 @row()
 def tensor_split(hc, d):
-    shape, parts = d.shape(1), [d.whole(0, 3) for _ in range(d.whole(1, 4))]
+    shape, parts = d.any_shape(1), [d.whole(0, 3) for _ in range(d.whole(1, 4))]
     axis = d.axis(len(shape))
     shape[axis] = sum(parts)
 

@@ -99,7 +99,7 @@ def tensor_argmax(hc, d):
 
 def along_axis(name, theirs):
     def make(hc, d):
-        x = d.zeros(d.shape(1))
+        x = d.zeros(d.any_shape(1))
         axis = d.axis(x.dim())
         return Case([x], lambda x: getattr(hc, name)(x, axis), lambda x: theirs(x, axis))
 
@@ -128,7 +128,7 @@ with_index("tensor_min_with_index", torch.min)
 
 @row("tensor_sort", "tensor_argsort")
 def tensor_sort(hc, d):
-    x, falling, index = d.choice(d.normal, d.rounded)(d.shape(1, 3, 9)), d.flag(), room()
+    x, falling, index = d.choice(d.normal, d.rounded)(d.any_shape(1, 3, 9)), d.flag(), room()
     axis = d.axis(x.dim())
 
     def theirs(x):
@@ -141,7 +141,7 @@ def tensor_sort(hc, d):
 
 @row()
 def tensor_topk(hc, d):
-    x, largest, index = d.normal(d.shape(1, 3, 9)), d.flag(), room()
+    x, largest, index = d.normal(d.any_shape(1, 3, 9)), d.flag(), room()
     axis = d.axis(x.dim())
     k = d.whole(0, x.shape[axis])
     return Case([x], lambda x: [hc.tensor_topk(x, k, axis, largest, index), index[0]],

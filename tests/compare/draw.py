@@ -29,9 +29,16 @@ class Draw:
             shape[self.whole(0, len(shape) - 1)] = self.whole(5, 40)
         return shape
 
+    def any_shape(self, *limits):
+        """The same, and in some cases an axis has no places."""
+        shape = self.shape(*limits)
+        if shape and self.random.random() < 0.1:
+            shape[self.whole(0, len(shape) - 1)] = 0
+        return shape
+
     def shapes(self, count=2, most=3):
         """`count` shapes that broadcast to each other."""
-        full = self.shape(0, most)
+        full = self.any_shape(0, most)
         return [[1 if self.random.random() < 0.3 else n for n in full[self.whole(0, len(full)):]]
                 for _ in range(count - 1)] + [full]
 

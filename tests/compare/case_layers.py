@@ -255,12 +255,15 @@ def draw_mask(d, l, s):
 
 
 def sequence(d, length, batch, size, batch_first):
+    """A batch of them; one alone, without that axis, where batch is 0."""
+    if batch == 0:
+        return d.normal([length, size])
     return d.normal([batch, length, size] if batch_first else [length, batch, size])
 
 
 @row()
 def module_multihead_attention(hc, d):
-    heads, options, (l, s, n) = d.whole(1, 3), hc.attention_options(), (d.whole(1, 4) for _ in range(3))
+    heads, options, (l, s, n) = d.whole(1, 3), hc.attention_options(), (d.whole(i, 4) for i in (1, 1, 0))
     size = heads * d.whole(1, 3)
     options.bias, options.batch_first, options.causal = bias, first, causal = [d.flag() for _ in range(3)]
     cross, masked, padded = d.flag(), d.flag(), False
@@ -273,7 +276,7 @@ def module_multihead_attention(hc, d):
         xs += [sequence(d, s, n, key_size, first), sequence(d, s, n, value_size, first)]
     if masked:
         xs.append(draw_mask(d, l, s))
-        padded = d.flag()
+        padded = n > 0 and d.flag()
         if padded:  # the same for all queries, other for each example
             xs[-1] = fixed(torch.stack([draw_mask(d, 1, s).view(1, s) for _ in range(n)]).view(n, 1, 1, s))
 
@@ -282,10 +285,8 @@ def module_multihead_attention(hc, d):
         mask = torch.zeros(l, s, dtype=torch.float64)
         if causal:
             mask = mask + causal_mask(l, s)
-        mask = mask.expand(n * heads, l, s)
         if masked:
-            more = xs[-1].expand(n, heads, l, s) if padded else xs[-1].expand(n * heads, l, s)
-            mask = mask + more.reshape(n * heads, l, s)
+            mask = mask + (xs[-1].expand(n, heads, l, s).reshape(n * heads, l, s) if padded else xs[-1])
         return list(peer(query, key, value, attn_mask=mask))
 
     peer = nn.MultiheadAttention(size, heads, bias=bias, kdim=key_size, vdim=value_size, batch_first=first)
@@ -304,7 +305,7 @@ def draw_transformer(hc, d, peer):
 @row()
 def module_transformer_encoder_layer(hc, d):
     size, heads, options, peer = draw_transformer(hc, d, nn.TransformerEncoderLayer)
-    l, n = d.whole(1, 4), d.whole(1, 3)
+    l, n = d.whole(1, 4), d.whole(0, 3)
     xs = [sequence(d, l, n, size, options.batch_first)] + ([draw_mask(d, l, l)] if d.flag() else [])
     causal = causal_mask(l, l) if options.causal else torch.zeros(l, l, dtype=torch.float64)
     return several(hc, xs, hc.module_transformer_encoder_layer(size, heads, options), peer, 1,
@@ -314,7 +315,7 @@ def module_transformer_encoder_layer(hc, d):
 @row()
 def module_transformer_decoder_layer(hc, d):
     size, heads, options, peer = draw_transformer(hc, d, nn.TransformerDecoderLayer)
-    l, s, n = d.whole(1, 4), d.whole(1, 4), d.whole(1, 3)
+    l, s, n = d.whole(1, 4), d.whole(1, 4), d.whole(0, 3)
     xs = [sequence(d, l, n, size, options.batch_first), sequence(d, s, n, size, options.batch_first),
           draw_mask(d, l, l), draw_mask(d, l, s)][:d.whole(2, 4)]
     causal = causal_mask(l, l) if options.causal else torch.zeros(l, l, dtype=torch.float64)
@@ -327,7 +328,7 @@ def module_transformer_decoder_layer(hc, d):
 
 def recurrent(name, peer):
     def make(hc, d):
-        inputs, hidden, n, t, options = d.whole(1, 4), d.whole(1, 4), d.whole(1, 3), d.whole(1, 4), hc.rnn_options()
+        inputs, hidden, n, t, options = d.whole(1, 4), d.whole(1, 4), d.whole(0, 3), d.whole(1, 4), hc.rnn_options()
         options.layers = layers = d.whole(1, 3)
         options.bias, options.bidirectional, options.batch_first = bias, both, first = [d.flag() for _ in range(3)]
         more = {}
@@ -336,7 +337,7 @@ def recurrent(name, peer):
             more["nonlinearity"] = "relu" if options.relu else "tanh"
         xs, states = [sequence(d, t, n, inputs, first)], 2 if name == "lstm" else 1
         if d.flag():
-            xs += [d.normal([layers * (1 + both), n, hidden]) for _ in range(states)]
+            xs += [d.normal([layers * (1 + both)] + [n][:n] + [hidden]) for _ in range(states)]
         net = peer(inputs, hidden, layers, bias=bias, batch_first=first, bidirectional=both, **more)
 
         def theirs(x, *state):
@@ -351,15 +352,15 @@ def recurrent(name, peer):
 
 def cell(name, peer):
     def make(hc, d):
-        inputs, hidden, n, options = d.whole(1, 4), d.whole(1, 4), d.whole(1, 3), hc.rnn_cell_options()
+        inputs, hidden, n, options = d.whole(1, 4), d.whole(1, 4), d.whole(0, 3), hc.rnn_cell_options()
         options.bias = bias = d.flag()
         more = {}
         if name == "rnn":
             options.relu = d.flag()
             more["nonlinearity"] = "relu" if options.relu else "tanh"
-        xs, states = [d.normal([n, inputs])], 2 if name == "lstm" else 1
+        xs, states = [d.normal([n][:n] + [inputs])], 2 if name == "lstm" else 1
         if d.flag():
-            xs += [d.normal([n, hidden]) for _ in range(states)]
+            xs += [d.normal([n][:n] + [hidden]) for _ in range(states)]
         net = peer(inputs, hidden, bias=bias, **more)
         return several(hc, xs, getattr(hc, make.__name__)(inputs, hidden, options), net, states,
                        lambda x, *state: net(x, *([state] if name == "lstm" and state else state)))

@@ -81,6 +81,11 @@ def classes(d):
     return [d.normal([n, c]), d.index([n], c)]
 
 
+def classes_or_probabilities(d):
+    x, target = classes(d)
+    return [x, d.choice(target, d.uniform(x.shape))]
+
+
 loss("tensor_mse_loss", lambda x, y, reduction: F.mse_loss(x, y, reduction=reduction), alike)
 loss("tensor_l1_loss", lambda x, y, reduction: F.l1_loss(x, y, reduction=reduction), alike)
 loss("tensor_huber_loss", lambda x, y, delta, reduction: F.huber_loss(x, y, reduction, delta), alike, "delta")
@@ -88,7 +93,8 @@ loss("tensor_smooth_l1_loss", lambda x, y, beta, reduction: F.smooth_l1_loss(x, 
      alike, "beta")
 loss("tensor_bce_with_logits_loss",
      lambda x, y, reduction: F.binary_cross_entropy_with_logits(x, y, reduction=reduction), alike)
-loss("tensor_cross_entropy_loss", lambda x, y, reduction: F.cross_entropy(x, y, reduction=reduction), classes)
+loss("tensor_cross_entropy_loss", lambda x, y, reduction: F.cross_entropy(x, y, reduction=reduction),
+     classes_or_probabilities)
 loss("tensor_nll_loss", lambda x, y, reduction: F.nll_loss(x, y, reduction=reduction), classes)
 
 # ---- losses with options ------------------------------------------------------------------------

@@ -98,7 +98,8 @@ HC_API Tensor *tensor_sigmoid(Tensor *x);
 HC_API Tensor *tensor_relu(Tensor *x);
 /** x where x > 0, else slope x (Maas, Hannun and Ng 2013). Gradient `slope` at 0. */
 HC_API Tensor *tensor_leaky_relu(Tensor *x, double slope);
-/** x where x > 0, else alpha (e^x - 1) (Clevert, Unterthiner and Hochreiter 2016). Gradient alpha at 0. */
+/** x where x > 0, else alpha (e^x - 1) (Clevert, Unterthiner and Hochreiter 2016). Gradient alpha at 0, at
+ *  every order. */
 HC_API Tensor *tensor_elu(Tensor *x, double alpha);
 /** x Phi(x), with the error function (not the tanh approximation) (Hendrycks and Gimpel 2016). */
 HC_API Tensor *tensor_gelu(Tensor *x);

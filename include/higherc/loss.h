@@ -29,7 +29,7 @@ HC_API Tensor *tensor_l1_loss_per_example(Tensor *prediction, Tensor *target);
  *  HC_ERR_ARG (Huber 1964). */
 HC_API Tensor *tensor_huber_loss(Tensor *prediction, Tensor *target, double delta);
 HC_API Tensor *tensor_huber_loss_per_example(Tensor *prediction, Tensor *target, double delta);
-/** d^2/(2 beta) where |d| < beta, else |d| - beta/2; beta >= 0 (0: the l1 loss), or HC_ERR_ARG
+/** d^2/(2 beta) where |d| <= beta, else |d| - beta/2; beta >= 0 (0: the l1 loss), or HC_ERR_ARG
  *  (Girshick 2015). */
 HC_API Tensor *tensor_smooth_l1_loss(Tensor *prediction, Tensor *target, double beta);
 HC_API Tensor *tensor_smooth_l1_loss_per_example(Tensor *prediction, Tensor *target, double beta);

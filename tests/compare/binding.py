@@ -18,7 +18,7 @@ def read_headers(folder, name="higherc.h", seen=None):
     if name in seen:
         return ""
     seen.add(name)
-    text = re.sub(r"/\*.*?\*/|//[^\n]*", "", (Path(folder) / name).read_text(), flags=re.S)
+    text = re.sub(r"/\*.*?\*/|//[^\n]*", "", (Path(folder) / name).read_text(encoding="utf-8"), flags=re.S)
     before = "".join(read_headers(folder, other, seen) for other in re.findall(r'#include "(\w+\.h)"', text))
     return before + text
 

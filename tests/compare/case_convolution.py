@@ -92,7 +92,7 @@ def draw_pool(hc, d, axes, largest):
     set_field(options, "kernel", kernel)
     for field in {"stride", "padding", "dilation"} & set(theirs):
         set_field(options, field, theirs[field])
-    x = d.normal(d.shape(2, 2) + [e * (k - 1) + d.whole(1, 3) for k, e in zip(kernel, spread)])
+    x = d.choice(d.normal, d.rounded)(d.shape(2, 2) + [e * (k - 1) + d.whole(1, 3) for k, e in zip(kernel, spread)])
     return options, theirs, x
 
 

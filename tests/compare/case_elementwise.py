@@ -11,15 +11,25 @@ ONE = {
     "reciprocal": (torch.reciprocal, 0.2, 3), "exp": (torch.exp,), "expm1": (torch.expm1,),
     "log": (torch.log, 0.1, 3), "log1p": (torch.log1p, -0.9, 3), "sin": (torch.sin, -9, 9), "cos": (torch.cos, -9, 9),
     "tan": (torch.tan, -1.4, 1.4), "asin": (torch.asin, -0.95, 0.95), "acos": (torch.acos, -0.95, 0.95),
-    "atan": (torch.atan, -5, 5), "sinh": (torch.sinh,), "cosh": (torch.cosh,), "tanh": (torch.tanh,),
-    "sigmoid": (torch.sigmoid, -6, 6), "relu": (torch.relu,), "gelu": (F.gelu,), "silu": (F.silu,),
-    "logsigmoid": (F.logsigmoid, -6, 6), "softsign": (F.softsign,), "mish": (F.mish,), "erf": (torch.erf,),
+    "atan": (torch.atan,), "sinh": (torch.sinh,), "cosh": (torch.cosh,), "tanh": (torch.tanh,),
+    "sigmoid": (torch.sigmoid,), "relu": (torch.relu,), "gelu": (F.gelu,), "silu": (F.silu,),
+    "logsigmoid": (F.logsigmoid,), "softsign": (F.softsign,), "mish": (F.mish,), "erf": (torch.erf,),
     "abs": (torch.abs,), "sign": (torch.sign,), "floor": (torch.floor,), "ceil": (torch.ceil,),
     "round": (torch.round,),
     "sinc": (torch.sinc, 0.1, 4),  # torch's second derivative at 0 is NaN, and near it loses digits
 }
+
+
+def one(d, bounds):
+    """Within the bounds; without any in some cases at a kink, or large."""
+    shape, kind = d.any_shape(), d.whole(0, 3)
+    if bounds or kind > 1:
+        return d.uniform(shape, *(bounds or (-3, 3)))
+    return d.rounded(shape) if kind else d.uniform(shape, -500, 500)
+
+
 for name, (theirs, *bounds) in ONE.items():
-    simple(f"tensor_{name}", lambda d, bounds=bounds or (-3, 3): [d.uniform(d.any_shape(), *bounds)], theirs)
+    simple(f"tensor_{name}", lambda d, bounds=bounds: [one(d, bounds)], theirs)
 
 for name, theirs in {"isnan": torch.isnan, "isfinite": torch.isfinite, "logical_not": torch.logical_not}.items():
     simple(f"tensor_{name}", lambda d: [d.rounded(d.any_shape()) / d.rounded([])], theirs)
@@ -28,11 +38,11 @@ for name, theirs in {"isnan": torch.isnan, "isfinite": torch.isfinite, "logical_
 @row()
 def tensor_leaky_relu(hc, d):
     slope = d.number()
-    return Case([d.normal(d.any_shape())], lambda x: hc.tensor_leaky_relu(x, slope), lambda x: F.leaky_relu(x, slope))
+    return Case([one(d, ())], lambda x: hc.tensor_leaky_relu(x, slope), lambda x: F.leaky_relu(x, slope))
 
 
 @row()
-def tensor_elu(hc, d):
+def tensor_elu(hc, d):  # at 0 torch's gradient is alpha, as ours, and its second derivative 0
     alpha = d.number(0.1, 2)
     return Case([d.normal(d.any_shape())], lambda x: hc.tensor_elu(x, alpha), lambda x: F.elu(x, alpha))
 
@@ -44,8 +54,8 @@ def tensor_softplus(hc, d):  # torch's is x past its threshold
 
 @row()
 def tensor_clamp(hc, d):
-    low, high = sorted([d.number(), d.number()])
-    return Case([d.normal(d.any_shape())], lambda x: hc.tensor_clamp(x, low, high), lambda x: x.clamp(low, high))
+    low, high = sorted(d.choice(d.number(), d.whole(-2, 2)) for _ in range(2))
+    return Case([one(d, ())], lambda x: hc.tensor_clamp(x, low, high), lambda x: x.clamp(low, high))
 
 
 # ---- of two tensors, which broadcast ------------------------------------------------------------
@@ -53,6 +63,10 @@ def tensor_clamp(hc, d):
 
 def two(d):
     return [d.normal(shape) for shape in d.shapes()]
+
+
+def tied(d):
+    return [d.choice(d.normal, d.rounded)(shape) for shape in d.shapes()]
 
 
 def positive(d):
@@ -64,8 +78,8 @@ def whole(d):
 
 
 TWO = {
-    "add": (torch.add, two), "sub": (torch.sub, two), "mul": (torch.mul, two), "maximum": (torch.maximum, two),
-    "minimum": (torch.minimum, two), "hypot": (torch.hypot, two), "logaddexp": (torch.logaddexp, two),
+    "add": (torch.add, two), "sub": (torch.sub, two), "mul": (torch.mul, two), "maximum": (torch.maximum, tied),
+    "minimum": (torch.minimum, tied), "hypot": (torch.hypot, two), "logaddexp": (torch.logaddexp, two),
     "div": (torch.div, positive), "pow": (torch.pow, positive), "atan2": (torch.atan2, two),
     "gt": (torch.gt, whole), "ge": (torch.ge, whole), "lt": (torch.lt, whole), "le": (torch.le, whole),
     "eq": (torch.eq, whole), "ne": (torch.ne, whole), "logical_and": (torch.logical_and, whole),

@@ -62,7 +62,7 @@ def loss(name, theirs, draw, *option):
     """theirs: torch's, of (prediction, target, option if there is one, reduction)."""
 
     def make(hc, d):
-        more = [d.number(0.2, 1.5) for _ in option]
+        more = [d.number(0.2, 1.5) for _ in option]  # of |d| at just that, torch's second derivative is 0
         return Case(draw(d), lambda *x: [getattr(hc, name)(*x, *more), getattr(hc, name + "_per_example")(*x, *more)],
                     lambda *x: [theirs(*x, *more, "mean"),
                                 theirs(*x, *more, "none").reshape(x[0].shape[0], -1).mean(1)])
@@ -72,8 +72,8 @@ def loss(name, theirs, draw, *option):
 
 
 def alike(d):
-    shape = d.shape(1)
-    return [d.normal(shape), d.normal(shape)]
+    shape, how = d.shape(1), d.choice(d.normal, d.rounded)  # at kinks, too
+    return [how(shape), how(shape)]
 
 
 def classes(d):
@@ -163,8 +163,8 @@ def tensor_kl_div_loss(hc, d):
 
 @row()
 def tensor_hinge_embedding_loss(hc, d):
-    margin, (word, number) = d.number(), reduction(hc, d)
-    x, target = alike(d)
+    shape, margin, (word, number) = d.shape(1), d.number(), reduction(hc, d)
+    x, target = d.normal(shape), d.normal(shape)
     return Case([x, fixed(torch.sign(target))], lambda x, y: hc.tensor_hinge_embedding_loss(x, y, margin, number),
                 lambda x, y: F.hinge_embedding_loss(x, y, margin, reduction=word))
 

@@ -28,7 +28,7 @@ def all_of(x, axes, keepdim):
 # name -> torch's along axes, which for all of x is handed all axes, and how x is drawn
 AXES = {
     "sum": (torch.sum, "normal"), "mean": (torch.mean, "normal"), "max": (torch.amax, "rounded"),
-    "min": (torch.amin, "normal"), "logsumexp": (torch.logsumexp, "normal"), "prod": (prod, "zeros"),
+    "min": (torch.amin, "rounded"), "logsumexp": (torch.logsumexp, "normal"), "prod": (prod, "zeros"),
     "any": (any_of, "rounded"), "all": (all_of, "rounded"),
     "norm": (norm, "normal"),  # torch's derivatives at 0 are NaN
 }
@@ -88,7 +88,7 @@ def tensor_vector_norm(hc, d):  # torch's derivatives are NaN at 0, and it round
 
 @row("tensor_argmax", "tensor_argmax_axis")
 def tensor_argmax(hc, d):
-    x, keep = d.normal(d.shape(1)), d.flag()
+    x, keep = d.choice(d.normal, d.rounded)(d.shape(1)), d.flag()
     axis = d.axis(x.dim())
     return Case([x], lambda x: [hc.tensor_argmax(x), hc.tensor_argmax_axis(x, axis, keep)],
                 lambda x: [x.argmax(), x.argmax(axis, keep)])
@@ -113,7 +113,7 @@ along_axis("tensor_cumprod", torch.cumprod)
 
 def with_index(name, theirs):
     def make(hc, d):
-        x, keep, index = d.normal(d.shape(1)), d.flag(), room()
+        x, keep, index = d.choice(d.normal, d.rounded)(d.shape(1)), d.flag(), room()
         axis = d.axis(x.dim())
         return Case([x], lambda x: [getattr(hc, name)(x, axis, keep, index), index[0]],
                     lambda x: list(theirs(x, axis, keep)))

@@ -57,7 +57,7 @@ class Draw:
 
     def rounded(self, shape):
         """Of few values, so that some are equal, and some 0."""
-        return fixed(torch.round(1.5 * self.normal(shape)))
+        return torch.round(1.5 * self.normal(shape))
 
     def zeros(self, shape):
         """Normal, but some are 0."""

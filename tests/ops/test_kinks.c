@@ -19,6 +19,13 @@ static Tensor *clamp(Tensor *x) {
     return tensor_clamp(x, -1, 2);
 }
 
+/* The derivatives of y's entries, each to its own of x, with a history. */
+static Tensor *slopes(Tensor *y, Tensor *x) {
+    Tensor *slope = NULL;
+    CHECK(tensor_grad(tensor_sum(y), &x, 1, &slope, HC_CREATE_GRAPH));
+    return slope;
+}
+
 static void test_branches(void) {
     Tensor *x = tensor_leaf(constant(LIST(-1, 0, -0.0, 2)));
     HOLDS(tensor_relu(x), 0, 0, 0, 2);
@@ -30,6 +37,7 @@ static void test_branches(void) {
     HOLDS(leaky(x), -0.25, 0, 0, 2);
     PULLS(leaky(x), x, 0.25, 0.25, 0.25, 1);
     PULLS(elu(x), x, 0.5 * exp(-1), 0.5, 0.5, 1);
+    PULLS(slopes(elu(x), x), x, 0.5 * exp(-1), 0.5, 0.5, 0);
     Tensor *far = tensor_leaf(constant(LIST(1e4, -1e4)));
     PULLS(elu(far), far, 1, 0);
     Tensor *edges = tensor_leaf(constant(LIST(-1.5, -1, 0, 2, 2.5)));
@@ -38,6 +46,8 @@ static void test_branches(void) {
     /* d = |delta|: both branches of the huber loss have the slope delta */
     Tensor *d = tensor_leaf(constant(LIST(-2, -1, 0, 1, 2)));
     PULLS(tensor_huber_loss_per_example(d, tensor_zeros(tape, shape1(5)), 1), d, -1, -1, 0, 1, 1);
+    PULLS(slopes(tensor_huber_loss_per_example(d, tensor_zeros(tape, shape1(5)), 1), d), d, 0, 1, 1, 1, 0);
+    PULLS(slopes(tensor_smooth_l1_loss_per_example(d, tensor_zeros(tape, shape1(5)), 1), d), d, 0, 1, 1, 1, 0);
     PULLS(tensor_l1_loss_per_example(d, tensor_zeros(tape, shape1(5))), d, -1, -1, 0, 1, 1);
     PULLS(tensor_smooth_l1_loss_per_example(d, tensor_zeros(tape, shape1(5)), 0), d, -1, -1, 0, 1,
           1);

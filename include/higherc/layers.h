@@ -110,7 +110,8 @@ HC_API Module *module_dropout(double p);
 
 /* ---- attention ---------------------------------------------------------------------------------------- */
 /* A mask is added to the scores, 0 where a key counts and -INFINITY where it does not, and broadcasts to
- * [N, heads, L, S]: [L, S], or for keys of padding [N, 1, 1, S]. A query for which no key counts gives NaN. */
+ * [N, heads, L, S]: [L, S], or for keys of padding [N, 1, 1, S]; tensor_scalar(tape, 0) leaves a mask out before
+ * another. A query for which no key counts gives NaN. */
 
 typedef struct AttentionOptions {
     bool bias;                   /**< true; of all four projections */

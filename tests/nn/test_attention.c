@@ -239,6 +239,10 @@ static void decoders(void) {
             if (!o.norm_first) y = norm(m, "norm3", y);
             CHECK(module_forward_n(m, in, nin, &got, 1) && tensors_same(got, y) && module_forwards_agree(m, in, nin));
         }
+        /* a zero is no mask */
+        Tensor *with_zero[] = {in[0], in[1], tensor_scalar(tape, 0)}, *with = NULL, *without = NULL;
+        CHECK(module_forward_n(m, with_zero, 3, &with, 1) && module_forward_n(m, in, 2, &without, 1));
+        CHECK(tensors_same(with, without));
         module_destroy(m);
     }
 }

@@ -72,6 +72,19 @@ static bool batch_inputs(Frame *frame, const Attention *a, Tensor *const *in, Te
                            a->value_size);
 }
 
+/* Whether a mask broadcasts to the scores, and makes no more of them; false after hc_fail. */
+static bool mask_fits(Frame *frame, const Attention *a, Tensor *const *x, const Tensor *mask) {
+    const HcForm *m = mask->form, *q = x[0]->form, *k = x[1]->form;
+    Shape scores = shape4(q->dim[0], a->heads, q->dim[1], k->dim[1]);
+    bool fits = m->ndim <= scores.ndim;
+    for (int i = 1; fits && i <= m->ndim; i++)
+        fits = m->dim[m->ndim - i] == 1 || m->dim[m->ndim - i] == scores.dim[scores.ndim - i];
+    char given[HC_SHAPE_TEXT], wanted[HC_SHAPE_TEXT];
+    return fits || hc_fail(frame_tape(frame), HC_ERR_SHAPE, "%s: mask %s does not broadcast to [N, heads, L, S], %s",
+                           frame->module->cls.name, hc_shape_text(hc_form_shape(m), given),
+                           hc_shape_text(scores, wanted));
+}
+
 /* What the module was handed, {x}, {x, mask}, {query, key, value} or those and a mask, as these. */
 static bool name_inputs(Frame *frame, Tensor *const *in, size_t nin, Tensor **three, Tensor **mask) {
     bool self = nin <= 2;
@@ -92,6 +105,7 @@ static bool attention_forward(Frame *frame, Tensor *const *in, size_t nin, Tenso
     if (nout < 1 || nout > 2)
         return hc_fail(frame_tape(frame), HC_ERR_ARG, "%s: gives the result, and the weights", frame->module->cls.name);
     if (!name_inputs(frame, in, nin, three, &mask) || !batch_inputs(frame, a, three, x, &single)) return false;
+    if (mask && !mask_fits(frame, a, x, mask)) return false;
     if (o->causal) {
         Tensor *causal = causal_mask(frame_tape(frame), x[0]->form->dim[1], x[1]->form->dim[1]);
         mask = mask ? tensor_add(mask, causal) : causal;

@@ -292,6 +292,11 @@ static void refused(void) {
     WRONG(HC_ERR_SHAPE, module_forward_n(m, (Tensor *[]){x, longer, x}, 3, out, 1));
     WRONG(HC_ERR_SHAPE, module_forward_n(m, (Tensor *[]){x, more, more}, 3, out, 1));
     WRONG(HC_ERR_SHAPE, module_forward_n(m, (Tensor *[]){x, drawn(shape2(L, L + 1))}, 2, out, 1));
+    /* masks that would make more scores: of one example or one query, or of more axes */
+    const Shape more_scores[] = {shape4(N, HEADS, L, L), shape2(L, L), {.ndim = 5, .dim = {1, 1, 1, L, L}}};
+    Tensor *xs[] = {drawn(shape3(L, 1, E)), drawn(shape3(1, N, E)), x};
+    for (int i = 0; i < 3; i++)
+        WRONG(HC_ERR_SHAPE, module_forward_n(m, (Tensor *[]){xs[i], tensor_zeros(tape, more_scores[i])}, 2, out, 1));
     WRONG(HC_ERR_ARG, module_forward_n(m, many, 5, out, 1));
     WRONG(HC_ERR_ARG, module_forward_n(m, many, 1, out, 3));
     WRONG(HC_ERR_ARG, module_forward_n(m, many, 1, out, 0));

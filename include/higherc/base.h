@@ -2,11 +2,14 @@
  *  What every other header rests on: the export macro, the version, status codes, the thread's
  *  error, the allocator hook, and random numbers that are the same on every platform.
  *
- *  Three rules hold for the whole library:
+ *  Four rules hold for the whole library:
  *
  *  - A call that cannot do its work returns NULL or false and says why, once, in words. The first
  *    error stays in the thread (higherc_error()) and, where a tape is concerned, on that tape
  *    (tape_error()), so a program may check once, at its end.
+ *  - A function of the caller's that the library calls (a forward, a rule, a step, a closure, a callback) has failed
+ *    when it returns NULL or false, and also when it leaves an error of its own behind: one that it means to ignore
+ *    it clears (higherc_clear_error(), tape_clear_error()).
  *  - Every function takes NULL for every handle. A NULL that comes out of an earlier error passes
  *    silently; a NULL without one is itself an error.
  *  - Nothing here prints, exits, aborts or jumps.

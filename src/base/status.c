@@ -7,6 +7,7 @@
 #define HC_TEXT(x) HC_TEXT_(x)
 
 static _Thread_local HcError thread_error;
+static _Thread_local size_t told; /* errors, also those that came second */
 
 const char *higherc_version(void) {
     return HC_TEXT(HC_VERSION_MAJOR) "." HC_TEXT(HC_VERSION_MINOR) "." HC_TEXT(HC_VERSION_PATCH);
@@ -24,6 +25,7 @@ const char *higherc_status_name(HcStatus status) {
 }
 
 bool hc_fail_thread_v(HcStatus status, const char *format, va_list arguments) {
+    told++;
     if (thread_error.status == HC_OK) {
         thread_error.status = status;
         vsnprintf(thread_error.text, sizeof thread_error.text, format, arguments);
@@ -41,6 +43,14 @@ bool (hc_fail_thread)(HcStatus status, const char *format, ...) {
 
 bool (hc_null)(const char *who, const char *what) {
     return hc_fail_thread(HC_ERR_ARG, "%s: %s is NULL", who, what);
+}
+
+size_t hc_errors_told(void) {
+    return told;
+}
+
+bool hc_errors_left(size_t before) {
+    return told != before && thread_error.status != HC_OK;
 }
 
 const char *higherc_error(void) {

@@ -27,6 +27,11 @@ bool hc_fail_thread(HcStatus status, const char *format, ...) HC_PRINTF(2, 3);
 bool hc_null(const char *who, const char *what);
 bool hc_fail_thread_v(HcStatus status, const char *format, va_list arguments);
 
+/* How many errors this thread told of so far; and whether it holds one and told of some since it was so many: what runs
+ * a caller's code fails by what that code left behind. */
+size_t hc_errors_told(void);
+bool hc_errors_left(size_t told);
+
 /* What always returns false, so that compilers and analyzers see it where it is called. */
 static inline bool (hc_false)(bool failed) {
     (void)failed;

@@ -30,8 +30,7 @@ typedef struct Check {
 static Tensor *call(Check *c) {
     HcCalling outer = hc_call_begin(c->tape);
     Tensor *y = c->fn(c->leaves, c->count, c->user);
-    hc_call_end(c->tape, outer);
-    if (c->tape->status != HC_OK) return NULL;
+    if (!hc_call_end(c->tape, outer)) return NULL;
     if (y) return hc_check_all("gradcheck: the function", (Tensor *[]){c->leaves[0], y}, 2) ? y : NULL;
     hc_fail_thread(HC_ERR_STATE, "gradcheck: the function gave no tensor");
     return NULL;

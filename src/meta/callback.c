@@ -35,9 +35,7 @@ bool hc_diffopt_call_back(const DiffOpt *opt, Tensor *const *weights, Tensor **g
     void *user = ready_made ? now->clip : now->callback_user;
     HcCalling outer = hc_call_begin(tape);
     bool done = now->callback(tape, grads, opt->count, user);
-    hc_call_end(tape, outer);
-    if (!done)
-        return tape->status == HC_OK ? hc_fail(tape, HC_ERR_STATE, "%s gave up", who) : false;
+    if (!hc_call_end(tape, outer) || !done) return hc_fail(tape, HC_ERR_STATE, "%s gave up", who);
     for (size_t i = 0; i < opt->count; i++) {
         if (!grads[i]) continue;
         if (opt->group[i] == HC_NO_GROUP)

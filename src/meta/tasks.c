@@ -44,9 +44,10 @@ struct Tasks {
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
-static void destroy_tape(Tape *tape) {
-    tape->of_tasks = false;
-    tape_destroy(tape);
+static void end_worker(const Tasks *tasks, Worker *worker) {
+    if (worker->state && tasks->options.destroy) tasks->options.destroy(worker->state, tasks->options.user);
+    worker->tape->of_tasks = false;
+    tape_destroy(worker->tape);
 }
 
 TasksOptions tasks_options(DType dtype) {
@@ -68,11 +69,12 @@ static bool create_workers(Tasks *tasks) {
         if (!worker->tape) return false;
         worker->tape->of_tasks = true;
         if (!options->create) continue;
+        size_t told = hc_errors_told();
         worker->state = options->create(tasks->worker_count, worker->tape, options->user);
-        if (!worker->state) {
+        if (!worker->state || hc_errors_left(told)) {
             hc_fail_thread(HC_ERR_STATE, "tasks_create: no state was made for worker %zu",
                            tasks->worker_count);
-            destroy_tape(worker->tape);
+            end_worker(tasks, worker);
             return false;
         }
         /* A task begins on an empty tape; what a state was made from may have been much larger than it. */
@@ -114,12 +116,8 @@ void tasks_destroy(Tasks *tasks) {
         return;
     }
     free_grads(tasks);
-    for (size_t i = 0; i < tasks->worker_count; i++) {
-        Worker *worker = &tasks->workers[i];
-        if (worker->state && tasks->options.destroy)
-            tasks->options.destroy(worker->state, tasks->options.user);
-        destroy_tape(worker->tape);
-    }
+    for (size_t i = 0; i < tasks->worker_count; i++)
+        end_worker(tasks, &tasks->workers[i]);
     hc_params_free(&tasks->params);
     pool_destroy(tasks->pool);
     hc_free(tasks->workers);

@@ -20,7 +20,7 @@ bool hc_unroll_tell(HcUnroll *u, const UnrollOptions *o, size_t done) {
     if (!o->progress) return true;
     HcCalling outer = hc_call_begin(u->tape);
     bool on = o->progress(done, o->progress_user);
-    hc_call_end(u->tape, outer);
+    on = hc_call_end(u->tape, outer) && on;
     return on || hc_fail(u->tape, HC_ERR_STATE, "%s: given up after %zu steps", who, done);
 }
 

@@ -15,13 +15,9 @@ bool hc_unroll_step(HcUnroll *u, size_t step, Rng *rng, bool again) {
     bool done = u->fn(&call, u->user);
     hc_unroll_unhold(u);
     tape->again = was;
-    hc_call_end(tape, outer);
+    done = hc_call_end(tape, outer) && done;
     if (again) u->again++;
-    if (!done && tape->status == HC_OK && higherc_status() == HC_OK)
-        return hc_fail(tape, HC_ERR_STATE, "%s: step %zu returned false", who, u->first_step + step);
-    if (!done && tape->status == HC_OK)
-        return hc_fail(tape, higherc_status(), "%s", higherc_error());
-    return tape->status == HC_OK;
+    return done || hc_fail(tape, HC_ERR_STATE, "%s: step %zu returned false", who, u->first_step + step);
 }
 
 /* Whether what is on the tape as a functional module or optimizer is one of those handed over, or a child. */

@@ -9,10 +9,8 @@ bool hc_unroll_judge(HcUnroll *u, const UnrollOptions *o, size_t done) {
     UnrollStep call = {.step = u->first_step + done, .opts = u->opts, .count = u->opt_count};
     HcCalling outer = hc_call_begin(tape);
     bool good = o->judge(&call, u->user);
-    hc_call_end(tape, outer);
-    if (good || tape->status != HC_OK) return tape->status == HC_OK;
-    if (higherc_status() != HC_OK) return hc_fail(tape, higherc_status(), "%s", higherc_error());
-    return hc_fail(tape, HC_ERR_STATE, "%s: judging returned false after %zu steps", who, done);
+    return (hc_call_end(tape, outer) && good) ||
+           hc_fail(tape, HC_ERR_STATE, "%s: judging returned false after %zu steps", who, done);
 }
 
 /* Without history: weights as fmodule_detach leaves them, the rest as constants. */

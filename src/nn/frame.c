@@ -26,12 +26,10 @@ static bool run(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_
         return hc_fail(tape, HC_ERR_ARG, "%s: more than %d outputs", module->cls.name,
                        MOST_OUTPUTS);
     Tensor *made[MOST_OUTPUTS] = {NULL};
-    if (!module->cls.forward(frame, in, nin, made, nout)) {
-        if (tape->status == HC_OK)
-            hc_fail(tape, HC_ERR_STATE, "%s: its forward failed", module->cls.name);
-        return false;
-    }
-    if (tape->status != HC_OK) return false;
+    size_t told = hc_errors_told();
+    bool done = module->cls.forward(frame, in, nin, made, nout);
+    if (!hc_take_error(tape, told) || !done)
+        return hc_fail(tape, HC_ERR_STATE, "%s: its forward failed", module->cls.name);
     for (size_t i = 0; i < nout; i++)
         if (!made[i]) {
             hc_fail(tape, HC_ERR_STATE, "%s: its forward left output %zu NULL", module->cls.name,

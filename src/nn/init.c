@@ -20,11 +20,10 @@ static bool init_default(Module *module, Rng *rng) {
 }
 
 static bool init_tree(Module *module, Rng *rng) {
-    if (!(module->cls.init ? module->cls.init(module, rng) : init_default(module, rng)))
-        return higherc_status() == HC_OK
-                   ? hc_fail_thread(HC_ERR_STATE, "module_init: the init of the %s module failed",
-                                    module->cls.name)
-                   : false;
+    size_t told = hc_errors_told();
+    bool done = module->cls.init ? module->cls.init(module, rng) : init_default(module, rng);
+    if (!done || hc_errors_left(told))
+        return hc_fail_thread(HC_ERR_STATE, "module_init: the init of the %s module failed", module->cls.name);
     if (!hc_weight_norm_init(module)) return false;
     for (size_t i = 0; i < module->child_count; i++)
         if (!init_tree(module->children[i].module, rng)) return false;
@@ -79,8 +78,11 @@ static Module *clone_tree(const Module *from) {
                            from->cls.name);
             return NULL;
         }
-        if (!(state = from->cls.clone_state(from->state))) {
+        size_t told = hc_errors_told();
+        state = from->cls.clone_state(from->state);
+        if (!state || hc_errors_left(told)) {
             hc_fail_thread(HC_ERR_NOMEM, "module_clone: out of memory");
+            if (state && from->cls.destroy_state) from->cls.destroy_state(state);
             return NULL;
         }
     }

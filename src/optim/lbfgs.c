@@ -187,11 +187,11 @@ static bool evaluate(Step *step, double *g) {
     for (size_t i = 0; i < l->params.count; i++)
         param_zero_grad(l->params.items[i]);
     l->running = true;
-    bool done = step->closure(&loss, step->user);
+    size_t told = hc_errors_told();
+    bool done = step->closure(&loss, step->user) && !hc_errors_left(told);
     l->running = false;
     step->report.evaluations++;
-    if (!done)
-        return higherc_status() != HC_OK ? false : hc_fail_thread(HC_ERR_STATE, "%s: the closure failed", who);
+    if (!done) return hc_fail_thread(HC_ERR_STATE, "%s: the closure failed", who);
     step->report.loss = loss;
     return read_gradients(l, g);
 }

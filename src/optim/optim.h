@@ -121,8 +121,8 @@ const Schedule *hc_scheduled(const Optim *optim, size_t group, size_t hyper);
 /* Runs the rule; u->param NULL when it failed. */
 static inline void hc_run_rule(const OptimClass *cls, OptimUpdate *u, void *user, Tape *tape) {
     HcCalling outer = hc_call_begin(tape);
-    if (!cls->update(u, user)) u->param = NULL;
-    hc_call_end(tape, outer);
+    bool done = cls->update(u, user);
+    if (!hc_call_end(tape, outer) || !done) u->param = NULL;
 }
 /* What is wrong with what a rule left for a weight of this shape, in words; NULL when it is sound. */
 const char *hc_update_fault(const OptimClass *cls, const OptimUpdate *update, const Tape *tape,

@@ -181,7 +181,9 @@ static bool read_entry(Reading *g, size_t steps) {
     if (g->to->removed) return true;
     Schedule *schedule = &g->to->schedule;
     if (!read_rest(g, (HcScheduleKind)kind, schedule, own(optim, g->to))) return false;
+    size_t told = hc_errors_told();
     Hyper factor = hc_schedule_call(optim->tape, schedule, steps);
+    if (hc_errors_left(told)) return false;
     return (!factor.tensor && !isnan(factor.value)) || damaged(g);
 }
 

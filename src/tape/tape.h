@@ -61,6 +61,7 @@ typedef struct HcSweepSpace HcSweepSpace;
 typedef struct HcCalling {
     size_t depth, nodes;
     HcPosition place;
+    size_t told; /* errors, by the thread, before it */
 } HcCalling;
 
 /* How operations are made. Who changes it puts back what was there. */
@@ -182,16 +183,25 @@ void hc_note_read(const Tensor *x);
 void hc_parallel(Tape *tape, size_t count, PoolFn *fn, void *user);
 size_t hc_workers(const Tape *tape);
 
-/* Around a call of a caller's code; end with what begin returned. */
+/* An error of the thread that a caller's code left there, since so many were told, is the tape's too. False when that
+ * has one. */
+static inline bool hc_take_error(Tape *tape, size_t told) {
+    if (hc_errors_left(told)) hc_fail(tape, higherc_status(), "%s", higherc_error());
+    return tape->status == HC_OK;
+}
+
+/* Around a call of a caller's code; end with what begin returned: it takes the error. */
 static inline HcCalling hc_call_begin(Tape *tape) {
     HcCalling outer = tape->calling;
-    tape->calling = (HcCalling){outer.depth + 1, tape->count, hc_arena_top(&tape->data)};
+    tape->calling = (HcCalling){outer.depth + 1, tape->count, hc_arena_top(&tape->data), hc_errors_told()};
     return outer;
 }
 
-static inline void hc_call_end(Tape *tape, HcCalling outer) {
+static inline bool hc_call_end(Tape *tape, HcCalling outer) {
     HC_ASSERT(tape->calling.depth == outer.depth + 1);
+    size_t told = tape->calling.told;
     tape->calling = outer;
+    return hc_take_error(tape, told);
 }
 
 /* Memory that lives as tensors do; NULL after hc_fail. */

@@ -160,7 +160,6 @@ bool own_descent(double *loss, void *user) {
     }
     unsigned byte = world_byte();
     *loss = byte < 250 ? (double)byte / 8 : (double)INFINITY;
-    higherc_clear_error();
     return byte != 249;
 }
 

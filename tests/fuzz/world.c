@@ -203,9 +203,10 @@ void world_nested(Tape *tape, Frame *frame) {
     for (size_t i = 0; i < calls; i++)
         world_call();
     world_inner_end();
-    higherc_clear_error();
+    bool leaves = world_byte() >= 240; /* what went wrong, for the library to find */
+    if (!leaves) higherc_clear_error();
     for (size_t i = 0; i < TAPES; i++)
-        tape_clear_error(world.tapes[i]);
+        if (!leaves || world.tapes[i] != tape) tape_clear_error(world.tapes[i]);
     world.frame = outer.frame;
     if (own) forget_tape(TAPES - 1);
     world.tapes[TAPES - 1] = outer.tapes[TAPES - 1];

@@ -45,7 +45,8 @@ bool hc_unroll_others_unchanged(const HcUnroll *u, const TapeMark *mark, size_t 
 
 /* W<t> has the same bits in all modes, and this is the one in which the update alone is recorded:
  * what it reads is seen. With several modules a step of one may be differentiated through by
- * another's. */
+ * another's. Not of the first step, when what is read is found out: its gradient may go through what was made of the
+ * weights before the loop, and reads that too. */
 static void lighten(const HcUnroll *u) {
     for (size_t r = 0; r < u->root_count && u->root_count == 1; r++)
         if (u->modes[r] == HC_FULL) u->roots[r]->mode = HC_FIRST_ORDER;
@@ -99,7 +100,7 @@ HcPoint *hc_unroll_advance(HcUnroll *u, HcPoint *from, size_t to, HcUnrollSeen *
     for (size_t t = from->step; t < to && done; t++) {
         HcPoint *next = from == &u->spare[0] ? &u->spare[1] : &u->spare[0];
         Rng rng = from->rng;
-        lighten(u);
+        if (!seen || t > 0) lighten(u);
         done = hc_unroll_enter(u, from, u->now) && hc_unroll_step(u, t, &rng, !seen) &&
                hc_unroll_others_unchanged(u, &mark, t);
         if (done) {

@@ -11,10 +11,12 @@ typedef struct Loop {
     FMode mode;
     const char *optim;
     size_t steps;
+    double rate;
     size_t window; /* steps from one judgement and cut to the next; 0: none */
     bool copied;  /* W<0> */
     bool learned; /* lr is a tensor, another one at each step */
     bool clipped;
+    bool graph; /* its gradients are recorded */
     bool noisy; /* the loss reads the step's stream */
     bool release, unrolled;
     UnrollOptions options;
@@ -28,7 +30,7 @@ typedef struct Run {
     Optim *optim;
     FModule *f;
     DiffOpt *opt;
-    Tensor *lr, *nothing;
+    Tensor *rate, *lr, *nothing; /* lr is the rate, as a leaf */
     Bits *bits;
 } Run;
 
@@ -60,7 +62,8 @@ static bool begin(Run *r, const Loop *loop, double values[INPUTS][NAIVE_MOST]) {
     FModuleOptions options = fmodule_options(loop->copied);
     options.mode = loop->mode;
     r->optim = optim_new(loop->optim, module_params(r->module));
-    r->lr = tensor_leaf(tensor_scalar(r->tape, 0.02));
+    r->rate = tensor_scalar(r->tape, loop->rate);
+    r->lr = tensor_leaf(r->rate);
     r->nothing = tensor_scalar(r->tape, 0);
     r->f = fmodule_create_with(r->tape, r->module, options);
     r->opt = diffopt_create(r->optim, r->f);
@@ -145,13 +148,19 @@ static bool append_states(const Run *r, Bits *bits) {
     return true;
 }
 
-static bool append_grads(const Run *r, Bits *bits) {
-    Tensor *inputs[INPUTS + 1] = {r->lr}, *grads[INPUTS + 1];
-    size_t count = 1;
+/* Of the loss at the end, to lr and to W<0>. */
+static bool take_grads(const Run *r, Tensor *grads[INPUTS + 1]) {
+    Tensor *inputs[INPUTS + 1] = {r->lr};
     for (size_t i = 0; i < INPUTS; i++)
-        inputs[count++] = fmodule_params_at(r->f, 0).items[i];
-    bool done = tensor_grad(fmodule_forward(r->f, r->nothing), inputs, count, grads, HC_ZEROS);
-    for (size_t i = 0; i < count && done; i++)
+        inputs[1 + i] = fmodule_params_at(r->f, 0).items[i];
+    unsigned flags = HC_ZEROS | (r->loop->graph ? HC_CREATE_GRAPH : 0);
+    return tensor_grad(fmodule_forward(r->f, r->nothing), inputs, INPUTS + 1, grads, flags);
+}
+
+static bool append_grads(const Run *r, Bits *bits) {
+    Tensor *grads[INPUTS + 1];
+    bool done = take_grads(r, grads);
+    for (size_t i = 0; i < INPUTS + 1 && done; i++)
         done = bits_append(bits, grads[i]);
     return done;
 }
@@ -171,13 +180,79 @@ static HcStatus go(const Loop *loop, bool all, double values[INPUTS][NAIVE_MOST]
     return status;
 }
 
+/* ---- in a Program ---------------------------------------------------------------------------- */
+
+static bool append_output(const Program *p, size_t output, DType dtype, Bits *bits) {
+    const void *from = program_output(p, output);
+    size_t count = shape_count(program_output_shape(p, output));
+    for (size_t i = 0; i < count && from; i++)
+        bits->v[bits->count++] = dtype == HC_F32 ? (double)((const float *)from)[i] : ((const double *)from)[i];
+    return from != NULL;
+}
+
+static bool run_program(const Run *r, Program *p, size_t outputs, double values[INPUTS][NAIVE_MOST], Bits *bits) {
+    bool done = program_set_f64(p, 0, shape_scalar(), &r->loop->rate);
+    for (size_t i = 0; i < INPUTS && done; i++)
+        done = param_set_f64(module_params(r->module).items[i], values[i], r->loop->z->node[i].value.count);
+    done = done && program_run(p);
+    for (size_t i = 0; i < outputs && done; i++)
+        done = append_output(p, i, r->loop->dtype, bits);
+    return done;
+}
+
+/* A custom operation's gradient that was not recorded. */
+static bool is_refused(const Tape *tape) {
+    return tape_error(tape) && strstr(tape_error(tape), "a Program cannot record its backward pass");
+}
+
+/* Captured on other numbers, on which it may well fail to be recorded; then *recorded is false. Weights, and gradients
+ * where there are any. */
+static bool go_captured(const Loop *loop, double values[INPUTS][NAIVE_MOST], bool *recorded, Bits *bits) {
+    static double others[INPUTS][NAIVE_MOST];
+    Tensor *outputs[2 * INPUTS + 1];
+    Loop other = *loop;
+    Run r;
+    for (size_t i = 0; i < INPUTS; i++)
+        for (size_t k = 0; k < NAIVE_MOST; k++)
+            others[i][k] = 0.75 - 0.5 * values[i][k];
+    other.rate = 0.03;
+    bits->count = 0;
+    *recorded = begin(&r, &other, others);
+    r.bits = bits;
+    *recorded = *recorded && run_steps(&r);
+    size_t count = loop->mode == HC_EVAL ? INPUTS : 2 * INPUTS + 1;
+    for (size_t i = 0; i < INPUTS && *recorded; i++)
+        outputs[i] = fmodule_params(r.f).items[i];
+    *recorded = *recorded && (count == INPUTS || take_grads(&r, outputs + INPUTS));
+    Program *p = *recorded ? program_capture(r.tape, &r.rate, 1, outputs, count, NULL) : NULL;
+    *recorded = *recorded && !is_refused(r.tape);
+    r.loop = loop;
+    bool done = p && run_program(&r, p, count, values, bits);
+    if (!*recorded) higherc_clear_error();
+    if (*recorded && !done) printf("  in a Program: %s\n", higherc_error());
+    program_destroy(p);
+    end(&r);
+    return done;
+}
+
 /* ---- all ------------------------------------------------------------------------------------- */
 
-static size_t unrolled, compared;
+static size_t unrolled, compared, captured;
+
+/* Where the stored loop came to its end. */
+static bool captured_same(const Loop *loop, double values[INPUTS][NAIVE_MOST], Bits *stored) {
+    static Bits bits;
+    bool recorded;
+    if (loop->window) return true;
+    if (!go_captured(loop, values, &recorded, &bits)) return !recorded;
+    captured++;
+    stored->count = bits.count; /* of states there are none */
+    return bits_same("unrolled, in a Program", stored, &bits);
+}
 
 bool loops_modes(Fuzz *z, const Again *again, DType dtype, double values[INPUTS][NAIVE_MOST]) {
     static Bits full, other;
-    Loop loop = {.z = z, .again = again, .dtype = dtype, .steps = 2};
+    Loop loop = {.z = z, .again = again, .dtype = dtype, .steps = 2, .rate = 0.02};
     loop.optim = again->left % 2 ? "adam" : "sgd";
     HcStatus status = go(&loop, false, values, &full);
     if (status == HC_ERR_GRAD) { /* an operation without a gradient stands between */
@@ -201,6 +276,7 @@ static Loop draw(Fuzz *z, const Again *again, DType dtype) {
         seed = seed * 31 + again->data[i];
     Rng rng = rng_seed(seed);
     Loop loop = {.z = z, .again = again, .dtype = dtype, .steps = 1 + (size_t)rng_below(&rng, 5)};
+    loop.rate = 0.02;
     loop.mode = (FMode)rng_below(&rng, 3);
     loop.optim = optims[rng_below(&rng, sizeof optims / sizeof *optims)];
     loop.copied = rng_below(&rng, 2);
@@ -211,6 +287,7 @@ static Loop draw(Fuzz *z, const Again *again, DType dtype) {
     loop.options = unroll_options(loop.steps);
     loop.options.keep = (UnrollKeep)rng_below(&rng, 4);
     loop.options.every = 1 + (size_t)rng_below(&rng, 4);
+    loop.graph = rng_below(&rng, 2);
     return loop;
 }
 
@@ -226,16 +303,17 @@ bool loops_unrolled(Fuzz *z, const Again *again, DType dtype, double values[INPU
     unrolled++;
     compared += got == HC_OK;
     bool good = got == want && (got != HC_OK || bits_same("unrolled", &stored, &kept));
+    good = good && (got != HC_OK || captured_same(&loop, values, &stored));
     if (!good)
-        printf("  %s, mode %d, %zu steps, window %zu, keep %d every %zu%s%s%s%s\n", loop.optim,
+        printf("  %s, mode %d, %zu steps, window %zu, keep %d every %zu%s%s%s%s%s\n", loop.optim,
                (int)loop.mode, loop.steps, loop.window, (int)loop.options.keep, loop.options.every,
                loop.copied ? ", copied" : "",
                loop.learned ? ", learned" : "", loop.clipped ? ", clipped" : "",
-               loop.noisy ? ", noisy" : "");
+               loop.noisy ? ", noisy" : "", loop.graph ? ", recorded" : "");
     return good;
 }
 
 bool loops_end(void) {
-    printf("%zu loops unrolled, %zu to their end\n", unrolled, compared);
-    return compared >= unrolled / 2;
+    printf("%zu loops unrolled, %zu to their end, %zu in Programs\n", unrolled, compared, captured);
+    return compared >= unrolled / 2 && captured >= unrolled / 8;
 }

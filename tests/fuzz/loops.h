@@ -20,9 +20,11 @@ bool bits_same(const char *way, const Bits *want, const Bits *got);
 
 /* Whether two steps give the same weights in all modes. */
 bool loops_modes(Fuzz *z, const Again *again, DType dtype, double values[INPUTS][NAIVE_MOST]);
-/* Whether a loop drawn by the graph's bytes gives the same weights, states and gradients as an unroll. */
+/* Whether a loop drawn by the graph's bytes gives the same weights, states and gradients as an unroll, and
+ * the same weights and gradients in a Program. */
 bool loops_unrolled(Fuzz *z, const Again *again, DType dtype, double values[INPUTS][NAIVE_MOST]);
-/* Whether at least half of these came to their end, and not to an error that both had. */
+/* Whether at least half of these came to their end, and not to an error that both had; and an eighth in
+ * a Program. */
 bool loops_end(void);
 
 #endif

@@ -4,7 +4,9 @@ static void swap_rows_kernel(void *b_, const void *pivot_, size_t n, size_t widt
     HC_REAL *b = b_;
     const HC_REAL *pivot = pivot_;
     for (size_t step = 0; step < n; step++) {
-        const size_t i = back ? n - 1 - step : step, other = (size_t)pivot[i];
+        const size_t i = back ? n - 1 - step : step;
+        const bool is_row = pivot[i] >= 0 && pivot[i] < (HC_REAL)n; /* not so where no LU wrote them */
+        const size_t other = is_row ? (size_t)pivot[i] : i;
         HC_REAL *p = b + i * width, *q = b + other * width;
         for (size_t j = 0; other != i && j < width; j++) {
             const HC_REAL kept = p[j];

@@ -173,10 +173,15 @@ static bool fill_loop(HcLoop *loop, const HcUnroll *u) {
 
 /* With the program, where all that is made later finds it. NULL after hc_fail. */
 static HcLoop *make_loop(Program *p, HcUnroll *u) {
-    HcLoop *loop = hc_alloc_zero(1, sizeof *loop);
-    if (!loop || !(loop->series = hc_series_create(p->tape)) ||
-        !hc_program_own(p, (HcOwned){u, loop, loop_destroy, loop_bytes})) {
-        if (loop && !loop->series) hc_free(loop);
+    HcSeries *series = hc_series_create(p->tape);
+    HcLoop *loop = series ? hc_alloc_zero(1, sizeof *loop) : NULL;
+    if (!loop) {
+        hc_series_destroy(series);
+        hc_fail_nomem(u->tape, who);
+        return NULL;
+    }
+    loop->series = series;
+    if (!hc_program_own(p, (HcOwned){u, loop, loop_destroy, loop_bytes})) { /* which has destroyed it */
         hc_fail_nomem(u->tape, who);
         return NULL;
     }

@@ -54,6 +54,7 @@ typedef struct Program Program;
  *               be destroyed before it.
  *  Errors:      HC_ERR_STATE for what cannot be run again, named (a value read by the host before, a
  *               dropout without a stream of its own, a gradient whose graph was released),
+ *               HC_ERR_CHANGED for steps of a loop that, called again, gave other weights than before,
  *               HC_ERR_ARG for an input that is no constant or is listed twice, and for neither an output nor
  *               a loss; HC_ERR_SHAPE for a loss that is no scalar; HC_ERR_GRAD as tensor_backward. */
 HC_API Program *program_capture(Tape *tape, Tensor *const *inputs, size_t input_count,

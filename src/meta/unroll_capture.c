@@ -103,6 +103,7 @@ static void *loop_alloc(HcLoop *loop, Tape *tape, size_t count, size_t size) {
 static void loop_destroy(void *object) {
     HcLoop *loop = object;
     hc_series_destroy(loop->series);
+    hc_stamped_free(&loop->stamps);
     for (size_t i = 0; i < loop->memory_count; i++)
         hc_free(loop->memory[i]);
     hc_free(loop->memory);
@@ -323,7 +324,8 @@ static bool take(Taking *t, HcPoint *from, size_t k) {
         hc_unroll_gather(u, t->ends);
         hc_unroll_save(u, t->ends, to, rng, spare);
         add_leaves(t, from);
-        done = hc_unroll_recognise(u, spare, true) && /* the larger first, whose room the other shares */
+        done = hc_stamped_add(&t->loop->stamps, tape) || hc_fail_nomem(tape, who);
+        done = done && hc_unroll_recognise(u, spare, true) && /* the larger first, whose room the other shares */
                (!t->back || take_back(t, from, base, k)) &&
                (t->loop->forward[k].made || take_forward(t, base, k));
     }

@@ -28,6 +28,7 @@ typedef struct HcLoop {
     HcWalk walk;
     size_t stands; /* the place whose point carried numbers are, or HC_CURRENT */
     HcSegment *forward; /* [walk.segments] */
+    HcStamped stamps;   /* what steps met: the tape forgets it with them */
     void **memory;      /* all of the above, and of the passes */
     size_t memory_count, memory_capacity, memory_bytes;
 } HcLoop;

@@ -53,6 +53,8 @@ static bool go_on(void *user, size_t place, size_t to, size_t into) {
 static void run_loop(void *user) {
     Run *run = user;
     HcLoop *loop = run->y->attr.custom.state;
+    run->done = hc_stamped_check(&loop->stamps, run->y->tape, "program_run");
+    if (!run->done) return;
     for (size_t j = 0; j < loop->inputs.count; j++)
         if (loop->inputs.bytes[j])
             memcpy(loop->inputs.numbers + loop->inputs.offset[j], hc_inputs(run->y)[j]->data, loop->inputs.bytes[j]);

@@ -220,20 +220,6 @@ static bool copy_nodes(HcCapture *c) {
     return own_leaves(c);
 }
 
-/* All that the tape has met, needed or not: which of them a node depends on is not known. */
-static bool copy_stamps(HcCapture *c) {
-    Program *p = c->p;
-    size_t count = 0;
-    for (const HcStamp *s = c->tape->stamps; s; s = s->next)
-        count++;
-    p->stamps = hc_alloc_zero(count, sizeof *p->stamps);
-    if (!p->stamps) return false;
-    for (const HcStamp *s = c->tape->stamps; s; s = s->next)
-        if (!s->version->local)
-            p->stamps[p->stamp_count++] = (HcStamped){hc_version_ref(s->version), s->changes};
-    return true;
-}
-
 /* What operations keep of their own. From the end, so that what is asked of an operation is known before it. */
 static bool own_states(HcCapture *c) {
     for (size_t i = c->p->count; i-- > 0;) {
@@ -253,8 +239,7 @@ static bool capture(HcCapture *c, Tensor *const *outputs, Tensor *loss) {
     for (size_t i = 0; i < p->output_count; i++)
         if (!(c->outputs[i] = stands(c, outputs[i]) ? outputs[i] : own(outputs[i]))) return false;
     if (!hc_capture_find(c)) return false;
-    if (!copy_nodes(c) || !copy_stamps(c) || !own_states(c) || !hc_program_plan(p) ||
-        !hc_program_trace(p) || !hc_program_fuse(p) || !hc_program_direct(p) || !hc_program_trim(p))
+    if (!copy_nodes(c) || !own_states(c) || !hc_program_plan(p) || !hc_program_trace(p) || !hc_program_fuse(p) || !hc_program_direct(p) || !hc_program_trim(p))
         return hc_fail_nomem(c->tape, who);
     return true;
 }
@@ -292,6 +277,11 @@ Program *program_capture(Tape *tape, Tensor *const *inputs, size_t input_count,
     p->input_count = input_count;
     p->output_count = output_count;
     HcCapture c = {.p = p, .tape = tape, .recorded = tape->count, .inputs = inputs};
+    if (!hc_stamped_add(&p->stamps, tape)) {
+        hc_program_free(p);
+        hc_fail_nomem(tape, who);
+        return NULL;
+    }
     p = capture_at_top(&c, outputs, backward_of);
     for (size_t i = 0; p && i < output_count; i++)
         hc_copy_dense(outputs[i], p->outputs[i]->data);

@@ -24,10 +24,9 @@ void hc_program_free(Program *p) {
         param_unref(p->grad_params[i]);
     for (size_t i = 0; p->uses && i < p->use_count; i++)
         param_unref(p->uses[i].param);
-    for (size_t i = 0; i < p->stamp_count; i++)
-        hc_version_unref(p->stamps[i].version);
-    void *all[] = {p->nodes, p->links,  p->steps,       p->calls,      p->inputs, p->outputs,
-                   p->grads, p->stamps, p->grad_params, p->grad_calls, p->uses,   p->owned};
+    hc_stamped_free(&p->stamps);
+    void *all[] = {p->nodes, p->links,       p->steps,      p->calls, p->inputs, p->outputs,
+                   p->grads, p->grad_params, p->grad_calls, p->uses,  p->owned};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         hc_free(all[i]);
     hc_free(p->constants);

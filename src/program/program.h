@@ -10,6 +10,7 @@
  *   direct.c   gradients without a copy
  *   trim.c     what a run does not look at goes
  *   run.c      inputs in, steps, outputs and gradients out
+ *   stamped.c  what must be as it was recorded with
  *   owned.c    what operations keep with it, and its end
  *   series.c   many programs of a few shapes, for operations that run recordings of their own */
 #ifndef HC_PROGRAM_PROGRAM_H
@@ -39,8 +40,11 @@ typedef struct HcOwned {
 
 /* What it must still be made with. */
 typedef struct HcStamped {
-    HcVersion *version;
-    uint64_t changes;
+    struct HcMet {
+        HcVersion *version;
+        uint64_t changes;
+    } *items;
+    size_t count, capacity;
 } HcStamped;
 
 struct Program {
@@ -60,8 +64,7 @@ struct Program {
         *grad_calls; /* the product that makes it and may aim elsewhere (direct.c), or SIZE_MAX */
     HcParamUse *uses;
     size_t use_count;
-    HcStamped *stamps;
-    size_t stamp_count;
+    HcStamped stamps;
     void *workspaces[HC_MOST_WORKSPACES]; /* of traced forwards */
     char *constants, *memory;
     size_t constant_bytes, memory_bytes, table_bytes;
@@ -77,6 +80,12 @@ void *hc_program_owned(const Program *program, const void *key);
 void hc_program_free(Program *program);
 /* What it takes itself: without its tape, and what belongs to a series. */
 ProgramStats hc_program_own_stats(const Program *program);
+/* Adds all that a tape has met to a list, which must begin zeroed: which of them a node depends on is not known. False
+ * when out of memory. */
+bool hc_stamped_add(HcStamped *stamped, const Tape *tape);
+/* Whether all is as it was then; else false after hc_fail on the tape. */
+bool hc_stamped_check(const HcStamped *stamped, Tape *tape, const char *who);
+void hc_stamped_free(HcStamped *stamped);
 /* Runs its calls. False after hc_fail on its tape. */
 bool hc_program_run_calls(Program *program);
 /* Whether Params that it reads are where they were; else false after hc_fail. */

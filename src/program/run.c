@@ -60,14 +60,7 @@ bool hc_program_check_uses(Program *p, const char *who) {
 
 /* Whether what the program reads in place is still where and as it was. */
 static bool check_world(Program *p, const char *who) {
-    if (!hc_program_check_uses(p, who)) return false;
-    for (size_t i = 0; i < p->stamp_count; i++)
-        if (p->stamps[i].version->changes != p->stamps[i].changes)
-            return hc_fail(p->tape, HC_ERR_CHANGED,
-                           "%s: settings or state of an %s that the recording was made with have "
-                           "changed since",
-                           who, p->stamps[i].version->what);
-    return true;
+    return hc_program_check_uses(p, who) && hc_stamped_check(&p->stamps, p->tape, who);
 }
 
 bool hc_program_run_calls(Program *p) {

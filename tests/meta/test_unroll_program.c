@@ -18,13 +18,16 @@ typedef struct World {
     const Kind *kind;
     Tape *tape;
     Module *net;
-    Optim *optim;
+    Optim *optim, *other;
+    UnrollFn *step;
     Param *weight, *lr;
     FModule *f;
     DiffOpt *opt;
     Tensor *x, *y;
     double rows[ROWS * 2][1];
 } World;
+
+static UnrollFn step;
 
 static void begin(World *w, const Kind *kind) {
     Rng rng = rng_seed(4);
@@ -38,6 +41,8 @@ static void begin(World *w, const Kind *kind) {
     SgdOptions sgd = sgd_options(0.05);
     sgd.momentum = 0.5;
     ParamList params = module_params(w->net);
+    w->other = optim_sgd(params, sgd_options(0.05));
+    w->step = step;
     w->optim = kind->adam ? optim_adam(params, adam_options(0.05)) : optim_sgd(params, sgd);
     for (int i = 0; i < ROWS * 2; i++)
         w->rows[i][0] = rng_normal(&rng);
@@ -45,6 +50,7 @@ static void begin(World *w, const Kind *kind) {
 
 static void end(World *w) {
     optim_destroy(w->optim);
+    optim_destroy(w->other);
     module_destroy(w->net);
     param_unref(w->weight);
     param_unref(w->lr);
@@ -83,7 +89,7 @@ static Tensor *record(World *w, const UnrollOptions *o, const double *x) {
     w->opt = diffopt_create(w->optim, w->f);
     if (w->kind->learns) CHECK(diffopt_override(w->opt, "lr", HC_ALL_GROUPS, param_tensor(w->tape, w->lr)));
     UnrollOptions options = *o;
-    while (!unroll(&w->opt, 1, options, step, w) && options.keep == HC_KEEP_FIT && options.max_bytes < 1000000) {
+    while (!unroll(&w->opt, 1, options, w->step, w) && options.keep == HC_KEEP_FIT && options.max_bytes < 1000000) {
         options.max_bytes += 300; /* so much that it just fits: fewer points than segments */
         tape_clear_error(w->tape);
     }
@@ -254,6 +260,39 @@ static void check_refused(void) {
     end(&w);
 }
 
+/* An optimizer that only steps of the loop branch from is one that the recording was made with. */
+static bool step_with_another(UnrollStep *call, void *user) {
+    World *w = user;
+    FModule *f = fmodule_create(w->tape, w->net, true);
+    CHECK(fmodule_set_params(f, fmodule_params(w->f).items, fmodule_params(w->f).count));
+    DiffOpt *other = diffopt_create(w->other, f);
+    if (!diffopt_step(other, tensor_mse_loss(fmodule_forward(f, w->x), w->y))) return false;
+    return diffopt_step(call->opts[0], tensor_mse_loss(fmodule_forward(f, w->y), w->x));
+}
+
+static void check_settings(void) {
+    static const Kind kind = {.name = "another optimizer"};
+    World w;
+    double x[ROWS];
+    fill(x, 1);
+    begin(&w, &kind);
+    UnrollOptions o = kept(HC_KEEP_EVERY, STEPS);
+    w.step = step_with_another;
+    Tensor *loss = record(&w, &o, x);
+    for (int backward = 0; backward < 2; backward++) {
+        Program *p = program_capture(w.tape, NULL, 0, &loss, 1, backward ? loss : NULL);
+        CHECK(p && program_run(p));
+        CHECK(optim_set(w.other, "lr", 0, 0.02));
+        CHECK(!program_run(p) && higherc_status() == HC_ERR_CHANGED);
+        higherc_clear_error();
+        CHECK(optim_set(w.other, "lr", 0, 0.05));
+        program_destroy(p);
+        tape_reset(w.tape);
+        loss = record(&w, &o, x);
+    }
+    end(&w);
+}
+
 int main(void) {
     const Kind kinds[] = {{.name = "plain"},
                           {.name = "Adam", .adam = true, .learns = true},
@@ -267,5 +306,6 @@ int main(void) {
         check_twice((UnrollKeep)keep);
     check_tables();
     check_refused();
+    check_settings();
     return check_done();
 }

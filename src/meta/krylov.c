@@ -3,18 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-static double dot(const double *a, const double *b, size_t n) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
-
-/* y += c x */
-static void add(double *y, double c, const double *x, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        y[i] += c * x[i];
-}
+#include "base/doubles.h"
 
 /* y = x + c y */
 static void extend(double *y, double c, const double *x, size_t n) {
@@ -38,28 +27,28 @@ static bool product(Solve *s, const double *from, double *to) {
 
 /* Notes how far it is. */
 static bool close_enough(Solve *s) {
-    s->report->residual = sqrt(dot(s->r, s->r, s->linear.count)) / s->size;
+    s->report->residual = sqrt(hc_dot(s->r, s->r, s->linear.count)) / s->size;
     return s->report->residual <= s->tolerance;
 }
 
 /* Where a direction has no positive curvature v stays as the directions before it left it, as in Steihaug 1983. */
 static HcSolved conjugate_gradients(Solve *s, size_t iterations) {
     size_t n = s->linear.count;
-    double *p = s->work[0], *hp = s->work[1], rr = dot(s->r, s->r, n);
+    double *p = s->work[0], *hp = s->work[1], rr = hc_dot(s->r, s->r, n);
     memcpy(p, s->r, n * sizeof *p);
     for (; s->report->iterations < iterations; s->report->iterations++) {
         if (!product(s, p, hp)) return HC_GAVE_UP;
-        double curvature = dot(p, hp, n);
+        double curvature = hc_dot(p, hp, n);
         if (curvature <= 0) return HC_NOT_DEFINITE;
         double alpha = rr / curvature;
-        add(s->v, alpha, p, n);
-        add(s->r, -alpha, hp, n);
+        hc_add_scaled(s->v, alpha, p, n);
+        hc_add_scaled(s->r, -alpha, hp, n);
         if (close_enough(s)) {
             s->report->iterations++;
             return HC_SOLVED;
         }
         if (!isfinite(s->report->residual)) return HC_NOT_SOLVED;
-        double next = dot(s->r, s->r, n);
+        double next = hc_dot(s->r, s->r, n);
         extend(p, next / rr, s->r, n);
         rr = next;
     }
@@ -71,22 +60,22 @@ static HcSolved normal_equations(Solve *s, size_t iterations) {
     size_t n = s->linear.count;
     double *p = s->work[0], *hp = s->work[1], *z = s->work[2];
     if (!product(s, s->r, z)) return HC_GAVE_UP;
-    double zz = dot(z, z, n);
+    double zz = hc_dot(z, z, n);
     memcpy(p, z, n * sizeof *p);
     for (; s->report->iterations < iterations; s->report->iterations++) {
         if (!product(s, p, hp)) return HC_GAVE_UP;
-        double curvature = dot(hp, hp, n);
+        double curvature = hc_dot(hp, hp, n);
         if (curvature <= 0) return HC_NOT_SOLVED; /* nothing left that H does not send to 0 */
         double alpha = zz / curvature;
-        add(s->v, alpha, p, n);
-        add(s->r, -alpha, hp, n);
+        hc_add_scaled(s->v, alpha, p, n);
+        hc_add_scaled(s->r, -alpha, hp, n);
         if (close_enough(s)) {
             s->report->iterations++;
             return HC_SOLVED;
         }
         if (!isfinite(s->report->residual)) return HC_NOT_SOLVED;
         if (!product(s, s->r, z)) return HC_GAVE_UP;
-        double next = dot(z, z, n);
+        double next = hc_dot(z, z, n);
         extend(p, next / zz, z, n);
         zz = next;
     }
@@ -99,8 +88,8 @@ static HcSolved neumann(Solve *s, double step, size_t iterations) {
     double *hr = s->work[0];
     for (; s->report->iterations < iterations; s->report->iterations++) {
         if (!product(s, s->r, hr)) return HC_GAVE_UP;
-        add(s->v, step, s->r, n);
-        add(s->r, -step, hr, n);
+        hc_add_scaled(s->v, step, s->r, n);
+        hc_add_scaled(s->r, -step, hr, n);
         if (close_enough(s)) {
             s->report->iterations++;
             return HC_SOLVED;
@@ -121,7 +110,7 @@ HcSolved hc_linear_solve(HcLinear linear, const ImplicitOptions *options, const 
     for (size_t i = 0; i < n; i++)
         v[i] = 0;
     if (n) memcpy(s.r, b, n * sizeof *b);
-    s.size = sqrt(dot(b, b, n));
+    s.size = sqrt(hc_dot(b, b, n));
     if (s.size == 0) return HC_SOLVED;
     close_enough(&s);
     HcSolved solved = options->solver == HC_SOLVE_CG ? conjugate_gradients(&s, options->iterations)

@@ -196,19 +196,22 @@ static bool layer_norm_forward(Frame *frame, Tensor *const *in, size_t nin, Tens
     return out[0] != NULL;
 }
 
+/* One without Params; NULL after an error. */
+static Module *over_shape(const ModuleClass *cls, Shape normalized, NormOptions options) {
+    Norm norm = {normalized, 0, options.eps};
+    if (!good_eps(cls->name, options.eps)) return NULL;
+    if (shape_count(normalized) < SIZE_MAX) return hc_module_with(cls, &norm, sizeof norm);
+    hc_fail_thread(HC_ERR_SHAPE, "module_%s: no shape of a tensor, or too large a one", cls->name);
+    return NULL;
+}
+
 Module *module_layer_norm(Shape normalized, NormOptions options) {
     static const ModuleClass cls = {.name = "layer_norm",
                                     .forward = layer_norm_forward,
                                     .init = init_norm,
                                     .clone_state = clone_norm,
                                     .destroy_state = hc_free};
-    Norm norm = {normalized, 0, options.eps};
-    if (!good_eps(cls.name, options.eps)) return NULL;
-    if (shape_count(normalized) == SIZE_MAX) {
-        hc_fail_thread(HC_ERR_SHAPE, "module_layer_norm: no shape of a tensor, or too large a one");
-        return NULL;
-    }
-    return with_affine(hc_module_with(&cls, &norm, sizeof norm), options.affine, normalized);
+    return with_affine(over_shape(&cls, normalized, options), options.affine, normalized);
 }
 
 static bool group_norm_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,
@@ -250,13 +253,7 @@ Module *module_rms_norm(Shape normalized, NormOptions options) {
                                     .init = init_norm,
                                     .clone_state = clone_norm,
                                     .destroy_state = hc_free};
-    Norm norm = {normalized, 0, options.eps};
-    if (!good_eps(cls.name, options.eps)) return NULL;
-    if (shape_count(normalized) == SIZE_MAX) {
-        hc_fail_thread(HC_ERR_SHAPE, "module_rms_norm: no shape of a tensor, or too large a one");
-        return NULL;
-    }
-    Module *module = hc_module_with(&cls, &norm, sizeof norm);
+    Module *module = over_shape(&cls, normalized, options);
     if (!module || !options.affine || module_add_param(module, "weight", normalized)) return module;
     module_destroy(module);
     return NULL;

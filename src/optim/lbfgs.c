@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/doubles.h"
 #include "higherc/lbfgs.h"
 #include "optim/wolfe.h"
 #include "tape/param.h"
@@ -120,18 +121,6 @@ void lbfgs_destroy(Lbfgs *l) {
 
 /* ---- flat lists ------------------------------------------------------------------------------ */
 
-static double dot(const double *a, const double *b, size_t n) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
-
-static void add_scaled(double *y, double c, const double *x, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        y[i] += c * x[i];
-}
-
 /* The largest |x|; NaN where one is. */
 static double largest(const double *x, size_t n) {
     double most = 0;
@@ -210,7 +199,7 @@ static bool look_along(HcPlace *place, void *user) {
     Lbfgs *l = step->l;
     if (!write_weights(l, l->x, place->t) || !evaluate(step, l->g[place->slot])) return false;
     place->loss = step->report.loss;
-    place->slope = dot(l->g[place->slot], l->d, l->n);
+    place->slope = hc_dot(l->g[place->slot], l->d, l->n);
     return true;
 }
 
@@ -249,14 +238,14 @@ static void turn(Lbfgs *l, const double *g) {
         l->d[i] = -g[i];
     for (size_t k = l->pairs; k-- > 0;) {
         size_t at = (l->begin + k) % history;
-        l->alpha[k] = dot(l->s[at], l->d, n) * l->rho[at];
-        add_scaled(l->d, -l->alpha[k], l->y[at], n);
+        l->alpha[k] = hc_dot(l->s[at], l->d, n) * l->rho[at];
+        hc_add_scaled(l->d, -l->alpha[k], l->y[at], n);
     }
     for (size_t i = 0; i < n; i++)
         l->d[i] *= l->scale;
     for (size_t k = 0; k < l->pairs; k++) {
         size_t at = (l->begin + k) % history;
-        add_scaled(l->d, l->alpha[k] - dot(l->y[at], l->d, n) * l->rho[at], l->s[at], n);
+        hc_add_scaled(l->d, l->alpha[k] - hc_dot(l->y[at], l->d, n) * l->rho[at], l->s[at], n);
     }
     double *d = l->d;
     for (size_t i = 0; i < l->params.count; i++) {
@@ -319,7 +308,7 @@ static bool iterate(Step *step) {
         r->iterations++;
         if (!aim(l, l->g[at.slot], &length)) return false;
         at.t = 0;
-        at.slope = dot(l->g[at.slot], l->d, l->n);
+        at.slope = hc_dot(l->g[at.slot], l->d, l->n);
         if (at.slope > -o->tolerance_change) {
             l->t = 0;
             r->converged = true;

@@ -239,7 +239,8 @@ static bool capture(HcCapture *c, Tensor *const *outputs, Tensor *loss) {
     for (size_t i = 0; i < p->output_count; i++)
         if (!(c->outputs[i] = stands(c, outputs[i]) ? outputs[i] : own(outputs[i]))) return false;
     if (!hc_capture_find(c)) return false;
-    if (!copy_nodes(c) || !own_states(c) || !hc_program_plan(p) || !hc_program_trace(p) || !hc_program_fuse(p) || !hc_program_direct(p) || !hc_program_trim(p))
+    if (!copy_nodes(c) || !own_states(c) || !hc_program_plan(p) || !hc_program_trace(p) ||
+        !hc_program_fuse(p) || !hc_program_direct(p) || !hc_program_trim(p))
         return hc_fail_nomem(c->tape, who);
     return true;
 }

@@ -14,7 +14,6 @@ static void put_made(const HcLoop *loop, const HcSegment *segment, HcPacked *to)
 }
 
 static bool run_forward(HcLoop *loop, size_t from, size_t to) {
-    loop->stands = HC_CURRENT;
     for (size_t k = from; k < to; k++) {
         if (!hc_series_run(loop->series, loop->forward[k].program)) return false;
         put_made(loop, &loop->forward[k], &loop->carried);

@@ -21,7 +21,7 @@ typedef struct Kind {
 /* Values of a kind's first `count` blanks. */
 typedef struct Set {
     Word *values;
-    size_t count, kind;
+    size_t count;
 } Set;
 
 typedef struct Member {
@@ -257,7 +257,7 @@ static bool add_blank(Kind *k, size_t word) {
     return true;
 }
 
-/* Adds words [from, from + count) where they differ. The kind's table holds the first program's. */
+/* Adds words [from, from + count) where they differ. What is no blank yet is the first program's still. */
 static bool add_blanks(Kind *k, const Program *p, size_t from, size_t count) {
     for (size_t word = from; word < from + count; word++) {
         bool known = k->known[word / 8] >> word % 8 & 1;
@@ -290,10 +290,9 @@ static bool share_uses(Program *to, Program *p) {
     return true;
 }
 
-/* The set with p's words, which may be one that is there. False when out of memory. */
-static bool set_of(HcSeries *s, size_t kind, const Program *p, size_t *number) {
-    const Kind *k = &s->kinds[kind];
-    Set set = {hc_alloc(k->blank_count, sizeof *set.values), k->blank_count, kind};
+/* The set with p's words, which may be one that is there, of any kind. False when out of memory. */
+static bool set_of(HcSeries *s, const Kind *k, const Program *p, size_t *number) {
+    Set set = {hc_alloc(k->blank_count, sizeof *set.values), k->blank_count};
     if (k->blank_count > 0 && !set.values) return false;
     bool first = true;
     for (size_t i = 0; i < k->blank_count; i++) {
@@ -302,7 +301,7 @@ static bool set_of(HcSeries *s, size_t kind, const Program *p, size_t *number) {
     }
     *number = 0;
     for (size_t i = s->set_count; i-- > 1 && !first && *number == 0;)
-        if (s->sets[i].kind == kind && s->sets[i].count == set.count &&
+        if (s->sets[i].count == set.count &&
             memcmp(s->sets[i].values, set.values, set.count * sizeof *set.values) == 0)
             *number = i;
     if (!first && *number == 0 &&
@@ -317,10 +316,8 @@ static bool set_of(HcSeries *s, size_t kind, const Program *p, size_t *number) {
 
 static bool join(HcSeries *s, size_t kind, Program *p, Member *member) {
     Kind *k = &s->kinds[kind];
-    write_set(k, &s->sets[0]);
-    k->written = 0;
     *member = (Member){.kind = kind, .small = hc_series_constant(s, p->constants, p->constant_bytes)};
-    return member->small && find_blanks(k, p) && share_uses(k->program, p) && set_of(s, kind, p, &member->set);
+    return member->small && find_blanks(k, p) && share_uses(k->program, p) && set_of(s, k, p, &member->set);
 }
 
 static bool begin_kind(HcSeries *s, Program *p, Member *member) {

@@ -6,12 +6,12 @@
 
 #include "support/refuse.h"
 
-enum { STEPS = 13, ROWS = 5, MOST = 64 };
+enum { STEPS = 13, ROWS = 10, MOST = 64 };
 
 /* What a step does beside the usual. */
 typedef struct Kind {
     const char *name;
-    bool adam, noise, changes_shape, learns, drops;
+    bool adam, noise, changes_shape, learns, drops, alternates;
 } Kind;
 
 typedef struct World {
@@ -61,11 +61,13 @@ static void end(World *w) {
 static Tensor *loss_of(const World *w, size_t t, Rng *rng) {
     size_t rows = w->kind->changes_shape ? 1 + t % 3 : ROWS;
     Tensor *own = tensor_borrow(w->tape, shape2(rows, 1), w->rows[t % ROWS]);
-    if (w->kind->noise) own = tensor_add(own, tensor_normal(w->tape, shape2(rows, 1), 0, 0.1, rng));
+    if (w->kind->noise)
+        own = tensor_dropout(tensor_add(own, tensor_normal(w->tape, shape2(rows, 1), 0, 0.1, rng)), 0.3, rng);
     Tensor *loss = tensor_mean(tensor_square(tensor_sub(fmodule_forward(w->f, own), tensor_sin(own))));
     loss = tensor_add(loss, tensor_mse_loss(fmodule_forward(w->f, w->x), w->y));
     Tensor *size = tensor_sum(tensor_square(fmodule_vector(w->f)));
-    return tensor_add(loss, tensor_mul(param_tensor(w->tape, w->weight), size));
+    Param *weight = w->kind->alternates && t % 3 == 0 ? w->lr : w->weight;
+    return tensor_add(loss, tensor_mul(param_tensor(w->tape, weight), size));
 }
 
 static bool step(UnrollStep *call, void *user) {
@@ -117,7 +119,7 @@ static void take_grads(Numbers *n, World *w) {
         param_zero_grad(params.items[i]);
     }
     take(n, param_grad(w->weight), 1);
-    if (w->kind->learns) take(n, param_grad(w->lr), 1);
+    if (w->kind->learns || w->kind->alternates) take(n, param_grad(w->lr), 1);
     param_zero_grad(w->weight);
     param_zero_grad(w->lr);
 }
@@ -144,7 +146,10 @@ static void check_rounds(const Kind *kind, UnrollKeep keep, size_t threads) {
     tape_set_pool(w.tape, pool);
     fill(x, 0);
     Tensor *loss = record(&w, &o, x);
+    size_t again = unroll_report(w.opt).again;
+    CHECK(isfinite(tensor_item(loss))); /* what is read after the recording is no part of it */
     Program *p = program_capture(w.tape, &w.x, 1, &loss, 1, loss);
+    CHECK(unroll_report(w.opt).again == again);
     if (!p) printf("%s: %s\n", kind->name, tape_error(w.tape));
     CHECK(p != NULL);
     tape_destroy(w.tape);
@@ -170,6 +175,30 @@ static void check_rounds(const Kind *kind, UnrollKeep keep, size_t threads) {
     pool_destroy(pool);
     end(&w);
     end(&stored);
+}
+
+/* A Param that only some steps read belongs to the Program too. */
+static void check_held(void) {
+    static const Kind kind = {.name = "Params in turn", .alternates = true};
+    World w;
+    double x[ROWS];
+    UnrollOptions o = kept(HC_KEEP_EVERY, STEPS);
+    o.every = 1;
+    fill(x, 1);
+    begin(&w, &kind);
+    Tensor *loss = record(&w, &o, x);
+    Program *p = program_capture(w.tape, NULL, 0, &loss, 1, NULL);
+    double recorded = tensor_item(loss);
+    tape_destroy(w.tape);
+    w.tape = NULL;
+    size_t before = higherc_live_allocations();
+    param_unref(w.weight);
+    param_unref(w.lr);
+    w.weight = w.lr = NULL;
+    CHECK(higherc_live_allocations() == before); /* the Program holds both */
+    CHECK(p && program_run(p) && program_item(p, 0) == recorded);
+    program_destroy(p);
+    end(&w);
 }
 
 /* A gradient taken on the way is a second pass back through the same loop, whose points the first may have moved. */
@@ -231,6 +260,11 @@ static void check_tables(void) {
 
 /* ---- what cannot be ------------------------------------------------------------------------- */
 
+static bool judge(UnrollStep *call, void *user) {
+    (void)user;
+    return call->step > 0;
+}
+
 static void check_refused(void) {
     static const Kind drops = {.name = "dropout", .drops = true}, plain = {.name = "plain"};
     World w;
@@ -245,6 +279,22 @@ static void check_refused(void) {
     tape_clear_error(tape);
     higherc_clear_error();
     end(&w);
+
+    /* Steps that run the caller's code in between. */
+    for (int tangents = 0; tangents < 2; tangents++) {
+        begin(&w, &plain);
+        tape = w.tape;
+        UnrollOptions in_between = kept(tangents ? HC_KEEP_TANGENTS : HC_KEEP_SQRT, STEPS);
+        Tensor *outer = param_tensor(tape, w.weight);
+        in_between.outer = (TensorList){&outer, 1};
+        in_between.window = tangents ? 0 : 4;
+        in_between.judge = judge;
+        loss = record(&w, &in_between, x);
+        for (int backward = 0; backward < 2; backward++)
+            WRONG(backward && !tangents ? HC_ERR_GRAD : HC_ERR_STATE, /* after windows nothing reaches a Param */
+                  program_capture(tape, NULL, 0, &loss, 1, backward ? loss : NULL));
+        end(&w);
+    }
 
     begin(&w, &plain);
     tape = w.tape;
@@ -297,13 +347,15 @@ int main(void) {
     const Kind kinds[] = {{.name = "plain"},
                           {.name = "Adam", .adam = true, .learns = true},
                           {.name = "noise", .noise = true, .learns = true},
+                          {.name = "Params in turn", .alternates = true},
                           {.name = "steps of several shapes", .changes_shape = true},
                           {.name = "all", .adam = true, .noise = true, .changes_shape = true, .learns = true}};
-    for (size_t k = 0; k < 5; k++)
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         for (int keep = HC_KEEP_ALL; keep <= HC_KEEP_FIT; keep++)
             check_rounds(&kinds[k], (UnrollKeep)keep, 1 + k % 2);
     for (int keep = HC_KEEP_EVERY; keep <= HC_KEEP_FIT; keep++)
         check_twice((UnrollKeep)keep);
+    check_held();
     check_tables();
     check_refused();
     check_settings();

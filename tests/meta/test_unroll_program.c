@@ -66,7 +66,7 @@ static Tensor *loss_of(const World *w, size_t t, Rng *rng) {
     Tensor *loss = tensor_mean(tensor_square(tensor_sub(fmodule_forward(w->f, own), tensor_sin(own))));
     loss = tensor_add(loss, tensor_mse_loss(fmodule_forward(w->f, w->x), w->y));
     Tensor *size = tensor_sum(tensor_square(fmodule_vector(w->f)));
-    Param *weight = w->kind->alternates && t % 3 == 0 ? w->lr : w->weight;
+    Param *weight = w->kind->alternates && t % 3 == 2 ? w->lr : w->weight;
     return tensor_add(loss, tensor_mul(param_tensor(w->tape, weight), size));
 }
 

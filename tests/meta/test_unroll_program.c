@@ -186,6 +186,7 @@ static void check_held(void) {
     o.every = 1;
     fill(x, 1);
     begin(&w, &kind);
+    param_freeze(w.lr, true); /* else the loop's operation reads it */
     Tensor *loss = record(&w, &o, x);
     Program *p = program_capture(w.tape, NULL, 0, &loss, 1, NULL);
     double recorded = tensor_item(loss);

@@ -10,7 +10,8 @@ static bool is_among(const HcStamped *stamped, const HcStamp *stamp) {
 bool hc_stamped_add(HcStamped *stamped, const Tape *tape) {
     for (const HcStamp *s = tape->stamps; s; s = s->next) {
         if (s->version->local || is_among(stamped, s)) continue;
-        if (!hc_grow((void **)&stamped->items, &stamped->capacity, stamped->count, stamped->count + 1, sizeof *stamped->items))
+        if (!hc_grow((void **)&stamped->items, &stamped->capacity, stamped->count, stamped->count + 1,
+                     sizeof *stamped->items))
             return false;
         stamped->items[stamped->count++] = (struct HcMet){hc_version_ref(s->version), s->changes};
     }

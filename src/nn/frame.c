@@ -104,8 +104,8 @@ Tensor *hc_frame_param(Frame *frame, size_t site) {
 /* Whether what stands at the site is `name`, or name_v as a weight is normalised. */
 static bool is_named(const Module *m, size_t site, const char *name) {
     const char *is = m->params[site].name;
-    size_t length = strlen(name);
     if (strcmp(is, name) == 0) return true;
+    size_t length = strlen(name);
     return norm_at(m, site) && strncmp(is, name, length) == 0 && strcmp(is + length, "_v") == 0;
 }
 

@@ -121,7 +121,22 @@ bool hc_products(Tensor *y, HcProducts *products);
 size_t hc_matrix_at(const HcForm *form, size_t index);
 /* For forwards: the last two axes of input j as the kernels take them, transposed where asked; one with no stride of
  * 1 is copied dense first. *form tells how the leading axes step. False after hc_fail. */
-bool hc_operand(Tensor *y, size_t j, bool transposed, HcMatrix *matrix, const HcForm **form);
+static inline bool hc_operand(Tensor *y, size_t j, bool transposed, HcMatrix *matrix, const HcForm **form) {
+    const Tensor *x = hc_inputs(y)[j];
+    const HcForm *f = x->form;
+    size_t row = f->stride[f->ndim - 2], col = f->stride[f->ndim - 1];
+    matrix->data = x->data;
+    if (row != 1 && col != 1) {
+        f = f->plain;
+        matrix->data = hc_dense_input(y, j);
+        row = f->stride[f->ndim - 2];
+        col = f->stride[f->ndim - 1];
+    }
+    matrix->row = transposed ? col : row;
+    matrix->col = transposed ? row : col;
+    *form = f;
+    return matrix->data != NULL;
+}
 
 /* ---- matrices.c -------------------------------------------------------------------------------- */
 /* Whether fn did its part for `count` matrices from `first` on of those in the last two axes of y; else *bad says at

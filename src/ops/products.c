@@ -27,23 +27,6 @@ size_t hc_matrix_at(const HcForm *f, size_t index) {
     return offset;
 }
 
-bool hc_operand(Tensor *y, size_t j, bool transposed, HcMatrix *matrix, const HcForm **form) {
-    const Tensor *x = hc_inputs(y)[j];
-    const HcForm *f = x->form;
-    size_t row = f->stride[f->ndim - 2], col = f->stride[f->ndim - 1];
-    matrix->data = x->data;
-    if (row != 1 && col != 1) {
-        f = f->plain;
-        matrix->data = hc_dense_input(y, j);
-        row = f->stride[f->ndim - 2];
-        col = f->stride[f->ndim - 1];
-    }
-    matrix->row = transposed ? col : row;
-    matrix->col = transposed ? row : col;
-    *form = f;
-    return matrix->data != NULL;
-}
-
 static const char *moved(const void *data, size_t numbers, size_t item) {
     return data ? (const char *)data + numbers * item : NULL;
 }

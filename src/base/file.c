@@ -161,7 +161,7 @@ bool hc_read_begin(HcReader *r, const char *who, const char *name, const void *b
                    uint64_t most, const char *kind, uint32_t version) {
     char padded[KIND] = {0};
     memcpy(padded, kind, strlen(kind));
-    *r = (HcReader){.bytes = bytes, .size = size, .whole = size <= most, .good = true};
+    *r = (HcReader){.who = who, .name = name, .bytes = bytes, .size = size, .whole = size <= most, .good = true};
     if (size < sizeof magic || memcmp(bytes, magic, sizeof magic) != 0)
         return hc_fail_thread(HC_ERR_IO, "%s: '%s' is no file of this library", who, name);
     if (size < HC_FILE_HEAD + HC_FILE_TAIL)
@@ -170,10 +170,7 @@ bool hc_read_begin(HcReader *r, const char *who, const char *name, const void *b
         return hc_fail_thread(HC_ERR_IO, "%s: '%s' holds something else than '%s'", who, name,
                               kind);
     r->at = sizeof magic + KIND;
-    uint32_t found = r->version = hc_read_u32(r);
-    if (found == 0 || found > version)
-        return hc_fail_thread(HC_ERR_IO, "%s: '%s' has version %lu of its format, not %lu", who,
-                              name, (unsigned long)found, (unsigned long)version);
+    if (!hc_read_version(r, version)) return false;
     if (!r->whole) return true;
     r->size = size - HC_FILE_TAIL;
     if (get(r->bytes + r->size, HC_FILE_TAIL) != hc_crc32(0, bytes, r->size))
@@ -203,6 +200,13 @@ uint64_t hc_read_u64(HcReader *r) {
     return bytes ? get(bytes, 8) : 0;
 }
 
+bool hc_read_version(HcReader *r, uint32_t version) {
+    uint32_t found = r->version = hc_read_u32(r);
+    return (found > 0 && found <= version) ||
+           hc_fail_thread(HC_ERR_IO, "%s: '%s' has version %lu of its format, not %lu", r->who, r->name,
+                          (unsigned long)found, (unsigned long)version);
+}
+
 double hc_read_f64(HcReader *r) {
     double value = 0;
     hc_read_reals(r, &value, 1, sizeof value);
@@ -223,8 +227,12 @@ void hc_read_reals(HcReader *r, void *to, uint64_t count, size_t item) {
         set_bits((char *)to + i * item, get(bytes + i * item, item), item);
 }
 
-bool hc_read_end(HcReader *r, const char *who, const char *name) {
-    return (r->good && r->whole && r->at == r->size) ||
-           hc_fail_thread(HC_ERR_IO, "%s: '%s' is damaged: %s", who, name,
-                          r->good ? "more than it should hold" : "less than it should hold");
+bool hc_read_so_far(const HcReader *r) {
+    return r->good || hc_fail_thread(HC_ERR_IO, "%s: '%s' is damaged: less than it should hold", r->who, r->name);
+}
+
+bool hc_read_end(const HcReader *r) {
+    return hc_read_so_far(r) &&
+           ((r->whole && r->at == r->size) ||
+            hc_fail_thread(HC_ERR_IO, "%s: '%s' is damaged: more than it should hold", r->who, r->name));
 }

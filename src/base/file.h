@@ -40,9 +40,10 @@ bool hc_write_end(HcWriter *w, const char *who, const char *path);
 /* ---- reading: from memory, never past its end --------------------------------------------------------- */
 
 typedef struct HcReader {
+    const char *who, *name; /* for messages: the function, and the file or a part of it */
     const unsigned char *bytes;
     size_t size, at;
-    uint32_t version;
+    uint32_t version; /* read last */
     bool whole; /* there is not more than the reader was to expect */
     bool good;  /* false once something was asked for that is not there */
 } HcReader;
@@ -51,9 +52,11 @@ typedef struct HcReader {
  * may hold if it is right; and only the first bytes of a file that is not the library's. */
 void *hc_read_file(const char *who, const char *path, uint64_t most, size_t *size);
 /* Checks head and tail, for a version up to this one; the reader then stands at the body. Of more bytes than
- * `most` there is no tail, but what else is wrong with them can be read. `name` is for messages. */
+ * `most` there is no tail, but what else is wrong with them can be read. */
 bool hc_read_begin(HcReader *r, const char *who, const char *name, const void *bytes, size_t size,
                    uint64_t most, const char *kind, uint32_t version);
+/* The version of a part that has one of its own, up to this one; else false with the thread's error. */
+bool hc_read_version(HcReader *r, uint32_t version);
 /* 0, and not good any more, past the end. */
 uint32_t hc_read_u32(HcReader *r);
 uint64_t hc_read_u64(HcReader *r);
@@ -62,7 +65,9 @@ double hc_read_f64(HcReader *r);
 bool hc_read_text(HcReader *r, const char *text, const char **found, int *length);
 /* Into `to`, or (NULL) nowhere. */
 void hc_read_reals(HcReader *r, void *to, uint64_t count, size_t item);
-/* Whether all was there and nothing is left. */
-bool hc_read_end(HcReader *r, const char *who, const char *name);
+/* Whether what was asked for was there; else false with the thread's error. */
+bool hc_read_so_far(const HcReader *r);
+/* Whether nothing is left either. */
+bool hc_read_end(const HcReader *r);
 
 #endif

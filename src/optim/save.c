@@ -11,7 +11,6 @@
 #include "nn/save.h"
 
 static const char kind[] = "optim";
-enum { VERSION = 2 };
 
 /* ---- saving --------------------------------------------------------------------------------------------- */
 
@@ -40,7 +39,7 @@ static void write_group(HcWriter *w, const Optim *optim, const HcGroup *group) {
     }
 }
 
-static void write_optim(HcWriter *w, const Optim *optim) {
+void hc_write_optim(HcWriter *w, const Optim *optim) {
     hc_write_text(w, optim->cls->name);
     hc_write_u32(w, (uint32_t)optim->dtype);
     hc_write_u64(w, optim->steps);
@@ -50,12 +49,7 @@ static void write_optim(HcWriter *w, const Optim *optim) {
     hc_write_u64(w, optim->group_count);
     for (size_t g = 0; g < optim->group_count; g++)
         write_group(w, optim, &optim->groups[g]);
-    hc_write_u64(w, optim->learned.count);
-    for (size_t i = 0; i < optim->learned.count; i++) {
-        const Param *p = optim->learned.items[i];
-        hc_write_param_head(w, p);
-        hc_write_reals(w, p->data, p->count, p->item);
-    }
+    hc_write_params(w, optim->learned);
     hc_write_schedules(w, optim);
 }
 
@@ -63,7 +57,7 @@ static void write_optim(HcWriter *w, const Optim *optim) {
 static uint64_t most_of(const Optim *optim) {
     HcWriter w;
     hc_write_count(&w);
-    write_optim(&w, optim);
+    hc_write_optim(&w, optim);
     return w.size;
 }
 
@@ -73,150 +67,125 @@ bool optim_save(const Optim *optim, const char *path) {
         return hc_null(who, optim ? "the path" : "the optimizer");
     if (!hc_check_schedules(optim, who)) return false;
     HcWriter w;
-    hc_write_begin(&w, path, kind, VERSION);
-    write_optim(&w, optim);
+    hc_write_begin(&w, path, kind, HC_OPTIM_VERSION);
+    hc_write_optim(&w, optim);
     return hc_write_end(&w, who, path);
 }
 
 /* ---- loading -------------------------------------------------------------------------------------------- */
 
-/* What the file holds is put here first; the optimizer takes it when all of it was right. */
-typedef struct Loading {
-    HcReader r;
-    Optim *optim;
-    const char *name;
-    HcMoments **moments;            /* [group_count] */
-    double (*hyper)[HC_MAX_HYPERS]; /* [group_count] */
-    size_t steps;
-    HcScheduled *schedules;
-    size_t schedule_count;
-} Loading;
-
-static const char who[] = "optim_load";
-
-/* Whether all that was asked for was there; else says so. */
-static bool was_there(Loading *l) {
-    return l->r.good || hc_read_end(&l->r, who, l->name);
-}
-
-static bool same_count(Loading *l, size_t want, const char *what) {
-    uint64_t found = hc_read_u64(&l->r);
-    if (!was_there(l)) return false;
+static bool same_count(HcReader *r, size_t want, const char *what) {
+    uint64_t found = hc_read_u64(r);
+    if (!hc_read_so_far(r)) return false;
     return found == want ||
-           hc_fail_thread(HC_ERR_SHAPE, "%s: '%s' holds %llu %s, the optimizer %zu", who, l->name,
+           hc_fail_thread(HC_ERR_SHAPE, "%s: '%s' holds %llu %s, the optimizer %zu", r->who, r->name,
                           (unsigned long long)found, what, want);
 }
 
-static bool same_text(Loading *l, const char *want, const char *what) {
+static bool same_text(HcReader *r, const char *want, const char *what) {
     const char *found;
     int length;
-    return hc_read_text(&l->r, want, &found, &length) ||
-           hc_fail_thread(HC_ERR_NAME, "%s: in '%s' %s is '%.*s', not '%s'", who, l->name, what,
+    return hc_read_text(r, want, &found, &length) ||
+           hc_fail_thread(HC_ERR_NAME, "%s: in '%s' %s is '%.*s', not '%s'", r->who, r->name, what,
                           length, found, want);
 }
 
-static bool read_hyper(Loading *l, size_t g, size_t h) {
+static bool read_hyper(HcReader *r, HcOptimLoading *l, size_t g, size_t h) {
     const OptimHyper *hyper = &l->optim->cls->hypers[h];
     const HcLearned *learned = &l->optim->groups[g].learned[h];
-    if (!same_text(l, hyper->name, "a hyperparameter")) return false;
-    double value = hc_read_f64(&l->r);
-    uint32_t per = hc_read_u32(&l->r);
-    if (l->r.good && !hc_hyper_accepts(hyper, value))
-        return hc_fail_thread(HC_ERR_RANGE, "%s: '%s': %s cannot be %g", who, l->name, hyper->name,
+    if (!same_text(r, hyper->name, "a hyperparameter")) return false;
+    double value = hc_read_f64(r);
+    uint32_t per = hc_read_u32(r);
+    if (r->good && !hc_hyper_accepts(hyper, value))
+        return hc_fail_thread(HC_ERR_RANGE, "%s: '%s': %s cannot be %g", r->who, r->name, hyper->name,
                               value);
-    if (l->r.good && per != learning(learned))
+    if (r->good && per != learning(learned))
         return hc_fail_thread(
             HC_ERR_STATE,
             "%s: '%s' of group %zu is learned otherwise in '%s': optim_learn comes "
             "before loading",
-            who, hyper->name, g, l->name);
+            r->who, hyper->name, g, r->name);
     l->hyper[g][h] = value;
-    return was_there(l);
+    return hc_read_so_far(r);
 }
 
 /* A count that no one can have reached is none: the next step would count on from it. */
-static bool read_steps(Loading *l, size_t *steps) {
-    uint64_t found = hc_read_u64(&l->r), most = (uint64_t)1 << 53;
+static bool read_steps(HcReader *r, size_t *steps) {
+    uint64_t found = hc_read_u64(r), most = (uint64_t)1 << 53;
     if (found > most || found > SIZE_MAX / 2)
-        return hc_fail_thread(HC_ERR_RANGE, "%s: '%s' holds a count of %llu steps", who, l->name,
+        return hc_fail_thread(HC_ERR_RANGE, "%s: '%s' holds a count of %llu steps", r->who, r->name,
                               (unsigned long long)found);
     *steps = (size_t)found;
-    return was_there(l);
+    return hc_read_so_far(r);
 }
 
-static bool read_moments(Loading *l, const Param *p, HcMoments *to) {
-    size_t item = l->optim->tape->item;
-    if (!hc_read_param_head(&l->r, who, l->name, p)) return false;
-    if (!read_steps(l, &to->steps)) return false;
-    for (size_t s = 0; s < l->optim->cls->state_count && l->r.good; s++) {
-        uint32_t present = hc_read_u32(&l->r);
+static bool read_moments(HcReader *r, const Optim *optim, const Param *p, HcMoments *to) {
+    size_t item = optim->tape->item;
+    if (!hc_read_param_head(r, p)) return false;
+    if (!read_steps(r, &to->steps)) return false;
+    for (size_t s = 0; s < optim->cls->state_count && r->good; s++) {
+        uint32_t present = hc_read_u32(r);
         if (present == 0) continue;
-        if (present > 1) l->r.good = false;
-        if (!was_there(l)) return false;
+        if (present > 1) r->good = false;
+        if (!hc_read_so_far(r)) return false;
         if (!(to->state[s] = hc_alloc(p->count, item)))
-            return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
-        hc_read_reals(&l->r, to->state[s], p->count, item);
+            return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", r->who);
+        hc_read_reals(r, to->state[s], p->count, item);
     }
-    return was_there(l);
+    return hc_read_so_far(r);
 }
 
-static bool read_group(Loading *l, size_t g) {
-    const HcGroup *group = &l->optim->groups[g];
-    if (!same_count(l, l->optim->cls->hyper_count, "hyperparameters")) return false;
-    for (size_t h = 0; h < l->optim->cls->hyper_count; h++)
-        if (!read_hyper(l, g, h)) return false;
-    const char *fault = hc_hypers_fault(l->optim, group, l->hyper[g], SIZE_MAX);
-    if (fault)
-        return hc_fail_thread(HC_ERR_RANGE, "%s: '%s', group %zu: %s", who, l->name, g, fault);
-    if (!same_count(l, group->params.count, "Params in a group")) return false;
-    for (size_t i = 0; i < group->params.count; i++)
-        if (!read_moments(l, group->params.items[i], &l->moments[g][i])) return false;
-    return true;
-}
-
-/* Checks the learned Params, or (write) takes their numbers. */
-static bool read_learned(Loading *l, bool write) {
-    ParamList list = l->optim->learned;
-    if (!same_count(l, list.count, "learned Params")) return false;
-    for (size_t i = 0; i < list.count; i++) {
-        Param *p = list.items[i];
-        if (!hc_read_param_head(&l->r, who, l->name, p)) return false;
-        hc_read_reals(&l->r, write ? p->data : NULL, p->count, p->item);
-        if (write) hc_param_written(p);
-    }
-    return true;
-}
-
-static bool read_all(Loading *l, const void *bytes, size_t size) {
+static bool read_group(HcReader *r, HcOptimLoading *l, size_t g) {
     const Optim *optim = l->optim;
-    if (!hc_read_begin(&l->r, who, l->name, bytes, size, most_of(optim), kind, VERSION) ||
-        !same_text(l, optim->cls->name, "the rule") ||
-        !hc_read_dtype(&l->r, who, l->name, optim->dtype))
-        return false;
-    if (!read_steps(l, &l->steps)) return false;
-    if (!same_count(l, optim->cls->state_count, "states")) return false;
-    for (size_t s = 0; s < optim->cls->state_count; s++)
-        if (!same_text(l, optim->cls->states[s], "a state")) return false;
-    if (!same_count(l, optim->group_count, "groups")) return false;
-    for (size_t g = 0; g < optim->group_count; g++)
-        if (!read_group(l, g)) return false;
-    size_t learned_at = l->r.at;
-    if (!read_learned(l, false)) return false;
-    if (l->r.version >= 2 && !hc_read_schedules(&l->r, optim, who, l->name, l->steps, &l->schedules,
-                                                &l->schedule_count)) {
-        was_there(l);
-        return false;
-    }
-    if (!hc_read_end(&l->r, who, l->name)) return false;
-    l->r.at = learned_at;
-    return read_learned(l, true);
+    const HcGroup *group = &optim->groups[g];
+    if (!same_count(r, optim->cls->hyper_count, "hyperparameters")) return false;
+    for (size_t h = 0; h < optim->cls->hyper_count; h++)
+        if (!read_hyper(r, l, g, h)) return false;
+    const char *fault = hc_hypers_fault(optim, group, l->hyper[g], SIZE_MAX);
+    if (fault)
+        return hc_fail_thread(HC_ERR_RANGE, "%s: '%s', group %zu: %s", r->who, r->name, g, fault);
+    if (!same_count(r, group->params.count, "Params in a group")) return false;
+    for (size_t i = 0; i < group->params.count; i++)
+        if (!read_moments(r, optim, group->params.items[i], &l->moments[g][i])) return false;
+    return true;
 }
 
-static void take(Loading *l) {
+static bool make_room(HcOptimLoading *l) {
+    const Optim *optim = l->optim;
+    l->moments = hc_alloc_zero(optim->group_count, sizeof *l->moments);
+    l->hyper = hc_alloc_zero(optim->group_count, sizeof *l->hyper);
+    bool room = l->moments && l->hyper;
+    for (size_t g = 0; g < optim->group_count && room; g++) {
+        l->moments[g] = hc_alloc_zero(optim->groups[g].params.count, sizeof **l->moments);
+        room = l->moments[g] != NULL;
+    }
+    return room;
+}
+
+bool hc_read_optim(HcReader *r, Optim *optim, HcOptimLoading *l) {
+    *l = (HcOptimLoading){.optim = optim, .scheduled = r->version >= 2};
+    if (!make_room(l)) return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", r->who);
+    if (!same_text(r, optim->cls->name, "the rule") || !hc_read_dtype(r, optim->dtype) || !read_steps(r, &l->steps) ||
+        !same_count(r, optim->cls->state_count, "states"))
+        return false;
+    for (size_t s = 0; s < optim->cls->state_count; s++)
+        if (!same_text(r, optim->cls->states[s], "a state")) return false;
+    if (!same_count(r, optim->group_count, "groups")) return false;
+    for (size_t g = 0; g < optim->group_count; g++)
+        if (!read_group(r, l, g)) return false;
+    l->learned_at = r->at;
+    if (!hc_read_params(r, optim->learned, false)) return false;
+    bool done = !l->scheduled || hc_read_schedules(r, optim, l->steps, &l->schedules, &l->schedule_count);
+    return hc_read_so_far(r) && done;
+}
+
+void hc_take_optim(HcReader *r, HcOptimLoading *l) {
     Optim *optim = l->optim;
+    r->at = l->learned_at;
+    hc_read_params(r, optim->learned, true);
     optim->steps = l->steps;
     hc_optim_changed(optim);
-    if (l->r.version >= 2) { /* before, files had none, and leave those there are */
+    if (l->scheduled) {
         hc_scheduled_free(optim->schedules, optim->schedule_count);
         optim->schedules = l->schedules;
         optim->schedule_count = optim->schedule_capacity = l->schedule_count;
@@ -230,6 +199,15 @@ static void take(Loading *l) {
     }
 }
 
+void hc_optim_loading_free(HcOptimLoading *l) {
+    for (size_t g = 0; l->moments && g < l->optim->group_count; g++)
+        hc_moments_free(l->moments[g], l->optim->groups[g].params.count);
+    hc_free(l->moments);
+    hc_free(l->hyper);
+    hc_scheduled_free(l->schedules, l->schedule_count);
+    *l = (HcOptimLoading){.optim = NULL};
+}
+
 /* Keeps what went wrong, if something did, on the optimizer, and in the thread unless that held an error. */
 static void fail_beside(Optim *optim, const HcError *before) {
     HcError error;
@@ -238,38 +216,29 @@ static void fail_beside(Optim *optim, const HcError *before) {
     if (error.status != HC_OK) hc_optim_fail(optim, error.status, "%s", error.text);
 }
 
+static const char loads[] = "optim_load";
+
 bool hc_optim_load(Optim *optim, const char *name, const void *bytes, size_t size) {
-    Loading l = {.optim = optim, .name = name};
+    HcReader r;
+    HcOptimLoading l = {.optim = optim};
     HcError before;
-    hc_error_take(
-        &before); /* what goes wrong here is the optimizer's error, whatever the thread's is */
-    l.moments = hc_alloc_zero(optim->group_count, sizeof *l.moments);
-    l.hyper = hc_alloc_zero(optim->group_count, sizeof *l.hyper);
-    bool room = l.moments && l.hyper;
-    for (size_t g = 0; g < optim->group_count && room; g++) {
-        l.moments[g] = hc_alloc_zero(optim->groups[g].params.count, sizeof **l.moments);
-        room = l.moments[g] != NULL;
-    }
-    bool done =
-        room ? read_all(&l, bytes, size) : hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
-    if (done) take(&l);
+    hc_error_take(&before); /* what goes wrong here is the optimizer's error, whatever the thread's is */
+    bool done = hc_read_begin(&r, loads, name, bytes, size, most_of(optim), kind, HC_OPTIM_VERSION) &&
+                hc_read_optim(&r, optim, &l) && hc_read_end(&r);
+    if (done) hc_take_optim(&r, &l);
     fail_beside(optim, &before);
-    for (size_t g = 0; l.moments && g < optim->group_count; g++)
-        hc_moments_free(l.moments[g], optim->groups[g].params.count);
-    hc_free(l.moments);
-    hc_free(l.hyper);
-    hc_scheduled_free(l.schedules, l.schedule_count);
+    hc_optim_loading_free(&l);
     return done;
 }
 
 bool optim_load(Optim *optim, const char *path) {
     if (!optim || !path)
-        return hc_null(who, optim ? "the path" : "the optimizer");
-    if (!hc_optim_at_rest(optim, who)) return false;
+        return hc_null(loads, optim ? "the path" : "the optimizer");
+    if (!hc_optim_at_rest(optim, loads)) return false;
     HcError before;
     hc_error_take(&before);
     size_t size;
-    void *bytes = hc_read_file(who, path, most_of(optim), &size);
+    void *bytes = hc_read_file(loads, path, most_of(optim), &size);
     fail_beside(optim, &before);
     bool done = bytes && hc_optim_load(optim, path, bytes, size);
     hc_free(bytes);

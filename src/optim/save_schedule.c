@@ -82,14 +82,12 @@ void hc_write_schedules(HcWriter *w, const Optim *optim) {
 typedef struct Reading {
     HcReader *r;
     const Optim *optim;
-    const char *who, *name;
     HcScheduled *to;
     size_t links;
 } Reading;
 
 static bool damaged(const Reading *g) {
-    return hc_fail_thread(HC_ERR_IO, "%s: '%s' is damaged: a schedule that cannot be", g->who,
-                          g->name);
+    return hc_fail_thread(HC_ERR_IO, "%s: '%s' is damaged: a schedule that cannot be", g->r->who, g->r->name);
 }
 
 static bool read_schedule(Reading *g, Schedule *to, const Schedule *mine);
@@ -98,7 +96,7 @@ static bool read_schedule(Reading *g, Schedule *to, const Schedule *mine);
 static bool read_both(Reading *g, Schedule *to, const Schedule *mine) {
     HcScheduled *entry = g->to;
     if (!entry->nodes && !(entry->nodes = hc_alloc_zero(MOST_LINKS, sizeof *entry->nodes)))
-        return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", g->who);
+        return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", g->r->who);
     if (entry->node_count + 2 > MOST_LINKS) return damaged(g);
     Schedule *both = entry->nodes + entry->node_count;
     entry->node_count += 2;
@@ -143,7 +141,7 @@ static bool read_rest(Reading *g, HcScheduleKind kind, Schedule *to, const Sched
         return hc_fail_thread(HC_ERR_STATE,
                               "%s: '%s' has a schedule_lambda on '%s': optim_schedule comes before "
                               "loading",
-                              g->who, g->name, g->optim->cls->hypers[g->to->hyper].name);
+                              g->r->who, g->r->name, g->optim->cls->hypers[g->to->hyper].name);
     to->function = mine->function;
     to->user = mine->user;
     return true;
@@ -187,15 +185,14 @@ static bool read_entry(Reading *g, size_t steps) {
     return (!factor.tensor && !isnan(factor.value)) || damaged(g);
 }
 
-bool hc_read_schedules(HcReader *r, const Optim *optim, const char *who, const char *name,
-                       size_t steps, HcScheduled **list, size_t *list_count) {
+bool hc_read_schedules(HcReader *r, const Optim *optim, size_t steps, HcScheduled **list, size_t *list_count) {
     uint64_t count = hc_read_u64(r);
-    Reading g = {.r = r, .optim = optim, .who = who, .name = name};
+    Reading g = {.r = r, .optim = optim};
     if (!r->good) return false;
     if (count > most_schedules(optim)) return damaged(&g);
     if (count == 0) return true;
     if (!(*list = hc_alloc_zero((size_t)count, sizeof **list)))
-        return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
+        return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", r->who);
     *list_count = (size_t)count;
     for (size_t i = 0; i < count; i++) {
         g.to = *list + i;

@@ -48,7 +48,7 @@ static uint64_t load(const char *path) {
     uint64_t count = good ? hc_read_u64(&r) : 0, number = count ? hc_read_u64(&r) : 0;
     for (uint64_t i = 1; i < count; i++)
         good = good && hc_read_u64(&r) == number;
-    good = good && hc_read_end(&r, "load", path);
+    good = good && hc_read_end(&r);
     hc_free(bytes);
     return good ? number : 0;
 }
@@ -122,7 +122,7 @@ static void read_no_further(void) {
         if (most[i] > 100) {
             CHECK(hc_read_begin(&r, "load", "long", bytes, size, most[i], kind, 1));
             CHECK(hc_read_u64(&r) == 40000 && hc_read_u64(&r) == 4); /* to be compared */
-            CHECK(!hc_read_end(&r, "load", "long"));
+            CHECK(!hc_read_end(&r));
             CHECK_ERROR("'long' is damaged: more than it should hold");
         }
         hc_free(bytes);

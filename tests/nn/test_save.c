@@ -124,7 +124,7 @@ static void errors(void) {
     CHECK_ERROR("was saved as f32");
     Module *one = module_linear(2, 4);
     CHECK(!module_load(one, path));
-    CHECK_ERROR("holds 4 tensors for 2 of the module");
+    CHECK_ERROR("holds 4 tensors, not 2");
     Module *renamed = module_create(&(ModuleClass){.name = "renamed", .forward = pass}, NULL);
     const char *names[] = {"a", "b", "c", "d"};
     for (int i = 0; i < 4; i++)

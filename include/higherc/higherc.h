@@ -18,6 +18,7 @@
 #include "optim.h"
 #include "optimizers.h"
 #include "schedule.h"
+#include "checkpoint.h"
 #include "lbfgs.h"
 #include "diffopt.h"
 #include "unroll.h"

@@ -55,6 +55,7 @@ static void destroy_tree(Module *module) {
     hc_plan_free(&module->param_plan);
     hc_plan_free(&module->buffer_plan);
     module->version->changes = UINT64_MAX;
+    module->version->gone = true;
     hc_version_unref(module->version);
     hc_free(module->norms);
     hc_free(module->params);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/held.h"
 #include "tape/param_set.h"
 
 bool (hc_optim_fail)(Optim *optim, HcStatus status, const char *format, ...) {
@@ -70,6 +71,7 @@ void hc_scheduled_free(HcScheduled *list, size_t count) {
 }
 
 bool hc_optim_at_rest(Optim *optim, const char *who) {
+    if (!hc_at_rest(optim, who, "optimizer")) return false;
     return !optim->tape || optim->tape->calling.depth == 0 ||
            hc_optim_fail(optim, HC_ERR_STATE, "%s: from within its own rule or schedule", who);
 }
@@ -83,6 +85,7 @@ void optim_destroy(Optim *optim) {
     hc_params_free(&optim->learned);
     hc_scheduled_free(optim->schedules, optim->schedule_count);
     tape_destroy(optim->tape);
+    if (optim->version) optim->version->gone = true;
     hc_version_unref(optim->version);
     hc_free(optim);
 }

@@ -13,6 +13,7 @@ typedef struct HcVersion {
     uint64_t changes;
     const char *what; /* a word for messages */
     bool local;       /* concerns what is on the tape, no Program */
+    bool gone;        /* its owner was destroyed */
 } HcVersion;
 
 HcVersion *hc_version_create(const char *what); /* NULL when out of memory */

@@ -276,6 +276,11 @@ void tape_seed(Tape *tape, uint64_t seed) {
     if (tape) tape->rng = rng_seed(seed);
 }
 
+Rng *tape_rng(Tape *tape) {
+    if (!tape) hc_null("tape_rng", "the tape");
+    return tape ? &tape->rng : NULL;
+}
+
 bool tape_set_recording(Tape *tape, bool on) {
     if (!tape) return false;
     bool was = tape->manner.recording;

@@ -23,9 +23,9 @@
  *  A checkpoint is taken between iterations. Not in it is what an iteration makes and leaves behind: tapes, Programs
  *  (captured anew, they have the same bits), functional modules with their fast weights, gradients, an Lbfgs's history.
  *  Nor is what the program decides: frozen Params, modes, overrides, the function of a schedule_lambda. These are
- *  set before loading as they were before saving, and so is what must be there to be filled in: the same layers, groups,
- *  optim_learn. Dropout draws from its tape's stream, which is tape_rng's; within tasks_run a task's tape is seeded for
- *  each task, and the stream that was handed to tasks_run is enough. */
+ *  set before loading as they were before saving, and so is what must be there to be filled in: the same layers,
+ *  groups, optim_learn. Dropout draws from its tape's stream, which is tape_rng's; within tasks_run a task's tape is
+ *  seeded for each task, and the stream that was handed to tasks_run is enough. */
 #ifndef HIGHERC_CHECKPOINT_H
 #define HIGHERC_CHECKPOINT_H
 

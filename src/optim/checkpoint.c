@@ -10,7 +10,7 @@
 static const char kind[] = "training";
 enum { VERSION = 1 };
 
-/* ---- what belongs to it ------------------------------------------------------------------------------------------- */
+/* ---- what belongs to it ---------------------------------------------------------------------------------------- */
 
 Checkpoint *checkpoint_create(void) {
     Checkpoint *c = hc_alloc_zero(1, sizeof *c);
@@ -105,7 +105,7 @@ bool checkpoint_setting(Checkpoint *c, const char *name, const char *value) {
     return add(c, who, name, part);
 }
 
-/* ---- saving ------------------------------------------------------------------------------------------------------- */
+/* ---- saving ---------------------------------------------------------------------------------------------------- */
 
 static bool check_part(const HcPart *p, const char *who, bool saving) {
     const HcPartClass *cls = &hc_part_classes[p->kind];
@@ -147,7 +147,7 @@ bool checkpoint_save(const Checkpoint *c, const char *path) {
     return hc_write_end(&w, who, path);
 }
 
-/* ---- loading ------------------------------------------------------------------------------------------------------ */
+/* ---- loading --------------------------------------------------------------------------------------------------- */
 
 static const char loads[] = "checkpoint_load";
 

@@ -4,7 +4,7 @@
 #include "nn/save.h"
 #include "optim/checkpoint.h"
 
-/* ---- modules and Params ------------------------------------------------------------------------------------------- */
+/* ---- modules and Params ---------------------------------------------------------------------------------------- */
 
 static bool is_there(const HcPart *p, const char *who) {
     return !p->version->gone || hc_fail_thread(HC_ERR_STATE, "%s: the %s '%s' was destroyed", who,
@@ -46,7 +46,7 @@ static bool read_params(HcReader *r, HcPart *p, HcPass pass) {
     return hc_read_dtype(r, type_of(p->params)) && hc_read_params(r, p->params, pass == HC_PASS_TAKE);
 }
 
-/* ---- optimizers --------------------------------------------------------------------------------------------------- */
+/* ---- optimizers ------------------------------------------------------------------------------------------------ */
 
 static bool check_optim(const HcPart *p, const char *who, bool saving) {
     return is_there(p, who) && (!saving || hc_check_schedules(p->object, who));
@@ -68,7 +68,7 @@ static bool read_optim(HcReader *r, HcPart *p, HcPass pass) {
     return done;
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------------ */
+/* ---- numbers --------------------------------------------------------------------------------------------------- */
 
 static void write_rng(HcWriter *w, const HcPart *p) {
     const Rng *rng = p->object;

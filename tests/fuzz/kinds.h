@@ -21,6 +21,7 @@ HANDLE(MODULE, Module, K_MODULE)
 HANDLE(OPTIM, Optim, K_OPTIM)
 HANDLE(GRADS, Grads, K_GRADS)
 HANDLE(LBFGS, Lbfgs, K_LBFGS)
+HANDLE(CHECKPOINT, Checkpoint, K_CHECKPOINT)
 HANDLE(PROGRAM, Program, K_PROGRAM)
 
 /* Whose weights a list may be. */
@@ -113,6 +114,7 @@ GONE(PARAM, Param, K_PARAM)
 GONE(OPTIM, Optim, K_OPTIM)
 GONE(GRADS, Grads, K_GRADS)
 GONE(LBFGS, Lbfgs, K_LBFGS)
+GONE(CHECKPOINT, Checkpoint, K_CHECKPOINT)
 GONE(PROGRAM, Program, K_PROGRAM)
 GONE(TASKS, Tasks, K_TASKS)
 
@@ -391,6 +393,11 @@ static size_t *take_ITEMS(void) {
     static size_t items[LIST];
     world.listed = world_below(LIST + 1);
     return world_byte() < 245 ? items : NULL;
+}
+typedef double *A_REALS; /* where a checkpoint finds a number */
+static double *take_REALS(void) {
+    static double real;
+    return world_byte() < 245 ? &real : NULL;
 }
 typedef Tensor **A_OUT;
 static Tensor **take_OUT(void) {

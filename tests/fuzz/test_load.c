@@ -1,7 +1,7 @@
-/* Hostile files: bytes become a module's and an optimizer's file, as they are and under a right checksum;
+/* Hostile files: bytes become a module's, an optimizer's and a run's file, as they are and under a right checksum;
  * loading must neither crash nor change anything unless it succeeds, and say why it failed.
  *
- * As a ctest this runs over a module's and an optimizer's own files: cut off at every length, every byte
+ * As a ctest this runs over files of a module, an optimizer and a checkpoint: cut off at every length, every byte
  * changed, numbers in them replaced by extreme ones, stretches moved about (an argument says how often more). With
  * HIGHERC_LIBFUZZER defined it is a libFuzzer target (clang -fsanitize=fuzzer). */
 #include <higherc/higherc.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "nn/save.h"
-#include "optim/save.h"
+#include "optim/checkpoint.h"
 #include "support/check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,6 +19,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 typedef struct World {
     Module *net;
     Optim *optim;
+    Param *loose;
+    struct {
+        Rng rng;
+        size_t iteration;
+        double best;
+    } *numbers;
+    Checkpoint *checkpoint;
 } World;
 
 static Hyper constant(size_t step, void *user) {
@@ -41,6 +48,21 @@ static void set_schedules(Optim *optim) {
     optim_schedule(optim, "lr", 0, NULL);
 }
 
+static void name_all(World *w) {
+    Checkpoint *c = w->checkpoint = checkpoint_create();
+    w->loose = param_create("loose", shape1(1), HC_F32);
+    w->numbers = calloc(1, sizeof *w->numbers);
+    if (!w->numbers) abort();
+    param_fill(w->loose, 1);
+    checkpoint_setting(c, "--hidden", "40");
+    checkpoint_module(c, "net", w->net);
+    checkpoint_params(c, "loose", (ParamList){&w->loose, 1});
+    checkpoint_optim(c, "optim", w->optim);
+    checkpoint_rng(c, "rng", &w->numbers->rng);
+    checkpoint_count(c, "iteration", &w->numbers->iteration);
+    checkpoint_real(c, "best", &w->numbers->best);
+}
+
 static World world_make(void) {
     Module *layers[] = {module_linear(2, 3), module_tanh(), module_linear_no_bias(3, 1)};
     World w = {.net = module_sequential(layers, 3)};
@@ -53,6 +75,7 @@ static World world_make(void) {
     tensor_backward(tensor_sum(module_forward(w.net, tensor_ones(tape, shape2(1, 2)))));
     optim_step(w.optim);
     tape_destroy(tape);
+    name_all(&w);
     return w;
 }
 
@@ -73,6 +96,7 @@ static uint32_t sum_schedule(uint32_t crc, const Schedule *s) {
 static uint32_t fingerprint(const World *w) {
     ParamList list = module_params(w->net);
     uint32_t crc = sum_list(sum_list(0, list), optim_learned(w->optim));
+    crc = hc_crc32(sum_list(crc, (ParamList){(Param **)(uintptr_t)&w->loose, 1}), w->numbers, sizeof *w->numbers);
     for (size_t h = 0; h < optim_class(w->optim)->hyper_count; h++) {
         double value = w->optim->groups[0].hyper[h];
         crc = hc_crc32(crc, &value, sizeof value);
@@ -108,7 +132,7 @@ static void use(World *w, bool loaded) {
 }
 
 static World fuzzed;
-static size_t taken;
+static size_t taken[3]; /* of each kind */
 
 static void load(const uint8_t *bytes, size_t size) {
     set_schedules(fuzzed.optim);
@@ -121,8 +145,15 @@ static void load(const uint8_t *bytes, size_t size) {
     bool optim = hc_optim_load(fuzzed.optim, "fuzzed", bytes, size);
     use(&fuzzed, optim);
     if (!optim && (higherc_error() == NULL || fingerprint(&fuzzed) != before)) abort();
+    before = fingerprint(&fuzzed);
     higherc_clear_error();
-    taken += module + optim;
+    bool run = hc_checkpoint_load(fuzzed.checkpoint, "fuzzed", bytes, size);
+    use(&fuzzed, run);
+    if (!run && (higherc_error() == NULL || fingerprint(&fuzzed) != before)) abort();
+    higherc_clear_error();
+    taken[0] += module;
+    taken[1] += optim;
+    taken[2] += run;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -143,8 +174,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 #ifndef HIGHERC_LIBFUZZER
 
 static void world_free(World *w) {
+    checkpoint_destroy(w->checkpoint);
     optim_destroy(w->optim);
     module_destroy(w->net);
+    param_unref(w->loose);
+    free(w->numbers);
 }
 
 enum { ROOM = 8192 };
@@ -194,17 +228,18 @@ int main(int argc, char **argv) {
     size_t rounds = argc > 1 ? (size_t)strtoul(argv[1], NULL, 10) : 1;
     uint8_t seed[ROOM];
     World w = world_make();
-    CHECK(module_save(w.net, "fuzz_module.tmp") && optim_save(w.optim, "fuzz_optim.tmp"));
+    CHECK(module_save(w.net, "fuzz_module.tmp") && optim_save(w.optim, "fuzz_optim.tmp") &&
+          checkpoint_save(w.checkpoint, "fuzz_run.tmp"));
     world_free(&w);
-    size_t size = read_back("fuzz_module.tmp", seed);
-    CHECK(size > 100);
-    mutate(seed, size, rounds);
-    size = read_back("fuzz_optim.tmp", seed);
-    CHECK(size > 100);
-    mutate(seed, size, rounds);
-    /* Numbers may be anything, so some mutants are sound files; none was without its checksum. */
-    CHECK(taken > 0);
-    printf("%zu loads succeeded\n", taken);
+    static const char *const files[] = {"fuzz_module.tmp", "fuzz_optim.tmp", "fuzz_run.tmp"};
+    for (size_t i = 0; i < 3; i++) {
+        size_t size = read_back(files[i], seed);
+        CHECK(size > 100);
+        mutate(seed, size, rounds);
+        /* Numbers may be anything, so some mutants are sound files; none was without its checksum. */
+        CHECK(taken[i] > 0);
+        printf("%zu loads of %s succeeded\n", taken[i], files[i]);
+    }
     world_free(&fuzzed);
     CHECK(higherc_error() == NULL);
     return check_done();

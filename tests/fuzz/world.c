@@ -45,6 +45,7 @@ static void destroy(Kind kind, void *object) {
     if (kind == K_OPTIM) optim_destroy(object);
     if (kind == K_GRADS) grads_destroy(object);
     if (kind == K_LBFGS) lbfgs_destroy(object);
+    if (kind == K_CHECKPOINT) checkpoint_destroy(object);
     if (kind == K_PROGRAM) program_destroy(object);
     if (kind == K_TASKS) tasks_destroy(object);
 }
@@ -239,6 +240,10 @@ static void begin_tape(size_t tape) {
     Optim *optim = optim_new(tape == 1 ? "sgd" : "adam", module_params(net));
     world_give(K_OPTIM, optim);
     world_give(K_PARAM, module_param(net, "0.weight"));
+    Checkpoint *run = checkpoint_create();
+    checkpoint_module(run, "net", net);
+    checkpoint_optim(run, "optim", optim);
+    world_give(K_CHECKPOINT, run);
     Tensor *x = tensor_normal(t, shape2(2, 3), 0, 1, &rng);
     world_give(K_TENSOR, x);
     world_give(K_TENSOR, tensor_leaf(tensor_normal(t, shape2(3, 2), 0, 1, &rng)));

@@ -15,6 +15,7 @@ typedef enum Kind {
     K_PROGRAM,
     K_TASKS,
     K_LBFGS,
+    K_CHECKPOINT,
     KINDS
 } Kind;
 

@@ -1,5 +1,5 @@
-/* Checkpoints as files: what is in one and in what order of bytes, what is refused and in what words, and that nothing is
- * changed then. That runs go on with their bits is in meta_checkpoint. */
+/* Checkpoints as files: what is in one and in what order of bytes, what is refused and in what words, and that nothing
+ * is changed then. That runs go on with their bits is in meta_checkpoint. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 static const char path[] = "checkpoint.tmp", other_path[] = "checkpoint_other.tmp";
 
-/* ---- something to save -------------------------------------------------------------------------------------------- */
+/* ---- something to save ----------------------------------------------------------------------------------------- */
 
 /* Something of each kind. */
 typedef struct World {
@@ -68,7 +68,7 @@ static void begin(World *w, double value, const char *hidden) {
     CHECK(optim_step(w->optim));
 }
 
-/* ---- files -------------------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------------------------- */
 
 enum { ROOM = 4096 };
 
@@ -175,7 +175,7 @@ static void first_version(void) {
     module_destroy(net);
 }
 
-/* ---- what is refused ---------------------------------------------------------------------------------------------- */
+/* ---- what is refused ------------------------------------------------------------------------------------------- */
 
 /* Nothing in a file is passed over: one that was cut off or has a byte changed, also under a right checksum, is refused
  * and changes nothing, or is saved again as it is. */
@@ -312,7 +312,7 @@ static void files_that_cannot_be(void) {
     end(&w);
 }
 
-/* ---- objects and names -------------------------------------------------------------------------------------------- */
+/* ---- objects and names ----------------------------------------------------------------------------------------- */
 
 static void nulls(void) {
     Checkpoint *c = checkpoint_create();
@@ -379,7 +379,7 @@ static void objects(void) {
     end(&w);
 }
 
-/* ---- a schedule of one's own, which is called while a file is looked at --------------------------------------------- */
+/* ---- a schedule of one's own, which is called while a file is looked at ------------------------------------------ */
 
 static World *loading;
 static int turn;
@@ -427,7 +427,7 @@ static void pulled_away(void) {
         }
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------------------------- */
 
 static bool scenario(void) {
     World w;

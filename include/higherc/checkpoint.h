@@ -69,7 +69,7 @@ HC_API bool checkpoint_setting(Checkpoint *checkpoint, const char *name, const c
 HC_API bool checkpoint_save(const Checkpoint *checkpoint, const char *path);
 /** Brings all of it back: what is named here must be what the file holds, in this order. All or nothing, whatever the
  *  file holds: when it fails nothing is changed.
- *  Errors: HC_ERR_IO (no file, cut off, damaged, of another kind or version), HC_ERR_NAME (another part, Param or
+ *  Errors: HC_ERR_IO (no file, cut off, damaged, of another kind or version), HC_ERR_NAME (another name, Param or
  *          rule), HC_ERR_SHAPE, HC_ERR_DTYPE, HC_ERR_STATE (another setting, something learned otherwise or destroyed),
  *          HC_ERR_RANGE, HC_ERR_NOMEM. */
 HC_API bool checkpoint_load(Checkpoint *checkpoint, const char *path);

@@ -55,7 +55,7 @@ void *hc_read_file(const char *who, const char *path, uint64_t most, size_t *siz
  * `most` there is no tail, but what else is wrong with them can be read. */
 bool hc_read_begin(HcReader *r, const char *who, const char *name, const void *bytes, size_t size,
                    uint64_t most, const char *kind, uint32_t version);
-/* The version of a part that has one of its own, up to this one; else false with the thread's error. */
+/* The version of a body that has one of its own, up to this one; else false with the thread's error. */
 bool hc_read_version(HcReader *r, uint32_t version);
 /* 0, and not good any more, past the end. */
 uint32_t hc_read_u32(HcReader *r);

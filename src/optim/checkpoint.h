@@ -1,4 +1,4 @@
-/* The parts of a checkpoint: what each kind has in a file. */
+/* The entries of a checkpoint: what each kind has in a file. */
 #ifndef HC_OPTIM_CHECKPOINT_H
 #define HC_OPTIM_CHECKPOINT_H
 
@@ -10,32 +10,32 @@
  * is looked at again before anything is taken. */
 typedef enum HcPass { HC_PASS_LOOK, HC_PASS_AGAIN, HC_PASS_TAKE, HC_PASSES } HcPass;
 
-typedef struct HcPart HcPart;
+typedef struct HcEntry HcEntry;
 
-typedef struct HcPartClass {
+typedef struct HcEntryClass {
     const char *word;
     /* Whether it can be saved, or (not saving) loaded now; false with the thread's error. */
-    bool (*check)(const HcPart *part, const char *who, bool saving);
-    void (*write)(HcWriter *w, const HcPart *part);
-    bool (*read)(HcReader *r, HcPart *part, HcPass pass);
-} HcPartClass;
+    bool (*check)(const HcEntry *entry, const char *who, bool saving);
+    void (*write)(HcWriter *w, const HcEntry *entry);
+    bool (*read)(HcReader *r, HcEntry *entry, HcPass pass);
+} HcEntryClass;
 
 /* Their numbers in files. */
-typedef enum HcPartKind {
-    HC_PART_MODULE = 1,
-    HC_PART_PARAMS,
-    HC_PART_OPTIM,
-    HC_PART_RNG,
-    HC_PART_COUNT,
-    HC_PART_REAL,
-    HC_PART_SETTING,
-    HC_PART_KINDS
-} HcPartKind;
+typedef enum HcEntryKind {
+    HC_ENTRY_MODULE = 1,
+    HC_ENTRY_PARAMS,
+    HC_ENTRY_OPTIM,
+    HC_ENTRY_RNG,
+    HC_ENTRY_COUNT,
+    HC_ENTRY_REAL,
+    HC_ENTRY_SETTING,
+    HC_ENTRY_KINDS
+} HcEntryKind;
 
-extern const HcPartClass hc_part_classes[HC_PART_KINDS];
+extern const HcEntryClass hc_entry_classes[HC_ENTRY_KINDS];
 
-struct HcPart {
-    HcPartKind kind;
+struct HcEntry {
+    HcEntryKind kind;
     char *name;
     void *object;       /* the caller's; of a setting the text, owned */
     ParamList params;   /* held */
@@ -47,7 +47,7 @@ struct HcPart {
 };
 
 struct Checkpoint {
-    HcPart *parts;
+    HcEntry *entries;
     size_t count, capacity;
 };
 

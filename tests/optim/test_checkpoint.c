@@ -355,6 +355,16 @@ static void objects(void) {
     CHECK(!checkpoint_count(c, "net", &w.iteration) && higherc_status() == HC_ERR_NAME);
     CHECK_ERROR("checkpoint_count: there is a 'net' already");
     CHECK(checkpoint_save(c, path));
+    Checkpoint *one = checkpoint_create();
+    CHECK(checkpoint_module(one, "net", w.net) && checkpoint_save(one, other_path));
+    CHECK(module_to(w.net, HC_F64) && !checkpoint_load(one, other_path));
+    CHECK_ERROR("'checkpoint_other.tmp: net' was saved as f32 (module_to converts)");
+    CHECK(checkpoint_save(one, other_path) && checkpoint_load(one, other_path));
+    CHECK(module_add_buffer(w.net, "more", shape1(2), 3) && !checkpoint_load(one, other_path));
+    CHECK_ERROR("'checkpoint_other.tmp: net' holds 1 tensors, not 2");
+    CHECK(checkpoint_save(one, other_path) && checkpoint_load(one, other_path));
+    CHECK(module_to(w.net, HC_F32));
+    checkpoint_destroy(one);
     Param *raw[] = {param_create("raw", shape1(2), HC_F32), module_param(w.net, "bias")};
     Checkpoint *two = checkpoint_create();
     CHECK(checkpoint_params(two, "raw", (ParamList){raw, 1}) && !checkpoint_save(two, other_path));

@@ -2,8 +2,8 @@
  * meta-learning for fast adaptation of deep networks", section 5.1).
  *
  * meta_loss, learn_task and meta_train below are MAML, whole. Everything around it is: flags (options.c), the
- * tasks (task.c), the net and the SGD that adapts it (learner.c), a baseline (baseline.c), the test
- * (evaluate.c), and how the results are shown (report.c, plot.c). */
+ * tasks (task.c), the net and the SGD that adapts it (learner.c), going on after a stop (resume.c), a baseline
+ * (baseline.c), the test (evaluate.c), and how the results are shown (report.c, plot.c). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +19,7 @@
 #include "plot.h"
 #include "progress.h"
 #include "report.h"
+#include "resume.h"
 #include "task.h"
 
 enum { NETS = 3, MAX_SHOT_COUNTS = 4, SETTLED = 10 };
@@ -104,6 +105,11 @@ static bool meta_train(MetaBatch *batch, Tasks *tasks, Rng *rng, Training *train
     bool interrupted = false;
     double start = clock_seconds();
     Progress progress = progress_begin("training", opts->iterations, opts->quiet);
+    Resume resume;
+    if (!resume_begin(&resume, opts, batch->maml, outer, rng, training, &progress)) {
+        optim_destroy(outer);
+        return false;
+    }
 
     while (training->iterations < opts->iterations && isfinite(loss) && !interrupted &&
            !higherc_error()) {
@@ -114,14 +120,17 @@ static bool meta_train(MetaBatch *batch, Tasks *tasks, Rng *rng, Training *train
         loss = 0;
         for (size_t i = 0; i < opts->tasks; i++)
             loss += batch->losses[i];
-        if (++training->iterations <= SETTLED) {
+        if (++training->iterations <= training->resumed + SETTLED) {
             training->settled = training->iterations;
             training->mallocs_settled = memory_mallocs();
         }
         progress_update(&progress, training->iterations, loss);
         interrupted = interrupt_take();
+        bool last = interrupted || training->iterations == opts->iterations;
+        if (isfinite(loss) && !higherc_error()) resume_save(&resume, training->iterations, last);
     }
 
+    resume_end(&resume);
     progress_end(&progress, training->iterations);
     training->seconds = clock_seconds() - start;
     training->smooth_loss = progress_smooth_loss(&progress);

@@ -25,6 +25,7 @@ static Options defaults(void) {
         .eval_tasks = 600,
         .eval_steps = 10,
         .out = "maml_sine_out",
+        .every = 1000,
     };
 }
 
@@ -32,7 +33,8 @@ typedef enum FlagKind {
     FLAG_COUNT,
     FLAG_SEED,
     FLAG_REAL,
-    FLAG_TEXT,
+    FLAG_FOLDER,
+    FLAG_FILE,
     FLAG_SWITCH,
     FLAG_HELP
 } FlagKind;
@@ -45,7 +47,7 @@ typedef struct Flag {
     const char *help;
 } Flag;
 
-enum { FLAG_TOTAL = 17 };
+enum { FLAG_TOTAL = 19 };
 
 /* The upper ends keep a slip of the finger from asking for more memory than there is. */
 static void list_flags(Flag flags[FLAG_TOTAL], Options *o) {
@@ -66,7 +68,9 @@ static void list_flags(Flag flags[FLAG_TOTAL], Options *o) {
         {"--no-replay",   FLAG_SWITCH, &o->no_replay,   0, 0,     "record every task afresh; the results are the same"},
         {"--eval-tasks",  FLAG_COUNT,  &o->eval_tasks,  1, 1e6,   "new tasks to evaluate on"},
         {"--eval-steps",  FLAG_COUNT,  &o->eval_steps,  1, EVAL_MAX_STEPS,  "gradient steps on each of them"},
-        {"--out",         FLAG_TEXT,   &o->out,         0, 0,     "folder for results.csv and the pictures"},
+        {"--out",         FLAG_FOLDER, &o->out,         0, 0,     "folder for results.csv and the pictures"},
+        {"--checkpoint",  FLAG_FILE,   &o->checkpoint,  0, 0,     "saves training there, and goes on from it"},
+        {"--every",       FLAG_COUNT,  &o->every,       1, 1e9,   "meta-iterations between two saves"},
         {"--quiet",       FLAG_SWITCH, &o->quiet,       0, 0,     "no progress on stderr"},
         {"--help",        FLAG_HELP,   NULL,            0, 0,     "this text"},
     };
@@ -123,7 +127,8 @@ static bool set_value(const Flag *flag, const char *value) {
         *(double *)flag->target = real;
         return true;
     }
-    case FLAG_TEXT:
+    case FLAG_FOLDER:
+    case FLAG_FILE:
         if (!*value) {
             fprintf(stderr, "maml_sine: %s: the name is empty\n", flag->name);
             return false;
@@ -195,7 +200,8 @@ void options_help(void) {
     for (size_t f = 0; f < FLAG_TOTAL; f++) {
         const Flag *flag = &flags[f];
         char head[64];
-        const char *argument = flag->kind == FLAG_TEXT                               ? " DIR"
+        const char *argument = flag->kind == FLAG_FOLDER                             ? " DIR"
+                               : flag->kind == FLAG_FILE                             ? " FILE"
                                : flag->kind == FLAG_REAL                             ? " X"
                                : flag->kind == FLAG_COUNT || flag->kind == FLAG_SEED ? " N"
                                                                                      : "";
@@ -204,9 +210,11 @@ void options_help(void) {
         if (flag->kind == FLAG_COUNT) printf(" (%zu)", *(const size_t *)flag->target);
         if (flag->kind == FLAG_SEED) printf(" (%" PRIu64 ")", *(const uint64_t *)flag->target);
         if (flag->kind == FLAG_REAL) printf(" (%g)", *(const double *)flag->target);
-        if (flag->kind == FLAG_TEXT) printf(" (%s)", *(const char *const *)flag->target);
+        if (flag->kind == FLAG_FOLDER) printf(" (%s)", *(const char *const *)flag->target);
         printf("\n");
     }
     printf(
-        "\nCtrl-C ends training and evaluates what has been learned; a second one ends at once.\n");
+        "\nCtrl-C ends training and evaluates what has been learned; a second one ends at once. With\n"
+        "--checkpoint the same command, or one with more iterations, goes on where it was stopped, and\n"
+        "ends with the numbers that it would have had.\n");
 }

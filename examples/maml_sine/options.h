@@ -25,6 +25,8 @@ typedef struct Options {
     size_t eval_tasks;
     size_t eval_steps;
     const char *out; /**< folder for results.csv and the pictures */
+    const char *checkpoint; /**< file to go on from and to save to, or NULL */
+    size_t every;           /**< iterations between saves */
     bool quiet;      /**< no progress on stderr */
 } Options;
 

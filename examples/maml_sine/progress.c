@@ -52,6 +52,15 @@ Progress progress_begin(const char *label, size_t total, bool quiet) {
     };
 }
 
+static size_t tenth_after(const Progress *progress, size_t done) {
+    return (size_t)(10.0 * (double)done / (double)progress->total) + 1;
+}
+
+void progress_go_on(Progress *progress, size_t done) {
+    progress->first = done;
+    progress->tenth = tenth_after(progress, done);
+}
+
 double progress_smooth_loss(const Progress *progress) {
     /* Dividing by the weights' sum makes the first averages right, as Adam's correction does. */
     return progress->weight > 0 ? progress->sum / progress->weight : (double)NAN;
@@ -75,7 +84,7 @@ static void write_time(char *text, size_t size, double seconds) {
 /* "30100/70000  2510 it/s  0:16 left  loss 0.452" */
 static void write_state(const Progress *progress, size_t done, double elapsed, char *text,
                         size_t size) {
-    double rate = elapsed > 0 ? (double)done / elapsed : 0;
+    double rate = elapsed > 0 ? (double)(done - progress->first) / elapsed : 0;
     char left[32] = "?";
     if (rate > 0) write_time(left, sizeof left, (double)(progress->total - done) / rate);
     char loss[32] = "";
@@ -115,7 +124,7 @@ void progress_update(Progress *progress, size_t done, double loss) {
         write_state(progress, done, now - progress->start, state, sizeof state);
         fprintf(stderr, "%s: %s\n", progress->label, state);
     }
-    progress->tenth = (size_t)(10.0 * (double)done / (double)progress->total) + 1;
+    progress->tenth = tenth_after(progress, done);
     progress->shown = now;
 }
 
@@ -123,8 +132,9 @@ void progress_end(Progress *progress, size_t done) {
     if (progress->quiet) return;
     double elapsed = clock_seconds() - progress->start;
     if (progress->terminal) fprintf(stderr, "\r\033[K");
-    fprintf(stderr, "%s: %zu in %.1f s", progress->label, done, elapsed);
-    if (elapsed > 0) fprintf(stderr, " (%.0f it/s)", (double)done / elapsed);
+    size_t made = done - progress->first;
+    fprintf(stderr, "%s: %zu in %.1f s", progress->label, made, elapsed);
+    if (elapsed > 0) fprintf(stderr, " (%.0f it/s)", (double)made / elapsed);
     if (progress->weight > 0) fprintf(stderr, ", loss %.4g", progress_smooth_loss(progress));
     fprintf(stderr, "\n");
 }

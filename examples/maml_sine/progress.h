@@ -12,6 +12,7 @@ typedef struct Progress {
     bool quiet, terminal;
     double start;       /* seconds, as all times here */
     double shown;       /* when something was shown last */
+    size_t first;       /* how many were through when it began */
     size_t tenth;       /* the next tenth of the way that is worth a line */
     double sum, weight; /* of the smoothed loss */
 } Progress;
@@ -20,6 +21,8 @@ typedef struct Progress {
 double clock_seconds(void);
 
 Progress progress_begin(const char *label, size_t total, bool quiet);
+/** So many were through before. */
+void progress_go_on(Progress *progress, size_t done);
 /** `done` of the total are through; the loss of the last one, or NaN where there is none. */
 void progress_update(Progress *progress, size_t done, double loss);
 /** A last line with the total time, in the place of the bar. */

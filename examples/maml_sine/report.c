@@ -24,11 +24,12 @@ void report_settings(const Options *o) {
 }
 
 void report_training(const Options *o, const Training *t) {
+    size_t made = t->iterations - t->resumed;
     printf("\nmeta-training: %zu iterations in %.1f s, %.3f ms each (%zu tasks, %zu thread%s, %s); "
            "smoothed meta-loss %.3f\n",
-           t->iterations, t->seconds, 1e3 * t->seconds / (double)t->iterations, o->tasks,
-           o->threads, o->threads == 1 ? "" : "s", o->no_replay ? "recorded afresh" : "replayed",
-           t->smooth_loss);
+           made, t->seconds, made ? 1e3 * t->seconds / (double)made : 0.0, o->tasks, o->threads,
+           o->threads == 1 ? "" : "s", o->no_replay ? "recorded afresh" : "replayed", t->smooth_loss);
+    if (t->resumed) printf("  after %zu of runs before\n", t->resumed);
     if (t->iterations < o->iterations)
         printf("  ended by Ctrl-C after %zu of %zu iterations\n", t->iterations, o->iterations);
     printf(

@@ -9,9 +9,10 @@
 /** How training went. */
 typedef struct Training {
     size_t iterations; /**< made; fewer than asked for after Ctrl-C */
+    size_t resumed;    /**< those of them that earlier runs made */
     double seconds;
     double smooth_loss;
-    size_t settled;           /**< the iteration after which allocations were counted first: 10 */
+    size_t settled;           /**< the iteration after which allocations were counted first: the 10th here */
     size_t mallocs_settled;   /**< the library's calls of malloc up to then ... */
     size_t mallocs_end;       /**< ... and up to the end */
     size_t peak_bytes;        /**< the most it held */

@@ -31,7 +31,7 @@ HcStatus hc_replace_open(HcReplace *r, const char *path);
  * nothing beside it. The next opening of the path removes what a killed process left. */
 bool hc_replace_close(HcReplace *r, bool good);
 
-/* fopen to read bytes. HC_ERR_IO, HC_ERR_NOMEM: *file is NULL. */
+/* fopen to read bytes. HC_ERR_IO, HC_ERR_NOMEM: *file is NULL; errno is ENOENT where there is no such file. */
 HcStatus hc_open(const char *path, FILE **file);
 
 /* ---- for the files of each system ------------------------------------------------------------------------- */

@@ -224,8 +224,12 @@ HcStatus hc_open(const char *path, FILE **file) {
     HANDLE handle =
         CreateFileW(name, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
                     NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
+    DWORD cause = GetLastError();
     hc_free(name);
-    if (handle == INVALID_HANDLE_VALUE) return HC_ERR_IO;
+    if (handle == INVALID_HANDLE_VALUE) {
+        errno = cause == ERROR_FILE_NOT_FOUND || cause == ERROR_PATH_NOT_FOUND ? ENOENT : EIO;
+        return HC_ERR_IO;
+    }
     int fd = _open_osfhandle((intptr_t)handle, _O_RDONLY | _O_BINARY);
     if (fd >= 0) *file = _fdopen(fd, "rb");
     if (!*file && fd >= 0) _close(fd);

@@ -171,7 +171,6 @@ static bool read_entry(HcReader *r, HcEntry *e, HcPass pass) {
 
 static bool read_entries(HcReader *r, Checkpoint *c, HcPass pass) {
     uint64_t count = hc_read_u64(r);
-    if (!hc_read_so_far(r)) return false;
     for (size_t i = 0; i < c->count; i++) {
         if (i == count)
             return hc_fail_thread(HC_ERR_NAME, "%s: '%s' holds no '%s'", loads, r->name, c->entries[i].name);
@@ -201,11 +200,9 @@ static void hold(Checkpoint *c, HcHeld *own) {
 }
 
 static void let_go(Checkpoint *c, const HcHeld *own) {
-    for (size_t i = c->count; i-- > 0;) {
-        hc_held_end(&c->entries[i].held);
+    for (size_t i = 0; i < c->count; i++)
         hc_optim_loading_free(&c->entries[i].loading);
-    }
-    hc_held_end(own);
+    hc_held_end(own); /* with those after it */
 }
 
 /* Whether nothing of it is at work in this thread. */

@@ -205,9 +205,9 @@ static void let_go(Checkpoint *c, const HcHeld *own) {
     hc_held_end(own); /* with those after it */
 }
 
-/* Whether nothing of it is at work in this thread. */
+/* Whether no optimizer of it is at work in this thread, be it that it is being loaded. */
 static bool at_rest(const Checkpoint *c) {
-    bool rests = hc_at_rest(c, loads, "checkpoint");
+    bool rests = true;
     for (size_t i = 0; rests && i < c->count; i++)
         if (c->entries[i].kind == HC_ENTRY_OPTIM) rests = hc_optim_at_rest(c->entries[i].object, loads);
     return rests;

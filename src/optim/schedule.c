@@ -286,7 +286,10 @@ bool optim_schedule(Optim *optim, const char *name, size_t group, const Schedule
     size_t hyper = 0;
     if (!hc_optim_setting(optim, who, name, group, &hyper)) return false;
     if (schedule) {
+        size_t told = hc_errors_told();
         Hyper factor = hc_schedule_call(optim->tape, schedule, optim->steps);
+        if (hc_errors_left(told))
+            return hc_optim_fail(optim, higherc_status(), "%s: the schedule of '%s' failed", who, name);
         if (factor.tensor)
             return hc_optim_fail(optim, HC_ERR_ARG,
                                  "%s: a factor of '%s' that is a tensor needs diffopt_schedule",

@@ -263,9 +263,23 @@ static bool fast_schedule(World *w) {
     return diffopt_schedule(w->opt, "lr", HC_ALL_GROUPS, &s) && diffopt_step(w->opt, loss_of(w->f));
 }
 
-static bool schedule_in_place(World *w) {
+/* Looked at when it is set; then only in a step. */
+static bool schedule_set(World *w) {
     Schedule s = schedule_lambda(bad_factor, NULL);
-    return optim_schedule(w->sgd, "lr", HC_ALL_GROUPS, &s) && step_in_place(w, w->sgd);
+    return optim_schedule(w->sgd, "lr", HC_ALL_GROUPS, &s);
+}
+
+static Hyper bad_later(size_t step, void *user) {
+    return step > 0 || *(const bool *)user ? bad_factor(step, NULL) : hyper_const(1);
+}
+
+static bool schedule_in_place(World *w) {
+    static bool now;
+    now = false;
+    Schedule s = schedule_lambda(bad_later, &now);
+    bool done = optim_schedule(w->sgd, "lr", HC_ALL_GROUPS, &s);
+    now = true;
+    return done && step_in_place(w, w->sgd);
 }
 
 static bool bad_callback(Tape *tape, Tensor **grads, size_t count, void *user) {
@@ -355,6 +369,7 @@ static const Place places[] = {{"unroll, stored", stored},
                                {"rule", fast_rule},
                                {"rule in place", rule_in_place},
                                {"schedule", fast_schedule},
+                               {"schedule set", schedule_set},
                                {"schedule in place", schedule_in_place},
                                {"gradient callback", called_back},
                                {"closure", closed},

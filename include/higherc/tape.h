@@ -103,7 +103,8 @@ HC_API TapeStats tape_stats(const Tape *tape);
 
 /** Seeds the tape's own random stream, from which dropout draws its masks. */
 HC_API void tape_seed(Tape *tape, uint64_t seed);
-/** That stream, the tape's own: to be saved with a run (checkpoint.h), say. NULL, and an error, for NULL. */
+/** That stream: to be saved with a run (checkpoint.h), say. It lives as long as the tape. NULL, and an error, for
+ *  NULL. */
 HC_API Rng *tape_rng(Tape *tape);
 
 /** Switches history on or off and returns what it was (a new tape: on). While off, operations give

@@ -1,9 +1,10 @@
 /* The product c = start + a b, on tiles of c held in registers (gemm_tile.inl).
  *
  * A tile reads b by rows, so b is read in place where its rows are contiguous and it is small or little
- * used, and otherwise packed, PACK_K rows by PACK_N columns at a time, into a workspace that stays
- * in the second cache. Of a large product a is packed too, a tile's rows at a time, which stay in the
- * first (Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication").
+ * used, and otherwise packed into a workspace, PACK_K rows by PACK_N columns at a time. Of a large product
+ * a is packed too, as many rows at a time as half the second cache holds; the columns of b that all these
+ * rows are multiplied by stay in the first meanwhile (Goto and van de Geijn 2008, "Anatomy of
+ * high-performance matrix multiplication").
  *
  * However it is cut, an element of c is one chain of multiply-adds from start in ascending k. Only a
  * column, or a row times a transposed matrix, is a sum of lanes (dots below). */
@@ -15,7 +16,8 @@
 
 enum {
     PACK_K = 256,
-    PACK_N = 2048 / sizeof(HC_REAL),
+    PACK_N = 4096 / sizeof(HC_REAL),
+    PACK_STEP = MOST_ROWS > 2 ? 8 : 2,
     IN_PLACE = 256 * 1024 / sizeof(HC_REAL), /* numbers of b that the second cache holds easily */
     FEW_ROWS = 2 * MOST_ROWS                 /* too few to be worth packing b for */
 };
@@ -36,10 +38,10 @@ typedef struct Block {
     End end;
 } Block;
 
-/* The next block of columns of `left`: two vectors, or three where else one would be left alone. */
-static Block next_block(size_t left) {
+/* The next block of columns of `left`: two vectors, or three, where they may be, if one would be left alone. */
+static Block next_block(size_t left, size_t most) {
     size_t vectors = (left + V - 1) / V;
-    if (vectors > 3) return (Block){2, 2 * V, END_WHOLE};
+    if (vectors > most) return (Block){2, 2 * V, END_WHOLE};
     size_t last = left - (vectors - 1) * V;
     return (Block){vectors, left,
                    last == V                           ? END_WHOLE
@@ -47,83 +49,97 @@ static Block next_block(size_t left) {
                                                        : END_SOME};
 }
 
-static void run_tile(Tile *t, const Block *block, size_t rows, bool by_rows) {
-    tiles[by_rows][block->end][block->vectors - 1][rows - 1](t);
+/* Where the tiles of a product find a and b. */
+typedef struct Layout {
+    bool by_rows;  /* a where it is, see Tile */
+    bool packed_a; /* by pack_a: MOST_ROWS rows at a time, so that three vectors have no room */
+    bool packed_b; /* by pack_b */
+} Layout;
+
+static size_t most_vectors(Layout layout) {
+    return layout.packed_a && MOST_ROWS_OF_3 < MOST_ROWS ? 2 : 3;
 }
 
-static size_t most_rows(const Block *block) {
-    return block->vectors == 3 ? MOST_ROWS_OF_3 : MOST_ROWS;
+/* Asks for the lines of c that the next tile begins with. */
+static void ask_for(const HC_REAL *c, size_t ldc, size_t rows, size_t width) {
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < width; j += 64 / sizeof(HC_REAL))
+            vec_prefetch(c + i * ldc + j);
 }
 
-/* The whole of c, a read where it is; b's rows are contiguous there or packed in blocks. Tiles are handed on
- * by address: copying one that was just written, by wider loads, would stall. */
-static void direct(size_t m, size_t n, Tile *t, bool by_rows, bool packed) {
+/* The whole of c, a block of columns after the other. Tiles are handed on by address: copying one that was just
+ * written, by wider loads, would stall. */
+static void all_tiles(size_t m, size_t n, Tile *t, Layout layout) {
+    const size_t most = most_vectors(layout);
+    const size_t per_tile = layout.packed_a ? PACK_STEP * t->k : 0;
+    const size_t per_row = layout.packed_a ? 0 : layout.by_rows ? t->step : 1;
     const HC_REAL *a = t->a, *start = t->start;
     HC_REAL *c = t->c;
     for (size_t j = 0; j < n;) {
-        const Block block = next_block(n - j);
-        const size_t last = block.width - (block.vectors - 1) * V;
-        t->lanes = vec_lanes(last);
-        if (packed) t->ldb = block.vectors * V;
+        const Block block = next_block(n - j, most);
+        const size_t most_rows = block.vectors == 3 ? MOST_ROWS_OF_3 : MOST_ROWS;
+        TileFn *const *const by_height = tiles[layout.by_rows][block.end][block.vectors - 1];
+        t->lanes = vec_lanes(block.width - (block.vectors - 1) * V);
+        if (layout.packed_b) t->ldb = block.vectors * V;
+        t->a = a;
         for (size_t i = 0; i < m;) {
-            const size_t rows = share(m - i, most_rows(&block));
-            t->a = a + i * (by_rows ? t->step : 1);
+            const size_t rows = share(m - i, most_rows);
             t->start = start ? start + i * t->lds + j : NULL;
             t->c = c + i * t->ldc + j;
-            run_tile(t, &block, rows, by_rows);
+            if (layout.packed_a) ask_for(t->c + rows * t->ldc, t->ldc, least(m - i - rows, rows), block.width);
+            by_height[rows - 1](t);
+            t->a += per_tile + rows * per_row;
             i += rows;
         }
-        t->b += packed ? block.vectors * V * t->k : block.width;
+        t->b += layout.packed_b ? block.vectors * V * t->k : block.width;
         j += block.width;
-    }
-}
-
-/* The same, tiles' rows of a packed one after the other into room, against packed blocks of b. */
-static void indirect(size_t m, size_t n, Tile *t, bool by_rows, HC_REAL *room) {
-    const HC_REAL *a = t->a, *b = t->b, *start = t->start;
-    const size_t step = t->step;
-    HC_REAL *c = t->c;
-    for (size_t i = 0; i < m;) {
-        const size_t rows = share(m - i, MOST_ROWS_OF_3);
-        if (by_rows)
-            turn(room, rows, a + i * step, step, rows, t->k);
-        else
-            for (size_t p = 0; p < t->k; p++)
-                for (size_t r = 0; r < rows; r++)
-                    room[p * rows + r] = a[p * step + i + r];
-        t->a = room;
-        t->step = rows;
-        t->b = b;
-        for (size_t j = 0; j < n;) {
-            const Block block = next_block(n - j);
-            t->lanes = vec_lanes(block.width - (block.vectors - 1) * V);
-            t->ldb = block.vectors * V;
-            t->start = start ? start + i * t->lds + j : NULL;
-            t->c = c + i * t->ldc + j;
-            run_tile(t, &block, rows, false);
-            t->b += t->ldb * t->k;
-            j += block.width;
-        }
-        i += rows;
     }
 }
 
 /* ---- packing ---------------------------------------------------------------------------------- */
 
 static bool packs_b(size_t m, size_t n, size_t k, const HcMatrix *b) {
-    return (b->col != 1 && n > 1) || (n * k > IN_PLACE && m > FEW_ROWS);
+    return (b->col != 1 && n > 1) || (n * k > IN_PLACE && n > 64 && m > FEW_ROWS);
 }
 
 static bool packs_a(size_t m, size_t n, size_t k) {
-    return m > FEW_ROWS && n >= 8 * V && k >= 64 && m * k > 4096;
+    return m > FEW_ROWS && n > 16 * V && k >= 64 && m * k > 4096;
+}
+
+/* Rows of a, a tile's after the other, of each its columns PACK_STEP numbers apart: what the last lacks of
+ * these is left as it is; no tile reads it. */
+static void pack_rows(HC_REAL *restrict to, const HC_REAL *restrict a, size_t step, size_t m, size_t k) {
+    for (size_t i = 0, rows; i < m; i += rows, to += PACK_STEP * k) {
+        rows = share(m - i, MOST_ROWS);
+        turn(to, PACK_STEP, a + i * step, step, least(m - i, PACK_STEP), k);
+    }
+}
+
+/* The same of a read by columns, PACK_STEP of them at a time from end to end. */
+static void pack_columns(HC_REAL *restrict to, const HC_REAL *restrict a, size_t step, size_t m, size_t k) {
+    for (size_t p = 0, columns; p < k; p += columns) {
+        columns = least(k - p, PACK_STEP);
+        const HC_REAL *from = a + p * step;
+        HC_REAL *tile = to + p * PACK_STEP;
+        for (size_t i = 0, rows; i < m; i += rows, tile += PACK_STEP * k) {
+            rows = share(m - i, MOST_ROWS);
+            if (m - i >= PACK_STEP)
+                for (size_t q = 0; q < columns; q++)
+                    memcpy(tile + q * PACK_STEP, from + q * step + i, PACK_STEP * sizeof *to);
+            else
+                for (size_t q = 0; q < columns; q++)
+                    for (size_t r = 0; r < rows; r++)
+                        tile[q * PACK_STEP + r] = from[q * step + i + r];
+        }
+    }
 }
 
 /* Columns of b as blocks of whole vectors, each with its rows one after the other. What the last lacks
  * of whole vectors is left as it is; no tile reads it. */
-static void pack(HC_REAL *restrict to, const HC_REAL *restrict b, size_t row, size_t col, size_t k,
-                 size_t n) {
+static void pack_b(HC_REAL *restrict to, const HC_REAL *restrict b, size_t row, size_t col, size_t k,
+                   size_t n, size_t most) {
     for (size_t j = 0; j < n;) {
-        const Block block = next_block(n - j);
+        const Block block = next_block(n - j, most);
         const size_t width = block.vectors * V;
         if (col == 1)
             for (size_t p = 0; p < k; p++)
@@ -192,7 +208,7 @@ static void one_row(size_t n, Tile *t) {
         row_tile(t);
         if (t->start) t->start += wide;
     }
-    if (j < n) direct(1, n - j, t, false, false);
+    if (j < n) all_tiles(1, n - j, t, (Layout){0});
 }
 
 /* y of a dot as contiguous numbers. */
@@ -216,15 +232,27 @@ typedef enum Way {
     TILES
 } Way;
 
-/* Whether vectors along the columns would be empty by a fifth or more, and along the rows not. */
-static bool too_narrow(size_t m, size_t n, size_t k) {
+/* Whether vectors of so many numbers are full, but for a fifth at most. */
+static bool fills_vectors(size_t n) {
     const size_t unit = HC_VECTOR_HALVES ? V / 2 : V, units = (n + unit - 1) / unit;
-    return n <= 2 * V && 5 * n < 4 * units * unit && m >= 2 * V && k >= V;
+    return 5 * n >= 4 * units * unit;
+}
+
+/* Whether vectors along the columns would not be full, and along the rows are. */
+static bool too_narrow(size_t m, size_t n, size_t k) {
+    return n <= 2 * V && !fills_vectors(n) && m >= 2 * V && k >= V;
+}
+
+/* Whether the turned product has less to pack, what is turned of start and c counted. */
+static bool packs_less_turned(const HcGemm *g) {
+    const size_t rows_of_a = g->a.col == 1 ? g->m * g->k : 0; /* else they are packed already */
+    return g->b.col != 1 && fills_vectors(g->m) && rows_of_a + 2 * g->m * g->n < g->n * g->k;
 }
 
 static Way way(const HcGemm *g) {
     const size_t m = g->m, n = g->n, k = g->k;
-    if (m > 1 && n > 1 && k > 0) return too_narrow(m, n, k) ? TURNED_TILES : TILES;
+    if (m > 1 && n > 1 && k > 0)
+        return too_narrow(m, n, k) || packs_less_turned(g) ? TURNED_TILES : TILES;
     if (m == 0 || n == 0 || k == 0) return NOTHING_TO_ADD;
     if (n == 1 && m > 1 && k > 1) {
         if (g->a.col == 1) return COLUMN_OF_DOTS;
@@ -243,11 +271,18 @@ static HcGemm turned(const HcGemm *g) {
     return (HcGemm){.m = g->n, .n = g->m, .k = g->k, .a = transposed(g->b), .b = transposed(g->a)};
 }
 
+/* How many rows of a are packed at a time, whole tiles: the second cache has room for twice as many. */
+static size_t rows_packed(size_t m, size_t k) {
+    const size_t tile = least(k, PACK_K) * PACK_STEP * sizeof(HC_REAL);
+    const size_t most = hc_second_cache() / 2 / tile, all = (m + MOST_ROWS - 1) / MOST_ROWS;
+    return MOST_ROWS * share(all, most > 1 ? most : 1);
+}
+
 /* Workspace of tiles, in numbers. */
 static size_t tiles_workspace(const HcGemm *g) {
     if (!packs_b(g->m, g->n, g->k, &g->b)) return 0;
-    return room_for_b(g->n, g->k) +
-           (packs_a(g->m, g->n, g->k) ? MOST_ROWS * least(g->k, PACK_K) : 0);
+    const size_t tiles_of_a = packs_a(g->m, g->n, g->k) ? rows_packed(g->m, g->k) / MOST_ROWS : 0;
+    return room_for_b(g->n, g->k) + tiles_of_a * PACK_STEP * least(g->k, PACK_K);
 }
 
 static size_t turned_workspace(const HcGemm *g) {
@@ -286,33 +321,10 @@ static void begin(const HcGemm *g) {
             c[i * g->ldc + j] = start ? start[i * g->lds + j] : 0;
 }
 
-/* With b packed into the workspace. */
-static void in_packed_tiles(const HcGemm *g, Tile *t, bool by_rows) {
-    const size_t m = g->m, n = g->n, k = g->k, step = t->step;
-    const HC_REAL *a = t->a, *b = t->b, *start = t->start;
-    HC_REAL *c = t->c, *workspace = g->workspace, *room = workspace + room_for_b(n, k);
-    const bool pack_a = packs_a(m, n, k);
-    for (size_t j = 0, nb; j < n; j += nb) {
-        nb = least(n - j, PACK_N);
-        for (size_t p = 0; p < k; p += t->k) {
-            t->k = share(k - p, PACK_K);
-            pack(workspace, b + p * g->b.row + j * g->b.col, g->b.row, g->b.col, t->k, nb);
-            t->a = a + (by_rows ? p : p * step);
-            t->step = step;
-            t->b = workspace;
-            t->c = c + j;
-            t->start = p > 0 ? t->c : start ? start + j : NULL;
-            t->lds = p > 0 ? t->ldc : g->lds;
-            if (pack_a)
-                indirect(m, nb, t, by_rows, room);
-            else
-                direct(m, nb, t, by_rows, true);
-        }
-    }
-}
-
-static void in_tiles(const HcGemm *g) {
+/* The whole at once, a where it is. */
+static void in_one_block(const HcGemm *g, bool packed_b) {
     const bool by_rows = g->a.col == 1 || g->k == 1;
+    const Layout layout = {.by_rows = by_rows, .packed_b = packed_b};
     Tile t = {.k = g->k,
               .a = g->a.data,
               .step = by_rows ? g->a.row : g->a.col,
@@ -322,10 +334,56 @@ static void in_tiles(const HcGemm *g) {
               .lds = g->lds,
               .c = g->c,
               .ldc = g->ldc};
-    if (packs_b(g->m, g->n, g->k, &g->b))
-        in_packed_tiles(g, &t, by_rows);
+    if (packed_b) {
+        pack_b(g->workspace, g->b.data, g->b.row, g->b.col, g->k, g->n, most_vectors(layout));
+        t.b = g->workspace;
+    }
+    all_tiles(g->m, g->n, &t, layout);
+}
+
+/* Blocks of the product, each with what it needs packed into the workspace. */
+static void in_blocks(const HcGemm *g, bool packed_b) {
+    const size_t m = g->m, n = g->n, k = g->k;
+    const bool by_rows = g->a.col == 1 || k == 1;
+    const size_t step = by_rows ? g->a.row : g->a.col;
+    const bool packed_a = packed_b && packs_a(m, n, k);
+    const Layout layout = {.by_rows = by_rows && !packed_a, .packed_a = packed_a, .packed_b = packed_b};
+    const HC_REAL *a = g->a.data, *b = g->b.data, *start = g->start;
+    HC_REAL *c = g->c, *room_b = g->workspace, *room_a = packed_a ? room_b + room_for_b(n, k) : NULL;
+    const size_t most_rows = packed_a ? rows_packed(m, k) : m, most_columns = packed_b ? PACK_N : n;
+    Tile t = {.ldb = g->b.row, .ldc = g->ldc};
+    for (size_t j = 0, nb; j < n; j += nb) {
+        nb = least(n - j, most_columns);
+        for (size_t p = 0; p < k; p += t.k) {
+            t.k = share(k - p, PACK_K);
+            const HC_REAL *block = b + p * g->b.row + j * g->b.col;
+            if (packed_b) pack_b(room_b, block, g->b.row, g->b.col, t.k, nb, most_vectors(layout));
+            for (size_t i = 0, mb; i < m; i += mb) {
+                mb = least(m - i, most_rows);
+                t.a = a + (by_rows ? i * step + p : p * step + i);
+                t.step = step;
+                if (packed_a) {
+                    (by_rows ? pack_rows : pack_columns)(room_a, t.a, step, mb, t.k);
+                    t.a = room_a;
+                    t.step = PACK_STEP;
+                }
+                t.b = packed_b ? room_b : block;
+                t.c = c + i * t.ldc + j;
+                t.start = p > 0 ? t.c : start ? start + i * g->lds + j : NULL;
+                t.lds = p > 0 ? t.ldc : g->lds;
+                all_tiles(mb, nb, &t, layout);
+            }
+        }
+    }
+}
+
+static void in_tiles(const HcGemm *g) {
+    const size_t m = g->m, n = g->n, k = g->k;
+    const bool packed_b = packs_b(m, n, k, &g->b);
+    if (n * k > IN_PLACE || (packed_b && (k > PACK_K || n > PACK_N || packs_a(m, n, k))))
+        in_blocks(g, packed_b);
     else
-        direct(g->m, g->n, &t, by_rows, false);
+        in_one_block(g, packed_b);
 }
 
 /* The transposed product in the workspace: the same sums. */

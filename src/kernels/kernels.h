@@ -121,6 +121,10 @@ const HcKernels *hc_kernels(int dtype);
 /* What HIGHERC_ISA holds when that is the name of no level, else NULL. */
 const char *hc_kernels_misnamed(void);
 
+/* The bytes of a core's second cache, or a safe guess. For tests: another size; 0 asks anew. */
+size_t hc_second_cache(void);
+void hc_assume_second_cache(size_t bytes);
+
 /* For tests: the number of levels present on this machine (at least 1, the baseline first), a level's
  * name, and its table. */
 size_t hc_kernel_levels(void);

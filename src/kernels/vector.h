@@ -61,6 +61,15 @@ HC_INLINE Vec vec_splat(const HC_REAL *from) {
 #endif
 }
 
+/* Asks for the cache line of what will be needed soon. */
+HC_INLINE void vec_prefetch(const HC_REAL *at) {
+#ifdef __GNUC__
+    __builtin_prefetch(at);
+#else
+    (void)at;
+#endif
+}
+
 /* acc + a b in every lane. */
 HC_INLINE Vec vec_add_product(Vec acc, Vec a, Vec b) {
 #ifdef __GNUC__

@@ -1,9 +1,10 @@
 /* The product at every level present and, where it is installed, in OpenBLAS: alternately, best of
- * rounds, in GFLOP/s, with the ratio of the best level to OpenBLAS.
+ * rounds, in GFLOP/s, with the ratio to OpenBLAS of the best level, or of that which HIGHERC_ISA names.
  *
  *     bench_gemm [--f64] [--rounds R] [--only TEXT]
  *
- * Start it with OPENBLAS_NUM_THREADS=1 and without OPENBLAS_CORETYPE, or the peer is another one. */
+ * Start it with OPENBLAS_NUM_THREADS=1, and without OPENBLAS_CORETYPE, or the peer is another one: with
+ * HIGHERC_ISA=avx2 OPENBLAS_CORETYPE=Zen both use AVX2. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,21 +175,25 @@ static void run(const Case *p, int rounds, int dtype) {
     double best[MOST];
     for (size_t i = 0; i < runs && i < MOST; i++)
         best[i] = 1e30;
-    const size_t first = rounds > 1 && p->m * p->n * p->k > (size_t)1 << 28 ? levels - 1 : 0;
+    size_t chosen = levels - 1;
+    while (hc_kernels_at(chosen, dtype) != hc_kernels(dtype))
+        chosen--;
+    const bool large = rounds > 1 && p->m * p->n * p->k > (size_t)1 << 28;
     for (int round = 0; round < rounds; round++)
-        for (size_t i = first; i < runs && i < MOST; i++) {
+        for (size_t i = 0; i < runs && i < MOST; i++) {
+            if (large && i != chosen && i != levels) continue;
             double seconds = measure(i, levels, p, &d);
             best[i] = seconds < best[i] ? seconds : best[i];
         }
     const double gflop = 2e-9 * (double)p->m * (double)p->n * (double)p->k;
     printf("%5zu %5zu %5zu  %c%c", p->m, p->n, p->k, p->ta ? 'T' : 'N', p->tb ? 'T' : 'N');
     for (size_t i = 0; i < runs; i++) {
-        if (i < first)
+        if (best[i] == 1e30)
             printf(" %9s", "-");
         else
             printf(" %9.2f", gflop / best[i]);
     }
-    if (runs > levels) printf("   %6.2f", best[levels] / best[levels - 1]);
+    if (runs > levels) printf("   %6.2f", best[levels] / best[chosen]);
     printf("   %s\n", p->what);
     fflush(stdout);
     free(d.a);

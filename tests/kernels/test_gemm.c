@@ -149,30 +149,59 @@ static float add_product(float start, double product) {
     return (float)nextafter(sum, error > 0 ? (double)INFINITY : -(double)INFINITY);
 }
 
-/* A plain triple loop gives the same bits as every way but the sums of lanes: c is one chain. */
-static void test_chain(void) {
-    enum { M = 9, N = 45, K = 300 };
-    static double a[M * K], b[K * N], c[M * N], workspace[1 << 18];
-    for (size_t i = 0; i < M * K; i++)
-        put(a, i, random_number());
-    for (size_t i = 0; i < K * N; i++)
-        put(b, i, random_number());
-    kernels->gemm(&(HcGemm){M, N, K, {a, K, 1}, {b, N, 1}, NULL, 0, c, N, workspace});
-    bool fused = true, rounded = true;
-    for (size_t i = 0; i < M; i++)
-        for (size_t j = 0; j < N; j++) {
-            double once = 0; /* 24 bits times 24 bits are exact in double */
-            volatile double twice = 0;
-            for (size_t p = 0; p < K; p++) {
-                double x = get(a, i * K + p), y = get(b, p * N + j);
-                once = dtype == 0 ? (double)add_product((float)once, x * y) : once + x * y;
-                volatile double xy = dtype == 0 ? (double)(float)(x * y) : x * y;
-                twice = dtype == 0 ? (double)(float)(twice + xy) : twice + xy;
-            }
-            fused = fused && get(c, i * N + j) == once;
-            rounded = rounded && get(c, i * N + j) == twice;
+/* The two ways to the chain a[i] b[j] of k numbers: rounded once a step (24 bits times 24 bits are exact in double),
+ * and twice. */
+static void chains(const void *a, const void *b, size_t n, size_t k, size_t i, size_t j, double *once, double *twice) {
+    volatile double second = 0;
+    *once = 0;
+    for (size_t p = 0; p < k; p++) {
+        double x = get(a, i * k + p), y = get(b, p * n + j);
+        *once = dtype == 0 ? (double)add_product((float)*once, x * y) : *once + x * y;
+        volatile double xy = dtype == 0 ? (double)(float)(x * y) : x * y;
+        second = dtype == 0 ? (double)(float)(second + xy) : second + xy;
+    }
+    *twice = second;
+}
+
+static Block turned(const Block *x, size_t rows, size_t cols) {
+    Block t = block(x->n, 0);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++)
+            put(t.data, j * rows + i, get(x->data, i * cols + j));
+    return t;
+}
+
+/* A plain triple loop gives the same bits as every way but the sums of lanes, however operands lie and whatever
+ * the second cache holds: c is one chain. */
+static void test_chain(size_t m, size_t n, size_t k) {
+    Block a[2] = {block(m * k, 0)}, b[2] = {block(k * n, 0)}, c = block(m * n, 0);
+    Block once = block(m * n, 0), twice = block(m * n, 0);
+    a[1] = turned(&a[0], m, k);
+    b[1] = turned(&b[0], k, n);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++) {
+            double x, y;
+            chains(a[0].data, b[0].data, n, k, i, j, &x, &y);
+            put(once.data, i * n + j, x);
+            put(twice.data, i * n + j, y);
         }
-    CHECK(fused || rounded);
+    static const size_t caches[] = {1, 40000, 1 << 20, 0};
+    for (size_t way = 0; way < 4 * sizeof caches / sizeof *caches; way++) {
+        hc_assume_second_cache(caches[way / 4]);
+        const bool ta = way & 1, tb = way & 2;
+        HcGemm g = {.m = m, .n = n, .k = k, .c = c.data, .ldc = n};
+        g.a = matrix(&a[ta], m, k, ta, 0);
+        g.b = matrix(&b[tb], k, n, tb, 0);
+        Block workspace = block(kernels->gemm_workspace(&g) / kernels->size, 0);
+        g.workspace = workspace.data;
+        kernels->gemm(&g);
+        CHECK(memcmp(c.data, once.data, m * n * kernels->size) == 0 ||
+              memcmp(c.data, twice.data, m * n * kernels->size) == 0);
+        free(workspace.memory);
+    }
+    for (int i = 0; i < 2; i++)
+        free(a[i].memory), free(b[i].memory);
+    free(c.memory), free(once.memory), free(twice.memory);
 }
 
 int main(void) {
@@ -197,7 +226,9 @@ int main(void) {
             all_ways(7, 523, 259);
             all_ways(1, 300, 301);
             all_ways(301, 1, 300);
-            test_chain();
+            test_chain(9, 45, 300);
+            test_chain(23, 270, 258); /* a packed, in several blocks with a small second cache */
+            test_chain(16, 90, 70);   /* turned where b is, since less is to be packed then */
         }
     return check_done();
 }

@@ -70,8 +70,41 @@
             HC_BINARY_LOOP(pa[i], b0, formula)                                                     \
         else if (sb)                                                                               \
             HC_BINARY_LOOP(a0, pb[i], formula)                                                     \
-        else                                                                                       \
-            HC_BINARY_LOOP(a0, b0, formula)                                                        \
+        else {                                                                                     \
+            const HC_REAL a = a0, b = b0;                                                          \
+            spread(y, n, (HC_REAL)(formula));                                                      \
+        }                                                                                          \
+    }
+
+static void spread(HC_REAL *y, size_t n, HC_REAL x) {
+    for (size_t i = 0; i < n; i++)
+        y[i] = x;
+}
+
+/* A long formula has one loop: what is the same for all is spread out. */
+typedef void DenseFn(HC_REAL *y, const HC_REAL *pa, const HC_REAL *pb, size_t n);
+
+static void in_runs(DenseFn *dense, HC_REAL *y, const HC_REAL *a, size_t sa, const HC_REAL *b, size_t sb, size_t n) {
+    enum { RUN = 128 };
+    HC_REAL all_a[RUN], all_b[RUN];
+    const size_t most = n < RUN ? n : RUN;
+    if (n == 0) return;
+    if (!sa) spread(all_a, most, a[0]);
+    if (!sb) spread(all_b, most, b[0]);
+    for (size_t i = 0, run; i < n; i += run) {
+        run = sa && sb ? n : n - i < RUN ? n - i : RUN;
+        dense(y + i, sa ? a + i : all_a, sb ? b + i : all_b, run);
+    }
+}
+
+#define HC_BINARY_LONG(name, formula)                                                              \
+    static void name##_dense(HC_REAL *y, const HC_REAL *pa, const HC_REAL *pb, size_t n) {         \
+        HC_BINARY_LOOP(pa[i], pb[i], formula)                                                      \
+    }                                                                                              \
+    static void name##_kernel(void *y, const void *a, size_t sa, const void *b, size_t sb,         \
+                              size_t n, const double *c) {                                         \
+        (void)c;                                                                                   \
+        in_runs(name##_dense, y, a, sa, b, sb, n);                                                 \
     }
 
 #include "kernels/elementwise.def"

@@ -51,7 +51,6 @@ static Block next_block(size_t left, size_t most) {
 
 /* Where the tiles of a product find a and b. */
 typedef struct Layout {
-    bool by_rows;  /* a where it is, see Tile */
     bool packed_a; /* by pack_a: MOST_ROWS rows at a time, so that three vectors have no room */
     bool packed_b; /* by pack_b */
 } Layout;
@@ -72,13 +71,13 @@ static void ask_for(const HC_REAL *c, size_t ldc, size_t rows, size_t width) {
 static void all_tiles(size_t m, size_t n, Tile *t, Layout layout) {
     const size_t most = most_vectors(layout);
     const size_t per_tile = layout.packed_a ? PACK_STEP * t->k : 0;
-    const size_t per_row = layout.packed_a ? 0 : layout.by_rows ? t->step : 1;
+    const size_t per_row = layout.packed_a ? 0 : t->row;
     const HC_REAL *a = t->a, *start = t->start;
     HC_REAL *c = t->c;
     for (size_t j = 0; j < n;) {
         const Block block = next_block(n - j, most);
         const size_t most_rows = block.vectors == 3 ? MOST_ROWS_OF_3 : MOST_ROWS;
-        TileFn *const *const by_height = tiles[layout.by_rows][block.end][block.vectors - 1];
+        TileFn *const *const by_height = tiles[block.end][block.vectors - 1];
         t->lanes = vec_lanes(block.width - (block.vectors - 1) * V);
         if (layout.packed_b) t->ldb = block.vectors * V;
         t->a = a;
@@ -323,11 +322,11 @@ static void begin(const HcGemm *g) {
 
 /* The whole at once, a where it is. */
 static void in_one_block(const HcGemm *g, bool packed_b) {
-    const bool by_rows = g->a.col == 1 || g->k == 1;
-    const Layout layout = {.by_rows = by_rows, .packed_b = packed_b};
+    const Layout layout = {.packed_b = packed_b};
     Tile t = {.k = g->k,
               .a = g->a.data,
-              .step = by_rows ? g->a.row : g->a.col,
+              .row = g->a.row,
+              .col = g->a.col,
               .b = g->b.data,
               .ldb = g->b.row,
               .start = g->start,
@@ -344,10 +343,9 @@ static void in_one_block(const HcGemm *g, bool packed_b) {
 /* Blocks of the product, each with what it needs packed into the workspace. */
 static void in_blocks(const HcGemm *g, bool packed_b) {
     const size_t m = g->m, n = g->n, k = g->k;
-    const bool by_rows = g->a.col == 1 || k == 1;
-    const size_t step = by_rows ? g->a.row : g->a.col;
+    const bool by_rows = g->a.col == 1;
     const bool packed_a = packed_b && packs_a(m, n, k);
-    const Layout layout = {.by_rows = by_rows && !packed_a, .packed_a = packed_a, .packed_b = packed_b};
+    const Layout layout = {.packed_a = packed_a, .packed_b = packed_b};
     const HC_REAL *a = g->a.data, *b = g->b.data, *start = g->start;
     HC_REAL *c = g->c, *room_b = g->workspace, *room_a = packed_a ? room_b + room_for_b(n, k) : NULL;
     const size_t most_rows = packed_a ? rows_packed(m, k) : m, most_columns = packed_b ? PACK_N : n;
@@ -360,12 +358,17 @@ static void in_blocks(const HcGemm *g, bool packed_b) {
             if (packed_b) pack_b(room_b, block, g->b.row, g->b.col, t.k, nb, most_vectors(layout));
             for (size_t i = 0, mb; i < m; i += mb) {
                 mb = least(m - i, most_rows);
-                t.a = a + (by_rows ? i * step + p : p * step + i);
-                t.step = step;
+                t.a = a + i * g->a.row + p * g->a.col;
+                t.row = g->a.row;
+                t.col = g->a.col;
                 if (packed_a) {
-                    (by_rows ? pack_rows : pack_columns)(room_a, t.a, step, mb, t.k);
+                    if (by_rows)
+                        pack_rows(room_a, t.a, t.row, mb, t.k);
+                    else
+                        pack_columns(room_a, t.a, t.col, mb, t.k);
                     t.a = room_a;
-                    t.step = PACK_STEP;
+                    t.row = 1;
+                    t.col = PACK_STEP;
                 }
                 t.b = packed_b ? room_b : block;
                 t.c = c + i * t.ldc + j;
@@ -420,7 +423,7 @@ static void row_of_dots(const HcGemm *g) {
 static void in_row(const HcGemm *g) {
     Tile t = {.k = g->k,
               .a = g->a.data,
-              .step = g->a.col,
+              .col = g->a.col,
               .b = g->b.data,
               .ldb = g->b.row,
               .start = g->start,

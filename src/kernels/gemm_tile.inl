@@ -1,5 +1,5 @@
 /* The tile: R rows by C vectors of c held in registers while k runs, started from `start` and summed in
- * ascending k. R, C, how the last vector ends and how a is read are constants of each instance, so that
+ * ascending k. R, C and how the last vector ends are constants of each instance, so that
  * all loops but that over k unroll. With HC_FEW_TILES there are fewer instances: instrumented builds
  * would take minutes. */
 
@@ -20,8 +20,8 @@ typedef enum End { END_WHOLE, END_SOME, END_HALF, END_KINDS } End;
 
 typedef struct Tile {
     size_t k;
-    const HC_REAL *a; /* by rows: (i, p) at i * step + p; by columns: at p * step + i */
-    size_t step;
+    const HC_REAL *a; /* (i, p) at i * row + p * col */
+    size_t row, col;
     const HC_REAL *b;
     size_t ldb;
     const HC_REAL *start; /* NULL: zeros */
@@ -43,10 +43,9 @@ HC_INLINE Vec end_load(const HC_REAL *from, End end, Lanes lanes) {
     return end == END_SOME ? vec_load_some(from, lanes) : vec_load(from);
 }
 
-HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool by_rows,
-                    const Tile *t) {
-    const size_t whole = C - 1, k = t->k, step = t->step, ldb = t->ldb;
-    const HC_REAL *a = t->a, *b = t->b;
+HC_INLINE void tile(const size_t R, const size_t C, const End end, const Tile *t) {
+    const size_t whole = C - 1, k = t->k, col = t->col, ldb = t->ldb;
+    const HC_REAL *b = t->b;
     const Lanes lanes = t->lanes;
     Vec sum[MOST_ROWS][ROW_VECTORS] = {0};
     Half half[MOST_ROWS] = {0};
@@ -61,8 +60,8 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool by
         }
     }
     const HC_REAL *row[MOST_ROWS] = {0};
-    UNROLL for (size_t i = 0; i < R; i++) row[i] = a + i * step;
-    for (size_t p = 0; p < k; p++, b += ldb) {
+    UNROLL for (size_t i = 0; i < R; i++) row[i] = t->a + i * t->row;
+    for (size_t p = 0, at = 0; p < k; p++, at += col, b += ldb) {
         Vec bv[ROW_VECTORS] = {0}, last = {0};
         Half half_b = {0};
         UNROLL for (size_t j = 0; j < whole; j++) bv[j] = vec_load(b + j * V);
@@ -71,7 +70,7 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool by
         else
             last = end_load(b + whole * V, end, lanes);
         UNROLL for (size_t i = 0; i < R; i++) {
-            const Vec s = vec_splat(by_rows ? row[i] + p : a + i);
+            const Vec s = vec_splat(row[i] + at);
             UNROLL for (size_t j = 0; j < whole; j++) sum[i][j] =
                 vec_add_product(sum[i][j], s, bv[j]);
             if (end == END_HALF)
@@ -79,7 +78,6 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool by
             else
                 sum[i][whole] = vec_add_product(sum[i][whole], s, last);
         }
-        if (!by_rows) a += step;
     }
     UNROLL for (size_t i = 0; i < R; i++) {
         HC_REAL *to = t->c + i * t->ldc;
@@ -93,11 +91,11 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool by
     }
 }
 
-/* The instances, and the table of them: [by rows][end][C - 1][R - 1]. */
-#define ROWS_TO_2(DO, C, end, by) DO(1, C, end, by) DO(2, C, end, by)
-#define ROWS_TO_4(DO, C, end, by) ROWS_TO_2(DO, C, end, by) DO(3, C, end, by) DO(4, C, end, by)
-#define ROWS_TO_6(DO, C, end, by) ROWS_TO_4(DO, C, end, by) DO(5, C, end, by) DO(6, C, end, by)
-#define ROWS_TO_8(DO, C, end, by) ROWS_TO_6(DO, C, end, by) DO(7, C, end, by) DO(8, C, end, by)
+/* The instances, and the table of them: [end][C - 1][R - 1]. */
+#define ROWS_TO_2(DO, C, end) DO(1, C, end) DO(2, C, end)
+#define ROWS_TO_4(DO, C, end) ROWS_TO_2(DO, C, end) DO(3, C, end) DO(4, C, end)
+#define ROWS_TO_6(DO, C, end) ROWS_TO_4(DO, C, end) DO(5, C, end) DO(6, C, end)
+#define ROWS_TO_8(DO, C, end) ROWS_TO_6(DO, C, end) DO(7, C, end) DO(8, C, end)
 #ifdef HC_FEW_TILES
 #define ROWS ROWS_TO_2
 #define ROWS_OF_3 ROWS_TO_2
@@ -109,47 +107,34 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool by
 #define ROWS_OF_3 ROWS_TO_4
 #endif
 
-#define DEFINE(R, C, end, by)                                                                      \
-    static void tile_##R##_##C##_##end##_##by(const Tile *t) {                                     \
-        tile(R, C, end, by, t);                                                                    \
+#define DEFINE(R, C, end)                                                                          \
+    static void tile_##R##_##C##_##end(const Tile *t) {                                            \
+        tile(R, C, end, t);                                                                        \
     }
-#define DEFINE_ALL(end, by)                                                                        \
-    ROWS(DEFINE, 1, end, by) ROWS(DEFINE, 2, end, by) ROWS_OF_3(DEFINE, 3, end, by)
-#define NAME(R, C, end, by) tile_##R##_##C##_##end##_##by,
-#define NAME_ALL(end, by)                                                                          \
+#define DEFINE_ALL(end) ROWS(DEFINE, 1, end) ROWS(DEFINE, 2, end) ROWS_OF_3(DEFINE, 3, end)
+#define NAME(R, C, end) tile_##R##_##C##_##end,
+#define NAME_ALL(end)                                                                              \
     {                                                                                              \
-        {ROWS(NAME, 1, end, by)}, {ROWS(NAME, 2, end, by)}, {                                      \
-            ROWS_OF_3(NAME, 3, end, by)                                                            \
+        {ROWS(NAME, 1, end)}, {ROWS(NAME, 2, end)}, {                                              \
+            ROWS_OF_3(NAME, 3, end)                                                                \
         }                                                                                          \
     }
 
-DEFINE_ALL(END_WHOLE, false)
-DEFINE_ALL(END_SOME, false)
-DEFINE_ALL(END_WHOLE, true)
-DEFINE_ALL(END_SOME, true)
+DEFINE_ALL(END_WHOLE)
+DEFINE_ALL(END_SOME)
 #if HC_VECTOR_HALVES
-DEFINE_ALL(END_HALF, false)
-DEFINE_ALL(END_HALF, true)
+DEFINE_ALL(END_HALF)
 #endif
 
-static TileFn *const tiles[2][END_KINDS][MOST_VECTORS][MOST_ROWS] = {
-    {
-        NAME_ALL(END_WHOLE, false),
-        NAME_ALL(END_SOME, false),
+static TileFn *const tiles[END_KINDS][MOST_VECTORS][MOST_ROWS] = {
+    NAME_ALL(END_WHOLE),
+    NAME_ALL(END_SOME),
 #if HC_VECTOR_HALVES
-        NAME_ALL(END_HALF, false),
+    NAME_ALL(END_HALF),
 #endif
-    },
-    {
-        NAME_ALL(END_WHOLE, true),
-        NAME_ALL(END_SOME, true),
-#if HC_VECTOR_HALVES
-        NAME_ALL(END_HALF, true),
-#endif
-    },
 };
 
 /* One row by ROW_VECTORS whole vectors. */
 static void row_tile(const Tile *t) {
-    tile(1, ROW_VECTORS, END_WHOLE, false, t);
+    tile(1, ROW_VECTORS, END_WHOLE, t);
 }

@@ -38,7 +38,7 @@ typedef struct TapeOptions {
 HC_API TapeOptions tape_options(DType dtype);
 
 /** A new, empty tape; NULL when out of memory or dtype is none. The environment variable HIGHERC_ISA
- *  (baseline, avx2, avx512) chooses among the kernels of this machine, of which the best are taken
+ *  (baseline, avx2, avx512, neon) chooses among the kernels of this machine, of which the best are taken
  *  otherwise; with any other name no tape is made, HC_ERR_ARG. */
 HC_API Tape *tape_create(DType dtype);
 

@@ -6,7 +6,11 @@
 
 #include "kernels/kernels.h"
 
+#ifdef HC_HAVE_NEON /* in the baseline's place */
+extern const HcKernels hc_kernels_neon_f32, hc_kernels_neon_f64;
+#else
 extern const HcKernels hc_kernels_baseline_f32, hc_kernels_baseline_f64;
+#endif
 #ifdef HC_HAVE_AVX2
 extern const HcKernels hc_kernels_avx2_f32, hc_kernels_avx2_f64;
 #endif
@@ -24,7 +28,11 @@ typedef struct Level {
 /* The levels of this machine, the best one last; their number. */
 static size_t find_levels(Level level[MOST_LEVELS]) {
     size_t count = 0;
+#ifdef HC_HAVE_NEON
+    level[count++] = (Level){"neon", &hc_kernels_neon_f32, &hc_kernels_neon_f64};
+#else
     level[count++] = (Level){"baseline", &hc_kernels_baseline_f32, &hc_kernels_baseline_f64};
+#endif
 #ifdef HC_HAVE_AVX2
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         level[count++] = (Level){"avx2", &hc_kernels_avx2_f32, &hc_kernels_avx2_f64};
@@ -55,7 +63,7 @@ const HcKernels *hc_kernels_at(size_t level, int dtype) {
 
 /* Whether a name is that of a level, be it here or on another machine. */
 static bool is_level(const char *name) {
-    static const char *const names[] = {"baseline", "avx2", "avx512"};
+    static const char *const names[] = {"baseline", "neon", "avx2", "avx512"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0) return true;
     return false;

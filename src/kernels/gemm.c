@@ -38,25 +38,33 @@ typedef struct Block {
     End end;
 } Block;
 
-/* The next block of columns of `left`: two vectors, or three, where they may be, if one would be left alone. */
-static Block next_block(size_t left, size_t most) {
-    size_t vectors = (left + V - 1) / V;
-    if (vectors > most) return (Block){2, 2 * V, END_WHOLE};
-    size_t last = left - (vectors - 1) * V;
+/* What of a product's operands is packed, by pack_a and pack_b. */
+typedef struct Layout {
+    bool packed_a, packed_b;
+} Layout;
+
+/* The next block of columns of `left`: two vectors, or three where else one would be left alone; a's packed rows are
+ * too many for three, unless there are registers for these. */
+static Block next_block(size_t left, Layout layout) {
+    const bool threes = !layout.packed_a || HC_VECTOR_REGISTERS == 32;
+    const size_t vectors = (left + V - 1) / V;
+    if (HC_LANE_TILES && layout.packed_a && vectors > 4) return (Block){3, 3 * V, END_WHOLE};
+    if (vectors > 3 || (vectors == 3 && !threes)) return (Block){2, 2 * V, END_WHOLE};
+    const size_t last = left - (vectors - 1) * V;
     return (Block){vectors, left,
                    last == V                           ? END_WHOLE
                    : HC_VECTOR_HALVES && 2 * last <= V ? END_HALF
                                                        : END_SOME};
 }
 
-/* Where the tiles of a product find a and b. */
-typedef struct Layout {
-    bool packed_a; /* by pack_a: MOST_ROWS rows at a time, so that three vectors have no room */
-    bool packed_b; /* by pack_b */
-} Layout;
-
-static size_t most_vectors(Layout layout) {
-    return layout.packed_a && MOST_ROWS_OF_3 < MOST_ROWS ? 2 : 3;
+/* The tile of so many rows. */
+static TileFn *tile_for(const Block *block, size_t rows, Layout layout) {
+#if HC_LANE_TILES
+    if (layout.packed_a && rows == MOST_ROWS) return lane_tiles[block->end][block->vectors - 1];
+#else
+    (void)layout;
+#endif
+    return tiles[block->end][block->vectors - 1][rows - 1];
 }
 
 /* Asks for the lines of c that the next tile begins with. */
@@ -69,15 +77,13 @@ static void ask_for(const HC_REAL *c, size_t ldc, size_t rows, size_t width) {
 /* The whole of c, a block of columns after the other. Tiles are handed on by address: copying one that was just
  * written, by wider loads, would stall. */
 static void all_tiles(size_t m, size_t n, Tile *t, Layout layout) {
-    const size_t most = most_vectors(layout);
     const size_t per_tile = layout.packed_a ? PACK_STEP * t->k : 0;
     const size_t per_row = layout.packed_a ? 0 : t->row;
     const HC_REAL *a = t->a, *start = t->start;
     HC_REAL *c = t->c;
     for (size_t j = 0; j < n;) {
-        const Block block = next_block(n - j, most);
-        const size_t most_rows = block.vectors == 3 ? MOST_ROWS_OF_3 : MOST_ROWS;
-        TileFn *const *const by_height = tiles[block.end][block.vectors - 1];
+        const Block block = next_block(n - j, layout);
+        const size_t most_rows = block.vectors == 3 && !layout.packed_a ? MOST_ROWS_OF_3 : MOST_ROWS;
         t->lanes = vec_lanes(block.width - (block.vectors - 1) * V);
         if (layout.packed_b) t->ldb = block.vectors * V;
         t->a = a;
@@ -86,7 +92,7 @@ static void all_tiles(size_t m, size_t n, Tile *t, Layout layout) {
             t->start = start ? start + i * t->lds + j : NULL;
             t->c = c + i * t->ldc + j;
             if (layout.packed_a) ask_for(t->c + rows * t->ldc, t->ldc, least(m - i - rows, rows), block.width);
-            by_height[rows - 1](t);
+            tile_for(&block, rows, layout)(t);
             t->a += per_tile + rows * per_row;
             i += rows;
         }
@@ -136,9 +142,9 @@ static void pack_columns(HC_REAL *restrict to, const HC_REAL *restrict a, size_t
 /* Columns of b as blocks of whole vectors, each with its rows one after the other. What the last lacks
  * of whole vectors is left as it is; no tile reads it. */
 static void pack_b(HC_REAL *restrict to, const HC_REAL *restrict b, size_t row, size_t col, size_t k,
-                   size_t n, size_t most) {
+                   size_t n, Layout layout) {
     for (size_t j = 0; j < n;) {
-        const Block block = next_block(n - j, most);
+        const Block block = next_block(n - j, layout);
         const size_t width = block.vectors * V;
         if (col == 1)
             for (size_t p = 0; p < k; p++)
@@ -334,7 +340,7 @@ static void in_one_block(const HcGemm *g, bool packed_b) {
               .c = g->c,
               .ldc = g->ldc};
     if (packed_b) {
-        pack_b(g->workspace, g->b.data, g->b.row, g->b.col, g->k, g->n, most_vectors(layout));
+        pack_b(g->workspace, g->b.data, g->b.row, g->b.col, g->k, g->n, layout);
         t.b = g->workspace;
     }
     all_tiles(g->m, g->n, &t, layout);
@@ -355,7 +361,7 @@ static void in_blocks(const HcGemm *g, bool packed_b) {
         for (size_t p = 0; p < k; p += t.k) {
             t.k = share(k - p, PACK_K);
             const HC_REAL *block = b + p * g->b.row + j * g->b.col;
-            if (packed_b) pack_b(room_b, block, g->b.row, g->b.col, t.k, nb, most_vectors(layout));
+            if (packed_b) pack_b(room_b, block, g->b.row, g->b.col, t.k, nb, layout);
             for (size_t i = 0, mb; i < m; i += mb) {
                 mb = least(m - i, most_rows);
                 t.a = a + i * g->a.row + p * g->a.col;

@@ -3,13 +3,22 @@
  * all loops but that over k unroll. With HC_FEW_TILES there are fewer instances: instrumented builds
  * would take minutes. */
 
+/* NEON multiplies by one number of a vector: where a is packed, tiles take it from there. */
+#if HC_NEON && !defined(HC_FEW_TILES)
+#define HC_LANE_TILES 1
+#else
+#define HC_LANE_TILES 0
+#endif
+
 enum {
 #ifdef HC_FEW_TILES
     MOST_ROWS = 2,
     MOST_ROWS_OF_3 = 2,
 #else
     MOST_ROWS = HC_VECTOR_REGISTERS == 32 ? 8 : 6,
-    MOST_ROWS_OF_3 = HC_VECTOR_REGISTERS == 32 ? 8 : 4,
+    MOST_ROWS_OF_3 = HC_NEON                     ? 6
+                     : HC_VECTOR_REGISTERS == 32 ? 8
+                                                 : 4,
 #endif
     MOST_VECTORS = 3,
     ROW_VECTORS = 8 /* of the instance for a single row */
@@ -43,7 +52,7 @@ HC_INLINE Vec end_load(const HC_REAL *from, End end, Lanes lanes) {
     return end == END_SOME ? vec_load_some(from, lanes) : vec_load(from);
 }
 
-HC_INLINE void tile(const size_t R, const size_t C, const End end, const Tile *t) {
+HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool lane, const Tile *t) {
     const size_t whole = C - 1, k = t->k, col = t->col, ldb = t->ldb;
     const HC_REAL *b = t->b;
     const Lanes lanes = t->lanes;
@@ -69,8 +78,10 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const Tile *t
             half_b = half_load_some(b + whole * V, lanes);
         else
             last = end_load(b + whole * V, end, lanes);
+        Vec av[MOST_ROWS] = {0};
+        if (lane) UNROLL for (size_t i = 0; i < R / V; i++) av[i] = vec_load(t->a + at + i * V);
         UNROLL for (size_t i = 0; i < R; i++) {
-            const Vec s = vec_splat(row[i] + at);
+            const Vec s = lane ? vec_splat_lane(av[i / V], i % V) : vec_splat(row[i] + at);
             UNROLL for (size_t j = 0; j < whole; j++) sum[i][j] =
                 vec_add_product(sum[i][j], s, bv[j]);
             if (end == END_HALF)
@@ -109,7 +120,7 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const Tile *t
 
 #define DEFINE(R, C, end)                                                                          \
     static void tile_##R##_##C##_##end(const Tile *t) {                                            \
-        tile(R, C, end, t);                                                                        \
+        tile(R, C, end, false, t);                                                                 \
     }
 #define DEFINE_ALL(end) ROWS(DEFINE, 1, end) ROWS(DEFINE, 2, end) ROWS_OF_3(DEFINE, 3, end)
 #define NAME(R, C, end) tile_##R##_##C##_##end,
@@ -134,7 +145,26 @@ static TileFn *const tiles[END_KINDS][MOST_VECTORS][MOST_ROWS] = {
 #endif
 };
 
+#if HC_LANE_TILES
+/* MOST_ROWS rows of a packed a: [end][C - 1]. */
+#define DEFINE_LANES(C, end)                                                                       \
+    static void lane_tile_##C##_##end(const Tile *t) {                                             \
+        tile(MOST_ROWS, C, end, true, t);                                                          \
+    }
+DEFINE_LANES(1, END_WHOLE)
+DEFINE_LANES(2, END_WHOLE)
+DEFINE_LANES(3, END_WHOLE)
+DEFINE_LANES(1, END_SOME)
+DEFINE_LANES(2, END_SOME)
+DEFINE_LANES(3, END_SOME)
+
+static TileFn *const lane_tiles[][MOST_VECTORS] = {
+    {lane_tile_1_END_WHOLE, lane_tile_2_END_WHOLE, lane_tile_3_END_WHOLE},
+    {lane_tile_1_END_SOME, lane_tile_2_END_SOME, lane_tile_3_END_SOME},
+};
+#endif
+
 /* One row by ROW_VECTORS whole vectors. */
 static void row_tile(const Tile *t) {
-    tile(1, ROW_VECTORS, END_WHOLE, t);
+    tile(1, ROW_VECTORS, END_WHOLE, false, t);
 }

@@ -115,7 +115,7 @@ typedef struct HcKernels {
 } HcKernels;
 
 /* The table for a type (0: float, 1: double) on this machine: the best instruction set present, or the
- * one that the environment variable HIGHERC_ISA names ("baseline", "avx2", "avx512"), if
+ * one that the environment variable HIGHERC_ISA names ("baseline", "avx2", "avx512", "neon"), if
  * present. Chosen once. */
 const HcKernels *hc_kernels(int dtype);
 /* What HIGHERC_ISA holds when that is the name of no level, else NULL. */

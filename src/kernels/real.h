@@ -1,6 +1,6 @@
 /* One source for float and double, and one for every instruction set: what the build defines is
  *   HC_REAL_BITS   32 or 64
- *   HC_LEVEL       the level's name: baseline, avx2, avx512 */
+ *   HC_LEVEL       the level's name: baseline, avx2, avx512, neon */
 #ifndef HC_KERNELS_REAL_H
 #define HC_KERNELS_REAL_H
 

@@ -17,6 +17,13 @@
 #define HC_VECTOR_BYTES 16
 #endif
 
+#if defined(__GNUC__) && defined(__aarch64__)
+#include <arm_neon.h>
+#define HC_NEON 1
+#else
+#define HC_NEON 0
+#endif
+
 #if HC_VECTOR_BYTES == 64 || defined(__aarch64__)
 #define HC_VECTOR_REGISTERS 32
 #else
@@ -53,11 +60,27 @@ HC_INLINE Vec vec_splat(const HC_REAL *from) {
     return _mm256_set1_ps(*from);
 #elif HC_VECTOR_BYTES == 32
     return _mm256_set1_pd(*from);
+#elif HC_NEON && HC_REAL_BITS == 32
+    return vld1q_dup_f32(from);
+#elif HC_NEON
+    return vld1q_dup_f64(from);
 #else
     HC_REAL lane[V];
     for (size_t l = 0; l < V; l++)
         lane[l] = *from;
     return vec_load(lane);
+#endif
+}
+
+/* One of a vector's numbers in every lane: NEON multiplies by it where it is. */
+HC_INLINE Vec vec_splat_lane(Vec x, size_t lane) {
+#if HC_NEON && HC_REAL_BITS == 32
+    return (Vec){x[lane], x[lane], x[lane], x[lane]};
+#elif HC_NEON
+    return (Vec){x[lane], x[lane]};
+#else
+    (void)lane;
+    return x;
 #endif
 }
 
@@ -191,6 +214,34 @@ HC_INLINE Lanes vec_lanes(size_t count) {
     return count;
 }
 
+#if HC_NEON && HC_REAL_BITS == 32
+
+HC_INLINE Vec vec_load_some(const HC_REAL *from, Lanes lanes) {
+    const float32x4_t none = vdupq_n_f32(0);
+    if (lanes < 2) return lanes ? vld1q_lane_f32(from, none, 0) : none;
+    const float32x4_t two = vcombine_f32(vld1_f32(from), vget_low_f32(none));
+    return lanes < 3 ? two : vld1q_lane_f32(from + 2, two, 2);
+}
+
+HC_INLINE void vec_store_some(HC_REAL *to, Vec x, Lanes lanes) {
+    if (lanes > 1) vst1_f32(to, vget_low_f32(x));
+    if (lanes == 1) vst1q_lane_f32(to, x, 0);
+    if (lanes == 3) vst1q_lane_f32(to + 2, x, 2);
+}
+
+#elif HC_NEON
+
+HC_INLINE Vec vec_load_some(const HC_REAL *from, Lanes lanes) {
+    const float64x2_t none = vdupq_n_f64(0);
+    return lanes ? vld1q_lane_f64(from, none, 0) : none;
+}
+
+HC_INLINE void vec_store_some(HC_REAL *to, Vec x, Lanes lanes) {
+    if (lanes) vst1q_lane_f64(to, x, 0);
+}
+
+#else
+
 HC_INLINE Vec vec_load_some(const HC_REAL *from, Lanes lanes) {
     HC_REAL lane[V] = {0};
     for (size_t l = 0; l < V - 1 && l < lanes; l++)
@@ -205,6 +256,7 @@ HC_INLINE void vec_store_some(HC_REAL *to, Vec x, Lanes lanes) {
         to[l] = lane[l];
 }
 
+#endif
 #endif
 
 /* ---- half a vector, where the vector is two of the units' width ------------------------------- */

@@ -29,7 +29,7 @@ Tape *tape_create_with(TapeOptions options) {
     if (misnamed) {
         hc_fail_thread(HC_ERR_ARG,
                        "tape_create: the environment's HIGHERC_ISA is \"%.40s\", which is not baseline, "
-                       "avx2 or avx512",
+                       "avx2, avx512 or neon",
                        misnamed);
         return NULL;
     }

@@ -25,9 +25,9 @@ static bool makes_a_tape(void) {
 }
 
 int main(void) {
-    set("neon");
+    set("avx1024");
     CHECK(!makes_a_tape() && higherc_status() == HC_ERR_ARG);
-    CHECK_ERROR("HIGHERC_ISA is \"neon\"");
+    CHECK_ERROR("HIGHERC_ISA is \"avx1024\"");
     set("baseline");
     CHECK(makes_a_tape() && hc_kernels(HC_F32) == hc_kernels_at(0, HC_F32));
     set("");

@@ -1,13 +1,10 @@
-/* Data distillation: a few learned points that train a network nearly as well as all the data (Wang et al.
- * 2018, "Dataset distillation").
- *
- * An inner loop trains a net, from random weights that it never saw before, by SGD on fifteen points. The loss
- * that net then has on all the data is differentiated, through the inner steps, with respect to where those
- * points are and to the learning rate, and both are moved to make it smaller. */
-#include <higherc/higherc.h>
-#include <math.h>
+/* Fifteen points in place of 450. The inner loop starts from random weights that it never saw before, another net at
+ * each outer step, so that the points must suit all; with them one learning rate is learned. */
+#include "distill.h"
 
-#include "flags.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { CLASSES = 3, POINTS = 5 * CLASSES, DATA = 450, INNER_STEPS = 20 };
 enum { ROWS = 21, COLUMNS = 61 };
@@ -79,15 +76,9 @@ static double judge(Module *net, const Optim *inner, Batch on, Batch by, size_t 
     return 100 * total / (double)nets;
 }
 
-int main(int argc, char **argv) {
-    size_t steps = 1000, nets = 20, seed = 1;
-    const Flag flags[] = {{"--steps", &steps, 1, 100000, "outer steps", NULL},
-                          {"--nets", &nets, 1, 1000, "fresh nets to judge by", NULL},
-                          {"--seed", &seed, 0, SIZE_MAX, "of all random numbers", NULL}};
-    int status = flags_read(argc, argv, flags, 3, "distill_data: a few points in place of many");
-    if (status != FLAGS_RUN) return status;
-
-    Rng rng = rng_seed(seed);
+bool distill_points(const Wanted *wanted) {
+    size_t steps = wanted->steps ? wanted->steps : 1000, nets = wanted->nets;
+    Rng rng = rng_seed(wanted->seed);
     double train_x[2 * DATA], test_x[2 * DATA];
     int64_t train_label[DATA], test_label[DATA];
     draw(train_x, train_label, DATA, &rng);
@@ -157,13 +148,11 @@ int main(int argc, char **argv) {
     printf("  all %d points of the data     %5.1f %%   (best lr of many: %.1f)\n", DATA, best_all,
            best_lr);
 
-    if (higherc_error()) fprintf(stderr, "%s\n", higherc_error());
-    bool failed = higherc_error() != NULL || !(learned > real);
     optim_destroy(outer);
     optim_destroy(plain);
     optim_destroy(inner);
     param_unref(points);
     module_destroy(net);
     tape_destroy(tape);
-    return failed;
+    return learned > real;
 }

@@ -13,6 +13,7 @@
 #include <math.h>
 
 #include "flags.h"
+#include "outfile.h"
 
 enum {
     CURVES = 16,
@@ -231,7 +232,7 @@ static bool draw_process(FILE *svg, const Process *p, Tape *tape, double top, co
 }
 
 static bool draw(const char *path, const Process *deep, const Process *plain, Tape *tape) {
-    FILE *svg = fopen(path, "w");
+    FILE *svg = outfile_open(path);
     if (!svg) return false;
     fprintf(
         svg,
@@ -242,7 +243,7 @@ static bool draw(const char *path, const Process *deep, const Process *plain, Ta
                              "#2980b9") &&
                 draw_process(svg, plain, tape, 290, "closeness in x as kernel", "#c0392b");
     fprintf(svg, "</svg>\n");
-    return fclose(svg) == 0 && done;
+    return outfile_close(svg, path) && done;
 }
 
 /* ---- what it shows ----------------------------------------------------------------------------- */
@@ -269,6 +270,7 @@ int main(int argc, char **argv) {
     int status =
         flags_read(argc, argv, flags, 3, "deep_kernel: a Gaussian process whose kernel is learned");
     if (status != FLAGS_RUN) return status;
+    if (svg && !outfile_try(svg)) return 1;
 
     Rng rng = rng_seed(seed);
     Tape *tape = tape_create(HC_F64);
@@ -281,10 +283,7 @@ int main(int argc, char **argv) {
     bool done = learn(&deep, tape, iterations, rng, of_deep) &&
                 learn(&plain, tape, iterations, rng, of_plain) && judge(&deep, tape, &with_net) &&
                 judge(&plain, tape, &without);
-    if (done && svg && !draw(svg, &deep, &plain, tape)) {
-        fprintf(stderr, "deep_kernel: cannot write %s\n", svg);
-        done = false;
-    }
+    if (done && svg) done = draw(svg, &deep, &plain, tape);
     if (done) {
         printf("%d points each of %d curves never seen; the surprise is that of the training "
                "curves, for a point\n\n"

@@ -1,9 +1,11 @@
 /** @file flags.h
- *  The command line of the short examples: a table of flags that take a whole number, or a text. */
+ *  The command line of the short examples: a table of flags that take a whole number, or a text. What is wrong with
+ *  it is told in one line on stderr, and so is, at exit, a standard output that could not be written. */
 #ifndef EXAMPLES_FLAGS_H
 #define EXAMPLES_FLAGS_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,13 @@ typedef struct Flag {
 } Flag;
 
 enum { FLAGS_RUN = -1 };
+
+/* At exit: what was printed and did not arrive, on a full disk say, makes the program fail. */
+static inline void flags_check_printed(void) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return;
+    fprintf(stderr, "standard output: cannot be written\n");
+    _Exit(1);
+}
 
 static inline void flags_help(const char *program, const Flag *flags, size_t count,
                               const char *about) {
@@ -57,6 +66,8 @@ static inline int flags_read(int argc, char **argv, const Flag *flags, size_t co
     const char *program = argc > 0 ? argv[0] : "example";
     for (const char *slash; (slash = strchr(program, '/'));)
         program = slash + 1;
+    static bool checked = false;
+    if (!checked) checked = atexit(flags_check_printed) == 0;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             flags_help(program, flags, count, about);

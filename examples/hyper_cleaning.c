@@ -78,11 +78,7 @@ static bool take(Data *data, const Pictures *from, Rng *rng) {
 static bool read_digits(Data *data, const char *folder, Rng *rng) {
     Pictures pictures;
     if (!pictures_find(&pictures, folder)) return false;
-    bool digits = pictures.count >= 100 && pictures.height >= 1 && pictures.width >= 1;
-    for (size_t i = 0; digits && i < pictures.count; i++)
-        digits = pictures.labels.items[i] < 10;
-    if (!digits) fprintf(stderr, "%s: these are not a hundred digits or more\n", folder);
-    bool done = digits && take(data, &pictures, rng);
+    bool done = pictures_are_digits(&pictures, folder, 100) && take(data, &pictures, rng);
     pictures_free(&pictures);
     return done;
 }

@@ -159,4 +159,21 @@ static inline bool pictures_find(Pictures *pictures, const char *folder) {
     return found && pictures_read(pictures, path);
 }
 
+/** Whether there are so many pictures or more, with something to see, and each is labelled 0 to 9. False after a
+ *  line on stderr. */
+static inline bool pictures_are_digits(const Pictures *pictures, const char *path, size_t least) {
+    if (pictures->count < least || !pictures->height || !pictures->width) {
+        fprintf(stderr, "%s: has %zu pictures of %zu x %zu, where %zu digits or more are needed\n",
+                path, pictures->count, pictures->height, pictures->width, least);
+        return false;
+    }
+    for (size_t i = 0; i < pictures->count; i++)
+        if (pictures->labels.items[i] > 9) {
+            fprintf(stderr, "%s: picture %zu is labelled %d, which is no digit\n", path, i + 1,
+                    pictures->labels.items[i]);
+            return false;
+        }
+    return true;
+}
+
 #endif

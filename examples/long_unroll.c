@@ -51,12 +51,8 @@ static bool read_digits(Data *data, const char *folder) {
     Pictures p;
     if (!pictures_find(&p, folder)) return false;
     size_t count = p.count < 10000 ? p.count : 10000, features = p.height * p.width;
-    bool digits = count >= 2 * BATCH && features > 0;
-    for (size_t i = 0; digits && i < count; i++)
-        digits = p.labels.items[i] < 10;
-    if (!digits) fprintf(stderr, "%s: these are not enough digits\n", folder);
     *data = (Data){count / 2, count / 4, count / 4, features, 10, NULL, NULL};
-    bool done = digits && room_for(data);
+    bool done = pictures_are_digits(&p, folder, 2 * BATCH) && room_for(data);
     count = data->train + data->held + data->test;
     for (size_t i = 0; done && i < count; i++)
         data->label[i] = p.labels.items[i];

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "flags.h"
+#include "outfile.h"
 
 enum { SIZE = 23, POSITIVE = 10, WINDOW = 10, EPISODE = 500, REMEMBERED = 4000, PAIRS = 50 };
 enum { POINTS = 50, MOST_THREADS = 16 };
@@ -239,7 +240,7 @@ static double height(double theta) {
 }
 
 static bool draw(const char *path, const Track *tracks, size_t count) {
-    FILE *svg = fopen(path, "w");
+    FILE *svg = outfile_open(path);
     if (!svg) return false;
     fprintf(svg, "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 720 420' font-family='sans-serif' "
                  "font-size='13'>\n<rect width='720' height='420' fill='white'/>\n"
@@ -253,7 +254,7 @@ static bool draw(const char *path, const Track *tracks, size_t count) {
                 tracks[k].name);
     }
     fprintf(svg, "</svg>\n");
-    return fclose(svg) == 0;
+    return outfile_close(svg, path);
 }
 
 static void tell(const Track *track) {
@@ -273,6 +274,7 @@ int main(int argc, char **argv) {
     int status = flags_read(argc, argv, flags, sizeof flags / sizeof *flags,
                             "Truncated gradients that go the wrong way, and four kinds that do not.");
     if (status != FLAGS_RUN) return status;
+    if (svg && !outfile_try(svg)) return 1;
 
     Track tracks[] = {{.name = "backpropagation through 1 step", .colour = "#c0392b"},
                       {.name = "... 10 steps", .colour = "#e67e22"},
@@ -290,10 +292,7 @@ int main(int argc, char **argv) {
                 online(&tracks[4], HC_KEEP_TANGENTS, WINDOW, 1e-4) && evolve(&tracks[5], pool, false, 1e-4) &&
                 evolve(&tracks[6], pool, true, 1e-4);
     pool_destroy(pool);
-    if (done && svg && !draw(svg, tracks, COUNT)) {
-        fprintf(stderr, "truncation: cannot write %s\n", svg);
-        return 1;
-    }
+    if (done && svg && !draw(svg, tracks, COUNT)) return 1;
     if (!done) {
         fprintf(stderr, "truncation: %s\n", higherc_error() ? higherc_error() : "out of memory");
         return 1;

@@ -50,15 +50,9 @@ static void standardise(Digits *d) {
         d->x[i] = (float)(((double)d->x[i] - mean) / deviation);
 }
 
-/* Whether there are digits of all classes to learn from, and some to judge by, and nothing else. */
-static bool sound(const Digits *d, const Pictures *p, const char *folder) {
+/* Whether there are digits of all classes to learn from. */
+static bool has_all(const Digits *d, const char *folder) {
     bool found[CLASSES] = {false};
-    for (size_t i = 0; i < p->count; i++)
-        if (p->labels.items[i] >= CLASSES) {
-            fprintf(stderr, "%s: picture %zu is labelled %d, and no digit\n", folder, i + 1,
-                    p->labels.items[i]);
-            return false;
-        }
     for (size_t i = 0; i < d->learn; i++)
         found[(size_t)d->label[i]] = true;
     for (size_t c = 0; c < CLASSES; c++)
@@ -75,19 +69,21 @@ static bool read_digits(Digits *d, const Wanted *wanted) {
     *d = (Digits){.x = NULL};
     if (!pictures_find(&p, wanted->data)) return false;
     *d = (Digits){.height = p.height, .width = p.width, .pixels = p.height * p.width};
-    bool done = p.height >= SMALLEST && p.width >= SMALLEST;
-    if (!done)
+    bool done = pictures_are_digits(&p, wanted->data, 2 * CLASSES);
+    if (done && (p.height < SMALLEST || p.width < SMALLEST)) {
         fprintf(stderr, "%s: pictures of %zu x %zu are too small, %d x %d would do\n", wanted->data,
                 p.height, p.width, SMALLEST, SMALLEST);
+        done = false;
+    }
     if (done) {
-        d->x = calloc(p.count * d->pixels + 1, sizeof *d->x);
-        d->label = calloc(p.count + 1, sizeof *d->label);
+        d->x = calloc(p.count * d->pixels, sizeof *d->x);
+        d->label = calloc(p.count, sizeof *d->label);
         done = d->x && d->label;
         if (!done) fprintf(stderr, "distill_data: out of memory\n");
     }
     if (done) {
         split(d, &p, wanted->validate != 0);
-        done = sound(d, &p, wanted->data);
+        done = has_all(d, wanted->data);
     }
     if (done) standardise(d);
     pictures_free(&p);
@@ -344,9 +340,9 @@ static bool experiment(const Digits *d, const Wanted *wanted, float *was, float 
     param_set_f32(p.pictures, was, CLASSES * d->pixels);
     p.log_rates = param_create("log_rates", shape1(INNER_STEPS), HC_F32);
     param_fill(p.log_rates, log(0.5));
-    bool good = learn(&p, wanted->steps ? wanted->steps : 1500, x, label, &rng) &&
-                compare(&p, wanted, x, label, &rng) &&
-                (!wanted->svg || draw_learned(&p, wanted->svg, was, x));
+    bool done = learn(&p, wanted->steps ? wanted->steps : 1500, x, label, &rng);
+    bool good = done && compare(&p, wanted, x, label, &rng);
+    if (done && wanted->svg) good = draw_learned(&p, wanted->svg, was, x) && good;
     optim_destroy(p.sgd);
     param_unref(p.pictures);
     param_unref(p.log_rates);

@@ -1,10 +1,9 @@
 /* Pictures as SVG: each of some shades of grey is one path, which runs along the pixels that have it. */
-#include "../folders.h"
-
 #include "distill.h"
 
 #include <math.h>
-#include <stdio.h>
+
+#include "../outfile.h"
 
 enum { SHADES = 16, SIDE = 72, GAP = 8, MARGIN = 16, HEAD = 34 };
 
@@ -59,25 +58,16 @@ static void draw_row(FILE *svg, const float *pixels, size_t height, size_t width
 bool distill_draw(const char *path, const float *was, const float *learned, size_t height,
                   size_t width) {
     int wide = 2 * MARGIN + DISTILL_CLASSES * (SIDE + GAP) - GAP, high = 2 * (HEAD + SIDE) + MARGIN;
-    FILE *svg = fopen(path, "w");
-    if (svg) {
-        fprintf(
-            svg,
+    FILE *svg = outfile_open(path);
+    if (!svg) return false;
+    fprintf(svg,
             "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' font-family='sans-serif' "
             "font-size='14'>\n<rect width='100%%' height='100%%' fill='white'/>\n"
             "<text x='%d' y='24'>The digits that learning began with</text>\n"
             "<text x='%d' y='%d'>What they became</text>\n<g shape-rendering='crispEdges'>\n",
             wide, high, MARGIN, MARGIN, HEAD + SIDE + 24);
-        draw_row(svg, was, height, width, HEAD);
-        draw_row(svg, learned, height, width, 2 * HEAD + SIDE);
-        fprintf(svg, "</g>\n</svg>\n");
-    }
-    int cause = errno;
-    bool written = svg && !ferror(svg);
-    if (svg && fclose(svg) != 0) {
-        cause = errno;
-        written = false;
-    }
-    if (!written) fprintf(stderr, "%s: cannot be written: %s\n", path, strerror(cause));
-    return written;
+    draw_row(svg, was, height, width, HEAD);
+    draw_row(svg, learned, height, width, 2 * HEAD + SIDE);
+    fprintf(svg, "</g>\n</svg>\n");
+    return outfile_close(svg, path);
 }

@@ -8,6 +8,7 @@
 #include "distill.h"
 
 #include "../flags.h"
+#include "../outfile.h"
 
 int main(int argc, char **argv) {
     Wanted wanted = {.nets = 20, .seed = 1, .net = "lenet"};
@@ -31,6 +32,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "distill_data: --svg draws digits: --data is missing\n");
         return 2;
     }
+    if (wanted.svg && !outfile_try(wanted.svg)) return 1;
 
     bool good = wanted.data ? distill_digits(&wanted) : distill_points(&wanted);
     if (higherc_error()) fprintf(stderr, "%s\n", higherc_error());

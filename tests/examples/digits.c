@@ -1,5 +1,5 @@
 /* Writes pictures of ten kinds, and their labels, into the folder that is named: digits of a sort, as MNIST's files
- * have them, for the examples that read such. */
+ * have them, for the examples that read such. Beside it folders like FOLDER-cut, each with something wrong. */
 #include "../../examples/folders.h"
 
 #include <higherc/higherc.h>
@@ -14,6 +14,37 @@ static bool write_file(const char *folder, const char *name, const unsigned char
     FILE *file = length > 0 && (size_t)length < sizeof path ? fopen(path, "wb") : NULL;
     bool done = file && fwrite(bytes, 1, count, file) == count;
     return file && fclose(file) == 0 && done;
+}
+
+/* Both files, as much of them as is asked for; 0: none. */
+static bool write_folder(const char *folder, const char *kind, const unsigned char *images,
+                         size_t image_bytes, const unsigned char *labels, size_t label_bytes) {
+    char path[400];
+    int length = snprintf(path, sizeof path, "%s%s", folder, kind);
+    return length > 0 && (size_t)length < sizeof path && folder_make(path) &&
+           (!image_bytes || write_file(path, "drawn-images-idx3-ubyte", images, image_bytes)) &&
+           (!label_bytes || write_file(path, "drawn-labels-idx1-ubyte", labels, label_bytes));
+}
+
+/* Changes both as it goes. */
+static bool write_wrong(const char *folder, unsigned char *images, size_t image_bytes,
+                        unsigned char *labels, size_t label_bytes) {
+    bool done = write_folder(folder, "-empty", images, 0, labels, 0) &&
+                write_folder(folder, "-header", images, 9, labels, label_bytes) &&
+                write_folder(folder, "-cut", images, image_bytes - 1, labels, label_bytes) &&
+                write_folder(folder, "-unlabelled", images, image_bytes, labels, 0);
+    labels[8] = 250;
+    done = done && write_folder(folder, "-letters", images, image_bytes, labels, label_bytes);
+    labels[7] -= 1;
+    done = done && write_folder(folder, "-fewer", images, image_bytes, labels, label_bytes - 1);
+    images[2] = 13; /* floats */
+    done = done && write_folder(folder, "-floats", images, image_bytes, labels, label_bytes);
+    images[2] = 8;
+    memset(images + 4, 255, 12);
+    done = done && write_folder(folder, "-huge", images, image_bytes, labels, label_bytes);
+    memset(images + 4, 0, 12);
+    memset(labels + 4, 0, 4);
+    return done && write_folder(folder, "-none", images, 16, labels, 8);
 }
 
 int main(int argc, char **argv) {
@@ -34,8 +65,8 @@ int main(int argc, char **argv) {
                 (unsigned char)(ink[kind][y / BLOCK][x / BLOCK] + rng_below(&rng, 210));
         }
     }
-    bool done = argc == 2 && folder_make(argv[1]) &&
-                write_file(argv[1], "drawn-images-idx3-ubyte", images, sizeof images) &&
-                write_file(argv[1], "drawn-labels-idx1-ubyte", labels, sizeof labels);
+    bool done = argc == 2 &&
+                write_folder(argv[1], "", images, sizeof images, labels, sizeof labels) &&
+                write_wrong(argv[1], images, sizeof images, labels, sizeof labels);
     return !done;
 }

@@ -60,6 +60,22 @@ static void check_sound(const char *path) {
     pictures_free(&p);
 }
 
+/* What pictures_are_digits says of what can be read; NULL: that they are. */
+static void not_digits(size_t least, const char *text) {
+    char words[2 * IDX_PATH] = "";
+    Pictures pictures;
+    CHECK(pictures_find(&pictures, pictures_path));
+    said = fopen(said_path, "wb+");
+    CHECK(said != NULL);
+    if (!said) return;
+    CHECK(pictures_are_digits(&pictures, "a name", least) == !text);
+    rewind(said);
+    words[fread(words, 1, sizeof words - 1, said)] = 0;
+    fclose(said);
+    CHECK(text ? strstr(words, "a name: ") && strstr(words, text) : !*words);
+    pictures_free(&pictures);
+}
+
 /* Byte `at` of a sound file is another. */
 static void check_byte(const char *path, size_t at, unsigned char value, const char *text) {
     unsigned char wrong[sizeof images];
@@ -113,6 +129,21 @@ static void check_sizes(void) {
     refused(pictures_path, labels_path, "labels");
 }
 
+/* Of those that can be read: the labels here are 7 and 250. */
+static void check_digits(void) {
+    unsigned char digits[sizeof labels];
+    memcpy(digits, labels, sizeof labels);
+    write_sound();
+    not_digits(2, "picture 2 is labelled 250");
+    digits[9] = 9;
+    write_bytes(labels_path, digits, sizeof digits);
+    not_digits(3, "has 2 pictures of 2 x 3, where 3");
+    not_digits(2, NULL);
+    write_bytes(pictures_path,
+                (const unsigned char[16]){0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3}, 16);
+    not_digits(2, "has 2 pictures of 0 x 3");
+}
+
 static void check_paths(void) {
     char long_path[IDX_PATH + 100];
     write_sound();
@@ -136,6 +167,7 @@ int main(void) {
     check_sound("test_idx_folder");
     check_lengths();
     check_sizes();
+    check_digits();
     check_paths();
     remove(pictures_path);
     remove(labels_path);

@@ -97,7 +97,7 @@ bool distill_points(const Wanted *wanted) {
     Param *points = param_create("points", shape2(POINTS, 2), HC_F64);
     param_set_f64(points, train_x, 2 * POINTS); /* where real ones are, with their labels */
     optim_learn(inner, "lr", HC_ALL_GROUPS, HC_LEARN_GROUP);
-    Optim *outer = optim_adam((ParamList){&points, 1}, adam_options(0.02));
+    Optim *outer = optim_adam((ParamList){&points, 1}, adam_options(0.01));
     optim_add_group(outer, optim_learned(inner));
     Schedule fade = schedule_cosine(steps, hyper_const(0.05));
     optim_schedule(outer, "lr", HC_ALL_GROUPS, &fade);

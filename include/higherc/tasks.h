@@ -29,6 +29,9 @@
  *          optim_step(outer);
  *      }
  *
+ *  On many machines, or processes of one, each a *rank* that takes a part of the tasks, the one line is
+ *  tasks_run_ranks (below), and everything else stays as it is.
+ *
  *  A task may read what all tasks share (Modules, Params, Optims, `user`) and write what is its own:
  *  its tape, its grads, its worker's state, its own place in an array of results. */
 #ifndef HIGHERC_TASKS_H
@@ -95,6 +98,70 @@ HC_API bool tasks_add_params(Tasks *tasks, ParamList params);
  *  Errors: the first error in task order, with the task's number; then nothing is added to any Param.
  *          HC_ERR_STATE from within a task (as program_run with gradients is), HC_ERR_ARG for a NULL, HC_ERR_NOMEM. */
 HC_API bool tasks_run(Tasks *tasks, size_t count, Rng *rng, TaskFn *fn, void *user);
+
+/* ---- more than one machine --------------------------------------------------------------------------
+ *
+ * Floats added in another order are another sum. So that a run has the same bits on 1, 2 and 4 ranks, the
+ * order is that of a tree over task numbers: the sum of n tasks is the sum of the first n / 2 and that of the
+ * others, each made in the same way. A part is a branch of the tree, however many threads run it:
+ *
+ *      25 tasks            sum(0 .. 24)
+ *      2 parts      sum(0 .. 11) + sum(12 .. 24)
+ *      4 parts     (0..5) + (6..11)   (12..17) + (18..24)
+ *
+ * tasks_run adds in task order; its last bits are others. A rank needs to be told its number, how many there
+ * are, and how to exchange bytes with another. With MPI:
+ *
+ *      static bool swap(size_t peer, const void *send, void *receive, size_t bytes, void *user) {
+ *          return MPI_Sendrecv(send, (int)bytes, MPI_BYTE, (int)peer, 0, receive, (int)bytes, MPI_BYTE,
+ *                              (int)peer, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE) == MPI_SUCCESS;
+ *      }
+ *
+ *      TaskRanks ranks = {(size_t)rank, (size_t)size, swap, NULL};
+ *      for (...) {
+ *          optim_zero_grad(outer);
+ *          if (!tasks_run_ranks(tasks, ranks, 25, &seeds, adapt, &problem)) break; // on all ranks
+ *          optim_step(outer); // every rank takes the same step
+ *      }
+ *
+ * Ranks begin with the same weights and streams (the same seed) and stay the same, bit for bit, since all
+ * take the same steps. They are to be machines of one kind (byte order, library), and, for the bits
+ * of one machine, of one level of instructions: HIGHERC_ISA, see tape_create. What a task writes elsewhere than
+ * in its gradients (a loss to print) is known to its rank alone. */
+
+/** Runs part `part` of `parts` (1, 2, 4, 8 ...) of a run of `count` tasks, which keep their numbers; a part may be
+ *  empty. `rng` moves on by all tasks, so that it is the same for all parts, whether they fail or not.
+ *  Returns: the sum of the part's gradients over the tree, which was added to no Param; what no task of the part
+ *           reached is absent. For transports and sums of your own: grads_flat gives one buffer to be added up
+ *           over all parts, grads_add_to_params adds the result.
+ *  Ownership: it is the Tasks' own, and stays until the next run of theirs, or tasks_add_params. Buffers for the
+ *             sums of log2(tasks) + 1 branches are kept between runs.
+ *  Errors:    as tasks_run, and HC_ERR_ARG for a part that is none; NULL then. */
+HC_API Grads *tasks_run_part(Tasks *tasks, size_t part, size_t parts, size_t count, Rng *rng, TaskFn *fn,
+                             void *user);
+
+/** Sends `bytes` (less than 2^31) of `send` to the peer and receives as many from it, which does the same with this
+ *  rank at the same time: neither may wait for the other to receive first (MPI_Sendrecv does not; with sockets, send
+ *  and receive in turns). Called by the thread that called tasks_run_ranks. False: it cannot be done. */
+typedef bool TaskExchange(size_t peer, const void *send, void *receive, size_t bytes, void *user);
+
+/** Which rank of how many (1, 2, 4, 8 ...) this is, and how it talks with others. */
+typedef struct TaskRanks {
+    size_t rank;            /**< from 0 to count - 1 */
+    size_t count;
+    TaskExchange *exchange; /**< NULL will do for 1 */
+    void *user;             /**< handed to it */
+} TaskRanks;
+
+/** tasks_run over ranks, each of which calls it: this one runs its part of the tasks, and every one adds the sum over
+ *  the tree of all to its Params; a Param that no task on any rank reached is left alone.
+ *  Exchanges: log2(ranks) of 580 bytes, in which ranks say whether all is well, then as many of all gradients.
+ *  Errors:    what goes wrong on one rank, a task or for want of memory, is the same error on all, and
+ *             nothing was added anywhere: that of the lowest rank, with its number. So is HC_ERR_STATE when ranks
+ *             differ in the number of tasks, the weights or the stream. On this rank alone: HC_ERR_IO when an
+ *             exchange failed, which leaves others waiting, unless theirs fails as well (end them: MPI_Abort);
+ *             HC_ERR_STATE from within a task or an exchange; HC_ERR_ARG for ranks that are none. */
+HC_API bool tasks_run_ranks(Tasks *tasks, TaskRanks ranks, size_t count, Rng *rng, TaskFn *fn, void *user);
 
 /** A worker's tape, for its statistics and settings between runs; NULL for a number that is none. */
 HC_API Tape *tasks_tape(const Tasks *tasks, size_t worker);

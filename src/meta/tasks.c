@@ -1,12 +1,11 @@
-/* Tasks on a pool: what each worker keeps, rounds of tasks with a gradient buffer each, and the sum in
- * task order. */
-#include "higherc/tasks.h"
+/* Tasks on a pool: what each worker keeps, rounds of tasks with a gradient buffer each, and the sum, in
+ * task order or over a tree. */
+#include "meta/tasks.h"
 
 #include <stdatomic.h>
 
 #include "base/held.h"
 #include "base/pool.h"
-#include "tape/param.h"
 
 typedef struct Worker {
     Tape *tape;
@@ -34,10 +33,14 @@ struct Tasks {
     Seat *seats;
     size_t seat_count, seat_capacity;
     Grads *total;
+    /* Sums of whole branches of the tree, the earliest tasks' first; beyond `piled`, buffers to spare. */
+    Grads **pile;
+    size_t piled, pile_count, pile_capacity;
     atomic_uint running; /* a word: see base/pool.c */
     /* The run at work. */
     TaskFn *fn;
     void *user;
+    size_t begin, end;    /* its tasks */
     size_t first;         /* of the round */
     atomic_size_t failed; /* no task after this one need run */
 };
@@ -105,6 +108,9 @@ static void free_grads(Tasks *tasks) {
     for (size_t i = 0; i < tasks->seat_count; i++)
         grads_destroy(tasks->seats[i].grads);
     tasks->seat_count = 0;
+    for (size_t i = 0; i < tasks->pile_count; i++)
+        grads_destroy(tasks->pile[i]);
+    tasks->pile_count = 0;
     grads_destroy(tasks->total);
     tasks->total = NULL;
 }
@@ -122,6 +128,7 @@ void tasks_destroy(Tasks *tasks) {
     pool_destroy(tasks->pool);
     hc_free(tasks->workers);
     hc_free(tasks->seats);
+    hc_free(tasks->pile);
     hc_free(tasks);
 }
 
@@ -226,53 +233,47 @@ static size_t round_size(const Tasks *tasks, size_t count) {
     return count < fitting ? count : fitting;
 }
 
-static bool make_grads(Tasks *tasks, size_t seats) {
+static bool make_grads(Tasks *tasks, size_t seats, const char *who) {
     if (!tasks->total && !(tasks->total = grads_create(tasks->params))) return false;
     if (!hc_grow((void **)&tasks->seats, &tasks->seat_capacity, tasks->seat_count, seats,
                  sizeof *tasks->seats))
-        return hc_fail_thread(HC_ERR_NOMEM, "tasks_run: out of memory");
+        return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
     for (; tasks->seat_count < seats; tasks->seat_count++)
         if (!(tasks->seats[tasks->seat_count].grads = grads_create(tasks->params))) return false;
     return true;
 }
 
 /* The first failure in task order, as the thread's error. */
-static bool report(const Tasks *tasks) {
+static bool report(const Tasks *tasks, const char *who) {
     for (size_t i = 0; i < tasks->worker_count; i++) {
         const Worker *worker = &tasks->workers[i];
         if (worker->failed == atomic_load(&tasks->failed))
-            return hc_fail_thread(worker->error.status, "tasks_run: task %zu: %s", worker->failed,
+            return hc_fail_thread(worker->error.status, "%s: task %zu: %s", who, worker->failed,
                                   worker->error.text);
     }
     return false;
 }
 
-static bool run(Tasks *tasks, size_t count, Rng *rng) {
-    const char *who = "tasks_run";
-    size_t most = round_size(tasks, count);
-    for (size_t i = 0; i < tasks->params.count; i++)
-        if (tasks->params.items[i]->dtype != tasks->options.tape.dtype)
-            return hc_fail_thread(HC_ERR_DTYPE, "%s: '%s' was converted to the other type", who,
-                                  tasks->params.items[i]->cell.name);
-    if (!make_grads(tasks, most)) return false;
-    hc_grads_load(tasks->total);
+/* Runs the tasks from begin to end - 1; `add` gets each one's gradients, in task order. */
+static bool run_rounds(Tasks *tasks, Rng *rng, void (*add)(Tasks *tasks, Seat *seat, size_t index), const char *who) {
+    size_t most = round_size(tasks, tasks->end - tasks->begin);
+    if (!make_grads(tasks, most, who)) return false;
     for (size_t i = 0; i < tasks->worker_count; i++)
         tasks->workers[i].failed = NO_TASK;
     atomic_store(&tasks->failed, NO_TASK);
-    for (tasks->first = 0; tasks->first < count; tasks->first += most) {
-        size_t left = count - tasks->first, n = left < most ? left : most;
+    for (tasks->first = tasks->begin; tasks->first < tasks->end; tasks->first += most) {
+        size_t left = tasks->end - tasks->first, n = left < most ? left : most;
         for (size_t i = 0; i < n; i++)
             tasks->seats[i].rng = rng_split(rng);
         pool_run(tasks->pool, n, run_task, tasks);
-        if (atomic_load(&tasks->failed) != NO_TASK) return report(tasks);
+        if (atomic_load(&tasks->failed) != NO_TASK) return report(tasks, who);
         for (size_t i = 0; i < n; i++)
-            hc_grads_add_all(tasks->total, tasks->seats[i].grads);
+            add(tasks, &tasks->seats[i], tasks->first + i);
     }
-    return hc_grads_store(tasks->total, who);
+    return true;
 }
 
-bool tasks_run(Tasks *tasks, size_t count, Rng *rng, TaskFn *fn, void *user) {
-    const char *who = "tasks_run";
+bool hc_tasks_begin(Tasks *tasks, const Rng *rng, TaskFn *fn, void *user, const char *who) {
     if (!tasks) return hc_null(who, "the tasks");
     if (!rng || !fn)
         return hc_null(who, rng ? "fn" : "the rng");
@@ -280,8 +281,127 @@ bool tasks_run(Tasks *tasks, size_t count, Rng *rng, TaskFn *fn, void *user) {
         return hc_fail_thread(HC_ERR_STATE, "%s: these tasks are running already", who);
     tasks->fn = fn;
     tasks->user = user;
-    bool done = hc_in_task() ? hc_fail_thread(HC_ERR_STATE, "%s: from within a task", who)
-                             : run(tasks, count, rng);
+    bool fit = !hc_in_task() || hc_fail_thread(HC_ERR_STATE, "%s: from within a task", who);
+    for (size_t i = 0; fit && i < tasks->params.count; i++)
+        if (tasks->params.items[i]->dtype != tasks->options.tape.dtype)
+            fit = hc_fail_thread(HC_ERR_DTYPE, "%s: '%s' was converted to the other type", who,
+                                 tasks->params.items[i]->cell.name);
+    return fit || hc_tasks_end(tasks, false);
+}
+
+bool hc_tasks_end(Tasks *tasks, bool done) {
     atomic_store(&tasks->running, 0);
     return done;
+}
+
+/* ---- in task order ------------------------------------------------------------------------------ */
+
+static void add_to_total(Tasks *tasks, Seat *seat, size_t index) {
+    (void)index;
+    hc_grads_add_all(tasks->total, seat->grads);
+}
+
+bool tasks_run(Tasks *tasks, size_t count, Rng *rng, TaskFn *fn, void *user) {
+    const char *who = "tasks_run";
+    if (!hc_tasks_begin(tasks, rng, fn, user, who)) return false;
+    tasks->begin = 0;
+    tasks->end = count;
+    bool done = make_grads(tasks, 0, who);
+    if (done) hc_grads_load(tasks->total);
+    done = done && run_rounds(tasks, rng, add_to_total, who) && hc_grads_store(tasks->total, who);
+    return hc_tasks_end(tasks, done);
+}
+
+/* ---- over a tree -------------------------------------------------------------------------------- */
+
+/* The tree: a branch of n tasks is one of the first n / 2 and one of the others, down to single tasks. A part
+ * is a branch; its number in binary, from the highest bit down, is the way to it. */
+static void take_part(Tasks *tasks, size_t part, size_t parts, size_t count) {
+    tasks->begin = 0;
+    tasks->end = count;
+    for (size_t bit = parts / 2; bit > 0; bit /= 2) {
+        size_t middle = tasks->begin + (tasks->end - tasks->begin) / 2;
+        if (part & bit)
+            tasks->begin = middle;
+        else
+            tasks->end = middle;
+    }
+}
+
+/* How many branches of the part end with this task, beside itself: the last turns of the way to it that are to
+ * the right. */
+static size_t branches_ended(const Tasks *tasks, size_t index) {
+    size_t begin = tasks->begin, end = tasks->end, ended = 0;
+    while (end - begin > 1) {
+        size_t middle = begin + (end - begin) / 2;
+        ended = index < middle ? 0 : ended + 1;
+        if (index < middle)
+            end = middle;
+        else
+            begin = middle;
+    }
+    return ended;
+}
+
+/* Room for the branch before each turn to the right and the task's own, and for hc_tasks_spare. */
+static bool make_pile(Tasks *tasks, const char *who) {
+    size_t need = 1;
+    for (size_t n = tasks->end - tasks->begin; n > 1; n -= n / 2)
+        need++;
+    if (need < 2) need = 2;
+    if (!hc_grow((void **)&tasks->pile, &tasks->pile_capacity, tasks->pile_count, need, sizeof *tasks->pile))
+        return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
+    for (; tasks->pile_count < need; tasks->pile_count++)
+        if (!(tasks->pile[tasks->pile_count] = grads_create(tasks->params))) return false;
+    tasks->piled = 0;
+    return true;
+}
+
+/* Lays a task's gradients on the pile, and adds up each branch that ends with it. */
+static void pile_up(Tasks *tasks, Seat *seat, size_t index) {
+    HC_ASSERT(tasks->piled < tasks->pile_count);
+    Grads **top = &tasks->pile[tasks->piled++], *spare = *top;
+    *top = seat->grads;
+    seat->grads = spare;
+    for (size_t n = branches_ended(tasks, index); n > 0; n--) {
+        tasks->piled--;
+        hc_grads_add_all(tasks->pile[tasks->piled - 1], tasks->pile[tasks->piled]);
+    }
+}
+
+bool hc_tasks_is_part(size_t part, size_t parts, const char *what, const char *who) {
+    return (parts != 0 && (parts & (parts - 1)) == 0 && part < parts) ||
+           hc_fail_thread(HC_ERR_ARG, "%s: %s %zu of %zu: there are 1, 2, 4, 8 ... of them, numbered from 0", who,
+                          what, part, parts);
+}
+
+void hc_tasks_skip(Rng *rng, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        rng_split(rng);
+}
+
+bool hc_tasks_part(Tasks *tasks, size_t part, size_t parts, size_t count, Rng rng, const char *who) {
+    take_part(tasks, part, parts, count);
+    if (!make_pile(tasks, who)) return false;
+    grads_zero(tasks->pile[0]);
+    hc_tasks_skip(&rng, tasks->begin);
+    if (!run_rounds(tasks, &rng, pile_up, who)) return false;
+    HC_ASSERT(tasks->piled == (tasks->end > tasks->begin));
+    return true;
+}
+
+Grads **hc_tasks_sum(Tasks *tasks) {
+    return &tasks->pile[0];
+}
+
+Grads **hc_tasks_spare(Tasks *tasks) {
+    return &tasks->pile[1];
+}
+
+Grads *tasks_run_part(Tasks *tasks, size_t part, size_t parts, size_t count, Rng *rng, TaskFn *fn, void *user) {
+    const char *who = "tasks_run_part";
+    if (!hc_tasks_is_part(part, parts, "part", who) || !hc_tasks_begin(tasks, rng, fn, user, who)) return NULL;
+    bool done = hc_tasks_part(tasks, part, parts, count, *rng, who);
+    hc_tasks_skip(rng, count);
+    return hc_tasks_end(tasks, done) ? tasks->pile[0] : NULL;
 }

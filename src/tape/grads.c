@@ -24,7 +24,8 @@ struct Grads {
     char *flat;
     size_t total;   /* numbers in flat */
     size_t *offset; /* of each Param in flat, in numbers */
-    bool *present;
+    /* Whether each is there, in a block with the numbers: right behind them. */
+    unsigned char *present;
 };
 
 Grads *grads_create(ParamList params) {
@@ -36,13 +37,14 @@ Grads *grads_create(ParamList params) {
         grads->dtype = copy.count ? copy.items[0]->dtype : HC_F32;
         grads->k = hc_kernels((int)grads->dtype);
         grads->offset = hc_alloc_zero(copy.count, sizeof *grads->offset);
-        grads->present = hc_alloc_zero(copy.count, sizeof *grads->present);
         for (size_t i = 0; grads->offset && i < copy.count; i++) {
             grads->offset[i] = grads->total;
             grads->total += copy.items[i]->count;
         }
-        grads->flat = hc_alloc_zero(grads->total, grads->k->size);
-        if (grads->offset && grads->present && grads->flat) return grads;
+        size_t size = grads->k->size;
+        grads->flat = hc_alloc_zero(grads->total + copy.count / size + 1, size);
+        if (grads->flat) grads->present = (unsigned char *)grads->flat + grads->total * size;
+        if (grads->offset && grads->flat) return grads;
         grads_destroy(grads);
     } else {
         hc_params_free(&copy);
@@ -56,7 +58,6 @@ void grads_destroy(Grads *grads) {
     hc_params_free(&grads->params);
     hc_free(grads->flat);
     hc_free(grads->offset);
-    hc_free(grads->present);
     hc_free(grads);
 }
 
@@ -166,6 +167,22 @@ void hc_grads_add_all(Grads *to, const Grads *from) {
     HC_ASSERT(to->params.count == from->params.count && to->total == from->total);
     for (size_t i = 0; i < from->params.count; i++)
         if (from->present[i]) hc_grads_add(to, i, place_of(from, i));
+}
+
+void *hc_grads_block(Grads *grads, size_t *bytes) {
+    *bytes = grads->total * grads->k->size + grads->params.count;
+    return grads->flat;
+}
+
+size_t hc_grads_total(const Grads *grads) {
+    return grads->total;
+}
+
+bool hc_grads_room(const Grads *grads, const char *who) {
+    if (!same_type(grads, who)) return false;
+    for (size_t i = 0; i < grads->params.count; i++)
+        if (!hc_param_grad_room(grads->params.items[i])) return false;
+    return true;
 }
 
 void hc_grads_load(Grads *grads) {

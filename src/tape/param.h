@@ -52,6 +52,11 @@ void hc_grads_add(Grads *grads, size_t index, const void *values); /* as hc_para
 void *hc_grads_empty(const Grads *grads, size_t index);
 /* Between two of one list. */
 void hc_grads_add_all(Grads *to, const Grads *from);
+/* All that it holds, which gradients are there and their numbers, to be copied to another of one list. */
+void *hc_grads_block(Grads *grads, size_t *bytes);
+size_t hc_grads_total(const Grads *grads); /* numbers, absent ones too */
+/* Room in every Param, so that grads_add_to_params cannot fail. */
+bool hc_grads_room(const Grads *grads, const char *who);
 /* The Params' own gradients, copied here and back; absent ones here leave the Param's as it is. False, with the
  * thread's error, also when a Param was converted to the other type. */
 void hc_grads_load(Grads *grads);

@@ -84,6 +84,10 @@ static void give_POOL(const char *name, Pool *pool) {
     judge(name, pool != NULL);
     pool_destroy(pool);
 }
+/* The Tasks' own. */
+static void give_TASKS_SUM(const char *name, const Grads *sum) {
+    judge(name, sum != NULL);
+}
 static void give_REFUSED(const char *name, bool done) {
     judge(name, done);
     if (done) abort();
@@ -113,6 +117,7 @@ static void give_MARK(const char *name, TapeMark mark) {
 #define USE_CHECKPOINT(name, call) give_CHECKPOINT(name, call)
 #define USE_PROGRAM(name, call) give_PROGRAM(name, call)
 #define USE_TASKS(name, call) give_TASKS(name, call)
+#define USE_TASKS_SUM(name, call) give_TASKS_SUM(name, call)
 #define USE_PARAM(name, call) give_PARAM(name, call)
 #define USE_OWN_PARAM(name, call) give_OWN_PARAM(name, call)
 #define USE_REF(name, call) give_REF(name, call)
@@ -140,6 +145,9 @@ static void give_MARK(const char *name, TapeMark mark) {
 #define CALL6(R, name, A, B, C, D, E, F)                                                           \
     CALLER(name, TAKE(A, a); TAKE(B, b); TAKE(C, c); TAKE(D, d); TAKE(E, e); TAKE(F, f);           \
            , USE_##R(#name, name(a, b, c, d, e, f)))
+#define CALL7(R, name, A, B, C, D, E, F, G)                                                        \
+    CALLER(name, TAKE(A, a); TAKE(B, b); TAKE(C, c); TAKE(D, d); TAKE(E, e); TAKE(F, f);           \
+           TAKE(G, g);, USE_##R(#name, name(a, b, c, d, e, f, g)))
 #define HEADER(name)
 #define CALL(n, R, ...) CALL##n(R, __VA_ARGS__)
 #include "fuzz/calls.def"

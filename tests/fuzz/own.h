@@ -17,6 +17,7 @@ ModuleFn own_module_fn;
 LbfgsFn own_descent;
 PoolFn own_share;
 TaskFn own_task;
+TaskExchange own_exchange;
 UnrollFn own_step, own_judge;
 ImplicitLoss own_loss;
 bool own_progress(size_t done, void *user);

@@ -236,6 +236,13 @@ static TapeOptions take_TapeOptions(void) {
     if (byte & 8) options.max_bytes = 4096 * take_SIZE();
     return options;
 }
+typedef TaskRanks A_TaskRanks;
+static TaskRanks take_TaskRanks(void) {
+    TaskRanks ranks = {.rank = world_below(5), .count = world_below(6)};
+    ranks.exchange = world_byte() < 240 ? own_exchange : NULL;
+    return ranks;
+}
+
 typedef TasksOptions A_TasksOptions;
 static TasksOptions take_TasksOptions(void) {
     TasksOptions options = {.tape = take_TapeOptions()};

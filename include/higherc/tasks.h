@@ -120,8 +120,8 @@ HC_API bool tasks_run(Tasks *tasks, size_t count, Rng *rng, TaskFn *fn, void *us
  *      TaskRanks ranks = {(size_t)rank, (size_t)size, swap, NULL};
  *      for (...) {
  *          optim_zero_grad(outer);
- *          if (!tasks_run_ranks(tasks, ranks, 25, &seeds, adapt, &problem)) break; // on all ranks
- *          optim_step(outer); // every rank takes the same step
+ *          if (!tasks_run_ranks(tasks, ranks, 25, &seeds, adapt, &problem)) break;      on all ranks
+ *          optim_step(outer);                                                           the same step
  *      }
  *
  * Ranks begin with the same weights and streams (the same seed) and stay the same, bit for bit, since all
@@ -156,11 +156,13 @@ typedef struct TaskRanks {
 /** tasks_run over ranks, each of which calls it: this one runs its part of the tasks, and every one adds the sum over
  *  the tree of all to its Params; a Param that no task on any rank reached is left alone.
  *  Exchanges: log2(ranks) of 580 bytes, in which ranks say whether all is well, then as many of all gradients.
- *  Errors:    what goes wrong on one rank, a task or for want of memory, is the same error on all, and
- *             nothing was added anywhere: that of the lowest rank, with its number. So is HC_ERR_STATE when ranks
- *             differ in the number of tasks, the weights or the stream. On this rank alone: HC_ERR_IO when an
- *             exchange failed, which leaves others waiting, unless theirs fails as well (end them: MPI_Abort);
- *             HC_ERR_STATE from within a task or an exchange; HC_ERR_ARG for ranks that are none. */
+ *  Errors:    what goes wrong on one rank is the same error on all, with its rank, and nothing was added anywhere: a
+ *             task, memory, no Tasks (NULL) for want of it, or an error that the calling thread has from before, in
+ *             the place of which it stands. So ranks that go on are equal ones, and a run of 0 tasks asks whether
+ *             all is well. Of several errors it is that of the lowest rank. HC_ERR_STATE when ranks differ in the
+ *             number of tasks, the weights or the stream. On this rank alone: HC_ERR_IO when an exchange failed,
+ *             which leaves others waiting, unless theirs fails as well (end them: MPI_Abort); HC_ERR_STATE from
+ *             within a task or an exchange; HC_ERR_ARG for ranks that are none. */
 HC_API bool tasks_run_ranks(Tasks *tasks, TaskRanks ranks, size_t count, Rng *rng, TaskFn *fn, void *user);
 
 /** A worker's tape, for its statistics and settings between runs; NULL for a number that is none. */

@@ -46,7 +46,7 @@ static bool exchange(TaskRanks ranks, size_t peer, const void *send, void *recei
     return true;
 }
 
-/* Whether all is well everywhere; where it is not, the same error on all ranks. */
+/* Whether all is well everywhere; where it is not, the same error on all ranks, in the place of a rank's own. */
 static bool agree(TaskRanks ranks, Word *mine) {
     for (size_t bit = 1; bit < ranks.count; bit *= 2) {
         Word theirs;
@@ -54,7 +54,9 @@ static bool agree(TaskRanks ranks, Word *mine) {
         theirs.error.text[sizeof theirs.error.text - 1] = 0;
         *mine = ranks.rank & bit ? joined(&theirs, mine) : joined(mine, &theirs);
     }
-    return mine->error.status == HC_OK || hc_fail_thread(mine->error.status, "%s", mine->error.text);
+    if (mine->error.status == HC_OK) return true;
+    higherc_clear_error();
+    return hc_fail_thread(mine->error.status, "%s", mine->error.text);
 }
 
 /* Makes the sum that of all ranks. */
@@ -97,8 +99,9 @@ bool tasks_run_ranks(Tasks *tasks, TaskRanks ranks, size_t count, Rng *rng, Task
     memset(&word, 0, sizeof word); /* its padding travels, too */
     word.rank = ranks.rank;
     HcError before;
-    hc_error_take(&before); /* so that the word holds what went wrong here, if anything */
-    bool begun = hc_tasks_begin(tasks, rng, fn, user, who), done = begun && run_part(tasks, ranks, count, *rng, &word);
+    hc_error_take(&before);
+    bool begun = hc_tasks_begin(tasks, rng, fn, user, who);
+    bool done = begun && before.status == HC_OK && run_part(tasks, ranks, count, *rng, &word);
     hc_error_take(&word.error);
     bool within = !begun && word.error.status == HC_ERR_STATE;
     if (!done) {

@@ -127,7 +127,8 @@ HC_API bool tasks_run(Tasks *tasks, size_t count, Rng *rng, TaskFn *fn, void *us
  * Ranks begin with the same weights and streams (the same seed) and stay the same, bit for bit, since all
  * take the same steps. They are to be machines of one kind (byte order, library), and, for the bits
  * of one machine, of one level of instructions: HIGHERC_ISA, see tape_create. What a task writes elsewhere than
- * in its gradients (a loss to print) is known to its rank alone. */
+ * in its gradients (a loss to print) is known to its rank alone. A whole program: examples/maml_sine_mpi.c; what it
+ * costs: examples/SCALING.md. */
 
 /** Runs part `part` of `parts` (1, 2, 4, 8 ...) of a run of `count` tasks, which keep their numbers; a part may be
  *  empty. `rng` moves on by all tasks, so that it is the same for all parts, whether they fail or not.

@@ -2,6 +2,7 @@
  * out, on any number of threads; what goes wrong on one rank is told on all and adds nothing anywhere. */
 #include <higherc/higherc.h>
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ typedef struct Problem {
     DType dtype;
     size_t fails; /* the task that goes wrong */
     bool idle;    /* tasks do nothing */
+    bool nan;     /* gradients are NaNs, each task's another */
     bool all;     /* tasks reach all Params, and not the second one alone where their number divides by 3 */
 } Problem;
 
@@ -58,11 +60,19 @@ static bool untouched(const Problem *p) {
     return true;
 }
 
+static Tensor *nan_of(Tape *tape, size_t index) {
+    uint32_t bits = 0x7fc00000 | (uint32_t)(index % 2) << 31 | (uint32_t)(index + 1);
+    float nan;
+    memcpy(&nan, &bits, sizeof nan);
+    return tensor_from_f32(tape, shape1(1), &nan);
+}
+
 /* Gradients are random numbers of all sizes, so that another order of sums is other bits. */
 static Tensor *loss_of(const Problem *p, Tape *tape, size_t index, Rng *rng) {
     Tensor *loss = NULL;
     for (size_t i = 0; i < PARAMS; i++) {
         Tensor *factors = tensor_exp(tensor_uniform(tape, param_shape(p->param[i]), -9, 9, rng));
+        if (p->nan) factors = tensor_expand(nan_of(tape, index), param_shape(p->param[i]));
         if (!p->all && (i == 1) != (index % 3 == 0)) continue;
         Tensor *term = tensor_sum(tensor_mul(param_tensor(tape, p->param[i]), factors));
         loss = loss ? tensor_add(loss, term) : term;
@@ -283,6 +293,21 @@ static void same_bits(DType dtype, bool all) {
     for (size_t w = 0; w < WEIGHTS; w++)
         CHECK(got[w] == sum_of(dtype, 0, TASKS, w));
     players_destroy(&one, 1);
+}
+
+/* NaNs too: which of two a sum keeps is the same on all ranks. */
+static void same_nans(void) {
+    Player players[4];
+    char text[600];
+    players_create(players, 4, 1, HC_F32);
+    for (size_t i = 0; i < 4; i++)
+        players[i].problem.nan = players[i].problem.all = true;
+    CHECK(run_all(players, 4, text));
+    const void *first = param_grad(players[0].problem.param[2]);
+    CHECK(isnan(param_grad_get(players[0].problem.param[2], 0)));
+    for (size_t i = 1; i < 4; i++)
+        CHECK(memcmp(first, param_grad(players[i].problem.param[2]), 5 * sizeof(float)) == 0);
+    players_destroy(players, 4);
 }
 
 /* No task, or none that reaches a Param; no Params. */
@@ -542,6 +567,7 @@ int main(void) {
             parts(dtype, way % 2, threads);
         same_bits(dtype, way % 2);
     }
+    same_nans();
     nothing_to_add();
     for (size_t threads = 1; threads <= 2; threads++)
         failures(threads);

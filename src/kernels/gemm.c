@@ -57,16 +57,6 @@ static Block next_block(size_t left, Layout layout) {
                                                        : END_SOME};
 }
 
-/* The tile of so many rows. */
-static TileFn *tile_for(const Block *block, size_t rows, Layout layout) {
-#if HC_LANE_TILES
-    if (layout.packed_a && rows == MOST_ROWS) return lane_tiles[block->end][block->vectors - 1];
-#else
-    (void)layout;
-#endif
-    return tiles[block->end][block->vectors - 1][rows - 1];
-}
-
 /* Asks for the lines of c that the next tile begins with. */
 static void ask_for(const HC_REAL *c, size_t ldc, size_t rows, size_t width) {
     for (size_t i = 0; i < rows; i++)
@@ -74,28 +64,42 @@ static void ask_for(const HC_REAL *c, size_t ldc, size_t rows, size_t width) {
             vec_prefetch(c + i * ldc + j);
 }
 
-/* The whole of c, a block of columns after the other. Tiles are handed on by address: copying one that was just
- * written, by wider loads, would stall. */
+/* The tile of so many rows. */
+static TileFn *tile_for(const Block *block, size_t rows, bool packed_a) {
+#if HC_LANE_TILES
+    if (packed_a && rows == MOST_ROWS) return lane_tiles[block->end][block->vectors - 1];
+#else
+    (void)packed_a;
+#endif
+    return tiles[block->end][block->vectors - 1][rows - 1];
+}
+
+/* One block of columns of c. Tiles are handed on by address: copying one that was just written, by wider loads,
+ * would stall. */
+static void column_of_tiles(size_t m, const Block *block, Tile *t, Layout layout) {
+    const size_t most_rows = block->vectors == 3 && !layout.packed_a ? MOST_ROWS_OF_3 : MOST_ROWS;
+    for (size_t left = m, rows; left > 0; left -= rows) {
+        rows = share(left, most_rows);
+        if (layout.packed_a) ask_for(t->c + rows * t->ldc, t->ldc, least(left - rows, rows), block->width);
+        tile_for(block, rows, layout.packed_a)(t);
+        t->a += layout.packed_a ? PACK_STEP * t->k : rows * t->row;
+        t->c += rows * t->ldc;
+        if (t->start) t->start += rows * t->lds;
+    }
+}
+
+/* The whole of c, a block of columns after the other. */
 static void all_tiles(size_t m, size_t n, Tile *t, Layout layout) {
-    const size_t per_tile = layout.packed_a ? PACK_STEP * t->k : 0;
-    const size_t per_row = layout.packed_a ? 0 : t->row;
     const HC_REAL *a = t->a, *start = t->start;
     HC_REAL *c = t->c;
     for (size_t j = 0; j < n;) {
         const Block block = next_block(n - j, layout);
-        const size_t most_rows = block.vectors == 3 && !layout.packed_a ? MOST_ROWS_OF_3 : MOST_ROWS;
         t->lanes = vec_lanes(block.width - (block.vectors - 1) * V);
         if (layout.packed_b) t->ldb = block.vectors * V;
         t->a = a;
-        for (size_t i = 0; i < m;) {
-            const size_t rows = share(m - i, most_rows);
-            t->start = start ? start + i * t->lds + j : NULL;
-            t->c = c + i * t->ldc + j;
-            if (layout.packed_a) ask_for(t->c + rows * t->ldc, t->ldc, least(m - i - rows, rows), block.width);
-            tile_for(&block, rows, layout)(t);
-            t->a += per_tile + rows * per_row;
-            i += rows;
-        }
+        t->c = c + j;
+        t->start = start ? start + j : NULL;
+        column_of_tiles(m, &block, t, layout);
         t->b += layout.packed_b ? block.vectors * V * t->k : block.width;
         j += block.width;
     }

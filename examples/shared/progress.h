@@ -1,7 +1,7 @@
 /** @file progress.h
  *  How far it is: a bar on a terminal, an occasional line elsewhere, on stderr. */
-#ifndef MAML_SINE_PROGRESS_H
-#define MAML_SINE_PROGRESS_H
+#ifndef EXAMPLES_SHARED_PROGRESS_H
+#define EXAMPLES_SHARED_PROGRESS_H
 
 #include <stdbool.h>
 #include <stddef.h>

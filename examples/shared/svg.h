@@ -1,8 +1,8 @@
 /** @file svg.h
  *  What a diagram is made of: panels with axes, curves, bands, markers and words, as SVG. Colours
  * are CSS classes, so that a picture can follow the page it stands on, light or dark. */
-#ifndef MAML_SINE_SVG_H
-#define MAML_SINE_SVG_H
+#ifndef EXAMPLES_SHARED_SVG_H
+#define EXAMPLES_SHARED_SVG_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static bool fail(const char *what, const char *path) {
-    fprintf(stderr, "maml_sine: cannot %s '%s': %s\n", what, path, strerror(errno ? errno : EIO));
+    fprintf(stderr, "cannot %s '%s': %s\n", what, path, strerror(errno ? errno : EIO));
     return false;
 }
 

@@ -1,8 +1,8 @@
 /** @file output.h
  *  The files the program leaves behind. Everything that can go wrong with them is told in one line
  * on stderr, and a file that could not be written in full is removed. */
-#ifndef MAML_SINE_OUTPUT_H
-#define MAML_SINE_OUTPUT_H
+#ifndef EXAMPLES_SHARED_OUTPUT_H
+#define EXAMPLES_SHARED_OUTPUT_H
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /** @file alphabet.h
  *  An alphabet without end, drawn by the program: each character is a few curved strokes, and no two
  *  drawings of it are quite alike, as with a person's hand. */
-#ifndef MAML_OMNIGLOT_ALPHABET_H
-#define MAML_OMNIGLOT_ALPHABET_H
+#ifndef FEW_SHOT_ALPHABET_H
+#define FEW_SHOT_ALPHABET_H
 
 #include <higherc/higherc.h>
 

@@ -1,7 +1,7 @@
 /** @file interrupt.h
  *  Ctrl-C: the first one asks training to end, a second one ends the program at once. */
-#ifndef MAML_SINE_INTERRUPT_H
-#define MAML_SINE_INTERRUPT_H
+#ifndef EXAMPLES_SHARED_INTERRUPT_H
+#define EXAMPLES_SHARED_INTERRUPT_H
 
 #include <stdbool.h>
 

@@ -1,0 +1,56 @@
+# Every message of few_shot that a user can provoke: one line on stderr that says what is wrong where, and a status that
+# is not 0. PROGRAM, EMULATOR (may be empty), DATA (as characters.c wrote it).
+
+set(good --data ${DATA}/good --train first)
+set(short --iterations 1 --tasks 1 --ways 3 --queries 1 --channels 2 --episodes 1)
+
+function(refused words)
+  execute_process(COMMAND ${EMULATOR} ${PROGRAM} ${short} ${ARGN} RESULT_VARIABLE status
+                  ERROR_VARIABLE message OUTPUT_VARIABLE said)
+  string(REPLACE "\r\n" "\n" message "${message}")
+  string(REPLACE ";" "," message "${message}")
+  if(status EQUAL 0 OR NOT message MATCHES "^[^\n]*${words}[^\n]*\n$")
+    message(SEND_ERROR "few_shot ${ARGN}: status ${status}, where a line with '${words}' was looked for:\n${message}")
+  endif()
+endfunction()
+
+function(of_folder folder words)
+  refused("${folder}/omniglot-${words}" --data ${DATA}/${folder} --train first --runs runs)
+endfunction()
+
+refused("no learner 'mumble', there are maml, anil, fomaml, reptile, proto, r2d2, or all" --learner mumble)
+refused("no learner 'mumble'" --learner proto,mumble)
+refused("no learner 'prot'" --learner prot)
+refused("--ways: '1' is not a whole number from 2" --ways 1)
+refused("unknown flag '--way'" --way 1)
+refused("without --data there is nothing for '--runs'" --runs runs)
+refused("--data also takes '--train SET'" --data ${DATA}/good)
+refused("--data also takes '--test SET or --runs NAME'" ${good})
+
+refused("nowhere/omniglot-first-[a-z.0-9-]*: cannot be read: " --data nowhere --train first --runs runs)
+refused("good/omniglot-third-[a-z.0-9-]*: cannot be read: " --data ${DATA}/good --train third --runs runs)
+refused("good/omniglot-third-[a-z.0-9-]*: cannot be read: " ${good} --test third)
+refused("good/omniglot-walks-train-images-idx3-ubyte: cannot be read: " ${good} --runs walks)
+of_folder(cut "first-images-idx3-ubyte: is cut off")
+of_folder(size "first-images-idx3-ubyte: has pictures of 27 x 27, where 28 x 28 were looked for")
+of_folder(labels "first-labels-idx1-ubyte: has 20 labels, for the 24 pictures")
+of_folder(label "first-images-idx3-ubyte: label 6 of picture 1: there are 6 characters with 4 drawings each")
+of_folder(many "first-images-idx3-ubyte: label 1 of picture 8: there are 6 characters with 4 drawings each")
+of_folder(uneven "first-images-idx3-ubyte: has 25 pictures, which are not as many of each of the 6 characters")
+of_folder(line "first-characters.txt: line 3 is not ALPHABET/CHARACTER")
+of_folder(empty "first-characters.txt: names no character")
+of_folder(answer "runs-test-labels-idx1-ubyte: label 3 of picture 1, in runs of 3 characters")
+of_folder(queries "runs-test-images-idx3-ubyte: has 6 pictures, for 9 examples")
+of_folder(answers "runs-test-labels-idx1-ubyte: has 6 labels, for 9 pictures")
+
+refused("runs-train-images-idx3-ubyte: has 9 pictures, which are no runs of 4" ${good} --runs runs --ways 4)
+refused("one example of each is what there is in 'runs'" ${good} --runs runs --shots 2)
+refused("first: 4 drawings of each character, where a task takes 5" ${good} --runs runs --queries 4)
+refused("first: too few characters: no alphabet to be drawn from has 13" ${good} --runs runs --ways 13)
+refused("second: too few characters: no alphabet to be drawn from has 4" ${good} --test second --ways 4)
+refused("same: too few characters: no alphabet to be drawn from has 3" ${good} --test same)
+
+file(WRITE ${DATA}/file "")
+refused("cannot create '[^']*/file/out': " ${good} --runs runs --out ${DATA}/file/out)
+file(MAKE_DIRECTORY ${DATA}/taken/proto.svg)
+refused("cannot write '[^']*/taken/proto.svg': " ${good} --runs runs --out ${DATA}/taken)

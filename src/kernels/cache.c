@@ -14,8 +14,12 @@ enum { SAFE_GUESS = 256 * 1024, SANE_MOST = 64 * 1024 * 1024 };
 static size_t ask_processor(void) {
     size_t bytes = 0;
 #if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
-    unsigned a, b, c, d;
-    if (__get_cpuid(0x80000006, &a, &b, &c, &d)) bytes = (size_t)(c >> 16) * 1024;
+    unsigned most, a, b, c, d;
+    __cpuid(0x80000000, most, b, c, d);
+    if (most >= 0x80000006) {
+        __cpuid(0x80000006, a, b, c, d);
+        bytes = (size_t)(c >> 16) * 1024;
+    }
 #endif
     return bytes < SAFE_GUESS ? SAFE_GUESS : bytes > SANE_MOST ? SANE_MOST : bytes;
 }

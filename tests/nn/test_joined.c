@@ -158,7 +158,7 @@ static Module *make_blocks(void) {
 }
 
 static Tensor *block_by_block(FModule *f, Tensor *x) {
-    char name[8];
+    char name[16];
     for (int i = 0; i < BLOCKS; i++) {
         snprintf(name, sizeof name, "%d", i);
         x = fmodule_forward(fmodule_child(f, name), x);

@@ -94,7 +94,7 @@ static bool convnet_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor 
     if (nin != 1 || nout != 1) return false;
     Tensor *x = in[0];
     for (int block = 1; block <= 3; block++) {
-        char conv[8], norm[8];
+        char conv[16], norm[16];
         snprintf(conv, sizeof conv, "conv%d", block);
         snprintf(norm, sizeof norm, "bn%d", block);
         x = tensor_relu(frame_call(frame, norm, frame_call(frame, conv, x)));

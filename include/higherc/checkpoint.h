@@ -38,6 +38,7 @@ extern "C" {
 
 typedef struct Checkpoint Checkpoint;
 
+/** One that names nothing yet; NULL, HC_ERR_NOMEM, when out of memory. */
 HC_API Checkpoint *checkpoint_create(void);
 /** Frees it; what was named stays. NULL is fine. */
 HC_API void checkpoint_destroy(Checkpoint *checkpoint);

@@ -11,7 +11,8 @@
 #include "../outfile.h"
 
 int main(int argc, char **argv) {
-    Wanted wanted = {.nets = 20, .seed = 1, .net = "lenet"};
+    const char *lenet = "lenet"; /* unless --net was given */
+    Wanted wanted = {.nets = 20, .seed = 1, .net = lenet};
     const Flag flags[] = {
         {"--data", NULL, 0, 0, "folder with MNIST's digits, in place of points", &wanted.data},
         {"--steps", &wanted.steps, 0, 100000, "outer steps; 0: 1000, of digits 1500", NULL},
@@ -28,8 +29,12 @@ int main(int argc, char **argv) {
         fprintf(stderr, "distill_data: --net: '%s' is neither lenet nor mlp\n", wanted.net);
         return 2;
     }
-    if (wanted.svg && !wanted.data) {
-        fprintf(stderr, "distill_data: --svg draws digits: --data is missing\n");
+    const char *of_digits = wanted.svg            ? "--svg"
+                            : wanted.validate     ? "--validate"
+                            : wanted.net != lenet ? "--net"
+                                                  : NULL;
+    if (of_digits && !wanted.data) {
+        fprintf(stderr, "distill_data: %s is for digits: --data is missing\n", of_digits);
         return 2;
     }
     if (wanted.svg && !outfile_try(wanted.svg)) return 1;

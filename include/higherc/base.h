@@ -90,7 +90,7 @@ HC_API void higherc_clear_error(void);
 /** Where the library takes its memory. `alloc` returns NULL when it has none; sizes are never 0,
  *  and what it returns is aligned as malloc's is. `release` takes the pointer and the size asked. Both
  *  may be called by several threads at once, and call nothing of the library. */
-typedef struct Allocator {
+typedef struct HcAllocator {
     void *(*alloc)(size_t size, void *user);
     void (*release)(void *pointer, size_t size, void *user);
     void *user; /**< handed to both */
@@ -111,7 +111,7 @@ HC_API size_t higherc_live_allocations(void);
 /** A stream of random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy
  *  as 1, 2, 3") under a key. A plain value: copy it to repeat a stream, keep it to continue. All
  *  functions take a pointer and advance the stream; a NULL stream is the error HC_ERR_ARG, and 0. */
-typedef struct Rng {
+typedef struct HcRng {
     uint64_t key;
     uint64_t counter;
 } Rng;

@@ -36,7 +36,7 @@
 extern "C" {
 #endif
 
-typedef struct Checkpoint Checkpoint;
+typedef struct HcCheckpoint Checkpoint;
 
 /** One that names nothing yet; NULL, HC_ERR_NOMEM, when out of memory. */
 HC_API Checkpoint *checkpoint_create(void);

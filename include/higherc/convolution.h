@@ -12,14 +12,14 @@ extern "C" {
 /* PyTorch's definitions. Results are stored channels last, which tensor_data does not show. */
 
 /** Where the zeros around x stand. */
-typedef enum ConvPad {
+typedef enum HcConvPad {
     HC_PAD_EVEN,   /**< `padding` before the first row (or column) and after the last */
     HC_PAD_UNEVEN, /**< `padding` before the first, `padding_after` after the last */
     HC_PAD_SAME    /**< so many that P = H and Q = W, of stride 1; an odd one comes after the last (PyTorch's "same");
                         the two are not looked at */
 } ConvPad;
 
-typedef struct Conv2dOptions {
+typedef struct HcConv2dOptions {
     size_t stride[2], padding[2], dilation[2]; /**< along H and W: 1, 0 and 1; each up to 65535 */
     size_t groups;                             /**< 1 */
     bool bias;   /**< true; whether module_conv2d has one: tensor_conv2d does not look at it */
@@ -36,7 +36,7 @@ HC_API Conv2dOptions conv2d_options(void);
  *  Source:    Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning". */
 HC_API Tensor *tensor_conv2d(Tensor *x, Tensor *weight, Tensor *bias, Conv2dOptions options);
 
-typedef struct Conv1dOptions {
+typedef struct HcConv1dOptions {
     size_t stride, padding, dilation, groups; /**< 1, 0, 1 and 1, within the same bounds */
     bool bias;                                /**< true, as there */
     ConvPad pad;
@@ -46,7 +46,7 @@ HC_API Conv1dOptions conv1d_options(void);
 /** The same along one axis: x [N, C, L], weight [O, C / groups, K] -> [N, O, P]. */
 HC_API Tensor *tensor_conv1d(Tensor *x, Tensor *weight, Tensor *bias, Conv1dOptions options);
 
-typedef struct ConvTranspose2dOptions {
+typedef struct HcConvTranspose2dOptions {
     size_t stride[2], padding[2], dilation[2]; /**< along H and W: 1, 0 and 1; each up to 65535 */
     size_t output_padding[2]; /**< 0; rows and columns more, after the last; below stride or dilation */
     size_t groups;            /**< 1 */
@@ -62,7 +62,7 @@ HC_API ConvTranspose2dOptions conv_transpose2d_options(void);
 HC_API Tensor *tensor_conv_transpose2d(Tensor *x, Tensor *weight, Tensor *bias,
                                        ConvTranspose2dOptions options);
 
-typedef struct ConvTranspose1dOptions {
+typedef struct HcConvTranspose1dOptions {
     size_t stride, padding, dilation, output_padding, groups; /**< 1, 0, 1, 0 and 1, within the same bounds */
     bool bias;
 } ConvTranspose1dOptions;
@@ -71,7 +71,7 @@ HC_API ConvTranspose1dOptions conv_transpose1d_options(void);
 HC_API Tensor *tensor_conv_transpose1d(Tensor *x, Tensor *weight, Tensor *bias,
                                        ConvTranspose1dOptions options);
 
-typedef struct Pool2dOptions {
+typedef struct HcPool2dOptions {
     size_t kernel[2], stride[2]; /**< both `kernel` */
     size_t padding[2];           /**< 0; at most half the kernel */
     size_t dilation[2];          /**< 1; of max_pool only */
@@ -91,7 +91,7 @@ HC_API Tensor *tensor_avg_pool2d(Tensor *x, Pool2dOptions options);
  *  ceil((i + 1) H / height), and so for columns. All four sizes from 1. */
 HC_API Tensor *tensor_adaptive_avg_pool2d(Tensor *x, size_t height, size_t width);
 
-typedef struct Pool1dOptions {
+typedef struct HcPool1dOptions {
     size_t kernel, stride, padding, dilation; /**< as Pool2dOptions */
     bool count_include_pad;
 } Pool1dOptions;

@@ -26,7 +26,7 @@ extern "C" {
 
 /** What a forward or backward is handed. Inputs, output and gradient are independent of one another: a
  *  tensor_grad in between, to one of them, gives a partial derivative. */
-typedef struct CustomCall {
+typedef struct HcCustomCall {
     Tape *tape;
     Tensor *const *inputs;
     size_t count;
@@ -37,7 +37,7 @@ typedef struct CustomCall {
 } CustomCall;
 
 /** A kind of operation. It must stay as long as a tape, or a Program captured from one, holds one. */
-typedef struct CustomClass {
+typedef struct HcCustomClass {
     const char *name; /**< for messages */
     /** The value. It may record, take gradients and read numbers as it likes: its inputs are leaves, and
      *  all it made but the value's numbers is freed when it returns. NULL is failure. */

@@ -23,7 +23,7 @@
 extern "C" {
 #endif
 
-typedef struct DiffOpt DiffOpt;
+typedef struct HcDiffOpt DiffOpt;
 
 /** A differentiable optimizer for `fmodule`, on its tape, branching from `optim` as it stands now:
  *  groups, hyperparameters, schedules, moments, step counts are copied, learned hyperparameters cloned

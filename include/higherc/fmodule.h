@@ -62,14 +62,14 @@
 extern "C" {
 #endif
 
-typedef struct FModule FModule;
+typedef struct HcFModule FModule;
 
 /** How much history inner steps keep; see diffopt.h. */
-typedef enum FMode { HC_FULL = 0, HC_FIRST_ORDER = 1, HC_EVAL = 2 } FMode;
+typedef enum HcFMode { HC_FULL = 0, HC_FIRST_ORDER = 1, HC_EVAL = 2 } FMode;
 
 /** Whose buffers (the running statistics of batch norm) a functional module reads and changes. Buffers are
  *  not differentiated: where a forward reads them they are constants. */
-typedef enum FBuffers {
+typedef enum HcFBuffers {
     /** Its own: B<0> is a copy of the module's, forwards in training mode make B<1>, B<2> ..., and a
      *  release brings B<t> back as it does W<t>. */
     HC_BUFFERS_COPY = 0,
@@ -83,7 +83,7 @@ typedef enum FBuffers {
 } FBuffers;
 
 /** How a functional module is made; take it from fmodule_options() and change fields by name. */
-typedef struct FModuleOptions {
+typedef struct HcFModuleOptions {
     bool copy_initial_weights; /**< see the top of this file */
     FMode mode;                /**< HC_FULL */
     FBuffers buffers;          /**< HC_BUFFERS_COPY */
@@ -91,7 +91,7 @@ typedef struct FModuleOptions {
 HC_API FModuleOptions fmodule_options(bool copy_initial_weights);
 
 /** A plain list of tensors, borrowed from the functional module. */
-typedef struct TensorList {
+typedef struct HcTensorList {
     Tensor **items;
     size_t count;
 } TensorList;

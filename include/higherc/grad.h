@@ -74,7 +74,7 @@ HC_API bool tensor_reaches(Tensor *y, const Param *param);
 typedef Tensor *GradcheckFn(Tensor *const *inputs, size_t count, void *user);
 
 /** How gradcheck compares; take it from gradcheck_options(). */
-typedef struct GradcheckOptions {
+typedef struct HcGradcheckOptions {
     int order;        /**< 1: gradients, 2: also gradients of gradients, ... (1 to 6) */
     double step;      /**< of the central differences */
     double tolerance; /**< relative to the largest derivative of that input and order */

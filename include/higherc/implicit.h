@@ -32,7 +32,7 @@
 extern "C" {
 #endif
 
-typedef enum ImplicitSolver {
+typedef enum HcImplicitSolver {
     HC_SOLVE_CG = 0,     /**< conjugate gradients (Hestenes and Stiefel 1952): H symmetric, positive definite */
     HC_SOLVE_NORMAL = 1, /**< the same on the normal equations, H H v = H b: any H that is not singular */
     HC_SOLVE_NEUMANN = 2 /**< v = step * sum (I - step H)^k b (Lorraine, Vicol, Duvenaud 2020): where step times
@@ -40,7 +40,7 @@ typedef enum ImplicitSolver {
 } ImplicitSolver;
 
 /** How H v = b is solved; take it from implicit_options() and change fields by name. */
-typedef struct ImplicitOptions {
+typedef struct HcImplicitOptions {
     ImplicitSolver solver; /**< HC_SOLVE_CG */
     size_t iterations;     /**< at most; 100. Each takes a product with H, those of HC_SOLVE_NORMAL two */
     double tolerance;      /**< of |H v - b| / |b|; 1e-10 in f64, 1e-5 in f32 where left 0 */
@@ -70,7 +70,7 @@ typedef Tensor *ImplicitLoss(FModule *fmodule, void *user);
  *             when a Param that the loss reads was changed since. */
 HC_API bool implicit(FModule *fmodule, ImplicitLoss *inner, ImplicitOptions options, void *user);
 
-typedef struct ImplicitReport {
+typedef struct HcImplicitReport {
     size_t iterations;
     size_t products;  /**< with H */
     double residual;  /**< |H v - b| / |b| at the end; 0 for b = 0 */

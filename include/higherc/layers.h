@@ -19,7 +19,7 @@ extern "C" {
 
 /* ---- normalisation (tensor_batch_norm and its neighbours say how) ------------------------------ */
 
-typedef struct BatchNormOptions {
+typedef struct HcBatchNormOptions {
     double eps; /**< 1e-5 */
     /** 0.1: running <- (1 - momentum) running + momentum (the batch's), in [0, 1]. */
     double momentum;
@@ -45,7 +45,7 @@ HC_API Module *module_batch_norm1d(size_t channels, BatchNormOptions options);
 /** The same of [N, channels, H, W]. */
 HC_API Module *module_batch_norm2d(size_t channels, BatchNormOptions options);
 
-typedef struct NormOptions {
+typedef struct HcNormOptions {
     double eps;  /**< 1e-5 */
     bool affine; /**< true: parameters weight and bias, at first 1 and 0 */
 } NormOptions;
@@ -113,7 +113,7 @@ HC_API Module *module_dropout(double p);
  * [N, heads, L, S]: [L, S], or for keys of padding [N, 1, 1, S]; tensor_scalar(tape, 0) leaves a mask out before
  * another. A query for which no key counts gives NaN. */
 
-typedef struct AttentionOptions {
+typedef struct HcAttentionOptions {
     bool bias;                   /**< true; of all four projections */
     double dropout;              /**< 0, in [0, 1]; of the weights, in training mode */
     bool causal;                 /**< false; true: query i sees no key after place i, whatever the mask */
@@ -132,7 +132,7 @@ HC_API AttentionOptions attention_options(void);
  *  out_proj.bias: PyTorch's names and first values. */
 HC_API Module *module_multihead_attention(size_t size, size_t heads, AttentionOptions options);
 
-typedef struct TransformerOptions {
+typedef struct HcTransformerOptions {
     size_t feedforward; /**< 2048; between the two linear layers */
     double dropout;     /**< 0.1, in [0, 1]; in training mode, of weights of attention, and after each part */
     double eps;         /**< 1e-5; of the norms */
@@ -164,7 +164,7 @@ HC_API Module *module_transformer_decoder_layer(size_t size, size_t heads, Trans
  * [gates * hidden], then weight_ih_l0_reverse ..., weight_ih_l1 ..., all at first uniform in
  * +-1/sqrt(hidden). */
 
-typedef struct RnnOptions {
+typedef struct HcRnnOptions {
     size_t layers;      /**< 1; 1 to 4096 */
     bool relu;          /**< false: tanh; of module_rnn only */
     bool bias;          /**< true */
@@ -183,7 +183,7 @@ HC_API Module *module_lstm(size_t in, size_t hidden, RnnOptions options);
  *  n = tanh(W_i x + b_i + r (W_h h + b_h)) (Cho et al. 2014, in the form PyTorch uses). */
 HC_API Module *module_gru(size_t in, size_t hidden, RnnOptions options);
 
-typedef struct RnnCellOptions {
+typedef struct HcRnnCellOptions {
     bool relu; /**< false: tanh; of module_rnn_cell only */
     bool bias; /**< true */
 } RnnCellOptions;

@@ -24,9 +24,9 @@
 extern "C" {
 #endif
 
-typedef struct Lbfgs Lbfgs;
+typedef struct HcLbfgs Lbfgs;
 
-typedef struct LbfgsOptions {
+typedef struct HcLbfgsOptions {
     double lr;               /**< 1, > 0; the first length tried is min(1, 1 / |g|_1) lr, later ones lr */
     double tolerance_grad;   /**< 1e-7; ends when no entry of the gradient is larger */
     double tolerance_change; /**< 1e-9; ends when no entry, or the loss, changes by more */
@@ -42,7 +42,7 @@ HC_API LbfgsOptions lbfgs_options(void);
  *  ends the step. */
 typedef bool LbfgsFn(double *loss, void *user);
 
-typedef struct LbfgsReport {
+typedef struct HcLbfgsReport {
     double loss;                    /**< the last one computed */
     double gradient;                /**< the largest entry of its gradient */
     size_t iterations, evaluations; /**< of this step */

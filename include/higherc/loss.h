@@ -64,7 +64,7 @@ HC_API Tensor *tensor_cosine_similarity(Tensor *a, Tensor *b, int axis, double e
 /* ---- losses with options ------------------------------------------------------------------- */
 /* Such a loss is first a number for each entry (of a classification: for each example), which `reduction` makes one. */
 
-typedef enum LossReduction {
+typedef enum HcLossReduction {
     HC_LOSS_MEAN,      /**< over the entries; of classes: sum / sum of the weights of those that count */
     HC_LOSS_SUM,       /**< of the entries */
     HC_LOSS_EACH,      /**< none: the entries themselves */
@@ -73,7 +73,7 @@ typedef enum LossReduction {
 
 /* ---- classes ---------------------------------------------------------------------------------- */
 
-typedef struct ClassLossOptions {
+typedef struct HcClassLossOptions {
     Tensor *weight;          /**< NULL: all 1; or [C], of each class; a gradient flows to it */
     int64_t ignore_index;    /**< -100; examples with this target count as if they were not there */
     double label_smoothing;  /**< 0, to 1: so much of the target is spread over all classes (Szegedy et al. 2016); of
@@ -109,7 +109,7 @@ HC_API Tensor *tensor_kl_div_loss(Tensor *prediction, Tensor *target, bool log_t
 HC_API Tensor *tensor_hinge_embedding_loss(Tensor *x, Tensor *target, double margin,
                                            LossReduction reduction);
 
-typedef struct TripletOptions {
+typedef struct HcTripletOptions {
     double margin;           /**< 1 */
     double p, eps;           /**< 2 and 1e-6: of tensor_pairwise_distance */
     bool swap;               /**< false; true: the negative is held against the positive too, if that is nearer */
@@ -121,7 +121,7 @@ HC_API TripletOptions triplet_options(void);
 HC_API Tensor *tensor_triplet_margin_loss(Tensor *anchor, Tensor *positive, Tensor *negative,
                                           TripletOptions options);
 
-typedef struct GaussianNllOptions {
+typedef struct HcGaussianNllOptions {
     bool full;               /**< false; true: with the constant log(2 pi) / 2 */
     double eps;              /**< 1e-6, > 0: a variance below counts as this, without a gradient */
     LossReduction reduction; /**< HC_LOSS_MEAN */

@@ -16,8 +16,8 @@
 extern "C" {
 #endif
 
-typedef struct Module Module;
-typedef struct Frame Frame;
+typedef struct HcModule Module;
+typedef struct HcFrame Frame;
 
 /* ---- building ------------------------------------------------------------------------------- */
 /* Every maker returns NULL, with the thread's error set, when out of memory or handed nonsense. */
@@ -59,7 +59,7 @@ HC_API Module *module_log_softmax(int axis);
 
 /** Your own kind of module. forward is handed inputs in[0..nin), writes out[0..nout) and returns
  *  whether it could; it asks the frame for what it needs by name. Any other function may be NULL. */
-typedef struct ModuleClass {
+typedef struct HcModuleClass {
     const char *name; /**< shown by module_print and in messages */
     bool (*forward)(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout);
     /** Gives the module's own Params (not its children's) their first values. Without it: each as

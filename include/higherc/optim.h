@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-typedef struct Optim Optim;
+typedef struct HcOptim Optim;
 
 /** For functions that take a group: all of them. */
 #define HC_ALL_GROUPS SIZE_MAX
@@ -43,7 +43,7 @@ HC_API double optim_get(const Optim *optim, const char *name, size_t group);
 
 /** How finely a hyperparameter is learned: one number for the group, one for each of its Params, or one
  *  for each entry of them (Meta-SGD: Li et al. 2017). */
-typedef enum LearnScope { HC_LEARN_GROUP = 0, HC_LEARN_PARAM = 1, HC_LEARN_WEIGHT = 2 } LearnScope;
+typedef enum HcLearnScope { HC_LEARN_GROUP = 0, HC_LEARN_PARAM = 1, HC_LEARN_WEIGHT = 2 } LearnScope;
 
 /** Makes a hyperparameter learned, in a group or in each of all: Params stand in its place from here on,
  *  filled with its present value.
@@ -106,7 +106,7 @@ HC_API bool optim_load(Optim *optim, const char *path);
 
 /** A hyperparameter as a rule sees it: a number known beforehand, or a tensor through which a
  *  gradient flows. The functions below fold numbers and record tensors, so a formula is written once. */
-typedef struct Hyper {
+typedef struct HcHyper {
     double value;   /**< used while tensor is NULL */
     Tensor *tensor; /**< a scalar, or anything that broadcasts to the weight */
 } Hyper;
@@ -134,7 +134,7 @@ HC_API Tensor *hyper_fill(Hyper a, Tensor *like);         /**< a in each entry o
 #define HC_MAX_STATES 6
 
 /** What an update rule reads and writes for one weight. */
-typedef struct OptimUpdate {
+typedef struct HcOptimUpdate {
     Tensor *param;                /**< in: the weight; out: the new one */
     Tensor *grad;                 /**< in */
     Tensor *state[HC_MAX_STATES]; /**< in: NULL before the first update; out: the new ones */
@@ -143,11 +143,11 @@ typedef struct OptimUpdate {
 } OptimUpdate;
 
 /** The rule of an optimizer: its names, defaults and bounds. */
-typedef struct OptimClass OptimClass;
+typedef struct HcOptimClass OptimClass;
 HC_API const OptimClass *optim_class(const Optim *optim);
 
 /** A hyperparameter of a class. A flag is 0 or 1 and never a tensor. */
-typedef struct OptimHyper {
+typedef struct HcOptimHyper {
     const char *name;
     double value;            /**< the default */
     double minimum, maximum; /**< what optim_set and the makers accept, bounds included */
@@ -155,7 +155,7 @@ typedef struct OptimHyper {
 } OptimHyper;
 
 /** An update rule. All pointers must stay valid as long as an optimizer of the class. */
-struct OptimClass {
+struct HcOptimClass {
     const char *name;
     const OptimHyper *hypers;
     size_t hyper_count;

@@ -29,7 +29,7 @@ extern "C" {
  *   p <- p - lr (nesterov ? g + momentum b : b); without momentum b is g
  * States: momentum_buffer. */
 
-typedef struct SgdOptions {
+typedef struct HcSgdOptions {
     double lr;
     double momentum;     /**< 0; learnable also when it starts at 0 */
     double dampening;    /**< 0; any number */
@@ -47,7 +47,7 @@ HC_API Optim *optim_sgd(ParamList params, SgdOptions options);
  * In f32 with eps 1e-8 the meta-gradient to the weights is ruled by the rounding of g where |g| is near
  * eps, here as everywhere; use eps >= 1e-4 or f64. */
 
-typedef struct AdamOptions {
+typedef struct HcAdamOptions {
     double lr;
     double beta1;        /**< 0.9 */
     double beta2;        /**< 0.999 */
@@ -63,7 +63,7 @@ HC_API Optim *optim_adam(ParamList params, AdamOptions options);
 /*   p <- (1 - lr weight_decay) p, then as Adam; weight decay does not enter g
  * States: exp_avg, exp_avg_sq, max_exp_avg_sq. */
 
-typedef struct AdamWOptions {
+typedef struct HcAdamWOptions {
     double lr;
     double beta1;        /**< 0.9 */
     double beta2;        /**< 0.999 */
@@ -81,7 +81,7 @@ HC_API Optim *optim_adamw(ParamList params, AdamWOptions options);
  * States: square_avg, acc_delta.
  * PyTorch's lr is 1. */
 
-typedef struct AdadeltaOptions {
+typedef struct HcAdadeltaOptions {
     double lr;
     double rho;          /**< 0.9 */
     double eps;          /**< 1e-6 */
@@ -95,7 +95,7 @@ HC_API Optim *optim_adadelta(ParamList params, AdadeltaOptions options);
 /*   s <- s + g^2;  p <- p - lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)
  * States: sum. */
 
-typedef struct AdagradOptions {
+typedef struct HcAdagradOptions {
     double lr;
     double lr_decay;                  /**< 0 */
     double eps;                       /**< 1e-10 */
@@ -110,7 +110,7 @@ HC_API Optim *optim_adagrad(ParamList params, AdagradOptions options);
 /*   m <- beta1 m + (1 - beta1) g;  u <- max(beta2 u, |g| + eps);  p <- p - lr / (1 - beta1^t) m / u
  * States: exp_avg, exp_inf. */
 
-typedef struct AdamaxOptions {
+typedef struct HcAdamaxOptions {
     double lr;
     double beta1;        /**< 0.9 */
     double beta2;        /**< 0.999 */
@@ -126,7 +126,7 @@ HC_API Optim *optim_adamax(ParamList params, AdamaxOptions options);
  *   ax <- p up to step t0 + 1, then ax + (p - ax) / (t - 1 - t0): the average, which does not act on p
  * States: eta (one number, in every entry), ax. */
 
-typedef struct AsgdOptions {
+typedef struct HcAsgdOptions {
     double lr;
     double lambd;        /**< 1e-4; any number */
     double alpha;        /**< 0.75; any number */
@@ -143,7 +143,7 @@ HC_API Optim *optim_asgd(ParamList params, AsgdOptions options);
  * States: square_avg, grad_avg (centered), momentum_buffer (with momentum).
  * A variance v - a^2 that rounding took below 0 counts as 0, where PyTorch's root is NaN. */
 
-typedef struct RmspropOptions {
+typedef struct HcRmspropOptions {
     double lr;
     double alpha;        /**< 0.99 */
     double eps;          /**< 1e-8 */
@@ -162,7 +162,7 @@ HC_API Optim *optim_rmsprop(ParamList params, RmspropOptions options);
  * No derivative flows through the signs of gradients; through s it flows to lr and the factors, also where
  * s is at a bound; with a tensor as the bound half of it goes there. */
 
-typedef struct RpropOptions {
+typedef struct HcRpropOptions {
     double lr;
     double etaminus; /**< 0.5, in (0, 1) */
     double etaplus;  /**< 1.2, above 1 */
@@ -180,7 +180,7 @@ HC_API Optim *optim_rprop(ParamList params, RpropOptions options);
  * States: exp_avg, exp_avg_sq.
  * The choice at rho = 5 has no derivative. */
 
-typedef struct RadamOptions {
+typedef struct HcRadamOptions {
     double lr;
     double beta1;        /**< 0.9 */
     double beta2;        /**< 0.999 */
@@ -196,7 +196,7 @@ HC_API Optim *optim_radam(ParamList params, RadamOptions options);
  *   p <- p - lr ((1 - mu_t) / (1 - c_t) g + mu_(t+1) / (1 - c_(t+1)) m) / (sqrt(v / (1 - beta2^t)) + eps)
  * States: exp_avg, exp_avg_sq, mu_product (one number, in every entry). */
 
-typedef struct NadamOptions {
+typedef struct HcNadamOptions {
     double lr;
     double beta1;          /**< 0.9 */
     double beta2;          /**< 0.999 */
@@ -214,7 +214,7 @@ HC_API Optim *optim_nadam(ParamList params, NadamOptions options);
  * The derivative of the sign is 0: a meta-gradient goes to p, lr and weight_decay, none to g, m and the betas. Not in
  * PyTorch; the defaults are the paper's. States: exp_avg. */
 
-typedef struct LionOptions {
+typedef struct HcLionOptions {
     double lr;           /**< a third to a tenth of Adam's, the paper says; optim_new: 1e-4 */
     double beta1;        /**< 0.9; in [0, 1] */
     double beta2;        /**< 0.99; in [0, 1] */

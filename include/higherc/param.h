@@ -10,10 +10,10 @@
 extern "C" {
 #endif
 
-typedef struct Param Param;
+typedef struct HcParam Param;
 
 /** A plain list. What a function returns as one is borrowed: valid as long as what it was asked of. */
-typedef struct ParamList {
+typedef struct HcParamList {
     Param **items;
     size_t count;
 } ParamList;
@@ -68,7 +68,7 @@ HC_API Tensor *param_tensor(Tape *tape, Param *param);
 
 /** One gradient buffer per Param of a list, apart from the Params' own: lets threads collect
  *  gradients of the same Params, to be added in a fixed order afterwards. */
-typedef struct Grads Grads;
+typedef struct HcGrads Grads;
 
 /** Holds references to the Params; all gradients absent. All must have one dtype: collecting for or
  *  adding to Params that were converted since (module_to) is HC_ERR_DTYPE. */

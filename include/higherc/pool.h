@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-typedef struct Pool Pool;
+typedef struct HcPool Pool;
 
 /** The most threads a pool can have. */
 #define HC_MAX_THREADS 1024

@@ -42,7 +42,7 @@
 extern "C" {
 #endif
 
-typedef struct Program Program;
+typedef struct HcProgram Program;
 
 /** Captures what `outputs` and the gradients of `backward_of` need of what the tape has recorded.
  *  inputs:      constants of the tape (tensor_from_f32 and the like) to be given new numbers, each once.
@@ -87,7 +87,7 @@ HC_API double program_item(const Program *program, size_t output);
 /** The program's last error in words (kept until its next success), or NULL. */
 HC_API const char *program_error(const Program *program);
 
-typedef struct ProgramStats {
+typedef struct HcProgramStats {
     size_t nodes; /**< captured, views and constants included */
     size_t steps; /**< operations a run carries out */
     size_t bytes; /**< all memory it holds */

@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-typedef struct Schedule Schedule;
+typedef struct HcSchedule Schedule;
 
 /** A factor of your own: of `step`, from 0. It records tensors, where it makes some, on their tape. */
 typedef Hyper ScheduleFn(size_t step, void *user);
@@ -28,7 +28,7 @@ typedef Hyper ScheduleFn(size_t step, void *user);
 
 /** A plain value, filled by the functions below, which never fail; nothing is to be freed. With `steps` 0 the
  *  cosine, the polynomial, the warm-up and the one cycle are at their end from the start. */
-struct Schedule {
+struct HcSchedule {
     Hyper (*factor)(const Schedule *schedule, size_t step);
     Hyper coefficient; /**< gamma, last, power or start */
     size_t steps;

@@ -12,7 +12,7 @@ extern "C" {
 #define HC_MAX_DIMS 8
 
 /** Sizes along each axis; a plain value. dim[ndim..] are 0. */
-typedef struct Shape {
+typedef struct HcShape {
     int ndim;
     size_t dim[HC_MAX_DIMS];
 } Shape;

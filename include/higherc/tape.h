@@ -20,13 +20,13 @@ extern "C" {
 #endif
 
 /** The type of all numbers on a tape, and of a Param. */
-typedef enum DType { HC_F32 = 0, HC_F64 = 1 } DType;
+typedef enum HcDType { HC_F32 = 0, HC_F64 = 1 } DType;
 
-typedef struct Tape Tape;
-typedef struct Tensor Tensor;
+typedef struct HcTape Tape;
+typedef struct HcTensor Tensor;
 
 /** How a tape is made; take it from tape_options() and change fields by name. */
-typedef struct TapeOptions {
+typedef struct HcTapeOptions {
     DType dtype;
     size_t max_bytes;   /**< the most it may hold; SIZE_MAX: no limit */
     size_t block_bytes; /**< first block of its arena; small values stress memory handling */
@@ -59,7 +59,7 @@ HC_API DType tape_dtype(const Tape *tape);
 HC_API void tape_reset(Tape *tape);
 
 /** A place on the tape; a plain value. */
-typedef struct TapeMark {
+typedef struct HcTapeMark {
     uint64_t tape;
     uint64_t last;
     size_t nodes;
@@ -92,7 +92,7 @@ HC_API HcStatus tape_status(const Tape *tape);
 HC_API const char *tape_error(const Tape *tape); /**< in words, or NULL */
 HC_API void tape_clear_error(Tape *tape);
 
-typedef struct TapeStats {
+typedef struct HcTapeStats {
     size_t nodes;          /**< on the tape now */
     size_t live_bytes;     /**< of nodes and data now */
     size_t peak_bytes;     /**< the most live_bytes has been */

@@ -44,10 +44,10 @@
 extern "C" {
 #endif
 
-typedef struct Tasks Tasks;
+typedef struct HcTasks Tasks;
 
 /** What a task is handed. */
-typedef struct Task {
+typedef struct HcTask {
     size_t index;  /**< from 0 to count - 1 */
     size_t worker; /**< who runs it: less than pool_threads(pool) */
     Tape *tape;    /**< the worker's own, found empty */
@@ -63,7 +63,7 @@ typedef struct Task {
 typedef bool TaskFn(Task *task, void *user);
 
 /** How Tasks are made; take it from tasks_options() and change fields by name. */
-typedef struct TasksOptions {
+typedef struct HcTasksOptions {
     TapeOptions tape; /**< of each worker's tape */
     /** Makes what a worker keeps from task to task (a Program, buffers); NULL: nothing. Called for
      *  each worker by tasks_create_with, in order. NULL from it is a failure. The tape is reset and trimmed
@@ -147,7 +147,7 @@ HC_API Grads *tasks_run_part(Tasks *tasks, size_t part, size_t parts, size_t cou
 typedef bool TaskExchange(size_t peer, const void *send, void *receive, size_t bytes, void *user);
 
 /** Which rank of how many (1, 2, 4, 8 ...) this is, and how it talks with others. */
-typedef struct TaskRanks {
+typedef struct HcTaskRanks {
     size_t rank;            /**< from 0 to count - 1 */
     size_t count;
     TaskExchange *exchange; /**< NULL will do for 1 */

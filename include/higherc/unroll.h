@@ -71,7 +71,7 @@ extern "C" {
 #endif
 
 /** How many steps lie between two checkpoints. */
-typedef enum UnrollKeep {
+typedef enum HcUnrollKeep {
     HC_KEEP_ALL = 0,   /**< no checkpoints: all steps stay on the tape, as after a loop of diffopt_step */
     HC_KEEP_EVERY = 1, /**< `every`, counted from the end */
     HC_KEEP_SQRT = 2,  /**< so that checkpoints and recorded steps together take least: sqrt(T C / R) steps, of C bytes
@@ -85,7 +85,7 @@ typedef enum UnrollKeep {
 } UnrollKeep;
 
 /** What a step is handed. */
-typedef struct UnrollStep {
+typedef struct HcUnrollStep {
     size_t step;          /**< from 0 to steps - 1; with `first`, from there on */
     DiffOpt *const *opts; /**< unroll's */
     size_t count;
@@ -97,7 +97,7 @@ typedef struct UnrollStep {
 typedef bool UnrollFn(UnrollStep *step, void *user);
 
 /** How a loop is run; take it from unroll_options() and change fields by name. */
-typedef struct UnrollOptions {
+typedef struct HcUnrollOptions {
     size_t steps;
     size_t first;     /**< the first step's number, where a loop goes on from an earlier one; 0 */
     UnrollKeep keep;  /**< HC_KEEP_SQRT */
@@ -135,7 +135,7 @@ HC_API UnrollOptions unroll_options(size_t steps);
 HC_API bool unroll(DiffOpt *const *opts, size_t count, UnrollOptions options, UnrollFn *fn,
                    void *user);
 
-typedef struct UnrollReport {
+typedef struct HcUnrollReport {
     size_t steps;
     size_t checkpoints; /**< beside the beginning */
     size_t segment;     /**< steps recorded at a time by a backward pass; 0 where none are: HC_KEEP_ALL, _TANGENTS */

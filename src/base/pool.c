@@ -20,7 +20,7 @@ typedef struct Job {
     size_t count;
 } Job;
 
-struct Pool {
+struct HcPool {
     size_t threads;
     atomic_size_t holders;
     atomic_uint busy; /* a pool_run has it; a word, for RISC-V exchanges no byte without libatomic */

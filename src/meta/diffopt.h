@@ -91,7 +91,7 @@ struct HcSnapshot {
 
 #define HC_DIFFOPT_WORD 0x4863444fu
 
-struct DiffOpt {
+struct HcDiffOpt {
     HcScope scope;
     Tape *tape;
     const OptimClass *cls;

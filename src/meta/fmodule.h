@@ -39,7 +39,7 @@ bool hc_slots_restore(HcSlots *slots, Tape *tape, Tensor **list, HcWhy why);
 
 #define HC_FMODULE_WORD 0x4863464du
 
-struct FModule {
+struct HcFModule {
     HcScope scope; /* of a root only */
     FModule *root;
     Tape *tape;

@@ -22,7 +22,7 @@ typedef struct Seat {
 
 #define NO_TASK SIZE_MAX
 
-struct Tasks {
+struct HcTasks {
     Pool *pool;
     TasksOptions options;
     ParamList params; /* each once */

@@ -30,7 +30,7 @@ typedef struct HcWeightNorm {
     int axis;
 } HcWeightNorm;
 
-struct Module {
+struct HcModule {
     ModuleClass cls;
     void *state;
     Module *owner;
@@ -74,7 +74,7 @@ Tensor *hc_buffer_tensor(Tape *tape, Param *buffer);
 /* Writes it in place; false after hc_fail. */
 bool hc_buffer_write(Param *buffer, const Tensor *value);
 
-struct Frame {
+struct HcFrame {
     Module *module;
     const HcBinding *binding;
     size_t param_base, buffer_base; /* of the module's first site in the root's */

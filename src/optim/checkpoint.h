@@ -46,7 +46,7 @@ struct HcEntry {
     HcHeld held;
 };
 
-struct Checkpoint {
+struct HcCheckpoint {
     HcEntry *entries;
     size_t count, capacity;
 };

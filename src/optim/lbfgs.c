@@ -11,7 +11,7 @@
 
 static const char who[] = "lbfgs_step";
 
-struct Lbfgs {
+struct HcLbfgs {
     ParamList params;
     LbfgsOptions options;
     size_t n;                 /* weights in all */

@@ -54,7 +54,7 @@ typedef enum HcScheduleKind {
     HC_SCHEDULE_KINDS
 } HcScheduleKind;
 
-struct Optim {
+struct HcOptim {
     const OptimClass *cls;
     void *user;
     HcGroup *groups;

@@ -47,7 +47,7 @@ typedef struct HcStamped {
     size_t count, capacity;
 } HcStamped;
 
-struct Program {
+struct HcProgram {
     Tape *tape; /* kernels, forms, workspaces and the error; nothing is recorded on it */
     Tensor *nodes;
     size_t count;   /* of those captured ... */

@@ -17,7 +17,7 @@ bool hc_set_in_task(bool in) {
     return was;
 }
 
-struct Grads {
+struct HcGrads {
     ParamList params;
     const HcKernels *k;
     DType dtype;

@@ -9,7 +9,7 @@
 typedef struct HcOp HcOp;
 typedef struct HcSweep HcSweep; /* ops/cotangent.h */
 typedef struct HcTaken HcTaken; /* grad/sweep.h */
-struct Program;
+struct HcProgram;
 
 typedef struct HcReduce {
     uint32_t axes; /* bit i: axis i */
@@ -97,7 +97,7 @@ enum {
 
 /* What others read of a node, up to its first two inputs, is one line of cache. Where a place has two names, the
  * comment says of which node each is. */
-struct Tensor {
+struct HcTensor {
     const HcOp *op;
     Tape *tape;
     const HcForm *form;
@@ -172,7 +172,7 @@ struct HcOp {
     size_t (*cost)(const Tensor *y);
     /* For an operation with things of its own on the tape: makes those of a Program's copy live with the Program,
      * while the tape is as it was captured. False after hc_fail on that tape. */
-    bool (*own)(struct Program *program, Tensor *copy);
+    bool (*own)(struct HcProgram *program, Tensor *copy);
 };
 
 /* Runs and records one operation. NULL inputs and errors as tensor.h says. In two halves: the attributes, and

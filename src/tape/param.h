@@ -6,7 +6,7 @@
 
 #include "tape/tape.h"
 
-struct Param {
+struct HcParam {
     HcCell cell; /* first: leaves point at it; its name is owned here */
     atomic_size_t holders;
     Shape shape;

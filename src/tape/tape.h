@@ -71,7 +71,7 @@ typedef struct HcManner {
     bool abstract;   /* placed, but not run */
 } HcManner;
 
-struct Tape {
+struct HcTape {
     const HcKernels *k;
     size_t item; /* bytes of a number */
     DType dtype;

@@ -42,7 +42,7 @@ static bool read_tensor(Reader *reader, Entry *entry) {
         return reader_fail(reader, "words after the shape");
     entry->count = shape_count(entry->shape);
     if (entry->count > reader->size) return reader_fail(reader, "a shape larger than the file");
-    double *values = pool_alloc(reader->pool, entry->count, sizeof(double));
+    double *values = store_alloc(reader->store, entry->count, sizeof(double));
     entry->values = values;
     return read_numbers(reader, entry->count, entry->kind == ENTRY_INTEGER, values);
 }
@@ -58,9 +58,9 @@ static bool read_digest(Reader *reader, Entry *entry) {
         return false;
     size_t count = entry->count, all = shape_count(entry->shape);
     if (count > reader->size) return reader_fail(reader, "more samples than the file holds");
-    double *both = pool_alloc(reader->pool, 2 * count, sizeof(double));
-    double *index = pool_alloc(reader->pool, count, sizeof(double));
-    double *values = pool_alloc(reader->pool, count, sizeof(double));
+    double *both = store_alloc(reader->store, 2 * count, sizeof(double));
+    double *index = store_alloc(reader->store, count, sizeof(double));
+    double *values = store_alloc(reader->store, count, sizeof(double));
     if (!read_numbers(reader, 2 * count, false, both)) return false;
     for (size_t i = 0; i < count; i++) {
         index[i] = both[2 * i];
@@ -75,7 +75,7 @@ static bool read_digest(Reader *reader, Entry *entry) {
 
 static bool read_scalar(Reader *reader, Entry *entry) {
     if (reader->words != 3) return reader_fail(reader, "not a 'scalar NAME VALUE'");
-    double *value = pool_alloc(reader->pool, 1, sizeof(double));
+    double *value = store_alloc(reader->store, 1, sizeof(double));
     entry->count = 1;
     entry->values = value;
     return reader_real(reader, reader->word[2], value);
@@ -106,7 +106,7 @@ static bool read_entry(Case *c, Reader *reader) {
     for (size_t i = 0; i < sizeof records / sizeof records[0]; i++) {
         if (strcmp(reader->word[0], records[i].key) != 0) continue;
         if (reader->words < 2) return reader_fail(reader, "'%s' without a name", records[i].key);
-        Entry *entry = dict_add(&c->data, &c->pool, reader->word[1]);
+        Entry *entry = dict_add(&c->data, &c->store, reader->word[1]);
         if (!entry) return reader_fail(reader, "a second '%.60s'", reader->word[1]);
         entry->kind = records[i].kind;
         entry->shape = shape_scalar();

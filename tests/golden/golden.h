@@ -22,14 +22,14 @@
 /* ---- named values --------------------------------------------------------------------------- */
 
 /** Memory that is freed together. */
-typedef struct Pool {
-    struct PoolBlock *first;
-} Pool;
-void *pool_alloc(Pool *pool, size_t count, size_t size); /**< zeroed; never NULL */
+typedef struct Store {
+    struct StoreBlock *first;
+} Store;
+void *store_alloc(Store *store, size_t count, size_t size); /**< zeroed; never NULL */
 /** A copy of `array` (count items) with room for at least one more, when it is full. */
-void *pool_grow(Pool *pool, void *array, size_t count, size_t size);
-char *pool_format(Pool *pool, const char *format, ...);
-void pool_free(Pool *pool);
+void *store_grow(Store *store, void *array, size_t count, size_t size);
+char *store_format(Store *store, const char *format, ...);
+void store_free(Store *store);
 
 typedef enum EntryKind {
     ENTRY_REAL,
@@ -59,7 +59,7 @@ typedef struct Dict {
     size_t chains;
 } Dict;
 /** A new entry, or NULL when there is one of that name. The name must stay. */
-Entry *dict_add(Dict *dict, Pool *pool, const char *name);
+Entry *dict_add(Dict *dict, Store *store, const char *name);
 Entry *dict_find(const Dict *dict, const char *name);
 /** The same under a name put together; NULL when there is none. */
 Entry *dict_find_format(const Dict *dict, const char *format, ...);
@@ -106,7 +106,7 @@ typedef struct ParamRecord {
 } ParamRecord;
 
 typedef struct Case {
-    Pool pool;
+    Store store;
     const char *name;
     double tolerance;
     Layer *layers;
@@ -137,18 +137,18 @@ typedef struct Case {
 
 /** A file in memory, handed out line by line as words. */
 typedef struct Reader {
-    Pool *pool;
+    Store *store;
     char *text;
     size_t size, at; /**< at: start of the next line */
     size_t line;     /**< number of the current line, from 1 */
-    char **word;     /**< of the current line; they stay as long as the pool */
+    char **word;     /**< of the current line; they stay as long as the store */
     size_t words;
     char *message; /**< MESSAGE_SIZE bytes; empty while all is well */
 } Reader;
 
-bool reader_open(Reader *reader, Pool *pool, const char *path, char *message);
+bool reader_open(Reader *reader, Store *store, const char *path, char *message);
 /** The same for text that is in memory already; it is copied. */
-bool reader_open_text(Reader *reader, Pool *pool, const char *text, size_t size, char *message);
+bool reader_open_text(Reader *reader, Store *store, const char *text, size_t size, char *message);
 /** The next line that is neither blank nor a comment; false at the end, without an error. */
 bool reader_line(Reader *reader);
 /** The next line, which must exist, begin with `key` and have at least `words` words. */
@@ -159,7 +159,7 @@ bool reader_size(Reader *reader, const char *word, size_t *out);
 bool reader_real(Reader *reader, const char *word, double *out);
 bool reader_flag(Reader *reader, const char *word, bool *out);
 
-/** Reads a case; the pool must be freed in any case. False: `message` says what is wrong where. */
+/** Reads a case; the store must be freed in any case. False: `message` says what is wrong where. */
 bool case_read(Case *c, const char *path, char *message);
 bool case_read_text(Case *c, const char *text, size_t size, char *message);
 /** The data records, up to and with `end`; then gives each `same` its value. */
@@ -181,7 +181,7 @@ Optim *optimizer_build(const Case *c, const Module *net, char *message);
 size_t optimizer_group(const Case *c, size_t group);
 /** Adds warm_state/PARAM/KEY as the case asks for them. */
 bool optimizer_record_state(const Case *c, const Module *net, const Optim *optim, Dict *results,
-                            Pool *pool);
+                            Store *store);
 
 /** A constant of the tape, and where its numbers are from. */
 typedef struct Input {
@@ -207,7 +207,7 @@ typedef struct Manner {
 typedef struct Run {
     const Case *c;
     Manner manner;
-    Pool *pool;
+    Store *store;
     Dict *results;
     char *message;
     Tape *tape;
@@ -227,7 +227,7 @@ typedef struct Run {
 
 /** Runs a case in that manner and puts what it computes into results, under the names of README.md
  *  without expect/. False: message says why; what was computed until then is there. */
-bool case_run(const Case *c, Manner manner, Dict *results, Pool *pool, char *message);
+bool case_run(const Case *c, Manner manner, Dict *results, Store *store, char *message);
 /** Captures what was recorded and runs it twice: on other numbers, then on the case's. */
 bool run_replay(Run *run);
 /** Step 6 of README.md: all derivatives of run->meta_loss. */

@@ -15,7 +15,7 @@ static Inputs collect_inputs(Run *run, TensorList weights) {
     Inputs inputs = {.weights = weights.count, .hypers = c->hyper_count};
     inputs.batches = c->want_x_grad ? c->steps : 0;
     inputs.count = inputs.weights + inputs.hypers + inputs.batches;
-    inputs.items = pool_alloc(run->pool, inputs.count, sizeof(Tensor *));
+    inputs.items = store_alloc(run->store, inputs.count, sizeof(Tensor *));
     Tensor **to = inputs.items;
     for (size_t i = 0; i < inputs.weights; i++)
         *to++ = weights.items[i];
@@ -47,7 +47,7 @@ static bool third_order(Run *run, const Inputs *inputs, Tensor **first) {
         sum = sum ? tensor_add(sum, squares) : squares;
     }
     size_t count = inputs->weights + inputs->hypers;
-    Tensor **grads = pool_alloc(run->pool, count, sizeof *grads);
+    Tensor **grads = store_alloc(run->store, count, sizeof *grads);
     if (!sum || !tensor_grad(sum, inputs->items, count, grads, HC_ALLOW_UNUSED))
         return run_fail(run, "third order");
     return run_record(run, sum, "third_loss") && record_weight_grads(run, grads, "third_grad") &&
@@ -57,8 +57,8 @@ static bool third_order(Run *run, const Inputs *inputs, Tensor **first) {
 /* Only for the weights that have a vector; a missing one stands for zeros. */
 static bool hessian_product(Run *run, const Inputs *inputs) {
     size_t count = inputs->weights;
-    Tensor **vectors = pool_alloc(run->pool, count, sizeof *vectors);
-    Tensor **products = pool_alloc(run->pool, count, sizeof *products);
+    Tensor **vectors = store_alloc(run->store, count, sizeof *vectors);
+    Tensor **products = store_alloc(run->store, count, sizeof *products);
     for (size_t i = 0; i < count; i++) {
         const Entry *v = dict_find_format(&run->c->data, "hvp/v/%s", run->c->params[i].name);
         Shape shape = tensor_shape(inputs->items[i]);
@@ -75,8 +75,8 @@ static bool hessian_product(Run *run, const Inputs *inputs) {
  * nothing where nothing was added. Where it reaches none, tensor_backward has to refuse. */
 static bool base_grads(Run *run) {
     size_t count = run->params.count;
-    Tensor **leaves = pool_alloc(run->pool, count, sizeof *leaves);
-    Tensor **grads = pool_alloc(run->pool, count, sizeof *grads);
+    Tensor **leaves = store_alloc(run->store, count, sizeof *leaves);
+    Tensor **grads = store_alloc(run->store, count, sizeof *grads);
     bool reached = false;
     for (size_t i = 0; i < count; i++) {
         param_zero_grad(run->params.items[i]);
@@ -96,7 +96,7 @@ static bool base_grads(Run *run) {
             continue;
         }
         double *values = run_record_param(run, param, "base_grad/%s", name);
-        double *other = pool_alloc(run->pool, param_count(param), sizeof *other);
+        double *other = store_alloc(run->store, param_count(param), sizeof *other);
         for (size_t k = 0; k < param_count(param); k++)
             values[k] = param_grad_get(param, k);
         if (!tensor_copy_to_f64(grads[i], other, param_count(param)) ||
@@ -114,7 +114,7 @@ bool run_gradients(Run *run) {
     TensorList weights = c->track ? fmodule_params_at(run->fnet, 0) : fmodule_params(run->fnet);
     if (weights.count != run->params.count) return run_fail(run, "the fast weights");
     Inputs inputs = collect_inputs(run, weights);
-    Tensor **first = pool_alloc(run->pool, inputs.count, sizeof *first);
+    Tensor **first = store_alloc(run->store, inputs.count, sizeof *first);
     unsigned flags = HC_ALLOW_UNUSED | (c->want_third ? HC_CREATE_GRAPH : 0U);
     if (!tensor_grad(run->meta_loss, inputs.items, inputs.count, first, flags))
         return run_fail(run, "gradient of the meta loss");

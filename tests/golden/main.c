@@ -28,32 +28,32 @@ typedef struct Tally {
 } Tally;
 
 /* What the messages call a case: its file's name, without folders and ending. */
-static const char *stem(Pool *pool, const char *path) {
+static const char *stem(Store *store, const char *path) {
     const char *slash = strrchr(path, '/');
-    char *name = pool_format(pool, "%s", slash ? slash + 1 : path);
+    char *name = store_format(store, "%s", slash ? slash + 1 : path);
     char *dot = strrchr(name, '.');
     if (dot && dot != name) *dot = '\0';
     return name;
 }
 
 /* The results are those of the unrolled loop where there is one. */
-static bool run_case(const Case *c, Manner manner, Dict *results, Pool *pool, char *message) {
+static bool run_case(const Case *c, Manner manner, Dict *results, Store *store, char *message) {
     Dict stored = {NULL, 0, NULL, 0}, replayed = {NULL, 0, NULL, 0};
     Manner plain = {.dtype = manner.dtype};
     if (manner.every > 0 && manner.replay) { /* holds itself to what it recorded, but reads nothing within steps */
-        if (!case_run(c, manner, &replayed, pool, message)) return false;
+        if (!case_run(c, manner, &replayed, store, message)) return false;
         manner.replay = false;
     }
-    if (!case_run(c, manner, results, pool, message) || manner.every == 0) return *message == '\0';
-    return case_run(c, plain, &stored, pool, message) && case_same(&stored, results, message);
+    if (!case_run(c, manner, results, store, message) || manner.every == 0) return *message == '\0';
+    return case_run(c, plain, &stored, store, message) && case_same(&stored, results, message);
 }
 
 static bool compare_case(Tally *tally, Case *c) {
-    Pool pool = {NULL};
+    Store store = {NULL};
     Dict results = {NULL, 0, NULL, 0};
     char message[MESSAGE_SIZE];
     double worst = 0;
-    bool good = run_case(c, tally->manner, &results, &pool, message);
+    bool good = run_case(c, tally->manner, &results, &store, message);
     if (!good) {
         /* What was not computed is no news; what was computed before may show why. */
         printf("FAIL %s: %s\n", c->name, message);
@@ -67,7 +67,7 @@ static bool compare_case(Tally *tally, Case *c) {
         printf("FAIL %s: %zu allocations are left\n", c->name, higherc_live_allocations());
         good = false;
     }
-    pool_free(&pool);
+    store_free(&store);
     return good;
 }
 
@@ -78,7 +78,7 @@ static void run_file(Tally *tally, const char *path) {
         printf("FAIL %s: %s\n", path, message);
         tally->failed++;
     } else {
-        c.name = stem(&c.pool, path);
+        c.name = stem(&c.store, path);
         const char *missing = case_missing(&c);
         if (tally->manner.every > 0 && c.steps == 0) missing = "it has no inner step";
         if (missing) {
@@ -90,7 +90,7 @@ static void run_file(Tally *tally, const char *path) {
             tally->failed++;
         }
     }
-    pool_free(&c.pool);
+    store_free(&c.store);
     fflush(stdout);
 }
 
@@ -104,14 +104,14 @@ static int by_name(const void *a, const void *b) {
 }
 
 static void run_directory(Tally *tally, const char *path) {
-    Pool pool = {NULL};
+    Store store = {NULL};
     const char **files = NULL;
     size_t count = 0;
     DIR *directory = opendir(path);
     for (struct dirent *item; directory && (item = readdir(directory)) != NULL;) {
         if (!ends_with(item->d_name, ".golden")) continue;
-        files = pool_grow(&pool, files, count, sizeof *files);
-        files[count++] = pool_format(&pool, "%s/%s", path, item->d_name);
+        files = store_grow(&store, files, count, sizeof *files);
+        files[count++] = store_format(&store, "%s/%s", path, item->d_name);
     }
     if (directory) closedir(directory);
     if (count == 0) {
@@ -122,7 +122,7 @@ static void run_directory(Tally *tally, const char *path) {
     }
     for (size_t i = 0; i < count; i++)
         run_file(tally, files[i]);
-    pool_free(&pool);
+    store_free(&store);
 }
 
 /* The directories go to the front of argv, behind the program; returns how many, 0 where something is wrong. */

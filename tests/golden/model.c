@@ -340,13 +340,13 @@ static bool set_all(const Case *c, Module *net, char *message) {
 }
 
 Module *model_build(const Case *c, DType dtype, char *message) {
-    Pool scratch = {NULL};
-    Module **layers = pool_alloc(&scratch, c->layer_count + 1, sizeof *layers);
+    Store scratch = {NULL};
+    Module **layers = store_alloc(&scratch, c->layer_count + 1, sizeof *layers);
     for (size_t i = 0; i < c->layer_count && message[0] == '\0'; i++)
         layers[i] = make_layer(&c->layers[i], i, layers, message);
     /* With a NULL among its children this fails, and frees the others. */
     Module *net = module_sequential(layers, c->layer_count);
-    pool_free(&scratch);
+    store_free(&scratch);
     if (!net) fail(message, "the model: %s", higherc_error());
     if (net && message[0] == '\0' && module_to(net, dtype) && tie_weights(c, net, message) &&
         set_all(c, net, message))

@@ -9,8 +9,8 @@
  * largest), and every prefix of them has to make sense. So those refused are offered again as long
  * as others were taken meanwhile. */
 static bool apply_settings(Optim *optim, size_t number, const Group *group, char *message) {
-    Pool scratch = {NULL};
-    bool *done = pool_alloc(&scratch, group->setting_count, sizeof *done);
+    Store scratch = {NULL};
+    bool *done = store_alloc(&scratch, group->setting_count, sizeof *done);
     size_t left = group->setting_count, before = SIZE_MAX;
     while (left > 0 && left < before) {
         before = left;
@@ -26,7 +26,7 @@ static bool apply_settings(Optim *optim, size_t number, const Group *group, char
         higherc_clear_error();
     else
         snprintf(message, MESSAGE_SIZE, "settings of group %zu: %s", number, higherc_error());
-    pool_free(&scratch);
+    store_free(&scratch);
     return left == 0;
 }
 
@@ -49,11 +49,11 @@ size_t optimizer_group(const Case *c, size_t group) {
 }
 
 /* Makes the optimizer of the first group, and adds one after the other. */
-static bool add_group(const Case *c, size_t group, const Module *net, Pool *pool, Optim **optim,
+static bool add_group(const Case *c, size_t group, const Module *net, Store *store, Optim **optim,
                       char *message) {
     const Group *from = &c->groups[group];
     if (from->param_count == 0) return true;
-    Param **params = pool_alloc(pool, from->param_count, sizeof *params);
+    Param **params = store_alloc(store, from->param_count, sizeof *params);
     ParamList list = {params, from->param_count};
     if (!find_params(from, net, params, message)) return false;
     if (*optim && optim_add_group(*optim, list) == optimizer_group(c, group)) return true;
@@ -63,7 +63,7 @@ static bool add_group(const Case *c, size_t group, const Module *net, Pool *pool
 }
 
 Optim *optimizer_build(const Case *c, const Module *net, char *message) {
-    Pool scratch = {NULL};
+    Store scratch = {NULL};
     Optim *optim = NULL;
     bool good = true;
     for (size_t i = 0; good && i < c->group_count; i++)
@@ -73,7 +73,7 @@ Optim *optimizer_build(const Case *c, const Module *net, char *message) {
     for (size_t i = 0; good && optim && i < c->group_count; i++)
         if (c->groups[i].param_count > 0)
             good = apply_settings(optim, optimizer_group(c, i), &c->groups[i], message);
-    pool_free(&scratch);
+    store_free(&scratch);
     if (good) return optim;
     optim_destroy(optim);
     return NULL;
@@ -85,9 +85,9 @@ Optim *optimizer_build(const Case *c, const Module *net, char *message) {
 /* Values of one state of a Param. PyTorch holds ASGD's eta as one number, a library that follows
  * the weight's shape as many equal ones: they pass for one when the case wants one. */
 static void copy_state(Entry *got, const Entry *want, const Param *param, const void *state,
-                       Pool *pool) {
+                       Store *store) {
     size_t count = param_count(param);
-    double *values = pool_alloc(pool, count, sizeof *values);
+    double *values = store_alloc(store, count, sizeof *values);
     bool equal = true;
     for (size_t i = 0; i < count; i++) {
         values[i] = param_dtype(param) == HC_F32 ? (double)((const float *)state)[i]
@@ -101,19 +101,19 @@ static void copy_state(Entry *got, const Entry *want, const Param *param, const 
 }
 
 bool optimizer_record_state(const Case *c, const Module *net, const Optim *optim, Dict *results,
-                            Pool *pool) {
+                            Store *store) {
     static const char prefix[] = "expect/warm_state/";
     for (size_t i = 0; i < c->data.count; i++) {
         const Entry *want = c->data.items[i];
         if (strncmp(want->name, prefix, sizeof prefix - 1) != 0) continue;
         const char *name = want->name + sizeof prefix - 1, *key = strrchr(name, '/');
         if (!key) return false;
-        Param *param = module_param(net, pool_format(pool, "%.*s", (int)(key - name), name));
-        Entry *got = dict_add(results, pool, want->name + sizeof "expect/" - 1);
+        Param *param = module_param(net, store_format(store, "%.*s", (int)(key - name), name));
+        Entry *got = dict_add(results, store, want->name + sizeof "expect/" - 1);
         if (!param || !got) return false;
         got->kind = ENTRY_REAL;
         if (strcmp(key + 1, "step") == 0) {
-            double *steps = pool_alloc(pool, 1, sizeof *steps);
+            double *steps = store_alloc(store, 1, sizeof *steps);
             *steps = (double)optim_param_steps(optim, param);
             got->shape = shape_scalar();
             got->count = 1;
@@ -122,7 +122,7 @@ bool optimizer_record_state(const Case *c, const Module *net, const Optim *optim
         }
         const void *state = optim_param_state(optim, param, key + 1);
         if (state)
-            copy_state(got, want, param, state, pool);
+            copy_state(got, want, param, state, store);
         else
             got->kind = ENTRY_NONE;
     }

@@ -72,7 +72,7 @@ static bool read_layers(Case *c, Reader *reader) {
     if (!read_count(reader, "nlayers", &count)) return false;
     for (size_t i = 0; i < count; i++) {
         if (!read_numbered(reader, "layer", i, 3)) return false;
-        c->layers = pool_grow(&c->pool, c->layers, c->layer_count, sizeof *c->layers);
+        c->layers = store_grow(&c->store, c->layers, c->layer_count, sizeof *c->layers);
         c->layers[c->layer_count++] =
             (Layer){reader->word[2], (const char *const *)(reader->word + 3), reader->words - 3};
     }
@@ -92,7 +92,7 @@ static bool read_loop(Case *c, Reader *reader) {
     if (reader->words != c->steps + 2)
         return reader_fail(reader, "%zu meta_weights for %zu steps; one more than steps are needed",
                            reader->words - 1, c->steps);
-    c->meta_weights = pool_alloc(&c->pool, c->steps + 1, sizeof *c->meta_weights);
+    c->meta_weights = store_alloc(&c->store, c->steps + 1, sizeof *c->meta_weights);
     for (size_t t = 0; t <= c->steps; t++)
         if (!reader_real(reader, reader->word[1 + t], &c->meta_weights[t])) return false;
     return read_flag(reader, "want_x_grad", &c->want_x_grad) &&
@@ -116,7 +116,7 @@ static bool read_settings(Case *c, Reader *reader, size_t number) {
         Setting setting = {reader->word[3], 0};
         if (!reader_real(reader, reader->word[4], &setting.value)) return false;
         group->settings =
-            pool_grow(&c->pool, group->settings, group->setting_count, sizeof setting);
+            store_grow(&c->store, group->settings, group->setting_count, sizeof setting);
         group->settings[group->setting_count++] = setting;
     }
 }
@@ -139,7 +139,7 @@ static bool read_groups(Case *c, Reader *reader) {
             return reader_fail(reader,
                                "group %zu with %zu names where group %zu with %zu should be",
                                number, reader->words - 4, i, params);
-        c->groups = pool_grow(&c->pool, c->groups, c->group_count, sizeof *c->groups);
+        c->groups = store_grow(&c->store, c->groups, c->group_count, sizeof *c->groups);
         c->groups[c->group_count++] =
             (Group){.params = (const char *const *)(reader->word + 4), .param_count = params};
         if (!read_settings(c, reader, i)) return false;
@@ -161,7 +161,7 @@ static bool read_hyper(Case *c, Reader *reader) {
     if (!reader_real(reader, word[9], &hyper.value)) return false;
     if (hyper.group != HC_ALL_GROUPS && hyper.group >= c->group_count)
         return reader_fail(reader, "group %zu of %zu", hyper.group, c->group_count);
-    c->hypers = pool_grow(&c->pool, c->hypers, c->hyper_count, sizeof hyper);
+    c->hypers = store_grow(&c->store, c->hypers, c->hyper_count, sizeof hyper);
     c->hypers[c->hyper_count++] = hyper;
     return true;
 }
@@ -179,13 +179,13 @@ static bool read_names(Case *c, Reader *reader) {
         if (!read_numbered(reader, "param", i, 4)) return false;
         bool frozen = strcmp(reader->word[3], "frozen") == 0;
         if (!frozen && !expect_word(reader, 3, "trainable")) return false;
-        c->params = pool_grow(&c->pool, c->params, c->param_count, sizeof *c->params);
+        c->params = store_grow(&c->store, c->params, c->param_count, sizeof *c->params);
         c->params[c->param_count++] = (ParamRecord){reader->word[2], frozen};
     }
     if (!read_count(reader, "nbuffers", &count)) return false;
     for (size_t i = 0; i < count; i++) {
         if (!read_numbered(reader, "buffer", i, 3)) return false;
-        c->buffers = pool_grow(&c->pool, c->buffers, c->buffer_count, sizeof *c->buffers);
+        c->buffers = store_grow(&c->store, c->buffers, c->buffer_count, sizeof *c->buffers);
         c->buffers[c->buffer_count++] = reader->word[2];
     }
     return true;
@@ -199,11 +199,11 @@ static bool read_case(Case *c, Reader *reader) {
 bool case_read(Case *c, const char *path, char *message) {
     Reader reader;
     *c = (Case){.tolerance = 0};
-    return reader_open(&reader, &c->pool, path, message) && read_case(c, &reader);
+    return reader_open(&reader, &c->store, path, message) && read_case(c, &reader);
 }
 
 bool case_read_text(Case *c, const char *text, size_t size, char *message) {
     Reader reader;
     *c = (Case){.tolerance = 0};
-    return reader_open_text(&reader, &c->pool, text, size, message) && read_case(c, &reader);
+    return reader_open_text(&reader, &c->store, text, size, message) && read_case(c, &reader);
 }

@@ -30,18 +30,18 @@ static bool check_text(Reader *reader) {
     return reader_fail(reader, "a zero byte: this is not text");
 }
 
-bool reader_open(Reader *reader, Pool *pool, const char *path, char *message) {
-    *reader = (Reader){.pool = pool, .message = message};
+bool reader_open(Reader *reader, Store *store, const char *path, char *message) {
+    *reader = (Reader){.store = store, .message = message};
     message[0] = '\0';
     FILE *file = fopen(path, "rb");
     if (!file) return reader_fail(reader, "cannot be opened: %s", strerror(errno));
     size_t room = 1 << 16;
-    reader->text = pool_alloc(pool, room, 1);
+    reader->text = store_alloc(store, room, 1);
     for (;;) {
         /* One byte stays free for the end of the last word. */
         reader->size += fread(reader->text + reader->size, 1, room - 1 - reader->size, file);
         if (reader->size < room - 1) break;
-        char *larger = pool_alloc(pool, 2 * room, 1);
+        char *larger = store_alloc(store, 2 * room, 1);
         memcpy(larger, reader->text, reader->size);
         reader->text = larger;
         room *= 2;
@@ -51,10 +51,10 @@ bool reader_open(Reader *reader, Pool *pool, const char *path, char *message) {
     return good ? check_text(reader) : reader_fail(reader, "cannot be read: %s", strerror(errno));
 }
 
-bool reader_open_text(Reader *reader, Pool *pool, const char *text, size_t size, char *message) {
-    *reader = (Reader){.pool = pool, .message = message, .size = size};
+bool reader_open_text(Reader *reader, Store *store, const char *text, size_t size, char *message) {
+    *reader = (Reader){.store = store, .message = message, .size = size};
     message[0] = '\0';
-    reader->text = pool_alloc(pool, size + 1, 1);
+    reader->text = store_alloc(store, size + 1, 1);
     if (size > 0) memcpy(reader->text, text, size);
     return check_text(reader);
 }
@@ -77,7 +77,7 @@ bool reader_line(Reader *reader) {
         while (c < end && !comment) {
             /* A new array for every line: records keep pointers into it. */
             char **words = reader->words ? reader->word : NULL;
-            reader->word = pool_grow(reader->pool, words, reader->words, sizeof(char *));
+            reader->word = store_grow(reader->store, words, reader->words, sizeof(char *));
             reader->word[reader->words++] = c;
             while (c < end && !is_space(*c))
                 c++;

@@ -5,8 +5,8 @@
 #include "golden.h"
 
 static Program *capture(Run *run, bool reached) {
-    Tensor **inputs = pool_alloc(run->pool, run->input_count, sizeof *inputs);
-    Tensor **outputs = pool_alloc(run->pool, run->pending_count, sizeof *outputs);
+    Tensor **inputs = store_alloc(run->store, run->input_count, sizeof *inputs);
+    Tensor **outputs = store_alloc(run->store, run->pending_count, sizeof *outputs);
     for (size_t i = 0; i < run->input_count; i++)
         inputs[i] = run->inputs[i].tensor;
     for (size_t i = 0; i < run->pending_count; i++)
@@ -20,7 +20,7 @@ static bool run_program(Run *run, Program *program, double factor) {
     for (size_t i = 0; i < run->input_count; i++) {
         const Input *input = &run->inputs[i];
         size_t count = tensor_count(input->tensor);
-        double *values = pool_alloc(run->pool, count, sizeof *values);
+        double *values = store_alloc(run->store, count, sizeof *values);
         for (size_t k = 0; k < count; k++)
             values[k] = input->values[k] * (input->whole ? 1 : factor);
         if (!program_set_f64(program, i, tensor_shape(input->tensor), values)) return false;

@@ -24,7 +24,7 @@ bool run_fail(Run *run, const char *format, ...) {
 static Entry *add_result(Run *run, const char *format, va_list args) {
     char name[256];
     vsnprintf(name, sizeof name, format, args);
-    return dict_add(run->results, run->pool, pool_format(run->pool, "%s", name));
+    return dict_add(run->results, run->store, store_format(run->store, "%s", name));
 }
 
 bool run_record(Run *run, Tensor *value, const char *format, ...) {
@@ -37,7 +37,7 @@ bool run_record(Run *run, Tensor *value, const char *format, ...) {
     entry->shape = shape_scalar();
     if (!value) return true;
     entry->shape = tensor_shape(value);
-    run->pending = pool_grow(run->pool, run->pending, run->pending_count, sizeof *run->pending);
+    run->pending = store_grow(run->store, run->pending, run->pending_count, sizeof *run->pending);
     run->pending[run->pending_count++] = (Pending){value, entry};
     return true;
 }
@@ -47,7 +47,7 @@ static bool settle(Run *run, size_t first) {
     for (size_t i = first; i < run->pending_count; i++) {
         Tensor *value = run->pending[i].tensor;
         Entry *entry = run->pending[i].entry;
-        double *values = pool_alloc(run->pool, tensor_count(value), sizeof *values);
+        double *values = store_alloc(run->store, tensor_count(value), sizeof *values);
         entry->count = tensor_count(value);
         entry->values = values;
         if (!tensor_copy_to_f64(value, values, entry->count))
@@ -66,7 +66,7 @@ double *run_record_param(Run *run, const Param *param, const char *format, ...) 
     va_start(args, format);
     Entry *entry = add_result(run, format, args);
     va_end(args);
-    double *values = pool_alloc(run->pool, param_count(param), sizeof *values);
+    double *values = store_alloc(run->store, param_count(param), sizeof *values);
     if (!entry) return run_fail(run, "a result computed twice"), values;
     entry->shape = param_shape(param);
     entry->count = param_count(param);
@@ -78,7 +78,7 @@ double *run_record_param(Run *run, const Param *param, const char *format, ...) 
  * ------------------------------------------------------------------------------ */
 
 static Tensor *add_input(Run *run, Tensor *x, const double *values, bool whole) {
-    run->inputs = pool_grow(run->pool, run->inputs, run->input_count, sizeof *run->inputs);
+    run->inputs = store_grow(run->store, run->inputs, run->input_count, sizeof *run->inputs);
     run->inputs[run->input_count++] = (Input){x, values, whole};
     return x;
 }
@@ -96,7 +96,7 @@ static Tensor *batch(Run *run, const char *name, size_t index, bool leaf) {
         add_input(run, x, entry->values, false);
         return leaf ? tensor_leaf(x) : x;
     }
-    int64_t *whole = pool_alloc(run->pool, entry->count, sizeof *whole);
+    int64_t *whole = store_alloc(run->store, entry->count, sizeof *whole);
     for (size_t i = 0; i < entry->count; i++)
         whole[i] = (int64_t)entry->values[i];
     return add_input(run, tensor_from_i64(run->tape, entry->shape, whole), entry->values, true);
@@ -193,7 +193,7 @@ static bool warm_up(Run *run) {
     module_train(run->net, run->c->train_warmup);
     for (size_t w = 0; w < run->c->warmup; w++)
         if (!warm_up_once(run, w)) return false;
-    return optimizer_record_state(run->c, run->net, run->optim, run->results, run->pool) ||
+    return optimizer_record_state(run->c, run->net, run->optim, run->results, run->store) ||
            run_fail(run, "a warm_state of no parameter");
 }
 
@@ -338,7 +338,7 @@ static bool unrolled_step(UnrollStep *call, void *user) {
 }
 
 static bool unroll_steps(Run *run, size_t from, size_t to) {
-    Stretch *stretch = pool_alloc(run->pool, 1, sizeof *stretch);
+    Stretch *stretch = store_alloc(run->store, 1, sizeof *stretch);
     UnrollOptions options = unroll_options(to - from);
     options.keep = HC_KEEP_EVERY;
     options.every = run->manner.every;
@@ -395,13 +395,13 @@ static bool run_all(Run *run) {
            check_unchanged(run, module_buffers(run->net), "base_buffer");
 }
 
-bool case_run(const Case *c, Manner manner, Dict *results, Pool *pool, char *message) {
-    Run run = {.c = c, .manner = manner, .pool = pool, .results = results, .message = message};
+bool case_run(const Case *c, Manner manner, Dict *results, Store *store, char *message) {
+    Run run = {.c = c, .manner = manner, .store = store, .results = results, .message = message};
     message[0] = '\0';
     higherc_clear_error();
-    run.x = pool_alloc(pool, c->steps, sizeof *run.x);
-    run.y = pool_alloc(pool, c->steps, sizeof *run.y);
-    run.hyper = pool_alloc(pool, c->hyper_count, sizeof *run.hyper);
+    run.x = store_alloc(store, c->steps, sizeof *run.x);
+    run.y = store_alloc(store, c->steps, sizeof *run.y);
+    run.hyper = store_alloc(store, c->hyper_count, sizeof *run.hyper);
     run.net = model_build(c, manner.dtype, message);
     if (run.net) run.optim = optimizer_build(c, run.net, message);
     bool good = run.optim != NULL;
@@ -416,5 +416,5 @@ bool case_run(const Case *c, Manner manner, Dict *results, Pool *pool, char *mes
 
 const char *case_missing(Case *c) {
     const char *layer = model_missing(c);
-    return layer ? pool_format(&c->pool, "the library has no layer %s", layer) : NULL;
+    return layer ? store_format(&c->store, "the library has no layer %s", layer) : NULL;
 }

@@ -59,7 +59,7 @@ static void falsify_kind(Subject *s, Entry *entry) {
 static void falsify_entry(Subject *s, Entry *entry) {
     falsify_kind(s, entry);
     if (entry->kind == ENTRY_NONE) return;
-    double *values = pool_alloc(&s->c->pool, entry->count, sizeof *values), largest = 0;
+    double *values = store_alloc(&s->c->store, entry->count, sizeof *values), largest = 0;
     for (size_t i = 0; i < entry->count; i++) {
         values[i] = entry->values[i];
         largest = fmax(largest, fabs(values[i]));
@@ -82,17 +82,17 @@ static void falsify_case(const char *file) {
     bool good = case_read(&c, file, message);
     if (good && case_missing(&c)) {
         printf("skip %s: %s\n", file, case_missing(&c));
-        pool_free(&c.pool);
+        store_free(&c.store);
         return;
     }
-    good = good && case_run(&c, (Manner){.dtype = HC_F64}, &results, &c.pool, message) &&
+    good = good && case_run(&c, (Manner){.dtype = HC_F64}, &results, &c.store, message) &&
            case_compare(&c, &results, case_tolerance(&c, HC_F64), NULL, NULL) == 0;
     check(good, file, "does not pass as it is", message);
     Subject s = {file, &c, &results, 0};
     for (size_t i = 0; good && i < c.data.count; i++)
         if (strncmp(c.data.items[i]->name, "expect/", 7) == 0) falsify_entry(&s, c.data.items[i]);
     printf("%s: %zu falsehoods\n", file, s.tried);
-    pool_free(&c.pool);
+    store_free(&c.store);
 }
 
 /* ---- broken texts
@@ -101,7 +101,7 @@ static void falsify_case(const char *file) {
 static bool reads(const char *text, size_t size, char *message) {
     Case c;
     bool good = case_read_text(&c, text, size, message);
-    pool_free(&c.pool);
+    store_free(&c.store);
     return good;
 }
 

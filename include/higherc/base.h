@@ -33,6 +33,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "names.h"
+
 #if defined(HIGHERC_SHARED) && defined(_WIN32)
 #ifdef HIGHERC_BUILD
 #define HC_API __declspec(dllexport)
@@ -143,4 +145,6 @@ HC_API void rng_shuffle(size_t *items, size_t count, Rng *rng);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

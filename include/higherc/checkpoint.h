@@ -31,6 +31,7 @@
 
 #include "module.h"
 #include "optim.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -81,4 +82,6 @@ HC_API bool checkpoint_exists(const char *path);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -4,6 +4,7 @@
 #define HIGHERC_CONVOLUTION_H
 
 #include "shape.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -103,4 +104,6 @@ HC_API Tensor *tensor_avg_pool1d(Tensor *x, Pool1dOptions options);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -19,6 +19,7 @@
 #define HIGHERC_CUSTOM_H
 
 #include "tensor.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -67,4 +68,6 @@ HC_API Tensor *tensor_custom(const CustomClass *cls, Tensor *const *inputs, size
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

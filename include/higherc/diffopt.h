@@ -18,6 +18,7 @@
 
 #include "fmodule.h"
 #include "schedule.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -101,4 +102,6 @@ HC_API bool diffopt_commit(DiffOpt *opt, Optim *optim);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

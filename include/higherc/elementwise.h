@@ -4,6 +4,7 @@
 #define HIGHERC_ELEMENTWISE_H
 
 #include "shape.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -133,4 +134,6 @@ HC_API Tensor *tensor_clamp(Tensor *x, double low, double high);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

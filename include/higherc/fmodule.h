@@ -57,6 +57,7 @@
 #define HIGHERC_FMODULE_H
 
 #include "module.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -167,4 +168,6 @@ HC_API bool fmodule_commit(const FModule *fmodule, Module *module);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

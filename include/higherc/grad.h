@@ -12,6 +12,7 @@
 #define HIGHERC_GRAD_H
 
 #include "param.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -95,4 +96,6 @@ HC_API bool gradcheck(GradcheckFn *fn, Tensor *const *inputs, size_t count,
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -27,6 +27,7 @@
 #define HIGHERC_IMPLICIT_H
 
 #include "fmodule.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -83,4 +84,6 @@ HC_API ImplicitReport implicit_report(const FModule *fmodule);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

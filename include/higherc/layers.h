@@ -12,6 +12,7 @@
 #define HIGHERC_LAYERS_H
 
 #include "module.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -200,4 +201,6 @@ HC_API Module *module_gru_cell(size_t in, size_t hidden, RnnCellOptions options)
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -19,6 +19,7 @@
 #define HIGHERC_LBFGS_H
 
 #include "param.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -63,4 +64,6 @@ HC_API bool lbfgs_step(Lbfgs *lbfgs, LbfgsFn *closure, void *user, LbfgsReport *
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -15,6 +15,7 @@
 #define HIGHERC_LINALG_H
 
 #include "shape.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -87,4 +88,6 @@ HC_API Tensor *tensor_einsum(const char *equation, Tensor *const *x, size_t coun
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -4,6 +4,7 @@
 #define HIGHERC_LOSS_H
 
 #include "shape.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -135,4 +136,6 @@ HC_API Tensor *tensor_gaussian_nll_loss(Tensor *prediction, Tensor *target, Tens
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "param.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -166,4 +167,6 @@ HC_API Tape *frame_tape(const Frame *frame);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -4,6 +4,7 @@
 #define HIGHERC_MOVEMENT_H
 
 #include "shape.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -91,4 +92,6 @@ HC_API Tensor *tensor_embedding(Tensor *index, Tensor *weight);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

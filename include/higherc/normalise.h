@@ -4,6 +4,7 @@
 #define HIGHERC_NORMALISE_H
 
 #include "shape.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -57,4 +58,6 @@ HC_API Tensor *tensor_scaled_dot_product_attention(Tensor *query, Tensor *key, T
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -10,6 +10,7 @@
 #define HIGHERC_OPTIM_H
 
 #include "grad.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -176,4 +177,6 @@ HC_API Optim *optim_create(const OptimClass *cls, ParamList params, void *user);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -19,6 +19,7 @@
 #define HIGHERC_OPTIMIZERS_H
 
 #include "optim.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -227,4 +228,6 @@ HC_API Optim *optim_lion(ParamList params, LionOptions options);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -5,6 +5,7 @@
 #define HIGHERC_PARAM_H
 
 #include "tensor.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -90,4 +91,6 @@ HC_API double grads_clip_norm(Grads *grads, double max_norm);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -6,6 +6,7 @@
 #define HIGHERC_POOL_H
 
 #include "base.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -45,4 +46,6 @@ HC_API bool pool_run(Pool *pool, size_t count, PoolFn *fn, void *user);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

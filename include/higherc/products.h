@@ -4,6 +4,7 @@
 #define HIGHERC_PRODUCTS_H
 
 #include "shape.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,4 +28,6 @@ HC_API Tensor *tensor_dot(Tensor *a, Tensor *b);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -37,6 +37,7 @@
 #define HIGHERC_PROGRAM_H
 
 #include "grad.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -99,4 +100,6 @@ HC_API ProgramStats program_stats(const Program *program);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -4,6 +4,7 @@
 #define HIGHERC_REDUCE_H
 
 #include "shape.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -79,4 +80,6 @@ HC_API Tensor *tensor_topk(Tensor *x, size_t k, int axis, bool largest, Tensor *
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

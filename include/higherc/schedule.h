@@ -14,6 +14,7 @@
 #define HIGHERC_SCHEDULE_H
 
 #include "optim.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -84,4 +85,6 @@ HC_API bool optim_schedule(Optim *optim, const char *name, size_t group, const S
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

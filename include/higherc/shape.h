@@ -4,6 +4,7 @@
 #define HIGHERC_SHAPE_H
 
 #include "tape.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,4 +34,6 @@ HC_API size_t shape_count(Shape shape);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -14,6 +14,7 @@
 
 #include "base.h"
 #include "pool.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -130,4 +131,6 @@ HC_API bool tape_write_dot(Tape *tape, Tensor *output, const char *path);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

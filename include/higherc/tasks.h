@@ -39,6 +39,7 @@
 
 #include "grad.h"
 #include "pool.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -174,4 +175,6 @@ HC_API void *tasks_state(const Tasks *tasks, size_t worker);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -34,6 +34,7 @@
 #include "normalise.h"
 #include "convolution.h"
 #include "loss.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -98,4 +99,6 @@ HC_API bool tensor_requires_grad(const Tensor *x);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -65,6 +65,7 @@
 #define HIGHERC_UNROLL_H
 
 #include "diffopt.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -148,4 +149,6 @@ HC_API UnrollReport unroll_report(const DiffOpt *opt);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -29,7 +29,7 @@ static void project(Frame *frame, const Attention *a, Tensor *const *in, Tensor 
     Tensor *bias = hc_frame_own_param(frame, packed ? 1 : 3, "in_proj_bias");
     int64_t size = (int64_t)a->size;
     for (int i = 0; i < 3; i++) {
-        Tensor *w = hc_frame_param(frame, packed ? 0 : (size_t)i);
+        Tensor *w = hc_frame_param_at(frame, packed ? 0 : (size_t)i);
         if (packed) w = tensor_slice(w, 0, i * size, (i + 1) * size, 1);
         out[i] = tensor_linear(in[i], w, bias ? tensor_slice(bias, 0, i * size, (i + 1) * size, 1) : NULL);
     }

@@ -65,10 +65,10 @@ bool hc_cell_add_params(Module *module, const HcCellKind *kind, size_t in, size_
 }
 
 HcCellWeights hc_cell_weights(Frame *frame, size_t first, size_t hidden, bool bias, bool relu) {
-    return (HcCellWeights){.ih = hc_frame_param(frame, first),
-                           .hh = hc_frame_param(frame, first + 1),
-                           .bias_ih = bias ? hc_frame_param(frame, first + 2) : NULL,
-                           .bias_hh = bias ? hc_frame_param(frame, first + 3) : NULL,
+    return (HcCellWeights){.ih = hc_frame_param_at(frame, first),
+                           .hh = hc_frame_param_at(frame, first + 1),
+                           .bias_ih = bias ? hc_frame_param_at(frame, first + 2) : NULL,
+                           .bias_hh = bias ? hc_frame_param_at(frame, first + 3) : NULL,
                            .hidden = hidden,
                            .relu = relu};
 }

@@ -24,7 +24,7 @@
 /* ---- convolution --------------------------------------------------------------------------------- */
 
 static Tensor *weight_of(Frame *frame) {
-    return hc_frame_param(frame, 0);
+    return hc_frame_param_at(frame, 0);
 }
 
 static Tensor *bias_of(Frame *frame) {

@@ -5,7 +5,7 @@
 static bool embedding_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out,
                               size_t nout) {
     if (!hc_one_to_one(frame, nin, nout)) return false;
-    out[0] = tensor_embedding(in[0], hc_frame_param(frame, 0));
+    out[0] = tensor_embedding(in[0], hc_frame_param_at(frame, 0));
     return out[0] != NULL;
 }
 

@@ -96,7 +96,7 @@ static Tensor *normalised(Tensor *v, Tensor *g, int axis) {
     return tensor_mul(v, tensor_div(g, length));
 }
 
-Tensor *hc_frame_param(Frame *frame, size_t site) {
+Tensor *hc_frame_param_at(Frame *frame, size_t site) {
     const HcWeightNorm *n = norm_at(frame->module, site);
     return n ? normalised(param_at(frame, n->v), param_at(frame, n->g), n->axis) : param_at(frame, site);
 }
@@ -112,7 +112,7 @@ static bool is_named(const Module *m, size_t site, const char *name) {
 Tensor *hc_frame_own_param(Frame *frame, size_t site, const char *name) {
     const Module *module = frame->module;
     bool made = site < module->param_count && is_named(module, site, name);
-    return made ? hc_frame_param(frame, site) : NULL;
+    return made ? hc_frame_param_at(frame, site) : NULL;
 }
 
 bool hc_frame_call_child(Frame *frame, size_t child, HcTail tail, Tensor *const *in, size_t nin,
@@ -146,7 +146,7 @@ Tensor *frame_param(Frame *frame, const char *name) {
     const Module *m = frame->module;
     for (size_t i = 0; name && i < m->norm_count; i++)
         if (is_named(m, m->norms[i].v, name) && strcmp(m->params[m->norms[i].v].name, name) != 0)
-            return hc_frame_param(frame, m->norms[i].v);
+            return hc_frame_param_at(frame, m->norms[i].v);
     return number_of(frame, who, false, name, &site) ? param_at(frame, site) : NULL;
 }
 

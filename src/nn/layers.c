@@ -8,7 +8,7 @@
 
 static bool linear_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     if (!hc_one_to_one(frame, nin, nout)) return false;
-    Tensor *weight = hc_frame_param(frame, 0);
+    Tensor *weight = hc_frame_param_at(frame, 0);
     Tensor *bias = hc_frame_own_param(frame, 1, "bias");
     out[0] =
         frame->tail.relu ? hc_linear_relu(in[0], weight, bias) : tensor_linear(in[0], weight, bias);
@@ -113,7 +113,7 @@ NUMBERED(log_softmax, int, tensor_log_softmax(x, c))
 
 static bool prelu_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     if (!hc_one_to_one(frame, nin, nout)) return false;
-    out[0] = tensor_prelu(in[0], hc_frame_param(frame, 0));
+    out[0] = tensor_prelu(in[0], hc_frame_param_at(frame, 0));
     return out[0] != NULL;
 }
 

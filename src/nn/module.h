@@ -86,7 +86,7 @@ bool hc_module_run(const HcBinding *binding, Module *module, size_t param_base, 
                    Tensor *const *in, size_t nin, Tensor **out, size_t nout);
 /* The same by number, for layers that know their own; normalised where the module says so. The child's own forward
  * makes the tail. */
-Tensor *hc_frame_param(Frame *frame, size_t site);
+Tensor *hc_frame_param_at(Frame *frame, size_t site);
 /* That of the layer's maker, which need not have made one; what a caller added there has another name: NULL. */
 Tensor *hc_frame_own_param(Frame *frame, size_t site, const char *name);
 bool hc_frame_call_child(Frame *frame, size_t child, HcTail tail, Tensor *const *in, size_t nin,

@@ -96,7 +96,7 @@ bool module_save(const Module *module, const char *path) {
     return hc_write_end(&w, who, path);
 }
 
-bool hc_module_load(Module *module, const char *name, const void *bytes, size_t size) {
+bool hc_module_load_bytes(Module *module, const char *name, const void *bytes, size_t size) {
     HcReader r;
     if (!hc_read_begin(&r, "module_load", name, bytes, size, file_size(module), kind, HC_MODULE_VERSION))
         return false;
@@ -112,7 +112,7 @@ bool module_load(Module *module, const char *path) {
         return hc_null(who, module ? "the path" : "the module");
     size_t size;
     void *bytes = hc_read_file(who, path, file_size(module), &size);
-    bool done = bytes && hc_module_load(module, path, bytes, size);
+    bool done = bytes && hc_module_load_bytes(module, path, bytes, size);
     hc_free(bytes);
     return done;
 }

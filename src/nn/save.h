@@ -25,6 +25,6 @@ void hc_write_module(HcWriter *w, const Module *module);
 bool hc_read_module(HcReader *r, const Module *module, bool write);
 
 /* module_load from memory; `name` is for messages. */
-bool hc_module_load(Module *module, const char *name, const void *bytes, size_t size);
+bool hc_module_load_bytes(Module *module, const char *name, const void *bytes, size_t size);
 
 #endif

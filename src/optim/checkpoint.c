@@ -213,7 +213,7 @@ static bool at_rest(const Checkpoint *c) {
     return rests;
 }
 
-bool hc_checkpoint_load(Checkpoint *c, const char *name, const void *bytes, size_t size) {
+bool hc_checkpoint_load_bytes(Checkpoint *c, const char *name, const void *bytes, size_t size) {
     HcReader r;
     HcHeld own;
     if (!hc_read_begin(&r, loads, name, bytes, size, most_of(c), kind, VERSION)) return false;
@@ -229,7 +229,7 @@ bool checkpoint_load(Checkpoint *c, const char *path) {
     if (!check_entries(c, loads, false) || !at_rest(c)) return false;
     size_t size;
     void *bytes = hc_read_file(loads, path, most_of(c), &size);
-    bool done = bytes && hc_checkpoint_load(c, path, bytes, size);
+    bool done = bytes && hc_checkpoint_load_bytes(c, path, bytes, size);
     hc_free(bytes);
     return done;
 }

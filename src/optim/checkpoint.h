@@ -52,6 +52,6 @@ struct HcCheckpoint {
 };
 
 /* checkpoint_load from memory; `name` is for messages. */
-bool hc_checkpoint_load(Checkpoint *checkpoint, const char *name, const void *bytes, size_t size);
+bool hc_checkpoint_load_bytes(Checkpoint *checkpoint, const char *name, const void *bytes, size_t size);
 
 #endif

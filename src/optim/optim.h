@@ -114,7 +114,7 @@ void hc_scheduled_free(HcScheduled *list, size_t count);
 /* schedule_at, where a function of the caller's must leave the tape alone. */
 Hyper hc_schedule_call(Tape *tape, const Schedule *schedule, size_t step);
 /* The same in a step, for the hyperparameter of that name: NaN fails it, with words on the tape. */
-Hyper hc_schedule_step(Tape *tape, const Schedule *schedule, size_t step, const char *name);
+Hyper hc_schedule_factor(Tape *tape, const Schedule *schedule, size_t step, const char *name);
 /* The schedule in force, or NULL. */
 const Schedule *hc_scheduled(const Optim *optim, size_t group, size_t hyper);
 

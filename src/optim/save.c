@@ -218,7 +218,7 @@ static void fail_beside(Optim *optim, const HcError *before) {
 
 static const char loads[] = "optim_load";
 
-bool hc_optim_load(Optim *optim, const char *name, const void *bytes, size_t size) {
+bool hc_optim_load_bytes(Optim *optim, const char *name, const void *bytes, size_t size) {
     HcReader r;
     HcOptimLoading l = {.optim = optim};
     HcError before;
@@ -240,7 +240,7 @@ bool optim_load(Optim *optim, const char *path) {
     size_t size;
     void *bytes = hc_read_file(loads, path, most_of(optim), &size);
     fail_beside(optim, &before);
-    bool done = bytes && hc_optim_load(optim, path, bytes, size);
+    bool done = bytes && hc_optim_load_bytes(optim, path, bytes, size);
     hc_free(bytes);
     return done;
 }

@@ -34,6 +34,6 @@ void hc_take_optim(HcReader *r, HcOptimLoading *l);
 void hc_optim_loading_free(HcOptimLoading *l);
 
 /* optim_load from memory, for tests; `name` is for messages. */
-bool hc_optim_load(Optim *optim, const char *name, const void *bytes, size_t size);
+bool hc_optim_load_bytes(Optim *optim, const char *name, const void *bytes, size_t size);
 
 #endif

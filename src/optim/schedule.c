@@ -165,7 +165,7 @@ Hyper hc_schedule_call(Tape *tape, const Schedule *schedule, size_t step) {
     return factor;
 }
 
-Hyper hc_schedule_step(Tape *tape, const Schedule *schedule, size_t step, const char *name) {
+Hyper hc_schedule_factor(Tape *tape, const Schedule *schedule, size_t step, const char *name) {
     Hyper factor = hc_schedule_call(tape, schedule, step);
     if (!factor.tensor && isnan(factor.value))
         hc_fail(tape, HC_ERR_ARG, "the factor of '%s' is NaN at step %zu", name, step);

@@ -34,7 +34,7 @@ class Library:
         text = re.sub(r"^#.*?$", "", text, flags=re.M)
         for body, name in re.findall(r"enum\s*\w*\s*\{([^}]*)\}\s*(\w*)\s*;", text):
             self._read_enum(name, body)
-        for name, body in re.findall(r"typedef struct (\w+) \{([^}]*)\}", text):
+        for body, name in re.findall(r"typedef struct \w+ \{([^}]*)\} *(\w+)", text):
             self._read_struct(name, body)
         for result, name, arguments in re.findall(r"HC_API\s+([^;(]*?)(\w+)\(((?:[^()]|\([^()]*\))*)\)\s*;", text):
             self._read_function(result, name, arguments)

@@ -162,7 +162,7 @@ static void first_version(void) {
     CHECK(checkpoint_setting(c, "notes", "ok") && checkpoint_module(c, "net", net) &&
           checkpoint_params(c, "loose", (ParamList){&loose, 1}) && checkpoint_optim(c, "opt", optim) &&
           checkpoint_rng(c, "rng", &rng) && checkpoint_count(c, "it", &it) && checkpoint_real(c, "loss", &loss));
-    CHECK(hc_checkpoint_load(c, "first", sealed, sizeof sealed));
+    CHECK(hc_checkpoint_load_bytes(c, "first", sealed, sizeof sealed));
     CHECK(param_get(module_param(net, "weight"), 0) == 1.5 && param_get(loose, 0) == -2.5);
     CHECK(optim_steps(optim) == 3 && optim_get(optim, "lr", 0) == 0.5);
     CHECK(optim_param_steps(optim, module_param(net, "weight")) == 2);
@@ -188,12 +188,12 @@ static void every_byte(void) {
     CHECK(checkpoint_save(v.checkpoint, "checkpoint_before.tmp"));
     size_t size = read_bytes(path, bytes), loaded = 0;
     for (size_t cut = 0; cut < size; cut++) {
-        CHECK(!hc_checkpoint_load(v.checkpoint, "cut", bytes, cut));
+        CHECK(!hc_checkpoint_load_bytes(v.checkpoint, "cut", bytes, cut));
         CHECK_ERROR(cut < 8 ? "checkpoint_load: 'cut' is no file of this library" : "is cut off");
         if (cut < HC_FILE_HEAD + HC_FILE_TAIL) continue;
         memcpy(changed, bytes, size);
         seal(changed, cut);
-        CHECK(!hc_checkpoint_load(v.checkpoint, "cut", changed, cut));
+        CHECK(!hc_checkpoint_load_bytes(v.checkpoint, "cut", changed, cut));
         CHECK_ERROR(cut == size - 1 ? "checkpoint_load: 'cut: best' is damaged: less than it should hold"
                                     : "checkpoint_load: ");
     }
@@ -201,11 +201,11 @@ static void every_byte(void) {
     for (size_t at = 0; at < size; at++) {
         memcpy(changed, bytes, size);
         changed[at] ^= 0x04;
-        CHECK(!hc_checkpoint_load(v.checkpoint, "changed", changed, size));
+        CHECK(!hc_checkpoint_load_bytes(v.checkpoint, "changed", changed, size));
         CHECK_ERROR("checkpoint_load: 'changed'");
         if (at >= size - HC_FILE_TAIL) continue;
         seal(changed, size);
-        if (!hc_checkpoint_load(v.checkpoint, "changed", changed, size)) {
+        if (!hc_checkpoint_load_bytes(v.checkpoint, "changed", changed, size)) {
             CHECK_ERROR("checkpoint_load: ");
             continue;
         }
@@ -282,7 +282,7 @@ static void too_large(void) {
     size_t size = read_bytes(path, bytes);
     memset(bytes + size - HC_FILE_TAIL - 8, 0xFF, 8);
     seal(bytes, size);
-    CHECK(hc_checkpoint_load(c, "large", bytes, size) == (SIZE_MAX == UINT64_MAX));
+    CHECK(hc_checkpoint_load_bytes(c, "large", bytes, size) == (SIZE_MAX == UINT64_MAX));
     if (SIZE_MAX == UINT64_MAX)
         CHECK(count == SIZE_MAX);
     else

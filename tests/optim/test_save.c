@@ -302,7 +302,7 @@ static bool load_nested(Optim *optim, size_t hyper, size_t thens, uint64_t steps
     }
     at += HC_FILE_TAIL;
     seal(bytes, at);
-    return hc_optim_load(optim, "nested", bytes, at);
+    return hc_optim_load_bytes(optim, "nested", bytes, at);
 }
 
 /* A file with one schedule of a kind that has more numbers. */
@@ -322,7 +322,7 @@ static bool load_more(Optim *optim, HcScheduleKind kind, uint64_t steps, uint64_
         put(bytes, &at, i + 1, 8);
     at += HC_FILE_TAIL;
     seal(bytes, at);
-    return hc_optim_load(optim, "more", bytes, at);
+    return hc_optim_load_bytes(optim, "more", bytes, at);
 }
 
 /* What optim_save would not write is not read either, and leaves no schedule. */
@@ -395,15 +395,15 @@ static void first_version(void) {
     size_t size = read_bytes(bytes, sizeof bytes) - 8; /* the count, 0 */
     bytes[16] = 1;
     seal(bytes, size);
-    CHECK(hc_optim_load(other, "old", bytes, size) && optim_steps(other) == 2);
+    CHECK(hc_optim_load_bytes(other, "old", bytes, size) && optim_steps(other) == 2);
     CHECK(hc_scheduled(other, 0, 0) && hc_scheduled(other, 0, 0)->factor == plan.step.factor);
     bytes[16] = 3;
     seal(bytes, size);
-    CHECK(!hc_optim_load(other, "new", bytes, size));
+    CHECK(!hc_optim_load_bytes(other, "new", bytes, size));
     CHECK_ERROR("has version 3 of its format, not 2");
     bytes[16] = 0;
     seal(bytes, size);
-    CHECK(!hc_optim_load(other, "none", bytes, size));
+    CHECK(!hc_optim_load_bytes(other, "none", bytes, size));
     CHECK_ERROR("has version 0");
     optim_destroy(optim);
     optim_destroy(other);
@@ -424,7 +424,7 @@ static bool load_changed(Optim *optim, const char *after, size_t past, uint64_t 
     for (size_t i = 0; i < 8; i++)
         bytes[at + i] = (unsigned char)(value >> 8 * i);
     seal(bytes, size);
-    return hc_optim_load(optim, "changed", bytes, size);
+    return hc_optim_load_bytes(optim, "changed", bytes, size);
 }
 
 /* What no optimizer writes is no state to go on from. */
@@ -464,7 +464,7 @@ static void every_byte(void) {
         if (was != 1 && was != 2) continue; /* counts, kinds, what is there */
         bytes[at]++;
         seal(bytes, size);
-        if (hc_optim_load(optim, "changed", bytes, size)) {
+        if (hc_optim_load_bytes(optim, "changed", bytes, size)) {
             CHECK(optim_save(optim, path) && read_bytes(again, sizeof again) == size);
             CHECK(memcmp(bytes, again, size) == 0);
             loaded++;
@@ -489,7 +489,7 @@ static void older_error(void) {
         memcpy(tail, bytes + cut - HC_FILE_TAIL, sizeof tail);
         seal(bytes, cut);
         CHECK(!module_param(net, "nope"));
-        CHECK(!hc_optim_load(optim, "cut", bytes, cut));
+        CHECK(!hc_optim_load_bytes(optim, "cut", bytes, cut));
         CHECK(strstr(optim_error(optim), "optim_load: ") && strstr(optim_error(optim), "'cut'"));
         CHECK_ERROR("nope");
         memcpy(bytes + cut - HC_FILE_TAIL, tail, sizeof tail);

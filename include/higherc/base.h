@@ -86,7 +86,7 @@ HC_API const char *higherc_error(void);
 /** The code that goes with higherc_error(); HC_OK when there is none. */
 HC_API HcStatus higherc_status(void);
 
-/** Forgets the thread's error. A tape keeps its own until tape_clear_error(). */
+/** Forgets the thread's error. A tape keeps its own until tape_clear_error(), and tells it again at the next call. */
 HC_API void higherc_clear_error(void);
 
 /** Where the library takes its memory. `alloc` returns NULL when it has none; sizes are never 0,

@@ -31,7 +31,8 @@ typedef struct HcTapeOptions {
     DType dtype;
     size_t max_bytes;   /**< the most it may hold; SIZE_MAX: no limit */
     size_t block_bytes; /**< first block of its arena; small values stress memory handling */
-    bool never_reuse;   /**< never hand out an address twice: finds use after release, leaks */
+    bool never_reuse;   /**< never hand out an address twice: finds use after release, leaks. Also on for each
+                             tape when the environment variable HIGHERC_NEVER_REUSE is set */
     bool check_nan;     /**< see tape_check_nan */
 } TapeOptions;
 
@@ -55,8 +56,12 @@ HC_API void tape_destroy(Tape *tape);
 HC_API DType tape_dtype(const Tape *tape);
 
 /** Frees everything made on the tape and keeps the memory. An error stays until it is cleared.
- *  A handle kept over a reset or release is told (HC_ERR_EXPIRED) until something else is made in its place;
- *  from then on it is silently that other thing, unless the tape was made with never_reuse. */
+ *  A tensor made before a loop that begins with tape_reset must not be used in it: make it anew in each turn, or keep
+ *  its numbers in an array or a Param. Such a use is the error HC_ERR_EXPIRED in the loop's first two turns, for the
+ *  first two resets of a tape (without max_bytes, and up to 1 MiB of nodes) give new tensors new places; later a handle
+ *  kept over a reset is told until something else is made in its place, and from then on it is silently that other
+ *  thing. With HIGHERC_NEVER_REUSE set in the environment (or never_reuse in the options) it is always told, and memory
+ *  grows from turn to turn: for a short run that looks for such a handle. */
 HC_API void tape_reset(Tape *tape);
 
 /** A place on the tape; a plain value. */

@@ -91,7 +91,10 @@ FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options)
         hc_null_on(tape, who, tape ? "the module" : "the tape");
         return NULL;
     }
-    if (tape->status != HC_OK) return NULL;
+    if (tape->status != HC_OK) {
+        hc_tell_again(tape);
+        return NULL;
+    }
     if ((unsigned)options.mode > HC_EVAL) {
         hc_fail(tape, HC_ERR_ARG, "%s: %d is no mode", who, (int)options.mode);
         return NULL;

@@ -149,7 +149,7 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     if (!loss) return hc_null_on(tape, who, "the loss");
     if (!hc_check(who, loss)) return false;
     FModule *root = opt->module;
-    char text[HC_SHAPE_TEXT];
+    char text[HC_SHAPE_TEXT], weight[HC_SHAPE_TEXT];
     if (loss->tape != tape)
         return hc_fail(tape, HC_ERR_TAPE, "%s: the loss is on another tape", who);
     if (loss->form->count != 1)
@@ -163,7 +163,9 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
         if (params[i]->tape != tape)
             return hc_fail(tape, HC_ERR_TAPE, "%s: the weights are on another tape", who);
         else if (params[i]->form->plain != root->now->weights[i]->form->plain)
-            return hc_fail(tape, HC_ERR_SHAPE, "%s: tensor %zu has not the weight's shape", who, i);
+            return hc_fail(tape, HC_ERR_SHAPE, "%s: tensor %zu has shape %s, its weight %s", who, i,
+                           hc_shape_text(hc_form_shape(params[i]->form), text),
+                           hc_shape_text(hc_form_shape(root->now->weights[i]->form), weight));
     if (release && root->mode == HC_FULL)
         return hc_fail(
             tape, HC_ERR_STATE,

@@ -25,7 +25,7 @@ static bool check_input(Tape *tape, const Tensor *x, size_t i) {
 static bool check_lists(Tape *tape, Tensor *const *inputs, size_t ninputs, Tensor *const *outputs,
                         size_t noutputs, Tensor *loss) {
     if (!tape) return hc_null(who, "the tape");
-    if (tape->status != HC_OK) return false;
+    if (tape->status != HC_OK) return hc_tell_again(tape);
     if ((ninputs && !inputs) || (noutputs && !outputs) || (!noutputs && !loss))
         return hc_fail(tape, HC_ERR_ARG, "%s: %s", who,
                        noutputs || loss ? "a list is NULL" : "neither an output nor a loss");

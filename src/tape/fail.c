@@ -18,9 +18,14 @@ bool (hc_fail)(Tape *tape, HcStatus status, const char *format, ...) {
     return false;
 }
 
+bool (hc_tell_again)(const Tape *tape) {
+    if (higherc_status() == HC_OK) hc_fail_thread(tape->status, "%s", tape->message);
+    return false;
+}
+
 bool (hc_null_on)(Tape *tape, const char *who, const char *what) {
-    bool first = higherc_status() == HC_OK && (!tape || tape->status == HC_OK);
-    return first && hc_fail(tape, HC_ERR_ARG, "%s: %s is NULL", who, what);
+    if (tape && tape->status != HC_OK) return hc_tell_again(tape);
+    return higherc_status() == HC_OK && hc_fail(tape, HC_ERR_ARG, "%s: %s is NULL", who, what);
 }
 
 bool (hc_fail_nomem)(Tape *tape, const char *who) {

@@ -53,7 +53,10 @@ Tensor *param_tensor(Tape *tape, Param *param) {
         hc_null_on(tape, "param_tensor", tape ? "the Param" : "the tape");
         return NULL;
     }
-    if (tape->status != HC_OK) return NULL;
+    if (tape->status != HC_OK) {
+        hc_tell_again(tape);
+        return NULL;
+    }
     if (param->dtype != tape->dtype) {
         hc_fail(tape, HC_ERR_DTYPE, "param_tensor: '%s' is %s, the tape %s", param->cell.name,
                 param->dtype == HC_F32 ? "f32" : "f64", tape->dtype == HC_F32 ? "f32" : "f64");

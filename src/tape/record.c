@@ -18,15 +18,15 @@ bool (hc_check_slowly)(const char *who, Tensor *const *x, size_t count) {
         hc_fail_thread(HC_ERR_ARG, "%s: %s", who, count ? "a tensor is NULL" : "no tensors");
         return false;
     }
-    if (tape->status != HC_OK) return false;
+    if (tape->status != HC_OK) return hc_tell_again(tape);
     for (size_t i = 0; i < count; i++) {
         if (!x[i]) return hc_fail(tape, HC_ERR_ARG, "%s: tensor %zu is NULL", who, i + 1);
         if (x[i]->tape != tape)
             return hc_fail(tape, HC_ERR_TAPE, "%s: tensors of two different tapes", who);
         if (!hc_alive(x[i]))
             return hc_fail(tape, HC_ERR_EXPIRED,
-                           "%s: tensor %zu was freed by a reset or release of its tape", who,
-                           i + 1);
+                           "%s: tensor %zu was freed by tape_reset or tape_release: make it anew in each turn",
+                           who, i + 1);
     }
     return false;
 }
@@ -333,7 +333,10 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
         hc_null(who, "the tape");
         return NULL;
     }
-    if (tape->status != HC_OK) return NULL;
+    if (tape->status != HC_OK) {
+        hc_tell_again(tape);
+        return NULL;
+    }
     const HcForm *form = hc_form_of(&tape->forms, &shape, tape->item);
     if (!form) {
         char text[HC_SHAPE_TEXT];

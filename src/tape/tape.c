@@ -4,6 +4,7 @@
 #include "tape/stamp.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifndef HC_BLOCK_BYTES
@@ -11,6 +12,8 @@
 #endif
 
 #define MANY_FORMS 4096 /* that no tensor may use */
+#define MOST_ASIDES 2   /* what came before a loop, and its first turn */
+#define MOST_ASIDE_BYTES ((size_t)1 << 20)
 
 TapeOptions tape_options(DType dtype) {
     return (TapeOptions){.dtype = dtype, .max_bytes = SIZE_MAX, .block_bytes = HC_BLOCK_BYTES};
@@ -33,6 +36,7 @@ Tape *tape_create_with(TapeOptions options) {
                        misnamed);
         return NULL;
     }
+    const char *always = getenv("HIGHERC_NEVER_REUSE");
     Tape *tape = hc_alloc_zero(1, sizeof *tape);
     if (!tape) {
         hc_fail_thread(HC_ERR_NOMEM, "tape_create: out of memory");
@@ -44,7 +48,7 @@ Tape *tape_create_with(TapeOptions options) {
     tape->dtype = options.dtype;
     tape->manner.recording = true;
     tape->check_nan = options.check_nan;
-    tape->never_reuse = options.never_reuse;
+    tape->never_reuse = options.never_reuse || (always && *always);
     tape->budget.limit = options.max_bytes;
     tape->read = SIZE_MAX;
     tape->rng = rng_seed(0);
@@ -151,6 +155,25 @@ static void cut(Tape *tape, size_t count, HcPosition place) {
     hc_arena_rewind(&tape->data, place);
 }
 
+/* The nodes of a tape's first iterations keep their places, and new ones take others: a tensor that was made before
+ * the loop and is used in it, or made in one turn and used in the next, is told from the start on, and is not another
+ * in silence. Later resets use places again, so that a steady loop pays nothing. */
+static void set_aside(Tape *tape, size_t nodes) {
+    size_t chunks = (nodes + ((size_t)1 << tape->chunk_shift) - 1) >> tape->chunk_shift;
+    if (tape->asides == MOST_ASIDES || chunks == 0 || chunks * chunk_bytes(tape) > MOST_ASIDE_BYTES ||
+        tape->budget.limit < SIZE_MAX)
+        return;
+    size_t before = tape->chunk_count;
+    if (!hc_tape_room(tape, (before + chunks) << tape->chunk_shift)) return;
+    for (size_t i = 0; i < chunks; i++) {
+        Tensor *used = tape->chunks[i];
+        tape->chunks[i] = tape->chunks[before + i];
+        tape->chunks[before + i] = used;
+    }
+    tape->asides++;
+    tape->most_nodes = tape->chunk_count << tape->chunk_shift; /* which the next trim leaves */
+}
+
 static void drop_scope(Tape *tape) {
     HcScope *scope = tape->scopes;
     tape->scopes = scope->next;
@@ -163,7 +186,9 @@ void tape_reset(Tape *tape) {
     while (tape->scopes)
         drop_scope(tape);
     HC_ASSERT(tape->born_count == 0 && tape->scratch.live == 0 && tape->move_count == 0); /* nothing is at work */
+    size_t nodes = tape->count;
     cut(tape, 0, (HcPosition){0, 0});
+    if (!tape->never_reuse) set_aside(tape, nodes);
     tape->read = SIZE_MAX;
     tape->resets++;
     hc_leaves_reset(tape);

@@ -83,6 +83,7 @@ struct HcTape {
     HcStatus status;
     uint64_t serial; /* of the last tensor made */
     uint64_t resets;
+    unsigned asides;   /* resets after which nodes took new places */
     size_t count;      /* nodes */
     size_t most_nodes; /* since the last trim, as far as releases and resets saw */
     Tensor **chunks;
@@ -127,6 +128,8 @@ struct HcTape {
 /* Keeps an error on the tape (NULL: only in the thread), unless it holds one. Returns false. */
 bool hc_fail(Tape *tape, HcStatus status, const char *format, ...) HC_PRINTF(3, 4);
 bool hc_fail_nomem(Tape *tape, const char *who);
+/* Gives a thread without an error that of the tape, which was not cleared. Returns false. */
+bool hc_tell_again(const Tape *tape);
 #define hc_fail(...) hc_false(hc_fail(__VA_ARGS__))
 #define hc_fail_nomem(tape, who) hc_false(hc_fail_nomem(tape, who))
 /* An argument that is NULL, on the tape too unless an earlier error of the thread may be why. Returns false. */

@@ -87,6 +87,51 @@ static Tensor *cube(Tensor *const *x, size_t n, void *user) {
     return tensor_pow_scalar(x[0], 3);
 }
 
+/* A tape that is in error tells so to who cleared the thread's error alone. */
+static void told_again(void) {
+    Tape *tape = tape_create(HC_F64);
+    Module *net = module_linear(2, 2);
+    Tensor *x = tensor_ones(tape, shape1(2));
+    CHECK(!tensor_add(x, tensor_ones(tape, shape1(3))));
+    for (int call = 0; call < 6; call++) {
+        higherc_clear_error();
+        CHECK(call != 0 || !tensor_neg(x));
+        CHECK(call != 1 || !tensor_zeros(tape, shape1(2)));
+        CHECK(call != 2 || !fmodule_create(tape, net, false));
+        CHECK(call != 3 || !fmodule_create(tape, NULL, false));
+        CHECK(call != 4 || !program_capture(tape, NULL, 0, &x, 1, NULL));
+        CHECK(call != 5 || !param_tensor(tape, module_param(net, "bias")));
+        CHECK(higherc_status() == HC_ERR_SHAPE && strcmp(higherc_error(), tape_error(tape)) == 0);
+    }
+    higherc_clear_error();
+    tape_clear_error(tape);
+    CHECK(tensor_neg(x) != NULL && !higherc_error());
+    tape_destroy(tape);
+    module_destroy(net);
+}
+
+/* A tensor of before the loop, and one that a turn hands to the next, are told from the first turn on. */
+static void stale_in_loops(void) {
+    for (int carried = 0; carried < 2; carried++) {
+        Tape *tape = tape_create(HC_F64);
+        Tensor *x = tensor_from_f64(tape, shape1(2), two);
+        for (int turn = 0; turn < 4; turn++) {
+            tape_reset(tape);
+            Tensor *other = tensor_zeros(tape, shape1(2));
+            CHECK(other != x || turn > 1);
+            if (turn < 2 && !(carried && turn == 0)) WRONG(HC_ERR_EXPIRED, tensor_neg(x));
+            if (carried) x = other;
+        }
+        size_t reserved = tape_stats(tape).reserved_bytes;
+        for (int turn = 0; turn < 4; turn++) {
+            tape_reset(tape);
+            CHECK(tensor_zeros(tape, shape1(2)) != NULL);
+        }
+        CHECK(tape_stats(tape).reserved_bytes == reserved);
+        tape_destroy(tape);
+    }
+}
+
 static void never_reuse(void) {
     TapeOptions options = tape_options(HC_F64);
     options.never_reuse = true;
@@ -126,7 +171,7 @@ static void trimming(void) {
     Module *net = module_linear(2, 2);
     module_init(net, &rng);
     size_t little = 0;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) { /* the first two resets take further places for nodes */
         Tensor *x = tensor_ones(tape, shape2(1, 2));
         CHECK(tensor_backward(tensor_sum(module_forward(net, x))));
         for (int k = 0; k < 2000; k++)
@@ -136,10 +181,11 @@ static void trimming(void) {
         size_t held = tape_stats(tape).reserved_bytes;
         CHECK(tape_stats(tape).peak_bytes >= (size_t)4 << 20);
         tape_reset(tape);
-        CHECK(tape_stats(tape).reserved_bytes == held && tape_stats(tape).live_bytes == 0);
+        CHECK(tape_stats(tape).reserved_bytes == held || (i < 2 && tape_stats(tape).reserved_bytes > held));
+        CHECK(tape_stats(tape).live_bytes == 0);
         tape_trim(tape);
         CHECK(tape_stats(tape).reserved_bytes < held / 4);
-        if (i == 1) little = tape_stats(tape).reserved_bytes;
+        if (i == 3) little = tape_stats(tape).reserved_bytes;
     }
     CHECK(tape_stats(tape).reserved_bytes == little); /* the same each time */
     /* what is alive stays */
@@ -277,6 +323,8 @@ static void dot(void) {
 int main(void) {
     marks();
     marks_without_nodes();
+    told_again();
+    stale_in_loops();
     never_reuse();
     trimming();
     limits();

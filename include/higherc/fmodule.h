@@ -65,6 +65,10 @@ extern "C" {
 
 typedef struct HcFModule FModule;
 
+/** What copy_initial_weights says, as words: fmodule_create(tape, net, HC_KEEP_HISTORY). Both clone the Params. */
+#define HC_KEEP_HISTORY false /**< the clone's history goes back to the Params: MAML */
+#define HC_DETACH true        /**< the clone begins anew: the Params get no gradient */
+
 /** How much history inner steps keep; see diffopt.h. */
 typedef enum HcFMode { HC_FULL = 0, HC_FIRST_ORDER = 1, HC_EVAL = 2 } FMode;
 

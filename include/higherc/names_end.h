@@ -285,6 +285,7 @@
 #undef optim_adamw
 #undef optim_add_group
 #undef optim_asgd
+#undef optim_check_grads
 #undef optim_class
 #undef optim_clip_grad_norm
 #undef optim_create
@@ -294,6 +295,7 @@
 #undef optim_group_count
 #undef optim_group_params
 #undef optim_learn
+#undef optim_learn_log
 #undef optim_learned
 #undef optim_lion
 #undef optim_load

@@ -28,7 +28,9 @@ typedef struct HcOptim Optim;
  *  twice, mixed types, or an empty list. */
 HC_API Optim *optim_new(const char *name, ParamList params);
 HC_API void optim_destroy(Optim *optim);
-/** Adds a group, which starts with the settings of the first. The new group's number, or SIZE_MAX. */
+/** Adds a group, which starts with the settings of the first. The new group's number, or SIZE_MAX.
+ *  Errors: HC_ERR_ARG for an empty list (optim_learned's before optim_learn) or a Param listed twice, HC_ERR_DTYPE,
+ *  HC_ERR_NOMEM. */
 HC_API size_t optim_add_group(Optim *optim, ParamList params);
 HC_API size_t optim_group_count(const Optim *optim);
 HC_API ParamList optim_group_params(const Optim *optim, size_t group);
@@ -51,7 +53,8 @@ typedef enum HcLearnScope { HC_LEARN_GROUP = 0, HC_LEARN_PARAM = 1, HC_LEARN_WEI
  *
  *      optim_learn(inner, "lr", HC_ALL_GROUPS, HC_LEARN_PARAM);
  *      Optim *outer = optim_adam(module_params(net), adam_options(0.001));
- *      optim_add_group(outer, optim_learned(inner));
+ *      size_t rates = optim_add_group(outer, optim_learned(inner));
+ *      optim_set(outer, "lr", rates, 0.0001);             the rates' own rate
  *
  *  Every diffopt_create then puts clones of them, with history, on its tape, in the place of numbers: a
  *  meta-loss after diffopt_steps reaches them, tensor_backward adds to their grads, and an outer optimizer
@@ -63,6 +66,18 @@ typedef enum HcLearnScope { HC_LEARN_GROUP = 0, HC_LEARN_PARAM = 1, HC_LEARN_WEI
  *  (module_to) leaves the optimizer behind, which is an error when it is next used.
  *  Errors: HC_ERR_NAME, HC_ERR_RANGE, HC_ERR_ARG (a flag), HC_ERR_STATE (learned already), HC_ERR_NOMEM. */
 HC_API bool optim_learn(Optim *optim, const char *name, size_t group, LearnScope per);
+/** The same for one that has to stay above 0, as a learning rate: the Params hold its logarithm, and steps take exp of
+ *  that. A step of the outer optimizer then changes it by a factor, and no step makes it negative, where a rate that
+ *  was learned as it is may become so.
+ *
+ *      optim_learn_log(inner, "lr", HC_ALL_GROUPS, HC_LEARN_PARAM);
+ *      size_t rates = optim_add_group(outer, optim_learned(inner));
+ *      optim_set(outer, "lr", rates, 0.01);               each outer step: about 1 % more or less, by Adam
+ *
+ *  optim_set and optim_get take and give the value itself. The Params are named "log_lr.group0" and so on.
+ *  Gradient: of the logarithm, the value times its own.
+ *  Errors: those of optim_learn, and HC_ERR_RANGE where the present value has no logarithm. */
+HC_API bool optim_learn_log(Optim *optim, const char *name, size_t group, LearnScope per);
 /** All Params of learned hyperparameters in the order of optim_learn, by group, then by Param; named
  *  "lr.group0", or "lr." and the Param's name. Borrowed until the next optim_learn. */
 HC_API ParamList optim_learned(const Optim *optim);
@@ -75,6 +90,11 @@ HC_API void optim_zero_grad(Optim *optim);
  *  (no decay, no momentum, no step count). All or nothing.
  *  Errors: HC_ERR_GRAD when every gradient is absent; HC_ERR_NOMEM. */
 HC_API bool optim_step(Optim *optim);
+/** While on, an optim_step that no gradient reached in one of the groups (but for groups frozen as a whole) is the
+ *  error HC_ERR_GRAD, and changes nothing: so an outer optimizer tells that copy_initial_weights is true, where W gets
+ *  no gradient and would stay as it is in silence. For a single Param ask tensor_reaches. Returns what it was (a new
+ *  optimizer: off). */
+HC_API bool optim_check_grads(Optim *optim, bool on);
 /** Scales all present gradients by min(1, max_norm / (norm + 1e-6)), the norm taken over all of
  *  them; returns the norm before, or NaN and an error. */
 HC_API double optim_clip_grad_norm(Optim *optim, double max_norm);

@@ -17,9 +17,12 @@ static bool take_learned(DiffOpt *opt, const Optim *optim) {
     if (!opt->learned || !opt->learned_values) return false;
     for (size_t g = 0; g < optim->group_count; g++)
         memcpy(opt->learned + g * HC_MAX_HYPERS, optim->groups[g].learned, each);
-    for (size_t i = 0; i < count; i++) {
-        Tensor *leaf = param_tensor(opt->tape, optim->learned.items[i]);
-        if (!(opt->learned_values[i] = tensor_clone(leaf))) return false;
+    for (size_t at = 0; at < optim->group_count * HC_MAX_HYPERS; at++) {
+        const HcLearned *learned = &opt->learned[at];
+        for (size_t i = learned->first; i < learned->first + learned->count; i++) {
+            Tensor *clone = tensor_clone(param_tensor(opt->tape, optim->learned.items[i]));
+            if (!(opt->learned_values[i] = hc_learned_value(learned, clone))) return false;
+        }
     }
     return true;
 }

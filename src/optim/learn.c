@@ -1,4 +1,5 @@
 /* Learned hyperparameters: Params in the place of an optimizer's numbers. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,18 +10,27 @@ Param *hc_learned(const Optim *optim, size_t group, size_t place, size_t hyper) 
     return learned->count ? optim->learned.items[hc_learned_index(learned, place)] : NULL;
 }
 
-/* "lr.group0" or "lr.2.weight", as large as one number or the weight. */
-static Param *make(const Optim *optim, size_t group, size_t place, size_t hyper, LearnScope per) {
+double hc_learned_number(const HcLearned *learned, double value) {
+    return learned->log ? log(value) : value;
+}
+
+Tensor *hc_learned_value(const HcLearned *learned, Tensor *x) {
+    return learned->log ? tensor_exp(x) : x;
+}
+
+/* "lr.group0" or "log_lr.2.weight", as large as one number or the weight. */
+static Param *make(const Optim *optim, size_t group, size_t place, size_t hyper, HcLearned as) {
     const HcGroup *g = &optim->groups[group];
     const Param *p = g->params.items[place];
+    const char *log_ = as.log ? "log_" : "", *of = optim->cls->hypers[hyper].name;
     char name[256];
-    if (per == HC_LEARN_GROUP)
-        snprintf(name, sizeof name, "%s.group%zu", optim->cls->hypers[hyper].name, group);
+    if (as.per == HC_LEARN_GROUP)
+        snprintf(name, sizeof name, "%s%s.group%zu", log_, of, group);
     else
-        snprintf(name, sizeof name, "%s.%s", optim->cls->hypers[hyper].name, p->cell.name);
-    Shape shape = per == HC_LEARN_WEIGHT ? p->shape : shape_scalar();
+        snprintf(name, sizeof name, "%s%s.%s", log_, of, p->cell.name);
+    Shape shape = as.per == HC_LEARN_WEIGHT ? p->shape : shape_scalar();
     Param *param = param_create(name, shape, optim->dtype);
-    if (param) param_fill(param, g->hyper[hyper]);
+    if (param) param_fill(param, hc_learned_number(&as, g->hyper[hyper]));
     return param;
 }
 
@@ -28,8 +38,7 @@ static size_t params_needed(const HcGroup *group, LearnScope per) {
     return per == HC_LEARN_GROUP ? 1 : group->params.count;
 }
 
-bool optim_learn(Optim *optim, const char *name, size_t group, LearnScope per) {
-    const char *who = "optim_learn";
+static bool learn(Optim *optim, const char *who, const char *name, size_t group, LearnScope per, bool log_) {
     size_t hyper = 0, total = 0, made = 0;
     if (!hc_optim_setting(optim, who, name, group, &hyper)) return false;
     if ((unsigned)per > HC_LEARN_WEIGHT)
@@ -39,16 +48,20 @@ bool optim_learn(Optim *optim, const char *name, size_t group, LearnScope per) {
         if (optim->groups[g].learned[hyper].count)
             return hc_optim_fail(optim, HC_ERR_STATE, "%s: '%s' of group %zu is learned already",
                                  who, name, g);
+        if (log_ && !(optim->groups[g].hyper[hyper] > 0))
+            return hc_optim_fail(optim, HC_ERR_RANGE, "%s: '%s' of group %zu is %g, which has no logarithm", who,
+                                 name, g, optim->groups[g].hyper[hyper]);
         total += params_needed(&optim->groups[g], per);
     }
     size_t before = optim->learned.count;
+    const HcLearned as = {.per = per, .log = log_};
     bool done = hc_grow((void **)&optim->learned.items, &optim->learned_capacity, before,
                         before + total, sizeof *optim->learned.items);
     Param **learned = optim->learned.items;
     for (size_t g = 0; g < optim->group_count && done; g++) {
         if (group != HC_ALL_GROUPS && group != g) continue;
         for (size_t i = 0; i < params_needed(&optim->groups[g], per) && done; i++)
-            if ((done = (learned[before + made] = make(optim, g, i, hyper, per)) != NULL)) made++;
+            if ((done = (learned[before + made] = make(optim, g, i, hyper, as)) != NULL)) made++;
     }
     if (!done) {
         while (made > 0)
@@ -58,12 +71,20 @@ bool optim_learn(Optim *optim, const char *name, size_t group, LearnScope per) {
     for (size_t g = 0, first = before; g < optim->group_count; g++) {
         if (group != HC_ALL_GROUPS && group != g) continue;
         size_t count = params_needed(&optim->groups[g], per);
-        optim->groups[g].learned[hyper] = (HcLearned){first, count, per};
+        optim->groups[g].learned[hyper] = (HcLearned){first, count, per, log_};
         first += count;
     }
     optim->learned.count += total;
     hc_optim_changed(optim);
     return true;
+}
+
+bool optim_learn(Optim *optim, const char *name, size_t group, LearnScope per) {
+    return learn(optim, "optim_learn", name, group, per, false);
+}
+
+bool optim_learn_log(Optim *optim, const char *name, size_t group, LearnScope per) {
+    return learn(optim, "optim_learn_log", name, group, per, true);
 }
 
 ParamList optim_learned(const Optim *optim) {

@@ -107,6 +107,11 @@ size_t optim_add_group(Optim *optim, ParamList params) {
         return SIZE_MAX;
     }
     if (!hc_optim_at_rest(optim, who)) return SIZE_MAX;
+    if (params.count == 0) {
+        hc_optim_fail(optim, HC_ERR_ARG,
+                      "%s: the list is empty, as optim_learned's is before optim_learn", who);
+        return SIZE_MAX;
+    }
     HcGroup group = {.params = hc_params_copy(params, who)};
     if (!group.params.items) return SIZE_MAX;
     size_t total = params.count;
@@ -199,6 +204,9 @@ bool optim_set(Optim *optim, const char *name, size_t group, double value) {
         return hc_optim_fail(optim, HC_ERR_RANGE, "%s: %s cannot be %g", who, name, value);
     for (size_t g = 0; g < optim->group_count; g++) {
         if (group != HC_ALL_GROUPS && g != group) continue;
+        if (optim->groups[g].learned[index].log && !(value > 0))
+            return hc_optim_fail(optim, HC_ERR_RANGE, "%s: %s is learned by its logarithm, which %g has not", who,
+                                 name, value);
         double hyper[HC_MAX_HYPERS];
         memcpy(hyper, optim->groups[g].hyper, sizeof hyper);
         hyper[index] = value;
@@ -212,7 +220,8 @@ bool optim_set(Optim *optim, const char *name, size_t group, double value) {
         HcGroup *to = &optim->groups[g];
         to->hyper[index] = value;
         for (size_t i = 0; i < to->learned[index].count; i++)
-            param_fill(optim->learned.items[to->learned[index].first + i], value);
+            param_fill(optim->learned.items[to->learned[index].first + i],
+                       hc_learned_number(&to->learned[index], value));
     }
     hc_optim_changed(optim);
     return true;
@@ -229,7 +238,10 @@ double optim_get(const Optim *optim, const char *name, size_t group) {
     if (!hc_hyper_index(optim->cls, who, name, &index)) return NAN;
     const HcLearned *learned = &optim->groups[group].learned[index];
     if (!learned->count) return optim->groups[group].hyper[index];
-    if (learned->per == HC_LEARN_GROUP) return param_get(optim->learned.items[learned->first], 0);
+    if (learned->per == HC_LEARN_GROUP) {
+        double number = param_get(optim->learned.items[learned->first], 0);
+        return learned->log ? exp(number) : number;
+    }
     hc_fail_thread(HC_ERR_STATE, "%s: '%s' is learned apart for each %s: see optim_learned", who,
                    name, learned->per == HC_LEARN_PARAM ? "Param" : "weight");
     return NAN;

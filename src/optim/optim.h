@@ -17,7 +17,12 @@ typedef struct HcMoments {
 typedef struct HcLearned {
     size_t first, count;
     LearnScope per;
+    bool log; /* they hold its logarithm */
 } HcLearned;
+
+/* What the Params hold for a value, and the value of what they hold. */
+double hc_learned_number(const HcLearned *learned, double value);
+Tensor *hc_learned_value(const HcLearned *learned, Tensor *x);
 
 /* For the Param at that place of the group. */
 static inline size_t hc_learned_index(const HcLearned *learned, size_t place) {
@@ -68,7 +73,7 @@ struct HcOptim {
     DType dtype;
     Tape *tape; /* on which steps are computed */
     char message[HC_MESSAGE_SIZE];
-    bool failed;
+    bool failed, check_grads;
 };
 
 /* To be called after settings or state changed. */

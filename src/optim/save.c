@@ -15,7 +15,7 @@ static const char kind[] = "optim";
 /* ---- saving --------------------------------------------------------------------------------------------- */
 
 static uint32_t learning(const HcLearned *learned) {
-    return learned->count ? 1 + (uint32_t)learned->per : 0;
+    return learned->count ? 1 + (uint32_t)learned->per + (learned->log ? 3 : 0) : 0;
 }
 
 static void write_group(HcWriter *w, const Optim *optim, const HcGroup *group) {

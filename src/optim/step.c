@@ -29,7 +29,9 @@ const char *hc_update_fault(const OptimClass *cls, const OptimUpdate *update, co
 static Hyper hyper_of(const Optim *optim, size_t g, size_t i, size_t h) {
     Hyper value = hyper_const(optim->groups[g].hyper[h]);
     const Param *learned = hc_learned(optim, g, i, h);
-    if (learned) value = hyper_tensor(tensor_borrow(optim->tape, learned->shape, learned->data));
+    if (learned)
+        value = hyper_tensor(hc_learned_value(&optim->groups[g].learned[h],
+                                              tensor_borrow(optim->tape, learned->shape, learned->data)));
     const Schedule *schedule = hc_scheduled(optim, g, h);
     if (!schedule) return value;
     const char *name = optim->cls->hypers[h].name;
@@ -113,6 +115,32 @@ static void write_back(Optim *optim, Pending *pending, size_t count) {
     }
 }
 
+bool optim_check_grads(Optim *optim, bool on) {
+    if (!optim) return hc_null("optim_check_grads", "the optimizer");
+    bool was = optim->check_grads;
+    optim->check_grads = on;
+    return was;
+}
+
+/* Whether a gradient reached each group that is not frozen as a whole. */
+static bool each_group_is_reached(Optim *optim) {
+    for (size_t g = 0; g < optim->group_count; g++) {
+        ParamList params = optim->groups[g].params;
+        const Param *waits = NULL;
+        bool reached = false;
+        for (size_t i = 0; i < params.count; i++) {
+            reached = reached || has_update(params.items[i]);
+            if (!params.items[i]->frozen && !waits) waits = params.items[i];
+        }
+        if (waits && !reached)
+            return hc_optim_fail(optim, HC_ERR_GRAD,
+                                 "optim_step: no gradient reached group %zu ('%s' is its first): does the loss "
+                                 "depend on it? See tensor_reaches and copy_initial_weights",
+                                 g, waits->cell.name);
+    }
+    return true;
+}
+
 bool optim_step(Optim *optim) {
     if (!optim) return hc_null("optim_step", "the optimizer");
     if (!hc_optim_at_rest(optim, "optim_step")) return false;
@@ -122,8 +150,9 @@ bool optim_step(Optim *optim) {
             count += has_update(optim->groups[g].params.items[i]);
     if (count == 0)
         return hc_optim_fail(optim, HC_ERR_GRAD,
-                             "optim_step: every gradient is absent (nothing was backed up, or "
+                             "optim_step: every gradient is absent (there was no backward pass, or "
                              "all Params are frozen)");
+    if (optim->check_grads && !each_group_is_reached(optim)) return false;
     tape_clear_error(optim->tape);
     tape_reset(optim->tape);
     bool was = tape_set_recording(optim->tape, false);

@@ -33,7 +33,7 @@ int main(void) {
             draw(&rng, sx, sy);
             Tensor *x = tensor_from_f32(tape, shape2(10, 1), sx);
             Tensor *y = tensor_from_f32(tape, shape2(10, 1), sy);
-            FModule *fnet = fmodule_create(tape, net, false);
+            FModule *fnet = fmodule_create(tape, net, HC_KEEP_HISTORY);
             DiffOpt *opt = diffopt_create(inner, fnet);
             for (int k = 0; k < 2; k++)
                 diffopt_step(opt, tensor_mse_loss(fmodule_forward(fnet, x), y));

@@ -64,8 +64,8 @@ static void check_gradients(Problem *p, const char *name, double maximum) {
     }
 }
 
-/* Every hyperparameter of every rule, at each scope; also those that start at exactly 0. */
-static void every_hyper(const UnrollConfig *config, LearnScope per) {
+/* Every hyperparameter of every rule, at each scope; also those that start at exactly 0, unless by logarithm. */
+static void every_hyper(const UnrollConfig *config, LearnScope per, bool by_log) {
     Module *net = unroll_net(HC_F64, false);
     Optim *probe = unroll_optim(config, module_params(net));
     const OptimClass *cls = optim_class(probe);
@@ -74,11 +74,11 @@ static void every_hyper(const UnrollConfig *config, LearnScope per) {
         /* Adagrad's sum may start at 0, but the root of less is no number. */
         bool edge = strcmp(hyper->name, "initial_accumulator_value") == 0 &&
                     optim_get(probe, hyper->name, 0) == 0;
-        if (hyper->flag || edge) continue;
+        if (hyper->flag || edge || (by_log && !(optim_get(probe, hyper->name, 0) > 0))) continue;
         Optim *optim = unroll_optim(config, module_params(net));
-        CHECK(optim_learn(optim, hyper->name, HC_ALL_GROUPS, per));
+        CHECK((by_log ? optim_learn_log : optim_learn)(optim, hyper->name, HC_ALL_GROUPS, per));
         Problem p = {.net = net, .optim = optim};
-        check_gradients(&p, config->name, hyper->maximum);
+        check_gradients(&p, config->name, by_log ? log(hyper->maximum) : hyper->maximum);
         optim_destroy(optim);
     }
     optim_destroy(probe);
@@ -137,13 +137,14 @@ static void groups_and_names(void) {
 
 /* The step in place and the differentiable one read the same values, with the same bits; an override goes
  * before what is learned, and its removal brings that back. */
-static void same_values(void) {
+static void same_values(bool by_log) {
     Module *net = unroll_net(HC_F64, false), *copy = module_clone(net);
     Optim *optim = optim_new("adam", module_params(net));
-    CHECK(optim_learn(optim, "lr", HC_ALL_GROUPS, HC_LEARN_WEIGHT));
-    CHECK(optim_learn(optim, "beta1", HC_ALL_GROUPS, HC_LEARN_GROUP));
+    bool (*learn)(Optim *, const char *, size_t, LearnScope) = by_log ? optim_learn_log : optim_learn;
+    CHECK(learn(optim, "lr", HC_ALL_GROUPS, HC_LEARN_WEIGHT));
+    CHECK(learn(optim, "beta1", HC_ALL_GROUPS, HC_LEARN_GROUP));
     CHECK(optim_set(optim, "lr", HC_ALL_GROUPS, 0.03) && optim_set(optim, "beta1", 0, 0.7));
-    set_entry(optim_learned(optim).items[0], 3, 0); /* one weight stands still */
+    set_entry(optim_learned(optim).items[0], 3, by_log ? (double)-INFINITY : 0); /* one weight stands still */
     Tape *tape = tape_create(HC_F64);
     FModule *f = fmodule_create(tape, net, false);
     DiffOpt *opt = diffopt_create(optim, f);
@@ -206,6 +207,68 @@ static void trained(void) {
     module_destroy(net);
 }
 
+/* Named and filled by the logarithm, set and got as the value itself; a large step leaves it above 0; saved and loaded
+ * as it is learned. */
+static void by_logarithm(void) {
+    Module *net = unroll_net(HC_F64, false);
+    Optim *optim = optim_new("sgd", module_params(net)), *plain = optim_new("sgd", module_params(net));
+    CHECK(optim_set(optim, "lr", 0, 0.25) && optim_learn_log(optim, "lr", 0, HC_LEARN_GROUP));
+    Param *rate = optim_learned(optim).items[0];
+    CHECK(strcmp(param_name(rate), "log_lr.group0") == 0 && param_get(rate, 0) == log(0.25));
+    CHECK(optim_get(optim, "lr", 0) == exp(log(0.25)));
+    CHECK(optim_set(optim, "lr", 0, 0.5) && param_get(rate, 0) == log(0.5));
+    CHECK(!optim_set(optim, "lr", 0, 0));
+    CHECK_ERROR("learned by its logarithm, which 0 has not");
+    CHECK(!optim_learn_log(optim, "momentum", 0, HC_LEARN_GROUP));
+    CHECK_ERROR("optim_learn_log: 'momentum' of group 0 is 0, which has no logarithm");
+    param_fill(rate, -40);
+    CHECK(optim_get(optim, "lr", 0) > 0);
+    CHECK(optim_save(optim, "by_logarithm.optim"));
+    CHECK(optim_learn(plain, "lr", 0, HC_LEARN_GROUP) && !optim_load(plain, "by_logarithm.optim"));
+    CHECK_ERROR("learned otherwise");
+    param_fill(rate, 0);
+    CHECK(optim_load(optim, "by_logarithm.optim") && param_get(rate, 0) == -40);
+    remove("by_logarithm.optim");
+    optim_destroy(plain);
+    optim_destroy(optim);
+    module_destroy(net);
+}
+
+/* With copy_initial_weights W gets no gradient: asked, the outer step says so, and moves nothing. */
+static void unreached(void) {
+    Module *net = unroll_net(HC_F64, false);
+    Optim *inner = optim_sgd(module_params(net), sgd_options(0.01));
+    Optim *outer = optim_adam(module_params(net), adam_options(0.01));
+    CHECK(optim_add_group(outer, optim_learned(inner)) == SIZE_MAX);
+    CHECK_ERROR("optim_add_group: the list is empty");
+    CHECK(optim_learn(inner, "lr", 0, HC_LEARN_GROUP) && optim_add_group(outer, optim_learned(inner)) == 1);
+    Param *first = module_params(net).items[0], *rate = optim_learned(inner).items[0];
+    Tape *tape = tape_create(HC_F64);
+    for (int turn = 0; turn < 4; turn++) { /* not asked; asked; asked and frozen; asked and reached */
+        double weight = param_get(first, 0), was = param_get(rate, 0);
+        CHECK(optim_check_grads(outer, turn > 0) == (turn > 1));
+        optim_zero_grad(outer);
+        tape_reset(tape);
+        FModule *f = fmodule_create(tape, net, turn < 3);
+        CHECK(unroll_fast(tape, f, diffopt_create(inner, f), STEPS));
+        CHECK(tensor_backward(unroll_loss(tape, NULL, f, 1)));
+        for (size_t i = 0; i < module_params(net).count; i++)
+            param_freeze(module_params(net).items[i], turn == 2);
+        CHECK(optim_step(outer) == (turn != 1));
+        if (turn == 1) CHECK_ERROR("no gradient reached group 0 ('0.weight' is its first)");
+        CHECK((param_get(rate, 0) != was) == (turn != 1));
+        CHECK((param_get(first, 0) != weight) == (turn == 3));
+        for (size_t i = 0; i < module_params(net).count; i++)
+            param_freeze(module_params(net).items[i], false);
+    }
+    CHECK(!optim_check_grads(NULL, true));
+    CHECK_ERROR("optim_check_grads: the optimizer is NULL");
+    tape_destroy(tape);
+    optim_destroy(outer);
+    optim_destroy(inner);
+    module_destroy(net);
+}
+
 /* A converted module leaves the optimizer and what it learns behind, and is told so. */
 static void wrong_type(void) {
     Module *net = unroll_net(HC_F32, false);
@@ -228,11 +291,16 @@ static void wrong_type(void) {
 
 int main(void) {
     for (size_t i = 0; i < unroll_config_count; i++)
-        for (int per = HC_LEARN_GROUP; per <= HC_LEARN_WEIGHT; per++)
-            every_hyper(&unroll_configs[i], (LearnScope)per);
+        for (int per = HC_LEARN_GROUP; per <= HC_LEARN_WEIGHT; per++) {
+            every_hyper(&unroll_configs[i], (LearnScope)per, false);
+            every_hyper(&unroll_configs[i], (LearnScope)per, true);
+        }
     groups_and_names();
-    same_values();
+    by_logarithm();
+    same_values(false);
+    same_values(true);
     trained();
+    unreached();
     wrong_type();
     CHECK(higherc_error() == NULL);
     return check_done();

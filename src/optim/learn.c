@@ -1,5 +1,4 @@
 /* Learned hyperparameters: Params in the place of an optimizer's numbers. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,10 +7,6 @@
 Param *hc_learned(const Optim *optim, size_t group, size_t place, size_t hyper) {
     const HcLearned *learned = &optim->groups[group].learned[hyper];
     return learned->count ? optim->learned.items[hc_learned_index(learned, place)] : NULL;
-}
-
-double hc_learned_number(const HcLearned *learned, double value) {
-    return learned->log ? log(value) : value;
 }
 
 Tensor *hc_learned_value(const HcLearned *learned, Tensor *x) {

@@ -3,6 +3,8 @@
 #ifndef HC_OPTIM_OPTIM_H
 #define HC_OPTIM_OPTIM_H
 
+#include <math.h>
+
 #include "higherc/schedule.h"
 #include "tape/param.h"
 #include "tape/stamp.h"
@@ -21,7 +23,9 @@ typedef struct HcLearned {
 } HcLearned;
 
 /* What the Params hold for a value, and the value of what they hold. */
-double hc_learned_number(const HcLearned *learned, double value);
+static inline double hc_learned_number(const HcLearned *learned, double value) {
+    return learned->log ? log(value) : value;
+}
 Tensor *hc_learned_value(const HcLearned *learned, Tensor *x);
 
 /* For the Param at that place of the group. */

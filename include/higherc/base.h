@@ -51,8 +51,11 @@
 extern "C" {
 #endif
 
+/** The version of these headers; higherc_version() is that of the library linked. */
 #define HC_VERSION_MAJOR 0
+/** Its second number. */
 #define HC_VERSION_MINOR 1
+/** Its third. */
 #define HC_VERSION_PATCH 0
 
 /** The version of the library linked, as "major.minor.patch". */
@@ -60,7 +63,7 @@ HC_API const char *higherc_version(void);
 
 /** What went wrong, for a program to branch on; the message is for people. */
 typedef enum HcStatus {
-    HC_OK = 0,
+    HC_OK = 0, /**< no error */
     HC_ERR_ARG,     /**< a NULL, a flag or a number outside what the call accepts */
     HC_ERR_SHAPE,   /**< shapes, axes or counts that do not fit together */
     HC_ERR_DTYPE,   /**< an f32 object met an f64 one */
@@ -93,7 +96,9 @@ HC_API void higherc_clear_error(void);
  *  and what it returns is aligned as malloc's is. `release` takes the pointer and the size asked. Both
  *  may be called by several threads at once, and call nothing of the library. */
 typedef struct HcAllocator {
+    /** Returns `size` bytes (never 0), aligned as malloc's are, or NULL. */
     void *(*alloc)(size_t size, void *user);
+    /** Takes back what alloc gave, with the size that was asked for. */
     void (*release)(void *pointer, size_t size, void *user);
     void *user; /**< handed to both */
 } Allocator;
@@ -114,8 +119,8 @@ HC_API size_t higherc_live_allocations(void);
  *  as 1, 2, 3") under a key. A plain value: copy it to repeat a stream, keep it to continue. All
  *  functions take a pointer and advance the stream; a NULL stream is the error HC_ERR_ARG, and 0. */
 typedef struct HcRng {
-    uint64_t key;
-    uint64_t counter;
+    uint64_t key; /**< which stream: from the seed, or the split */
+    uint64_t counter; /**< how far it is: blocks of 128 bits taken, one by each draw of 64 */
 } Rng;
 
 /** A stream from a seed; equal seeds give equal numbers on every platform and thread. */

@@ -37,6 +37,7 @@
 extern "C" {
 #endif
 
+/** A list of what belongs to a training run. */
 typedef struct HcCheckpoint Checkpoint;
 
 /** One that names nothing yet; NULL, HC_ERR_NOMEM, when out of memory. */
@@ -44,17 +45,20 @@ HC_API Checkpoint *checkpoint_create(void);
 /** Frees it; what was named stays. NULL is fine. */
 HC_API void checkpoint_destroy(Checkpoint *checkpoint);
 
+/* ---- what belongs to a run -------------------------------------------------------------------- */
 /* Each names something that belongs to the run. A name is copied, and taken once; the order of the calls is part of the
  * file. Nothing is looked at before it is saved or loaded, so that it may change, or grow, in between. Modules,
  * optimizers and variables stay the caller's; a module or optimizer that was destroyed is HC_ERR_STATE then, a variable
  * must still be there. Of Params references are held.
  * Errors: HC_ERR_NAME (taken), HC_ERR_ARG (a NULL), HC_ERR_NOMEM. */
 
+/** Weights and buffers of a module, as module_save saves them. */
 HC_API bool checkpoint_module(Checkpoint *checkpoint, const char *name, Module *module);
 /** Params that belong to no module and are not learned by a named optimizer (optim_learned); all of one type. */
 HC_API bool checkpoint_params(Checkpoint *checkpoint, const char *name, ParamList params);
 /** All that optim_save saves; not the Params that it steps. */
 HC_API bool checkpoint_optim(Checkpoint *checkpoint, const char *name, Optim *optim);
+/** A stream of random numbers: where it is. */
 HC_API bool checkpoint_rng(Checkpoint *checkpoint, const char *name, Rng *rng);
 /** Something counted, such as the iteration. */
 HC_API bool checkpoint_count(Checkpoint *checkpoint, const char *name, size_t *count);
@@ -63,6 +67,8 @@ HC_API bool checkpoint_real(Checkpoint *checkpoint, const char *name, double *re
 /** What the run was begun with and must go on with, such as a flag, as text, which is copied. A file that holds another
  *  is refused in words that name both. */
 HC_API bool checkpoint_setting(Checkpoint *checkpoint, const char *name, const char *value);
+
+/* ---- saving and loading ------------------------------------------------------------------------ */
 
 /** Writes all of it to a file, the same on every platform, with a checksum: beside its name, then renamed, as
  *  module_save does, so that after a kill or a power cut the last checkpoint or the one before is there, whole.

@@ -28,9 +28,9 @@ extern "C" {
 /** What a forward or backward is handed. Inputs, output and gradient are independent of one another: a
  *  tensor_grad in between, to one of them, gives a partial derivative. */
 typedef struct HcCustomCall {
-    Tape *tape;
-    Tensor *const *inputs;
-    size_t count;
+    Tape *tape; /**< where the operation is */
+    Tensor *const *inputs; /**< tensor_custom's, as leaves */
+    size_t count; /**< how many */
     Tensor *output;     /**< backward only: what forward returned */
     Tensor *gradient;   /**< backward only: the cotangent of the output, of its shape */
     const bool *needed; /**< backward only: which gradients are asked for; others may stay NULL */

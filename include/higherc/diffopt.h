@@ -24,6 +24,7 @@
 extern "C" {
 #endif
 
+/** A differentiable optimizer of one functional module: settings, and state as tensors. */
 typedef struct HcDiffOpt DiffOpt;
 
 /** A differentiable optimizer for `fmodule`, on its tape, branching from `optim` as it stands now:

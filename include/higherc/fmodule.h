@@ -11,19 +11,19 @@
  *  says how its first weights W<0> are made from W. Five questions people ask about it:
  *
  *  1. Copied from where to where, when the functional module does not exist yet?
- *     From the Params of the module you hand in, to new tensors on the tape. fmodule_create makes
- *     those tensors first and the functional module is then no more than a holder of them, so nothing
- *     is "copied into" it. In both settings there are two sets of numbers in two places, W in the
- *     module and W<0> on the tape. The flag decides only whether the tape remembers where W<0> came
- *     from: with false it does (a clone *with* history: d W<0> / d W is the identity), with true it
- *     does not (a clone, then detached: W<0> is a new leaf).
+ *     Both settings copy, and copy the same: from the Params of the module you hand in to new tensors on the tape,
+ *     so that there are two sets of numbers in two places, W in the module and W<0> on the tape. The flag
+ *     decides only whether the tape remembers where W<0> came from: with false it does (a clone *with* history:
+ *     d W<0> / d W is the identity), with true it does not (a clone, then detached: W<0> is a new leaf).
+ *     fmodule_create makes those tensors first, and the functional module is then no more than a holder of them,
+ *     so nothing is "copied into" it.
  *
  *  2. Why copy at all?
- *     Because the outer optimizer writes W in place. If W<0> were W's own memory, the numbers a
- *     gradient needs later (an earlier W<0> is read by the backward of every product it went into)
- *     would be overwritten under the recording. With a clone, changing W changes no value already
- *     recorded, and a gradient taken afterwards through the earlier recording is still right. This is
- *     why a clone is taken even when the history is kept. Detaching alone would not do: a detached
+ *     Because the outer optimizer writes W in place, and a gradient needs the numbers that were read: the
+ *     backward of every product takes what went into it. Use the base weights themselves (module_forward), write
+ *     W, and ask for a gradient through what was recorded before: you get HC_ERR_CHANGED, since the old numbers
+ *     are gone. With a clone it works: changing W changes no value already recorded, and the gradient is right.
+ *     This is why a clone is taken even when the history is kept. Detaching alone would not do: a detached
  *     tensor has no history but shares its memory.
  *
  *  3. What is unrolled: a module, or a loop?
@@ -63,6 +63,7 @@
 extern "C" {
 #endif
 
+/** A module with fast weights W<t> of its own, on a tape. */
 typedef struct HcFModule FModule;
 
 /** What copy_initial_weights says, as words: fmodule_create(tape, net, HC_KEEP_HISTORY). Both clone the Params. */
@@ -70,7 +71,13 @@ typedef struct HcFModule FModule;
 #define HC_DETACH true        /**< the clone begins anew: the Params get no gradient */
 
 /** How much history inner steps keep; see diffopt.h. */
-typedef enum HcFMode { HC_FULL = 0, HC_FIRST_ORDER = 1, HC_EVAL = 2 } FMode;
+typedef enum HcFMode {
+    HC_FULL = 0,        /**< all: exact gradients of any order, through every step */
+    HC_FIRST_ORDER = 1, /**< inner gradients are constants; the path W<t+1> -> W<t> and to hyperparameters stays */
+    HC_EVAL = 2         /**< none (higher's track_higher_grads=False). It is not evaluation mode: dropout stays random
+                         *   and batch norm takes and keeps the batch's statistics, as in training; that is the
+                         *   other switch, fmodule_train(fmodule, false) */
+} FMode;
 
 /** Whose buffers (the running statistics of batch norm) a functional module reads and changes. Buffers are
  *  not differentiated: where a forward reads them they are constants. */
@@ -93,12 +100,13 @@ typedef struct HcFModuleOptions {
     FMode mode;                /**< HC_FULL */
     FBuffers buffers;          /**< HC_BUFFERS_COPY */
 } FModuleOptions;
+/** The flag, and the defaults named beside the other fields. */
 HC_API FModuleOptions fmodule_options(bool copy_initial_weights);
 
 /** A plain list of tensors, borrowed from the functional module. */
 typedef struct HcTensorList {
-    Tensor **items;
-    size_t count;
+    Tensor **items; /**< the tensors, in order */
+    size_t count; /**< how many; 0 for an empty list */
 } TensorList;
 
 /** A functional module of `module`, with fast weights W<0> cloned from its Params as the flag says
@@ -111,6 +119,7 @@ typedef struct HcTensorList {
  *  Errors:    HC_ERR_DTYPE (a tape of the other type), HC_ERR_STATE (a Param not initialised; the
  *             message names it). */
 HC_API FModule *fmodule_create(Tape *tape, Module *module, bool copy_initial_weights);
+/** The same with a mode and a policy for buffers. */
 HC_API FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options);
 
 /** Applies the module with the latest fast weights W<t>. In training mode batch norm changes the
@@ -135,7 +144,9 @@ HC_API Tensor *fmodule_param(const FModule *fmodule, const char *path);
 HC_API Tensor *fmodule_buffer(const FModule *fmodule, const char *path);
 /** How many steps were made: the t of the latest W<t>. */
 HC_API size_t fmodule_steps(const FModule *fmodule);
+/** Its mode; HC_FULL for NULL. */
 HC_API FMode fmodule_mode(const FModule *fmodule);
+/** The tape it is on; NULL for NULL. */
 HC_API Tape *fmodule_tape(const FModule *fmodule);
 
 /** Makes params[0..count) the latest weights W<t+1>, as a step does; shapes must agree. */
@@ -158,6 +169,7 @@ HC_API FModule *fmodule_child(FModule *fmodule, const char *path);
 
 /** Training or evaluation mode of its own, for layers that ask. */
 HC_API bool fmodule_train(FModule *fmodule, bool training);
+/** Whether it is in training mode; false for NULL. */
 HC_API bool fmodule_training(const FModule *fmodule);
 
 /** Cuts the history here: the latest weights become leaves with the same values. With an optimizer at

@@ -5,8 +5,11 @@
  *  gradient therefore lands on the tape as an ordinary tensor with a history, and the gradient of a
  *  gradient is tensor_grad twice. Without it, what the sweep needs in between leaves no trace.
  *
+ *  A gradient begins at leaves (tensor.h says what a leaf is): asked for, it is taken to any tensor between a
+ *  leaf and the output.
+ *
  *  Silence is a bug: a gradient that cannot exist is the error HC_ERR_GRAD, whose message says why
- *  (a constant, a detached or frozen tensor, copy_initial_weights, evaluation mode, an operation
+ *  (a constant, a detached or frozen tensor, copy_initial_weights, HC_EVAL, an operation
  *  without a derivative, history switched off, a graph that was not created). */
 #ifndef HIGHERC_GRAD_H
 #define HIGHERC_GRAD_H

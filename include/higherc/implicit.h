@@ -33,6 +33,7 @@
 extern "C" {
 #endif
 
+/** How the system with H is solved. */
 typedef enum HcImplicitSolver {
     HC_SOLVE_CG = 0,     /**< conjugate gradients (Hestenes and Stiefel 1952): H symmetric, positive definite */
     HC_SOLVE_NORMAL = 1, /**< the same on the normal equations, H H v = H b: any H that is not singular */
@@ -52,6 +53,7 @@ typedef struct HcImplicitOptions {
      *  (truncated CG: Steihaug 1983; zeros where that is at once). False: both are HC_ERR_RANGE. */
     bool inexact;
 } ImplicitOptions;
+/** The defaults, named beside each field. */
 HC_API ImplicitOptions implicit_options(void);
 
 /** The inner loss, a scalar, recorded with the latest weights of `fmodule` (fmodule_forward, fmodule_params). Called at
@@ -71,12 +73,13 @@ typedef Tensor *ImplicitLoss(FModule *fmodule, void *user);
  *             when a Param that the loss reads was changed since. */
 HC_API bool implicit(FModule *fmodule, ImplicitLoss *inner, ImplicitOptions options, void *user);
 
+/** How a solve went. */
 typedef struct HcImplicitReport {
-    size_t iterations;
-    size_t products;  /**< with H */
-    double residual;  /**< |H v - b| / |b| at the end; 0 for b = 0 */
-    bool converged;
-    bool indefinite; /**< HC_SOLVE_CG met p with p H p <= 0, and stopped before it */
+    size_t iterations; /**< made */
+    size_t products;   /**< with H */
+    double residual;   /**< |H v - b| / |b| at the end; 0 for b = 0 */
+    bool converged;    /**< the residual is within the tolerance */
+    bool indefinite;   /**< HC_SOLVE_CG met p with p H p <= 0, and stopped before it */
 } ImplicitReport;
 /** Of the last solve of the latest implicit() on this functional module; all 0 before one. */
 HC_API ImplicitReport implicit_report(const FModule *fmodule);

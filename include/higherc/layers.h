@@ -20,6 +20,10 @@ extern "C" {
 
 /* ---- normalisation (tensor_batch_norm and its neighbours say how) ------------------------------ */
 
+/** How a batch norm counts; take it from batch_norm_options() and change fields by name. With `steps` weight,
+ *  bias, running_mean and running_var are [steps, channels], num_batches_tracked is [steps], and row frame_step()
+ *  of them is used, or the last where it is past the end: that of fmodule_steps in a functional module, row 0 on
+ *  base weights (Antoniou, Edwards and Storkey 2019, "How to train your MAML"). */
 typedef struct HcBatchNormOptions {
     double eps; /**< 1e-5 */
     /** 0.1: running <- (1 - momentum) running + momentum (the batch's), in [0, 1]. */
@@ -28,13 +32,10 @@ typedef struct HcBatchNormOptions {
     bool cumulative;
     bool affine;              /**< true: parameters weight and bias [channels], at first 1 and 0 */
     bool track_running_stats; /**< true; false: no buffers, and the batch's statistics always */
-    size_t steps;   /**< 0; else weights and statistics of its own for each inner step, below */
+    size_t steps;             /**< 0; else weights and statistics of its own for each inner step, as above */
 } BatchNormOptions;
+/** PyTorch's defaults, named beside each field. */
 HC_API BatchNormOptions batch_norm_options(void);
-
-/* With `steps` weight, bias, running_mean and running_var are [steps, channels], num_batches_tracked is [steps], and
- * row frame_step() of them is used, or the last where it is past the end: that of fmodule_steps in a functional module,
- * row 0 on base weights (Antoniou, Edwards and Storkey 2019, "How to train your MAML"). */
 
 /** Batch norm of [N, channels] or [N, channels, L]. In training mode with the batch's statistics; then
  *  the buffers running_mean, running_var [channels] and num_batches_tracked (a scalar) get new values:
@@ -46,10 +47,12 @@ HC_API Module *module_batch_norm1d(size_t channels, BatchNormOptions options);
 /** The same of [N, channels, H, W]. */
 HC_API Module *module_batch_norm2d(size_t channels, BatchNormOptions options);
 
+/** Of layer, group, instance and RMS norm; take it from norm_options() or instance_norm_options(). */
 typedef struct HcNormOptions {
     double eps;  /**< 1e-5 */
     bool affine; /**< true: parameters weight and bias, at first 1 and 0 */
 } NormOptions;
+/** PyTorch's defaults, named beside each field. */
 HC_API NormOptions norm_options(void);
 
 /** Layer norm over the last axes, whose sizes are `normalized`; weight and bias have that shape. */
@@ -94,11 +97,15 @@ HC_API Module *module_conv_transpose2d(size_t in, size_t out, size_t kernel_heig
 HC_API Module *module_conv_transpose1d(size_t in, size_t out, size_t kernel, ConvTranspose1dOptions options);
 /** [N, C, H, W] -> [N, C, H height, W width]: tensor_upsample_nearest2d, or tensor_upsample_bilinear2d. */
 HC_API Module *module_upsample2d(size_t height, size_t width, bool bilinear);
-/** Pooling has no parameters: [N, C, H, W] -> [N, C, P, Q], in one dimension [N, C, L] -> [N, C, P]. */
+/** Pooling has no parameters. tensor_max_pool2d: [N, C, H, W] -> [N, C, P, Q]. */
 HC_API Module *module_max_pool2d(Pool2dOptions options);
+/** tensor_avg_pool2d: the same shapes. */
 HC_API Module *module_avg_pool2d(Pool2dOptions options);
+/** tensor_max_pool1d: [N, C, L] -> [N, C, P]. */
 HC_API Module *module_max_pool1d(Pool1dOptions options);
+/** tensor_avg_pool1d: the same shapes. */
 HC_API Module *module_avg_pool1d(Pool1dOptions options);
+/** tensor_adaptive_avg_pool2d: [N, C, H, W] -> [N, C, height, width]. */
 HC_API Module *module_adaptive_avg_pool2d(size_t height, size_t width);
 
 /* ---- embedding, dropout --------------------------------------------------------------------------- */
@@ -114,13 +121,16 @@ HC_API Module *module_dropout(double p);
  * [N, heads, L, S]: [L, S], or for keys of padding [N, 1, 1, S]; tensor_scalar(tape, 0) leaves a mask out before
  * another. A query for which no key counts gives NaN. */
 
+/** How attention is made; take it from attention_options() and change fields by name. */
 typedef struct HcAttentionOptions {
-    bool bias;                   /**< true; of all four projections */
-    double dropout;              /**< 0, in [0, 1]; of the weights, in training mode */
-    bool causal;                 /**< false; true: query i sees no key after place i, whatever the mask */
-    bool batch_first;            /**< false: [L, N, size]; true: [N, L, size] */
-    size_t key_size, value_size; /**< 0: as `size` */
+    bool bias;         /**< true; of all four projections */
+    double dropout;    /**< 0, in [0, 1]; of the weights, in training mode */
+    bool causal;       /**< false; true: query i sees no key after place i, whatever the mask */
+    bool batch_first;  /**< false: [L, N, size]; true: [N, L, size] */
+    size_t key_size;   /**< of keys; 0: as `size` */
+    size_t value_size; /**< of values; 0: as `size` */
 } AttentionOptions;
+/** PyTorch's defaults, named beside each field. */
 HC_API AttentionOptions attention_options(void);
 
 /** Multi-head attention (Vaswani et al. 2017), through module_forward (to itself) or module_forward_n:
@@ -133,6 +143,7 @@ HC_API AttentionOptions attention_options(void);
  *  out_proj.bias: PyTorch's names and first values. */
 HC_API Module *module_multihead_attention(size_t size, size_t heads, AttentionOptions options);
 
+/** How a transformer layer is made; take it from transformer_options() and change fields by name. */
 typedef struct HcTransformerOptions {
     size_t feedforward; /**< 2048; between the two linear layers */
     double dropout;     /**< 0.1, in [0, 1]; in training mode, of weights of attention, and after each part */
@@ -142,6 +153,7 @@ typedef struct HcTransformerOptions {
     bool causal;        /**< false; of the attention to itself */
     bool batch_first;   /**< false */
 } TransformerOptions;
+/** PyTorch's defaults, named beside each field. */
 HC_API TransformerOptions transformer_options(void);
 
 /** Attention to itself and two linear layers, each with a norm and a residual connection: x or {x, mask} ->
@@ -165,6 +177,7 @@ HC_API Module *module_transformer_decoder_layer(size_t size, size_t heads, Trans
  * [gates * hidden], then weight_ih_l0_reverse ..., weight_ih_l1 ..., all at first uniform in
  * +-1/sqrt(hidden). */
 
+/** How a recurrent network is made; take it from rnn_options() and change fields by name. */
 typedef struct HcRnnOptions {
     size_t layers;      /**< 1; 1 to 4096 */
     bool relu;          /**< false: tanh; of module_rnn only */
@@ -173,6 +186,7 @@ typedef struct HcRnnOptions {
     bool batch_first;   /**< false; true: x [N, T, in] and y [N, T, ..]; states as ever */
     double dropout;     /**< 0, in [0, 1]; in training mode, after each layer but the last */
 } RnnOptions;
+/** PyTorch's defaults, named beside each field. */
 HC_API RnnOptions rnn_options(void);
 
 /** h <- tanh(W_ih x + b_ih + W_hh h + b_hh), or max(., 0) (Elman 1990). */
@@ -184,18 +198,25 @@ HC_API Module *module_lstm(size_t in, size_t hidden, RnnOptions options);
  *  n = tanh(W_i x + b_i + r (W_h h + b_h)) (Cho et al. 2014, in the form PyTorch uses). */
 HC_API Module *module_gru(size_t in, size_t hidden, RnnOptions options);
 
-typedef struct HcRnnCellOptions {
-    bool relu; /**< false: tanh; of module_rnn_cell only */
-    bool bias; /**< true */
-} RnnCellOptions;
-HC_API RnnCellOptions rnn_cell_options(void);
-
+/* ---- their cells -------------------------------------------------------------------------------------- */
 /* One step: x [N, in] (or [in]), states [N, hidden] (or [hidden]), zero where not given.
  *     rnn_cell, gru_cell   in {x} or {x, h}      out {h}
  *     lstm_cell            in {x} or {x, h, c}   out {h} or {h, c}
  * Parameters weight_ih, weight_hh, bias_ih, bias_hh, of the shapes and first values above. */
+
+/** How a cell is made; take it from rnn_cell_options() and change fields by name. */
+typedef struct HcRnnCellOptions {
+    bool relu; /**< false: tanh; of module_rnn_cell only */
+    bool bias; /**< true */
+} RnnCellOptions;
+/** PyTorch's defaults, named beside each field. */
+HC_API RnnCellOptions rnn_cell_options(void);
+
+/** One step of module_rnn. */
 HC_API Module *module_rnn_cell(size_t in, size_t hidden, RnnCellOptions options);
+/** One step of module_lstm. */
 HC_API Module *module_lstm_cell(size_t in, size_t hidden, RnnCellOptions options);
+/** One step of module_gru. */
 HC_API Module *module_gru_cell(size_t in, size_t hidden, RnnCellOptions options);
 
 #ifdef __cplusplus

@@ -25,8 +25,10 @@
 extern "C" {
 #endif
 
+/** L-BFGS over some Params: options, and the history of differences. */
 typedef struct HcLbfgs Lbfgs;
 
+/** How it searches; take it from lbfgs_options() and change fields by name. */
 typedef struct HcLbfgsOptions {
     double lr;               /**< 1, > 0; the first length tried is min(1, 1 / |g|_1) lr, later ones lr */
     double tolerance_grad;   /**< 1e-7; ends when no entry of the gradient is larger */
@@ -37,22 +39,26 @@ typedef struct HcLbfgsOptions {
     bool strong_wolfe;       /**< false: every length is lr; true: a search for one that meets the strong Wolfe
                                   conditions, with 1e-4 and 0.9 */
 } LbfgsOptions;
+/** PyTorch's defaults, named beside each field. */
 HC_API LbfgsOptions lbfgs_options(void);
 
 /** Adds the gradients of a loss at the Params as they are to their grads, and says its value. False, with an error set,
  *  ends the step. */
 typedef bool LbfgsFn(double *loss, void *user);
 
+/** How a step ended. */
 typedef struct HcLbfgsReport {
-    double loss;                    /**< the last one computed */
-    double gradient;                /**< the largest entry of its gradient */
-    size_t iterations, evaluations; /**< of this step */
-    bool converged;                 /**< by one of the tolerances */
+    double loss;        /**< the last one computed */
+    double gradient;    /**< the largest entry of its gradient */
+    size_t iterations;  /**< of this step */
+    size_t evaluations; /**< of the closure, in this step */
+    bool converged;     /**< by one of the tolerances */
 } LbfgsReport;
 
 /** Holds references to the Params. NULL, with the thread's error, for an empty list, a Param listed twice, or
  *  (HC_ERR_RANGE) options out of their range. */
 HC_API Lbfgs *lbfgs_create(ParamList params, LbfgsOptions options);
+/** Frees it and lets go of the Params. NULL is fine. */
 HC_API void lbfgs_destroy(Lbfgs *lbfgs);
 /** Iterates. Frozen Params stay, an absent gradient counts as 0. report may be NULL. When it fails, the Params
  *  are as they were before the call, and the history is empty.

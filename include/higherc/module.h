@@ -17,11 +17,14 @@
 extern "C" {
 #endif
 
+/** A tree of named Params and buffers with a forward. */
 typedef struct HcModule Module;
+/** What answers a running forward: base weights, or fast ones. It lives as long as that forward. */
 typedef struct HcFrame Frame;
 
 /* ---- building ------------------------------------------------------------------------------- */
-/* Every maker returns NULL, with the thread's error set, when out of memory or handed nonsense. */
+/* Every maker returns NULL, with the thread's error set, when out of memory or handed nonsense. Layers with weights or
+ * state of their own are in layers.h. */
 
 /** children[0..count) one after the other, named "0", "1", ... Owns them from here on, also when it
  *  fails. The same child may stand at several places: its parameters are then shared.
@@ -35,6 +38,7 @@ HC_API Module *module_sum(Module *const *children, size_t count);
 HC_API Module *module_concat(Module *const *children, size_t count, int axis);
 /** fn(x, user), made of operations on x's tape; no parameters. `user` stays as long as the module and its clones. */
 typedef Tensor *ModuleFn(Tensor *x, void *user);
+/** A module that applies the function; NULL, HC_ERR_ARG, without one. */
 HC_API Module *module_lambda(ModuleFn *fn, void *user);
 /** x W^T + b with weight [out, in] and bias [out], on the last axis. */
 HC_API Module *module_linear(size_t in, size_t out);
@@ -42,26 +46,38 @@ HC_API Module *module_linear(size_t in, size_t out);
 HC_API Module *module_linear_no_bias(size_t in, size_t out);
 /** [N, ...] -> [N, product of the rest]. */
 HC_API Module *module_flatten(void);
+/** x as it is. */
 HC_API Module *module_identity(void);
+/** tensor_relu of every entry. */
 HC_API Module *module_relu(void);
+/** tensor_leaky_relu (PyTorch: slope 0.01). */
 HC_API Module *module_leaky_relu(double slope);
+/** tensor_elu (PyTorch: alpha 1). */
 HC_API Module *module_elu(double alpha);
 /** tensor_prelu with the parameter weight [channels], or [1] for all channels, at first `slope` (PyTorch: 1, 0.25). */
 HC_API Module *module_prelu(size_t channels, double slope);
+/** tensor_gelu. */
 HC_API Module *module_gelu(void);
+/** tensor_silu. */
 HC_API Module *module_silu(void);
+/** tensor_softplus. */
 HC_API Module *module_softplus(void);
+/** tensor_tanh. */
 HC_API Module *module_tanh(void);
+/** tensor_sigmoid. */
 HC_API Module *module_sigmoid(void);
+/** tensor_softmax along an axis. */
 HC_API Module *module_softmax(int axis);
+/** tensor_log_softmax along an axis. */
 HC_API Module *module_log_softmax(int axis);
 
-/* Layers with weights or state of their own are in layers.h. */
+/* ---- modules of your own ---------------------------------------------------------------------- */
 
 /** Your own kind of module. forward is handed inputs in[0..nin), writes out[0..nout) and returns
  *  whether it could; it asks the frame for what it needs by name. Any other function may be NULL. */
 typedef struct HcModuleClass {
     const char *name; /**< shown by module_print and in messages */
+    /** Applies the module: writes out[0..nout), tensors on frame_tape(frame). False, or an error, is failure. */
     bool (*forward)(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout);
     /** Gives the module's own Params (not its children's) their first values. Without it: each as
      *  PyTorch's linear, uniform in +-1/sqrt(fan in), fan in being the product of all but the first
@@ -104,7 +120,9 @@ HC_API Param *module_param(const Module *module, const char *path);
 HC_API Param *module_buffer(const Module *module, const char *path);
 HC_API Module *module_find(const Module *module, const char *path); /**< "body.2" */
 HC_API const char *module_name(const Module *module);               /**< its class's name */
+/** What module_create was handed; NULL for NULL. */
 HC_API void *module_state(const Module *module);
+/** The type of its Params (at first HC_F32: module_to); HC_F32 for NULL. */
 HC_API DType module_dtype(const Module *module);
 /** A table of parameters, shapes and counts. False, and HC_ERR_IO, when it cannot be written. */
 HC_API bool module_print(const Module *module, FILE *out);
@@ -137,6 +155,7 @@ HC_API bool module_save(const Module *module, const char *path);
 HC_API bool module_load(Module *module, const char *path);
 /** Training mode (the start) or evaluation mode, for the whole tree. */
 HC_API void module_train(Module *module, bool training);
+/** Whether it is in training mode; false for NULL. */
 HC_API bool module_training(const Module *module);
 /** Applies the module with its base weights, on x's tape. */
 HC_API Tensor *module_forward(Module *module, Tensor *x);
@@ -148,20 +167,25 @@ HC_API bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tens
 
 /** The weight of that name of the module whose forward is running, as a tensor. */
 HC_API Tensor *frame_param(Frame *frame, const char *name);
+/** The buffer of that name, as a constant. */
 HC_API Tensor *frame_buffer(Frame *frame, const char *name);
 /** Gives the buffer a new value (its history is dropped): B<t+1>. On base weights it is written to
  *  the module, on fast ones kept by the functional module. */
 HC_API bool frame_set_buffer(Frame *frame, const char *name, Tensor *value);
 /** Applies a child. */
 HC_API Tensor *frame_call(Frame *frame, const char *child, Tensor *x);
+/** The same with several inputs and outputs. */
 HC_API bool frame_call_n(Frame *frame, const char *child, Tensor *const *in, size_t nin,
                          Tensor **out, size_t nout);
+/** Training mode, or evaluation mode: the module's (module_train), or the functional module's own
+ *  (fmodule_train). */
 HC_API bool frame_training(const Frame *frame);
 /** How many steps the weights have taken: fmodule_steps of the functional module; 0 of base weights. */
 HC_API size_t frame_step(const Frame *frame);
 /** False in a functional module with HC_BUFFERS_BATCH: use the batch's statistics, and keep none. */
 HC_API bool frame_keeps_statistics(const Frame *frame);
 HC_API void *frame_state(const Frame *frame); /**< what module_create was handed */
+/** The tape that the forward records on. */
 HC_API Tape *frame_tape(const Frame *frame);
 
 #ifdef __cplusplus

@@ -16,6 +16,7 @@
 extern "C" {
 #endif
 
+/** An optimizer: a rule, groups of Params with their hyperparameters, and state. */
 typedef struct HcOptim Optim;
 
 /** For functions that take a group: all of them. */
@@ -27,12 +28,15 @@ typedef struct HcOptim Optim;
  *  Holds references to the Params. NULL, with the thread's error, for an unknown name, a Param listed
  *  twice, mixed types, or an empty list. */
 HC_API Optim *optim_new(const char *name, ParamList params);
+/** Frees it and lets go of the Params. NULL is fine. */
 HC_API void optim_destroy(Optim *optim);
 /** Adds a group, which starts with the settings of the first. The new group's number, or SIZE_MAX.
  *  Errors: HC_ERR_ARG for an empty list (optim_learned's before optim_learn) or a Param listed twice, HC_ERR_DTYPE,
  *  HC_ERR_NOMEM. */
 HC_API size_t optim_add_group(Optim *optim, ParamList params);
+/** How many groups it has; 0 for NULL. */
 HC_API size_t optim_group_count(const Optim *optim);
+/** A group's Params, borrowed; an empty list, and HC_ERR_RANGE, for a group that is none. */
 HC_API ParamList optim_group_params(const Optim *optim, size_t group);
 /** Sets a hyperparameter by name ("lr", "beta1", "amsgrad" (0 or 1), ...) in a group or in all. Of a
  *  learned one it fills the Params that stand for it.
@@ -46,7 +50,11 @@ HC_API double optim_get(const Optim *optim, const char *name, size_t group);
 
 /** How finely a hyperparameter is learned: one number for the group, one for each of its Params, or one
  *  for each entry of them (Meta-SGD: Li et al. 2017). */
-typedef enum HcLearnScope { HC_LEARN_GROUP = 0, HC_LEARN_PARAM = 1, HC_LEARN_WEIGHT = 2 } LearnScope;
+typedef enum HcLearnScope {
+    HC_LEARN_GROUP = 0, /**< one scalar for the group */
+    HC_LEARN_PARAM = 1, /**< one scalar for each Param */
+    HC_LEARN_WEIGHT = 2 /**< of each Param's shape */
+} LearnScope;
 
 /** Makes a hyperparameter learned, in a group or in each of all: Params stand in its place from here on,
  *  filled with its present value.
@@ -131,18 +139,29 @@ typedef struct HcHyper {
     double value;   /**< used while tensor is NULL */
     Tensor *tensor; /**< a scalar, or anything that broadcasts to the weight */
 } Hyper;
+/** A number. */
 HC_API Hyper hyper_const(double value);
+/** A tensor; NULL after an error stays one. */
 HC_API Hyper hyper_tensor(Tensor *tensor);
+/** a + b. */
 HC_API Hyper hyper_add(Hyper a, Hyper b);
+/** a - b. */
 HC_API Hyper hyper_sub(Hyper a, Hyper b);
+/** a b. */
 HC_API Hyper hyper_mul(Hyper a, Hyper b);
+/** a / b. */
 HC_API Hyper hyper_div(Hyper a, Hyper b);
+/** The root of a. */
 HC_API Hyper hyper_sqrt(Hyper a);
+/** e^a. */
 HC_API Hyper hyper_exp(Hyper a);
+/** The natural logarithm of a. */
 HC_API Hyper hyper_log(Hyper a);
 /** Of numbers -1 to 1 and a whole exponent the same bits everywhere; of others, pow of the C library. */
 HC_API Hyper hyper_pow(Hyper a, Hyper exponent);
+/** The larger; half of a gradient to each where equal. */
 HC_API Hyper hyper_max(Hyper a, Hyper b);
+/** The smaller, in the same way. */
 HC_API Hyper hyper_min(Hyper a, Hyper b);
 /** A number that is 0: the term it multiplies may be left out. A tensor never is, whatever it holds. */
 HC_API bool hyper_is_zero(Hyper a);
@@ -151,7 +170,9 @@ HC_API Tensor *hyper_shift(Hyper a, Tensor *x);           /**< x + a */
 HC_API Tensor *hyper_axpy(Hyper a, Tensor *x, Tensor *y); /**< y + a x */
 HC_API Tensor *hyper_fill(Hyper a, Tensor *like);         /**< a in each entry of like's shape */
 
+/** The most hyperparameters a rule has. */
 #define HC_MAX_HYPERS 12
+/** The most state tensors it has. */
 #define HC_MAX_STATES 6
 
 /** What an update rule reads and writes for one weight. */
@@ -165,24 +186,26 @@ typedef struct HcOptimUpdate {
 
 /** The rule of an optimizer: its names, defaults and bounds. */
 typedef struct HcOptimClass OptimClass;
+/** The optimizer's; NULL for NULL. */
 HC_API const OptimClass *optim_class(const Optim *optim);
 
 /** A hyperparameter of a class. A flag is 0 or 1 and never a tensor. */
 typedef struct HcOptimHyper {
-    const char *name;
+    const char *name; /**< by which optim_set and diffopt_override find it */
     double value;            /**< the default */
-    double minimum, maximum; /**< what optim_set and the makers accept, bounds included */
-    bool flag;
+    double minimum; /**< what optim_set and the makers accept, bounds included */
+    double maximum; /**< INFINITY: no bound */
+    bool flag; /**< 0 or 1 only */
 } OptimHyper;
 
 /** An update rule. All pointers must stay valid as long as an optimizer of the class. */
 struct HcOptimClass {
-    const char *name;
-    const OptimHyper *hypers;
-    size_t hyper_count;
+    const char *name; /**< in messages and saved files */
+    const OptimHyper *hypers; /**< its hyperparameters, whose order is that of OptimUpdate */
+    size_t hyper_count; /**< at most HC_MAX_HYPERS */
     const char *const *states; /**< names of the state tensors; another shape than the weight's
                                     fails the step */
-    size_t state_count;
+    size_t state_count; /**< at most HC_MAX_STATES */
     /** One update in tensor operations; false, or a NULL out, on failure. */
     bool (*update)(OptimUpdate *update, void *user);
     /** NULL, or what is wrong, in words, with hyperparameters that are each within their bounds but do not go

@@ -30,15 +30,18 @@ extern "C" {
  *   p <- p - lr (nesterov ? g + momentum b : b); without momentum b is g
  * States: momentum_buffer. */
 
+/** Settings of stochastic gradient descent; take them from sgd_options() and change fields by name. */
 typedef struct HcSgdOptions {
-    double lr;
+    double lr;           /**< the argument of sgd_options (PyTorch has none; optim_new: 0.001) */
     double momentum;     /**< 0; learnable also when it starts at 0 */
     double dampening;    /**< 0; any number */
     double weight_decay; /**< 0 */
     bool nesterov;       /**< false; with momentum > 0 and dampening 0 only */
     bool maximize;       /**< false */
 } SgdOptions;
+/** The learning rate, and the defaults named beside the other fields. */
 HC_API SgdOptions sgd_options(double lr);
+/** An optimizer by this rule. */
 HC_API Optim *optim_sgd(ParamList params, SgdOptions options);
 
 /* ---- Adam (Kingma and Ba 2015; amsgrad: Reddi et al. 2018) -------------------------------- */
@@ -48,8 +51,9 @@ HC_API Optim *optim_sgd(ParamList params, SgdOptions options);
  * In f32 with eps 1e-8 the meta-gradient to the weights is ruled by the rounding of g where |g| is near
  * eps, here as everywhere; use eps >= 1e-4 or f64. */
 
+/** Settings of Adam; take them from adam_options() and change fields by name. */
 typedef struct HcAdamOptions {
-    double lr;
+    double lr;           /**< the argument of adam_options (PyTorch: 0.001) */
     double beta1;        /**< 0.9 */
     double beta2;        /**< 0.999 */
     double eps;          /**< 1e-8 */
@@ -57,15 +61,18 @@ typedef struct HcAdamOptions {
     bool amsgrad;        /**< false */
     bool maximize;       /**< false */
 } AdamOptions;
+/** The learning rate, and the defaults named beside the other fields. */
 HC_API AdamOptions adam_options(double lr);
+/** An optimizer by this rule. */
 HC_API Optim *optim_adam(ParamList params, AdamOptions options);
 
 /* ---- AdamW (Loshchilov and Hutter 2019) --------------------------------------------------- */
 /*   p <- (1 - lr weight_decay) p, then as Adam; weight decay does not enter g
  * States: exp_avg, exp_avg_sq, max_exp_avg_sq. */
 
+/** Settings of AdamW; take them from adamw_options() and change fields by name. */
 typedef struct HcAdamWOptions {
-    double lr;
+    double lr;           /**< the argument of adamw_options (PyTorch: 0.001) */
     double beta1;        /**< 0.9 */
     double beta2;        /**< 0.999 */
     double eps;          /**< 1e-8 */
@@ -73,7 +80,9 @@ typedef struct HcAdamWOptions {
     bool amsgrad;        /**< false */
     bool maximize;       /**< false */
 } AdamWOptions;
+/** The learning rate, and the defaults named beside the other fields. */
 HC_API AdamWOptions adamw_options(double lr);
+/** An optimizer by this rule. */
 HC_API Optim *optim_adamw(ParamList params, AdamWOptions options);
 
 /* ---- Adadelta (Zeiler 2012) --------------------------------------------------------------- */
@@ -82,44 +91,53 @@ HC_API Optim *optim_adamw(ParamList params, AdamWOptions options);
  * States: square_avg, acc_delta.
  * PyTorch's lr is 1. */
 
+/** Settings of Adadelta; take them from adadelta_options() and change fields by name. */
 typedef struct HcAdadeltaOptions {
-    double lr;
+    double lr;           /**< the argument of adadelta_options (PyTorch: 1) */
     double rho;          /**< 0.9 */
     double eps;          /**< 1e-6 */
     double weight_decay; /**< 0 */
     bool maximize;       /**< false */
 } AdadeltaOptions;
+/** The learning rate, and the defaults named beside the other fields. */
 HC_API AdadeltaOptions adadelta_options(double lr);
+/** An optimizer by this rule. */
 HC_API Optim *optim_adadelta(ParamList params, AdadeltaOptions options);
 
 /* ---- Adagrad (Duchi, Hazan and Singer 2011) ----------------------------------------------- */
 /*   s <- s + g^2;  p <- p - lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)
  * States: sum. */
 
+/** Settings of Adagrad; take them from adagrad_options() and change fields by name. */
 typedef struct HcAdagradOptions {
-    double lr;
+    double lr;                        /**< the argument of adagrad_options (PyTorch: 0.01) */
     double lr_decay;                  /**< 0 */
     double eps;                       /**< 1e-10 */
     double weight_decay;              /**< 0 */
     double initial_accumulator_value; /**< 0: where s starts; from 0 */
     bool maximize;                    /**< false */
 } AdagradOptions;
+/** The learning rate, and the defaults named beside the other fields. */
 HC_API AdagradOptions adagrad_options(double lr);
+/** An optimizer by this rule. */
 HC_API Optim *optim_adagrad(ParamList params, AdagradOptions options);
 
 /* ---- Adamax (Kingma and Ba 2015, algorithm 2) --------------------------------------------- */
 /*   m <- beta1 m + (1 - beta1) g;  u <- max(beta2 u, |g| + eps);  p <- p - lr / (1 - beta1^t) m / u
  * States: exp_avg, exp_inf. */
 
+/** Settings of Adamax; take them from adamax_options() and change fields by name. */
 typedef struct HcAdamaxOptions {
-    double lr;
+    double lr;           /**< the argument of adamax_options (PyTorch: 0.002) */
     double beta1;        /**< 0.9 */
     double beta2;        /**< 0.999 */
     double eps;          /**< 1e-8 */
     double weight_decay; /**< 0 */
     bool maximize;       /**< false */
 } AdamaxOptions;
+/** The learning rate, and the defaults named beside the other fields. */
 HC_API AdamaxOptions adamax_options(double lr);
+/** An optimizer by this rule. */
 HC_API Optim *optim_adamax(ParamList params, AdamaxOptions options);
 
 /* ---- averaged SGD (Polyak and Juditsky 1992) ---------------------------------------------- */
@@ -127,15 +145,18 @@ HC_API Optim *optim_adamax(ParamList params, AdamaxOptions options);
  *   ax <- p up to step t0 + 1, then ax + (p - ax) / (t - 1 - t0): the average, which does not act on p
  * States: eta (one number, in every entry), ax. */
 
+/** Settings of averaged SGD; take them from asgd_options() and change fields by name. */
 typedef struct HcAsgdOptions {
-    double lr;
+    double lr;           /**< the argument of asgd_options (PyTorch: 0.01) */
     double lambd;        /**< 1e-4; any number */
     double alpha;        /**< 0.75; any number */
     double t0;           /**< 1e6; any number */
     double weight_decay; /**< 0 */
     bool maximize;       /**< false */
 } AsgdOptions;
+/** The learning rate, and the defaults named beside the other fields. */
 HC_API AsgdOptions asgd_options(double lr);
+/** An optimizer by this rule. */
 HC_API Optim *optim_asgd(ParamList params, AsgdOptions options);
 
 /* ---- RMSprop (Tieleman and Hinton 2012; centered: Graves 2013) ---------------------------- */
@@ -144,8 +165,9 @@ HC_API Optim *optim_asgd(ParamList params, AsgdOptions options);
  * States: square_avg, grad_avg (centered), momentum_buffer (with momentum).
  * A variance v - a^2 that rounding took below 0 counts as 0, where PyTorch's root is NaN. */
 
+/** Settings of RMSprop; take them from rmsprop_options() and change fields by name. */
 typedef struct HcRmspropOptions {
-    double lr;
+    double lr;           /**< the argument of rmsprop_options (PyTorch: 0.01) */
     double alpha;        /**< 0.99 */
     double eps;          /**< 1e-8 */
     double weight_decay; /**< 0 */
@@ -153,7 +175,9 @@ typedef struct HcRmspropOptions {
     bool centered;       /**< false */
     bool maximize;       /**< false */
 } RmspropOptions;
+/** The learning rate, and the defaults named beside the other fields. */
 HC_API RmspropOptions rmsprop_options(double lr);
+/** An optimizer by this rule. */
 HC_API Optim *optim_rmsprop(ParamList params, RmspropOptions options);
 
 /* ---- Rprop (Riedmiller and Braun 1993) ---------------------------------------------------- */
@@ -163,15 +187,18 @@ HC_API Optim *optim_rmsprop(ParamList params, RmspropOptions options);
  * No derivative flows through the signs of gradients; through s it flows to lr and the factors, also where
  * s is at a bound; with a tensor as the bound half of it goes there. */
 
+/** Settings of Rprop; take them from rprop_options() and change fields by name. */
 typedef struct HcRpropOptions {
-    double lr;
+    double lr;       /**< the argument of rprop_options (PyTorch: 0.01) */
     double etaminus; /**< 0.5, in (0, 1) */
     double etaplus;  /**< 1.2, above 1 */
     double step_min; /**< 1e-6, from 0 */
     double step_max; /**< 50, from 0 */
     bool maximize;   /**< false */
 } RpropOptions;
+/** The learning rate, and the defaults named beside the other fields. */
 HC_API RpropOptions rprop_options(double lr);
+/** An optimizer by this rule. */
 HC_API Optim *optim_rprop(ParamList params, RpropOptions options);
 
 /* ---- RAdam (Liu et al. 2020) -------------------------------------------------------------- */
@@ -181,15 +208,18 @@ HC_API Optim *optim_rprop(ParamList params, RpropOptions options);
  * States: exp_avg, exp_avg_sq.
  * The choice at rho = 5 has no derivative. */
 
+/** Settings of RAdam; take them from radam_options() and change fields by name. */
 typedef struct HcRadamOptions {
-    double lr;
+    double lr;           /**< the argument of radam_options (PyTorch: 0.001) */
     double beta1;        /**< 0.9 */
     double beta2;        /**< 0.999 */
     double eps;          /**< 1e-8 */
     double weight_decay; /**< 0 */
     bool maximize;       /**< false */
 } RadamOptions;
+/** The learning rate, and the defaults named beside the other fields. */
 HC_API RadamOptions radam_options(double lr);
+/** An optimizer by this rule. */
 HC_API Optim *optim_radam(ParamList params, RadamOptions options);
 
 /* ---- NAdam (Dozat 2016) ------------------------------------------------------------------- */
@@ -197,8 +227,9 @@ HC_API Optim *optim_radam(ParamList params, RadamOptions options);
  *   p <- p - lr ((1 - mu_t) / (1 - c_t) g + mu_(t+1) / (1 - c_(t+1)) m) / (sqrt(v / (1 - beta2^t)) + eps)
  * States: exp_avg, exp_avg_sq, mu_product (one number, in every entry). */
 
+/** Settings of NAdam; take them from nadam_options() and change fields by name. */
 typedef struct HcNadamOptions {
-    double lr;
+    double lr;             /**< the argument of nadam_options (PyTorch: 0.002) */
     double beta1;          /**< 0.9 */
     double beta2;          /**< 0.999 */
     double eps;            /**< 1e-8 */
@@ -206,7 +237,9 @@ typedef struct HcNadamOptions {
     double momentum_decay; /**< 0.004 */
     bool maximize;         /**< false */
 } NadamOptions;
+/** The learning rate, and the defaults named beside the other fields. */
 HC_API NadamOptions nadam_options(double lr);
+/** An optimizer by this rule. */
 HC_API Optim *optim_nadam(ParamList params, NadamOptions options);
 
 /* ---- Lion (Chen et al. 2023) ---------------------------------------------------------------- */
@@ -215,6 +248,7 @@ HC_API Optim *optim_nadam(ParamList params, NadamOptions options);
  * The derivative of the sign is 0: a meta-gradient goes to p, lr and weight_decay, none to g, m and the betas. Not in
  * PyTorch; the defaults are the paper's. States: exp_avg. */
 
+/** Settings of Lion; take them from lion_options() and change fields by name. */
 typedef struct HcLionOptions {
     double lr;           /**< a third to a tenth of Adam's, the paper says; optim_new: 1e-4 */
     double beta1;        /**< 0.9; in [0, 1] */
@@ -222,7 +256,9 @@ typedef struct HcLionOptions {
     double weight_decay; /**< 0; of the weights, as AdamW's */
     bool maximize;       /**< false */
 } LionOptions;
+/** The learning rate, and the defaults named beside the other fields. */
 HC_API LionOptions lion_options(double lr);
+/** An optimizer by this rule. */
 HC_API Optim *optim_lion(ParamList params, LionOptions options);
 
 #ifdef __cplusplus

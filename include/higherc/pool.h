@@ -12,6 +12,7 @@
 extern "C" {
 #endif
 
+/** Some threads, which wait for work. */
 typedef struct HcPool Pool;
 
 /** The most threads a pool can have. */

@@ -43,6 +43,7 @@
 extern "C" {
 #endif
 
+/** A captured graph with memory of its own, ready to run again. */
 typedef struct HcProgram Program;
 
 /** Captures what `outputs` and the gradients of `backward_of` need of what the tape has recorded.
@@ -68,6 +69,7 @@ HC_API void program_destroy(Program *program);
  *  Errors: HC_ERR_RANGE (no input of that number), HC_ERR_SHAPE (not the shape captured), HC_ERR_ARG (values
  *          is NULL). */
 HC_API bool program_set_f32(Program *program, size_t input, Shape shape, const float *values);
+/** The same from double. */
 HC_API bool program_set_f64(Program *program, size_t input, Shape shape, const double *values);
 
 /** Runs it, and adds the gradients of backward_of to the Params' grads; when it fails nothing is added.
@@ -88,6 +90,7 @@ HC_API double program_item(const Program *program, size_t output);
 /** The program's last error in words (kept until its next success), or NULL. */
 HC_API const char *program_error(const Program *program);
 
+/** How large a Program is. */
 typedef struct HcProgramStats {
     size_t nodes; /**< captured, views and constants included */
     size_t steps; /**< operations a run carries out */

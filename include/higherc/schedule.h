@@ -20,25 +20,31 @@
 extern "C" {
 #endif
 
+/** A factor by step number: below. */
 typedef struct HcSchedule Schedule;
 
 /** A factor of your own: of `step`, from 0. It records tensors, where it makes some, on their tape. */
 typedef Hyper ScheduleFn(size_t step, void *user);
 
+/** The most milestones of schedule_multistep. */
 #define HC_MOST_MILESTONES 8
 
 /** A plain value, filled by the functions below, which never fail; nothing is to be freed. With `steps` 0 the
  *  cosine, the polynomial, the warm-up and the one cycle are at their end from the start. */
 struct HcSchedule {
+    /** What the schedule is; only the functions below fill it. */
     Hyper (*factor)(const Schedule *schedule, size_t step);
-    Hyper coefficient; /**< gamma, last, power or start */
-    size_t steps;
-    double rise, last;            /**< schedule_one_cycle's */
-    size_t growth;                /**< schedule_cosine_restarts' */
-    size_t milestone_count, milestones[HC_MOST_MILESTONES];
-    const Schedule *first, *next; /**< schedule_then's, borrowed until all of it is copied */
-    ScheduleFn *function;         /**< schedule_lambda's */
-    void *user;
+    Hyper coefficient;                     /**< gamma, last, power or start */
+    size_t steps;                          /**< how many steps, or the period */
+    double rise;                           /**< schedule_one_cycle's share of steps that rise */
+    double last;                           /**< its last factor */
+    size_t growth;                         /**< schedule_cosine_restarts' */
+    size_t milestone_count;                /**< schedule_multistep's */
+    size_t milestones[HC_MOST_MILESTONES]; /**< step numbers */
+    const Schedule *first;                 /**< schedule_then's, borrowed until all of it is copied */
+    const Schedule *next;                  /**< in the same way */
+    ScheduleFn *function;                  /**< schedule_lambda's */
+    void *user;                            /**< handed to it */
 };
 
 /** gamma^floor(t / period): PyTorch's StepLR. A period of 0 counts as 1. */

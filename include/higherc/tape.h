@@ -21,14 +21,19 @@ extern "C" {
 #endif
 
 /** The type of all numbers on a tape, and of a Param. */
-typedef enum HcDType { HC_F32 = 0, HC_F64 = 1 } DType;
+typedef enum HcDType {
+    HC_F32 = 0, /**< float: 24 bits, some 7 digits */
+    HC_F64 = 1  /**< double: 53 bits, some 16 digits */
+} DType;
 
+/** A gradient tape: the record of operations, and all memory of what is made on it. */
 typedef struct HcTape Tape;
+/** A node of a tape: numbers, their shape, and how they were made (tensor.h). */
 typedef struct HcTensor Tensor;
 
 /** How a tape is made; take it from tape_options() and change fields by name. */
 typedef struct HcTapeOptions {
-    DType dtype;
+    DType dtype; /**< of all numbers on it */
     size_t max_bytes;   /**< the most it may hold; SIZE_MAX: no limit */
     size_t block_bytes; /**< first block of its arena; small values stress memory handling */
     bool never_reuse;   /**< never hand out an address twice: finds use after release, leaks. Also on for each
@@ -53,6 +58,7 @@ HC_API Tape *tape_create_with(TapeOptions options);
  *  are refused with HC_ERR_STATE on the tape. */
 HC_API void tape_destroy(Tape *tape);
 
+/** The type of its numbers; HC_F32 for NULL. */
 HC_API DType tape_dtype(const Tape *tape);
 
 /** Frees everything made on the tape and keeps the memory. An error stays until it is cleared.
@@ -66,11 +72,11 @@ HC_API void tape_reset(Tape *tape);
 
 /** A place on the tape; a plain value. */
 typedef struct HcTapeMark {
-    uint64_t tape;
-    uint64_t last;
-    size_t nodes;
-    size_t block;
-    size_t offset;
+    uint64_t tape; /**< whose; all fields are for tape_release alone */
+    uint64_t last; /**< serial number of the last node, or how often an empty tape was reset */
+    size_t nodes; /**< how many there were */
+    size_t block; /**< of the arena */
+    size_t offset; /**< in that block */
 } TapeMark;
 
 /** The present end of the tape. It serves any number of releases, until the tape is reset or released
@@ -96,8 +102,11 @@ HC_API void tape_trim(Tape *tape);
  *  returns NULL and no gradient is added anywhere. It survives reset and release. */
 HC_API HcStatus tape_status(const Tape *tape);
 HC_API const char *tape_error(const Tape *tape); /**< in words, or NULL */
+/** Forgets the tape's error, so that operations work again; the thread's own stays until higherc_clear_error().
+ *  NULL is fine. */
 HC_API void tape_clear_error(Tape *tape);
 
+/** What a tape holds, and held. */
 typedef struct HcTapeStats {
     size_t nodes;          /**< on the tape now */
     size_t live_bytes;     /**< of nodes and data now */
@@ -105,6 +114,7 @@ typedef struct HcTapeStats {
     size_t reserved_bytes; /**< held from the allocator, used or not */
     size_t mallocs;        /**< allocator calls since creation: constant in a steady loop */
 } TapeStats;
+/** Of this tape, now; all 0 for NULL. */
 HC_API TapeStats tape_stats(const Tape *tape);
 
 /** Seeds the tape's own random stream, from which dropout draws its masks. */
@@ -116,6 +126,7 @@ HC_API Rng *tape_rng(Tape *tape);
 /** Switches history on or off and returns what it was (a new tape: on). While off, operations give
  *  plain values through which no gradient flows. */
 HC_API bool tape_set_recording(Tape *tape, bool on);
+/** Whether history is on; false for NULL. */
 HC_API bool tape_recording(const Tape *tape);
 
 /** While on, the first operation that makes a NaN out of inputs without one is the error

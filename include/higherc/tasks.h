@@ -45,6 +45,7 @@
 extern "C" {
 #endif
 
+/** A pool with a tape for each thread, ready to run meta-batches. */
 typedef struct HcTasks Tasks;
 
 /** What a task is handed. */
@@ -150,7 +151,7 @@ typedef bool TaskExchange(size_t peer, const void *send, void *receive, size_t b
 /** Which rank of how many (1, 2, 4, 8 ...) this is, and how it talks with others. */
 typedef struct HcTaskRanks {
     size_t rank;            /**< from 0 to count - 1 */
-    size_t count;
+    size_t count;           /**< how many ranks there are: a power of two */
     TaskExchange *exchange; /**< NULL will do for 1 */
     void *user;             /**< handed to it */
 } TaskRanks;

@@ -8,6 +8,11 @@
  *  another was made (it is silently that one, unless the tape was made with never_reuse; tensor_serial tells them
  *  apart), one two trims old, and one of a tape that was destroyed.
  *
+ *  History begins at *leaves*: tensors that no recorded operation made and to which gradients are taken. tensor_leaf
+ *  makes one, param_tensor is that of a Param, and detaching (diffopt_detach, copy_initial_weights) makes others.
+ *  What is computed from a leaf has a history, unless it is detached. Data is no leaf but a *constant*: it has neither
+ *  history nor gradient.
+ *
  *  All operations share these rules, which their comments do not repeat:
  *
  *  - Inputs live on one tape and so have one type; the result has it too.
@@ -45,15 +50,20 @@ extern "C" {
 
 /** Copies and converts shape_count(shape) numbers, row-major; values may be NULL when that is 0. */
 HC_API Tensor *tensor_from_f32(Tape *tape, Shape shape, const float *values);
+/** The same from double. */
 HC_API Tensor *tensor_from_f64(Tape *tape, Shape shape, const double *values);
 /** Whole numbers, e.g. class indices; up to +-2^24 in an f32 tape, +-2^53 in an f64 one, where all are
  *  exact, else HC_ERR_RANGE. */
 HC_API Tensor *tensor_from_i64(Tape *tape, Shape shape, const int64_t *values);
 /** No copy: `values`, of the tape's type, must stay and not change until the tape is reset. */
 HC_API Tensor *tensor_borrow(Tape *tape, Shape shape, const void *values);
+/** All 0. */
 HC_API Tensor *tensor_zeros(Tape *tape, Shape shape);
+/** All 1. */
 HC_API Tensor *tensor_ones(Tape *tape, Shape shape);
+/** All `value`. */
 HC_API Tensor *tensor_full(Tape *tape, Shape shape, double value);
+/** One number: no axes. */
 HC_API Tensor *tensor_scalar(Tape *tape, double value);
 /** Uniform in [low, high). The numbers are the stream's next ones, in row-major order, whatever the type. */
 HC_API Tensor *tensor_uniform(Tape *tape, Shape shape, double low, double high, Rng *rng);
@@ -81,6 +91,7 @@ HC_API const void *tensor_data(Tensor *x);
 HC_API double tensor_item(Tensor *x);
 /** Copies and converts all of x into values[0..count); count must be tensor_count(x). */
 HC_API bool tensor_copy_to_f32(Tensor *x, float *values, size_t count);
+/** The same into double. */
 HC_API bool tensor_copy_to_f64(Tensor *x, double *values, size_t count);
 /** A number that no other tensor of its tape ever has, also after a reset; 0 for NULL. */
 HC_API uint64_t tensor_serial(const Tensor *x);

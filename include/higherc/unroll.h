@@ -89,9 +89,9 @@ typedef enum HcUnrollKeep {
 typedef struct HcUnrollStep {
     size_t step;          /**< from 0 to steps - 1; with `first`, from there on */
     DiffOpt *const *opts; /**< unroll's */
-    size_t count;
-    Rng *rng;   /**< the step's own, the same when it is computed again; NULL for `judge` */
-    bool again; /**< computed again: for a gradient, for a Program, or to be weighed */
+    size_t count;         /**< how many */
+    Rng *rng;             /**< the step's own, the same when it is computed again; NULL for `judge` */
+    bool again;           /**< computed again: for a gradient, for a Program, or to be weighed */
 } UnrollStep;
 
 /** One step: diffopt_step of each optimizer, or of those whose turn it is. False, or an error, is failure. */
@@ -99,7 +99,7 @@ typedef bool UnrollFn(UnrollStep *step, void *user);
 
 /** How a loop is run; take it from unroll_options() and change fields by name. */
 typedef struct HcUnrollOptions {
-    size_t steps;
+    size_t steps;     /**< how many; 0 is allowed */
     size_t first;     /**< the first step's number, where a loop goes on from an earlier one; 0 */
     UnrollKeep keep;  /**< HC_KEEP_SQRT */
     size_t every;     /**< for HC_KEEP_EVERY: at least 1 */
@@ -115,8 +115,9 @@ typedef struct HcUnrollOptions {
     Rng *rng; /**< step t draws from the t-th stream split off it; NULL: off rng_seed(0) */
     /** Told, after each step of the first pass, how many are done; false gives up. NULL: nothing is told. */
     bool (*progress)(size_t done, void *user);
-    void *progress_user;
+    void *progress_user; /**< handed to it */
 } UnrollOptions;
+/** `steps` steps; the other fields as named beside them. */
 HC_API UnrollOptions unroll_options(size_t steps);
 
 /** Runs `options.steps` inner steps of opts[0..count), of one tape, each listed once. In HC_FULL as the top of
@@ -136,8 +137,9 @@ HC_API UnrollOptions unroll_options(size_t steps);
 HC_API bool unroll(DiffOpt *const *opts, size_t count, UnrollOptions options, UnrollFn *fn,
                    void *user);
 
+/** What an unroll keeps, and has cost. */
 typedef struct HcUnrollReport {
-    size_t steps;
+    size_t steps;       /**< that it ran */
     size_t checkpoints; /**< beside the beginning */
     size_t segment;     /**< steps recorded at a time by a backward pass; 0 where none are: HC_KEEP_ALL, _TANGENTS */
     size_t bytes;       /**< of the checkpoints */

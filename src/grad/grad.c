@@ -19,7 +19,7 @@ const char *hc_why_text(HcWhy why) {
     case HC_WHY_FIRST_ORDER:
         return "HC_FIRST_ORDER takes inner gradients as constants";
     case HC_WHY_EVAL:
-        return "HC_EVAL (evaluation mode) keeps no history of steps";
+        return "HC_EVAL keeps no history of steps (HC_FULL and HC_FIRST_ORDER do)";
     case HC_WHY_DETACHED:
         return "the history was detached";
     case HC_WHY_OP:

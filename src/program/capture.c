@@ -1,6 +1,6 @@
 /* Capture. The backward pass is swept abstractly above the tape's top (placed, not computed), what outputs
  * and gradients need is found from there down and copied into the program in order, and the tape is taken
- * back to where it was. A gradient that was kept as a constant (first order, evaluation mode) is taken
+ * back to where it was. A gradient that was kept as a constant (HC_FIRST_ORDER, HC_EVAL) is taken
  * again in the same way, and computed where it stood. */
 #include <string.h>
 

@@ -159,7 +159,7 @@ static void mini_maml(void) {
     optim_destroy(optim);
 }
 
-/* In evaluation mode nothing reaches W or W<0>, and asking is an error that says so; higher gives None. The
+/* In HC_EVAL nothing reaches W or W<0>, and asking is an error that says so; higher gives None. The
  * unused weight is in no step, so it is W<0> still, and only that one. */
 static void mini_maml_test_time(void) {
     Optim *optim = optim_sgd(module_params(net), sgd_options(lr));
@@ -182,7 +182,7 @@ static void mini_maml_test_time(void) {
     }
     if (kind != MODEL_PARTIAL) {
         CHECK(!tensor_backward(sum));
-        CHECK_ERROR("evaluation mode");
+        CHECK_ERROR("HC_EVAL keeps no history");
         tape_clear_error(tape);
     }
     for (size_t i = 0; i < count; i++)

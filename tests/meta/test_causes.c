@@ -145,7 +145,7 @@ static void in_what_is_asked(void) {
     FModule *eval = make(false, HC_EVAL);
     Tensor *first = fmodule_param(eval, "weight");
     CHECK(diffopt_step(diffopt_create(inner, eval), loss_of(eval)));
-    EXPECT(!tensor_backward(loss_of(eval)), "tensor_backward", "HC_EVAL (evaluation mode)");
+    EXPECT(!tensor_backward(loss_of(eval)), "tensor_backward", "HC_EVAL keeps no history");
     EXPECT(!tensor_grad(loss_of(eval), &first, 1, &g, 0), "tensor_grad", "HC_EVAL");
 
     /* the path through the inner gradient, which first order does without */

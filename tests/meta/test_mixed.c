@@ -72,7 +72,7 @@ static void evaluate(FModule *f, uint64_t k) {
     module_train(net, false);
     CHECK(loss_of(NULL, 91) != NULL);
     module_train(net, true);
-    /* A release sets the mode back too, but not in evaluation mode, where all stays as it is. */
+    /* A release sets the mode back too, but not in HC_EVAL, where all stays as it is. */
     if (fmodule_mode(f) == HC_EVAL) CHECK(fmodule_train(f, true));
     CHECK(tape_release(tape, mark) && fmodule_training(f));
 }
@@ -136,7 +136,7 @@ static bool same_params(ParamList a, ParamList b) {
     return same;
 }
 
-/* Loops in evaluation mode, each committed, are ordinary training bit for bit, buffers and moments too. */
+/* Loops in HC_EVAL, each committed, are ordinary training bit for bit, buffers and moments too. */
 static void committed(const char *name, bool release) {
     net = model_make(MODEL_BATCH_NORM, HC_F64, 3);
     Module *twin = module_clone(net);

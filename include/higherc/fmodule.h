@@ -21,8 +21,8 @@
  *  2. Why copy at all?
  *     Because the outer optimizer writes W in place, and a gradient needs the numbers that were read: the
  *     backward of every product takes what went into it. Use the base weights themselves (module_forward), write
- *     W, and ask for a gradient through what was recorded before: you get HC_ERR_CHANGED, since the old numbers
- *     are gone. With a clone it works: changing W changes no value already recorded, and the gradient is right.
+ *     W, and ask for a gradient that needs the old numbers: with base weights you get HC_ERR_CHANGED, since they
+ *     are gone; with a clone it works, since changing W changes no value already recorded.
  *     This is why a clone is taken even when the history is kept. Detaching alone would not do: a detached
  *     tensor has no history but shares its memory.
  *

@@ -15,13 +15,16 @@ function inline(text,    out, rest, name) {
     gsub(/<0>/, "⟨0⟩", text); gsub(/<1>/, "⟨1⟩", text); gsub(/<2>/, "⟨2⟩", text)
     gsub(/<K>/, "⟨K⟩", text)
     gsub(/</, "\\&lt;", text); gsub(/>/, "\\&gt;", text); gsub(/\\/, "\\\\", text)
+    gsub(/e\.g\. /, "e.g.\\ ", text) # where no sentence ends
     out = ""
     rest = text
-    while (match(rest, /`[^`]*`|\[[^][()]*\]|"[^"]*"|[a-z0-9]+_[a-z0-9_]+(\(\)|\*)?|[a-z]+\(\)/)) {
+    while (match(rest, /`[^`]*`|[A-Za-z0-9_]*\[[^][()]*\]|"[^"]*"|[a-z0-9]+_[a-z0-9_]+(\(\)|\*)?|[a-z]+\(\)/)) {
         name = substr(rest, RSTART, RLENGTH)
         out = out substr(rest, 1, RSTART - 1)
         rest = substr(rest, RSTART + RLENGTH)
-        if (name ~ /^\[/)
+        if (name ~ /^[`"]/) { # as it stands
+            gsub(/&lt;/, "<", name); gsub(/&gt;/, ">", name); gsub(/&amp;/, "\\&", name)
+        } else if (name ~ /\]$/)
             name = "<code>" name "</code>"
         else if (name ~ families && name ~ /[a-z0-9]$/ && rest !~ /^\(/)
             name = name "()"
@@ -48,6 +51,11 @@ function say(text) {
     if (held) print ""
     held = 0
     sub(/^ /, "", text)
+    if (match(text, /^ *[0-9]\. .*\?$/)) { # a question
+        match(text, /^ *[0-9]\. /)
+        print substr(text, 1, RLENGTH) "**" inline(substr(text, RLENGTH + 1)) "**<br>"
+        return
+    }
     if (match(text, labels)) {
         name = substr(text, 1, RLENGTH)
         text = substr(text, RLENGTH + 1)
@@ -127,4 +135,5 @@ inside {
     print "/** @} */"
     group = 0
 }
+/^typedef struct Hc(OptimClass|Schedule) / || /^struct Hc/ { sub(/Hc/, "") } # whose fields are public
 { print }

@@ -29,6 +29,14 @@ static bool adapt(UnrollStep *step, void *user) {
 }
 //! [step]
 
+//! [judge]
+static bool judge(UnrollStep *step, void *user) {
+    const Problem *p = user;
+    if (step->step < 100) return true; /* or train on the way: an outer step after each window */
+    return tensor_backward(meta_loss(p->fnet));
+}
+//! [judge]
+
 static DiffOpt *begin(Problem *p, Module *net, Param *strength, const Optim *inner, FMode mode) {
     tape_reset(p->tape);
     param_zero_grad(strength);
@@ -66,10 +74,20 @@ int main(void) {
     tensor_backward(meta_loss(p.fnet));
     UnrollReport report = unroll_report(opt);
     //! [unroll]
-    printf("unroll     d/dstrength %.6f: the same bits: %s; %d checkpoints, %d steps computed "
-           "again, less memory: %s\n",
-           param_grad_get(strength, 0), param_grad_get(strength, 0) == stored ? "yes" : "no",
+    bool same = param_grad_get(strength, 0) == stored;
+    printf("unroll     d/dstrength %.6f, the same bits: %s\n", param_grad_get(strength, 0),
+           same ? "yes" : "no");
+    printf("           %d checkpoints, %d steps computed again, a quarter of the memory: %s\n",
            (int)report.checkpoints, (int)report.again, held < bytes / 4 ? "yes" : "no");
+
+    opt = begin(&p, net, strength, inner, HC_FULL);
+    //! [windows]
+    options = unroll_options(100);
+    options.window = 10;
+    options.judge = judge;
+    unroll(&opt, 1, options, adapt, &p);
+    //! [windows]
+    printf("windows    d/dstrength %.6f\n", param_grad_get(strength, 0));
 
     opt = begin(&p, net, strength, inner, HC_FULL);
     //! [forward]

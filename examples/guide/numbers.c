@@ -19,7 +19,7 @@ int main(void) {
     //! [kinks]
     printf("slope at 0: relu %g, abs %g, norm %g, sqrt %s\n", slope(tensor_relu, tape, 0),
            slope(tensor_abs, tape, 0), slope(norm, tape, 0),
-           isinf(slope(tensor_sqrt, tape, 0)) ? "infinite" : "finite");
+           slope(tensor_sqrt, tape, 0) == INFINITY ? "infinite" : "finite");
     Tensor *x = tensor_leaf(tensor_from_f64(tape, shape1(3), (const double[]){2, 2, 1})),
            *to_x = NULL;
     tensor_grad(tensor_max(x), &x, 1, &to_x, 0);

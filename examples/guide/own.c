@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 //! [module]
-/* y = scale x + shift, entry by entry. On base weights and on fast ones it is the same function: it asks its frame. */
+/* y = scale x + shift, entry by entry: one function for base weights and fast ones, since it asks its frame. */
 static bool affine_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     if (nin != 1 || nout != 1) return false;
     Tensor *scaled = tensor_mul(in[0], frame_param(frame, "scale"));
@@ -32,7 +32,7 @@ static Module *affine(size_t size) {
 //! [module]
 
 //! [operation]
-/* The real root y of y^5 + y = x, by Newton's method. Its slope, 1 / (5 y^4 + 1), needs no step of that. */
+/* The root y of y^5 + y = x, by Newton's method. Its slope, 1 / (5 y^4 + 1), needs no step of that. */
 static Tensor *root_forward(const CustomCall *call) {
     double x = tensor_item(call->inputs[0]), y = 0;
     for (int i = 0; i < 100; i++)

@@ -35,10 +35,15 @@ static double run(Problem *p, size_t threads, float *gradient, bool ranks) {
     Pool *pool = pool_create(threads);
     Tasks *tasks = tasks_create(pool, module_params(p->net), HC_F32);
     Rng seeds = rng_seed(7);
-    if (!ranks) tasks_run(tasks, 25, &seeds, adapt, p);
     //! [run]
-    TaskRanks alone = {.rank = 0, .count = 1, .exchange = NULL, .user = NULL};
-    if (ranks) tasks_run_ranks(tasks, alone, 25, &seeds, adapt, p);
+    if (ranks) {
+        TaskRanks alone = {.rank = 0, .count = 1, .exchange = NULL, .user = NULL};
+        tasks_run_ranks(tasks, alone, 25, &seeds, adapt, p);
+    } else {
+        //! [tasks]
+        tasks_run(tasks, 25, &seeds, adapt, p); /* adds to the Params' gradients */
+        //! [tasks]
+    }
     double sum = 0;
     for (int i = 0; i < 25; i++)
         sum += p->losses[i];

@@ -40,22 +40,42 @@ static void learn(Tape *tape, Module *net) {
 }
 
 static void learn_logarithm(Tape *tape, Module *net) {
-    Optim *inner = optim_sgd(module_params(net), sgd_options(0.02));
     //! [positive]
-    Param *theta = param_create("log_lr", shape_scalar(), HC_F64);
+    Optim *inner = optim_sgd(module_params(net), sgd_options(0.02));
+    optim_learn_log(inner, "lr", HC_ALL_GROUPS, HC_LEARN_GROUP);
+    Optim *outer = optim_adam(optim_learned(inner), adam_options(0.1));
+    //! [positive]
+    for (int i = 0; i < 60; i++) {
+        tape_reset(tape);
+        FModule *fnet = fmodule_create(tape, net, true);
+        DiffOpt *opt = diffopt_create(inner, fnet);
+        optim_zero_grad(outer);
+        tensor_backward(meta_loss(opt, fnet));
+        optim_step(outer);
+    }
+    printf("%s: the rate is now %.2f\n", param_name(optim_learned(inner).items[0]),
+           optim_get(inner, "lr", 0));
+    optim_destroy(outer);
+    optim_destroy(inner);
+}
+
+static void learn_by_hand(Tape *tape, Module *net) {
+    Optim *inner = optim_sgd(module_params(net), sgd_options(0.02));
+    Param *theta = param_create("theta", shape_scalar(), HC_F64);
     param_fill(theta, log(0.02));
     Optim *outer = optim_adam((ParamList){&theta, 1}, adam_options(0.1));
     for (int i = 0; i < 60; i++) {
         tape_reset(tape);
         FModule *fnet = fmodule_create(tape, net, true);
         DiffOpt *opt = diffopt_create(inner, fnet);
+        //! [override]
         diffopt_override(opt, "lr", HC_ALL_GROUPS, tensor_exp(param_tensor(tape, theta)));
+        //! [override]
         optim_zero_grad(outer);
         tensor_backward(meta_loss(opt, fnet));
         optim_step(outer);
     }
-    //! [positive]
-    printf("e^%s is now %.2f\n", param_name(theta), exp(param_get(theta, 0)));
+    printf("by hand: e^%s is now %.2f\n", param_name(theta), exp(param_get(theta, 0)));
     optim_destroy(outer);
     optim_destroy(inner);
     param_unref(theta);
@@ -68,6 +88,7 @@ int main(void) {
     Tape *tape = tape_create(HC_F64);
     learn(tape, net);
     learn_logarithm(tape, net);
+    learn_by_hand(tape, net);
 
     bool failed = higherc_error() != NULL;
     if (failed) fprintf(stderr, "%s\n", higherc_error());

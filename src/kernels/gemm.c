@@ -77,14 +77,13 @@ static TileFn *tile_for(const Block *block, size_t rows, bool packed_a) {
 /* One block of columns of c. Tiles are handed on by address: copying one that was just written, by wider loads,
  * would stall. */
 static void column_of_tiles(size_t m, const Block *block, Tile *t, Layout layout) {
-    const size_t most_rows = block->vectors == 3 && !layout.packed_a ? MOST_ROWS_OF_3 : MOST_ROWS;
-    for (size_t left = m, rows; left > 0; left -= rows) {
-        rows = share(left, most_rows);
+    const size_t most = block->vectors == 3 && !layout.packed_a ? MOST_ROWS_OF_3 : MOST_ROWS;
+    for (size_t left = m; left > 0;) {
+        const size_t rows = share(left, most);
+        t->down = layout.packed_a ? PACK_STEP * t->k : rows * t->row;
         if (layout.packed_a) ask_for(t->c + rows * t->ldc, t->ldc, least(left - rows, rows), block->width);
-        tile_for(block, rows, layout.packed_a)(t);
-        t->a += layout.packed_a ? PACK_STEP * t->k : rows * t->row;
-        t->c += rows * t->ldc;
-        if (t->start) t->start += rows * t->lds;
+        const size_t at_least = layout.packed_a ? left : left < 2 * most ? rows : 2 * most;
+        left = tile_for(block, rows, layout.packed_a)(t, left, at_least);
     }
 }
 
@@ -453,28 +452,10 @@ static void column_as_row(const HcGemm *g) {
     in_row(&t);
 }
 
+static void (*const ways[])(const HcGemm *g) = {
+    [NOTHING_TO_ADD] = begin, [COLUMN_OF_DOTS] = column_of_dots, [ROW_OF_DOTS] = row_of_dots,
+    [COLUMN_AS_ROW] = column_as_row, [ROW] = in_row, [TURNED_TILES] = in_turned_tiles, [TILES] = in_tiles};
+
 void HC_NAMED(gemm)(const HcGemm *g) {
-    switch (way(g)) {
-    case NOTHING_TO_ADD:
-        begin(g);
-        break;
-    case COLUMN_OF_DOTS:
-        column_of_dots(g);
-        break;
-    case ROW_OF_DOTS:
-        row_of_dots(g);
-        break;
-    case COLUMN_AS_ROW:
-        column_as_row(g);
-        break;
-    case ROW:
-        in_row(g);
-        break;
-    case TURNED_TILES:
-        in_turned_tiles(g);
-        break;
-    case TILES:
-        in_tiles(g);
-        break;
-    }
+    ways[way(g)](g);
 }

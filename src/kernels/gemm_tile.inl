@@ -30,6 +30,7 @@ typedef enum End { END_WHOLE, END_SOME, END_HALF, END_KINDS } End;
 typedef struct Tile {
     size_t k;
     const HC_REAL *a; /* (i, p) at i * row + p * col */
+    size_t down;      /* from a tile's a to that of the next */
     size_t row, col;
     const HC_REAL *b;
     size_t ldb;
@@ -40,7 +41,9 @@ typedef struct Tile {
     Lanes lanes;
 } Tile;
 
-typedef void TileFn(const Tile *t);
+/* One tile below the other while `at_least` of the `left` rows are left; returns how many are then. What t
+ * points at moves down with them. */
+typedef size_t TileFn(Tile *t, size_t left, size_t at_least);
 
 #if defined(__GNUC__) && !defined(__clang__)
 #define UNROLL _Pragma("GCC unroll 8")
@@ -52,15 +55,16 @@ HC_INLINE Vec end_load(const HC_REAL *from, End end, Lanes lanes) {
     return end == END_SOME ? vec_load_some(from, lanes) : vec_load(from);
 }
 
-HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool lane, const Tile *t) {
+HC_INLINE void one_tile(const size_t R, const size_t C, const End end, const bool lane, const Tile *t,
+                        const HC_REAL *a, const HC_REAL *start, HC_REAL *c) {
     const size_t whole = C - 1, k = t->k, col = t->col, ldb = t->ldb;
     const HC_REAL *b = t->b;
     const Lanes lanes = t->lanes;
     Vec sum[MOST_ROWS][ROW_VECTORS] = {0};
     Half half[MOST_ROWS] = {0};
-    if (t->start) {
+    if (start) {
         UNROLL for (size_t i = 0; i < R; i++) {
-            const HC_REAL *from = t->start + i * t->lds;
+            const HC_REAL *from = start + i * t->lds;
             UNROLL for (size_t j = 0; j < whole; j++) sum[i][j] = vec_load(from + j * V);
             if (end == END_HALF)
                 half[i] = half_load_some(from + whole * V, lanes);
@@ -69,7 +73,7 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool la
         }
     }
     const HC_REAL *row[MOST_ROWS] = {0};
-    UNROLL for (size_t i = 0; i < R; i++) row[i] = t->a + i * t->row;
+    UNROLL for (size_t i = 0; i < R; i++) row[i] = a + i * t->row;
     for (size_t p = 0, at = 0; p < k; p++, at += col, b += ldb) {
         Vec bv[ROW_VECTORS] = {0}, last = {0};
         Half half_b = {0};
@@ -79,7 +83,7 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool la
         else
             last = end_load(b + whole * V, end, lanes);
         Vec av[MOST_ROWS] = {0};
-        if (lane) UNROLL for (size_t i = 0; i < R / V; i++) av[i] = vec_load(t->a + at + i * V);
+        if (lane) UNROLL for (size_t i = 0; i < R / V; i++) av[i] = vec_load(a + at + i * V);
         UNROLL for (size_t i = 0; i < R; i++) {
             const Vec s = lane ? vec_splat_lane(av[i / V], i % V) : vec_splat(row[i] + at);
             UNROLL for (size_t j = 0; j < whole; j++) sum[i][j] =
@@ -91,7 +95,7 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool la
         }
     }
     UNROLL for (size_t i = 0; i < R; i++) {
-        HC_REAL *to = t->c + i * t->ldc;
+        HC_REAL *to = c + i * t->ldc;
         UNROLL for (size_t j = 0; j < whole; j++) vec_store(to + j * V, sum[i][j]);
         if (end == END_HALF)
             half_store_some(to + whole * V, half[i], lanes);
@@ -100,6 +104,23 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool la
         else
             vec_store(to + whole * V, sum[i][whole]);
     }
+}
+
+HC_INLINE size_t tile(const size_t R, const size_t C, const End end, const bool lane, Tile *t, size_t left,
+                      size_t at_least) {
+    const HC_REAL *a = t->a, *start = t->start;
+    HC_REAL *c = t->c;
+    do {
+        one_tile(R, C, end, lane, t, a, start, c);
+        a += t->down;
+        c += R * t->ldc;
+        if (start) start += R * t->lds;
+        left -= R;
+    } while (left >= at_least);
+    t->a = a;
+    t->start = start;
+    t->c = c;
+    return left;
 }
 
 /* The instances, and the table of them: [end][C - 1][R - 1]. */
@@ -119,8 +140,8 @@ HC_INLINE void tile(const size_t R, const size_t C, const End end, const bool la
 #endif
 
 #define DEFINE(R, C, end)                                                                          \
-    static void tile_##R##_##C##_##end(const Tile *t) {                                            \
-        tile(R, C, end, false, t);                                                                 \
+    static size_t tile_##R##_##C##_##end(Tile *t, size_t left, size_t at_least) {                  \
+        return tile(R, C, end, false, t, left, at_least);                                          \
     }
 #define DEFINE_ALL(end) ROWS(DEFINE, 1, end) ROWS(DEFINE, 2, end) ROWS_OF_3(DEFINE, 3, end)
 #define NAME(R, C, end) tile_##R##_##C##_##end,
@@ -148,8 +169,8 @@ static TileFn *const tiles[END_KINDS][MOST_VECTORS][MOST_ROWS] = {
 #if HC_LANE_TILES
 /* MOST_ROWS rows of a packed a: [end][C - 1]. */
 #define DEFINE_LANES(C, end)                                                                       \
-    static void lane_tile_##C##_##end(const Tile *t) {                                             \
-        tile(MOST_ROWS, C, end, true, t);                                                          \
+    static size_t lane_tile_##C##_##end(Tile *t, size_t left, size_t at_least) {                   \
+        return tile(MOST_ROWS, C, end, true, t, left, at_least);                                   \
     }
 DEFINE_LANES(1, END_WHOLE)
 DEFINE_LANES(2, END_WHOLE)
@@ -166,5 +187,5 @@ static TileFn *const lane_tiles[][MOST_VECTORS] = {
 
 /* One row by ROW_VECTORS whole vectors. */
 static void row_tile(const Tile *t) {
-    tile(1, ROW_VECTORS, END_WHOLE, false, t);
+    one_tile(1, ROW_VECTORS, END_WHOLE, false, t, t->a, t->start, t->c);
 }

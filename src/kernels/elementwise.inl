@@ -4,8 +4,10 @@
 /* y is an operand, or apart from it: no pass of a loop reads what another wrote. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define HC_INDEPENDENT _Pragma("GCC ivdep")
+#define HC_IN_FOURS _Pragma("GCC unroll 4")
 #else
 #define HC_INDEPENDENT
+#define HC_IN_FOURS
 #endif
 
 /* A row that takes no constant leaves these unused. */
@@ -17,7 +19,6 @@
     (void)c1;
 
 #define HC_UNARY_LOOP(formula)                                                                     \
-    HC_INDEPENDENT                                                                                 \
     for (size_t i = 0; i < n; i++) {                                                               \
         const HC_REAL x = in[i];                                                                   \
         y[i] = (HC_REAL)(formula);                                                                 \
@@ -26,7 +27,13 @@
 #define HC_UNARY(name, formula)                                                                    \
     static void name##_kernel(void *y_, const void *x_, size_t n, const double *c) {               \
         HC_UNARY_HEAD                                                                              \
-        HC_UNARY_LOOP(formula)                                                                     \
+        HC_INDEPENDENT HC_UNARY_LOOP(formula)                                                      \
+    }
+
+#define HC_UNARY_SHORT(name, formula)                                                              \
+    static void name##_kernel(void *y_, const void *x_, size_t n, const double *c) {               \
+        HC_UNARY_HEAD                                                                              \
+        HC_INDEPENDENT HC_IN_FOURS HC_UNARY_LOOP(formula)                                          \
     }
 
 /* With a number that is far, one after the other: the same formula, so the others' bits stay. */
@@ -45,17 +52,16 @@
             }                                                                                      \
             return;                                                                                \
         }                                                                                          \
-        HC_UNARY_LOOP(formula)                                                                     \
+        HC_INDEPENDENT HC_UNARY_LOOP(formula)                                                      \
     }
 
 #define HC_BINARY_LOOP(A, B, formula)                                                              \
-    HC_INDEPENDENT                                                                                 \
     for (size_t i = 0; i < n; i++) {                                                               \
         const HC_REAL a = A, b = B;                                                                \
         y[i] = (HC_REAL)(formula);                                                                 \
     }
 
-#define HC_BINARY(name, formula)                                                                   \
+#define HC_BINARY_AS(UNROLLED, name, formula)                                                      \
     static void name##_kernel(void *y_, const void *a_, size_t sa, const void *b_, size_t sb,      \
                               size_t n, const double *c) {                                         \
         HC_REAL *y = y_;                                                                           \
@@ -65,16 +71,19 @@
         if (n == 0) return;                                                                        \
         const HC_REAL a0 = pa[0], b0 = pb[0];                                                      \
         if (sa && sb)                                                                              \
-            HC_BINARY_LOOP(pa[i], pb[i], formula)                                                  \
+            HC_INDEPENDENT UNROLLED HC_BINARY_LOOP(pa[i], pb[i], formula)                          \
         else if (sa)                                                                               \
-            HC_BINARY_LOOP(pa[i], b0, formula)                                                     \
+            HC_INDEPENDENT HC_BINARY_LOOP(pa[i], b0, formula)                                      \
         else if (sb)                                                                               \
-            HC_BINARY_LOOP(a0, pb[i], formula)                                                     \
+            HC_INDEPENDENT HC_BINARY_LOOP(a0, pb[i], formula)                                      \
         else {                                                                                     \
             const HC_REAL a = a0, b = b0;                                                          \
             spread(y, n, (HC_REAL)(formula));                                                      \
         }                                                                                          \
     }
+
+#define HC_BINARY(name, formula) HC_BINARY_AS(, name, formula)
+#define HC_BINARY_SHORT(name, formula) HC_BINARY_AS(HC_IN_FOURS, name, formula)
 
 static void spread(HC_REAL *y, size_t n, HC_REAL x) {
     for (size_t i = 0; i < n; i++)
@@ -99,7 +108,7 @@ static void in_runs(DenseFn *dense, HC_REAL *y, const HC_REAL *a, size_t sa, con
 
 #define HC_BINARY_LONG(name, formula)                                                              \
     static void name##_dense(HC_REAL *y, const HC_REAL *pa, const HC_REAL *pb, size_t n) {         \
-        HC_BINARY_LOOP(pa[i], pb[i], formula)                                                      \
+        HC_INDEPENDENT HC_BINARY_LOOP(pa[i], pb[i], formula)                                       \
     }                                                                                              \
     static void name##_kernel(void *y, const void *a, size_t sa, const void *b, size_t sb,         \
                               size_t n, const double *c) {                                         \

@@ -76,7 +76,7 @@ static TileFn *tile_for(const Block *block, size_t rows, bool packed_a) {
 
 /* One block of columns of c. Tiles are handed on by address: copying one that was just written, by wider loads,
  * would stall. */
-static void column_of_tiles(size_t m, const Block *block, Tile *t, Layout layout) {
+HC_INLINE void column_of_tiles(size_t m, const Block *block, Tile *t, Layout layout) {
     const size_t most = block->vectors == 3 && !layout.packed_a ? MOST_ROWS_OF_3 : MOST_ROWS;
     for (size_t left = m; left > 0;) {
         const size_t rows = share(left, most);
@@ -88,7 +88,7 @@ static void column_of_tiles(size_t m, const Block *block, Tile *t, Layout layout
 }
 
 /* The whole of c, a block of columns after the other. */
-static void all_tiles(size_t m, size_t n, Tile *t, Layout layout) {
+HC_INLINE void all_tiles(size_t m, size_t n, Tile *t, Layout layout) {
     const HC_REAL *a = t->a, *start = t->start;
     HC_REAL *c = t->c;
     for (size_t j = 0; j < n;) {
@@ -332,16 +332,17 @@ static void begin(const HcGemm *g) {
 /* The whole at once, a where it is. */
 static void in_one_block(const HcGemm *g, bool packed_b) {
     const Layout layout = {.packed_b = packed_b};
-    Tile t = {.k = g->k,
-              .a = g->a.data,
-              .row = g->a.row,
-              .col = g->a.col,
-              .b = g->b.data,
-              .ldb = g->b.row,
-              .start = g->start,
-              .lds = g->lds,
-              .c = g->c,
-              .ldc = g->ldc};
+    Tile t; /* all_tiles sets what is left; zeros first would take longer than a small tile's row */
+    t.k = g->k;
+    t.a = g->a.data;
+    t.row = g->a.row;
+    t.col = g->a.col;
+    t.b = g->b.data;
+    t.ldb = g->b.row;
+    t.start = g->start;
+    t.lds = g->lds;
+    t.c = g->c;
+    t.ldc = g->ldc;
     if (packed_b) {
         pack_b(g->workspace, g->b.data, g->b.row, g->b.col, g->k, g->n, layout);
         t.b = g->workspace;
@@ -430,13 +431,15 @@ static void row_of_dots(const HcGemm *g) {
 
 /* c has one row: start + a b. */
 static void in_row(const HcGemm *g) {
-    Tile t = {.k = g->k,
-              .a = g->a.data,
-              .col = g->a.col,
-              .b = g->b.data,
-              .ldb = g->b.row,
-              .start = g->start,
-              .c = g->c};
+    Tile t;
+    t.k = g->k;
+    t.a = g->a.data;
+    t.row = t.lds = t.ldc = 0;
+    t.col = g->a.col;
+    t.b = g->b.data;
+    t.ldb = g->b.row;
+    t.start = g->start;
+    t.c = g->c;
     one_row(g->n, &t);
 }
 

@@ -122,9 +122,9 @@ HC_INLINE bool passes(Way way, const Tensor *x) {
 }
 
 /* Returns whether x had not been reached. */
-HC_INLINE bool mark(const HcSweepSpace *w, const Tensor *x) {
-    uint8_t *marks = &w->marks[x->index], was = *marks;
-    *marks = was | REACHED;
+HC_INLINE bool mark(uint8_t *marks, const Tensor *x) {
+    uint8_t *at = &marks[x->index], was = *at;
+    *at = was | REACHED;
     return !(was & REACHED);
 }
 
@@ -139,32 +139,35 @@ HC_INLINE size_t last_reached(const uint8_t *marks, size_t i) {
 }
 
 /* Marks the inputs of a node; returns how many of those are new. */
-HC_INLINE size_t mark_inputs(const HcSweepSpace *w, Way way, const Tensor *x, unsigned inputs) {
+HC_INLINE size_t mark_inputs(uint8_t *marks, Way way, const Tensor *x, unsigned inputs) {
     Tensor *const *in = hc_inputs(x);
     size_t found = 0;
     for (unsigned rest = inputs & ((1u << HC_LAST_BIT) - 1); rest; rest &= rest - 1)
-        found += mark(w, in[hc_lowest_bit(rest)]);
+        found += mark(marks, in[hc_lowest_bit(rest)]);
     for (uint32_t i = HC_LAST_BIT; inputs >> HC_LAST_BIT && i < x->nin; i++)
-        if (passes(way, in[i])) found += mark(w, in[i]);
+        if (passes(way, in[i])) found += mark(marks, in[i]);
     return found;
 }
 
 /* Returns whether some way down ends at what is not wanted; else all that was reached is above something
  * wanted. */
 HC_INLINE bool descend(HcSweep *s, Way way) {
-    HcSweepSpace *w = s->space;
-    size_t pending = passes(way, s->output) ? mark(w, s->output) : 0, count = 0;
+    const Tape *tape = s->tape;
+    uint8_t *restrict marks = s->space->marks; /* apart from all that is read here */
+    uint32_t *number = s->number;
+    HcReached *nodes = s->nodes;
+    size_t pending = passes(way, s->output) ? mark(marks, s->output) : 0, count = 0;
     bool loose = false;
     for (size_t index = s->output->index; pending > 0;) {
-        index = last_reached(w->marks, index);
-        Tensor *x = hc_node(s->tape, index);
-        bool wanted = way.params ? x->flags & HC_NODE_PARAM : w->marks[index] & WANTED;
-        w->marks[index] &= WANTED;
+        index = last_reached(marks, index);
+        Tensor *x = hc_node(tape, index);
+        bool wanted = way.params ? x->flags & HC_NODE_PARAM : marks[index] & WANTED;
+        marks[index] &= WANTED;
         uint16_t inputs = way.cut && wanted ? 0 : inputs_of(way, x);
-        w->number[index] = (uint32_t)count;
-        w->nodes[count++] = (HcReached){.node = x, .needs = inputs, .wanted = wanted};
+        number[index] = (uint32_t)count;
+        nodes[count++] = (HcReached){.node = x, .needs = inputs, .wanted = wanted};
         loose |= !inputs && !wanted;
-        pending += mark_inputs(w, way, x, inputs) - 1;
+        pending += mark_inputs(marks, way, x, inputs) - 1;
     }
     s->count = count;
     return loose;
@@ -332,18 +335,17 @@ static void run_rule(HcSweep *s, HcReached *x) {
 }
 
 bool hc_sweep_run(HcSweep *s, Tensor *gy) {
-    HcSweepSpace *w = s->space;
     Tape *tape = s->tape;
     HcManner was = enter(s);
     if (!gy) gy = tensor_ones(tape, hc_form_shape(s->output->form));
     HC_ASSERT(!(s->flags & HC_SWEEP_BLOCKED) && (!gy || gy->form->plain == s->output->form->plain));
-    if (gy && s->count > 0 && hc_wanted_below(&w->nodes[0])) {
+    if (gy && s->count > 0 && hc_wanted_below(&s->nodes[0])) {
         hc_hold(gy);
-        w->nodes[0].cotangent = gy;
+        s->nodes[0].cotangent = gy;
     }
-    for (size_t k = 0; k < s->count && tape->status == HC_OK; k++)
-        if (w->nodes[k].cotangent && w->nodes[k].needs) run_rule(s, &w->nodes[k]);
-    s->tape->manner = was;
+    for (HcReached *x = s->nodes, *end = x + s->count; x < end && tape->status == HC_OK; x++)
+        if (x->cotangent && x->needs) run_rule(s, x);
+    tape->manner = was;
     return tape->status == HC_OK;
 }
 
@@ -382,11 +384,13 @@ static bool settle(HcSweep *s, HcReached *x) {
     return dense != NULL;
 }
 
-Tensor *hc_sweep_param(const HcSweep *s, size_t *i) {
-    const HcSweepSpace *w = s->space;
-    for (; *i < s->count; ++*i)
-        if (w->nodes[*i].node->flags & HC_NODE_PARAM) return w->nodes[*i].node;
-    return NULL;
+Tensor *hc_sweep_param(const HcSweep *s, size_t *number) {
+    HC_ASSERT(s->flags & HC_SWEEP_PARAMS); /* so that they are what is wanted */
+    size_t i = *number;
+    while (i < s->count && !s->nodes[i].wanted)
+        i++;
+    *number = i;
+    return i < s->count ? s->nodes[i].node : NULL;
 }
 
 Tensor *hc_sweep_settle(HcSweep *s, const Tensor *x) {

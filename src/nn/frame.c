@@ -25,7 +25,10 @@ static bool run(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_
     if (nout > MOST_OUTPUTS)
         return hc_fail(tape, HC_ERR_ARG, "%s: more than %d outputs", module->cls.name,
                        MOST_OUTPUTS);
-    Tensor *made[MOST_OUTPUTS] = {NULL};
+    Tensor *made[MOST_OUTPUTS]; /* nearly always one: what it takes to clear all would be most of a call */
+    made[0] = NULL;
+    for (size_t i = 1; i < nout; i++)
+        made[i] = NULL;
     size_t told = hc_errors_told();
     bool done = module->cls.forward(frame, in, nin, made, nout);
     if (!hc_take_error(tape, told) || !done)
@@ -36,7 +39,9 @@ static bool run(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_
                     i);
             return false;
         }
-    if (nout) memcpy(out, made, nout * sizeof *out);
+    if (nout > 0) out[0] = made[0];
+    for (size_t i = 1; i < nout; i++)
+        out[i] = made[i];
     return true;
 }
 

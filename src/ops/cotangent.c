@@ -4,8 +4,7 @@
 
 #include "ops/ops.h"
 
-bool hc_needs(const HcSweep *s, unsigned j) {
-    if (j < HC_LAST_BIT) return s->needs >> j & 1;
+bool hc_late_needs(const HcSweep *s, unsigned j) {
     if (j >= s->node->nin) return false;
     size_t k = hc_sweep_number(s, s->inputs[j]);
     return k < s->count && hc_wanted_below(&s->nodes[k]);

@@ -55,7 +55,10 @@ static inline void hc_put_cotangent(HcReached *x, Tensor *g, bool owned) {
 /* ---- for rules ------------------------------------------------------------------------------------ */
 
 /* Whether input j wants a cotangent. */
-bool hc_needs(const HcSweep *sweep, unsigned j);
+bool hc_late_needs(const HcSweep *sweep, unsigned j); /* past HC_LAST_BIT */
+static inline bool hc_needs(const HcSweep *sweep, unsigned j) {
+    return j < HC_LAST_BIT ? sweep->needs >> j & 1 : hc_late_needs(sweep, j);
+}
 /* Adds g, or c g, to the cotangent of input j. A NULL g (after an error, or a zero) adds nothing. */
 void hc_give(HcSweep *sweep, unsigned j, Tensor *g);
 void hc_give_scaled(HcSweep *sweep, unsigned j, Tensor *g, double c);

@@ -84,12 +84,9 @@ static const HcOp op_product = {.name = "tensor_matmul",
 
 /* form: the result's, or NULL where it is not known yet. */
 static Tensor *product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc, const HcForm *form) {
-    Tensor *y = hc_begin(&op_product, (Tensor *[]){a, b, acc}, acc ? 3 : 2);
-    if (!y) return NULL;
-    y->attr.product.ta = ta;
-    y->attr.product.tb = tb;
-    if (form) y->form = form;
-    return hc_finish(y);
+    static const HcAttr turned[2][2] = {{{.product = {false, false}}, {.product = {false, true}}},
+                                        {{.product = {true, false}}, {.product = {true, true}}}};
+    return hc_emit_as(&op_product, &turned[ta][tb], form, (Tensor *[]){a, b, acc}, acc ? 3 : 2);
 }
 
 Tensor *hc_product(Tensor *a, bool ta, Tensor *b, bool tb, Tensor *acc) {

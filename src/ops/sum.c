@@ -122,24 +122,21 @@ static const HcOp op_sum = {.name = "tensor_sum",
                             .vjp = sum_vjp};
 
 /* form: the result's, or NULL where it is not known yet. */
-static Tensor *sum(Tensor *x, HcReduce how, Tensor *acc, const HcForm *form) {
-    Tensor *y = hc_begin(&op_sum, (Tensor *[]){x, acc}, acc ? 2 : 1);
-    if (!y) return NULL;
-    y->attr.reduce = how;
-    if (form) y->form = form;
-    return hc_finish(y);
+static Tensor *sum(Tensor *x, const HcAttr *how, Tensor *acc, const HcForm *form) {
+    return hc_emit_as(&op_sum, how, form, (Tensor *[]){x, acc}, acc ? 2 : 1);
 }
 
 Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc) {
-    return sum(x, (HcReduce){axes, keep, false}, acc, NULL);
+    return sum(x, &(HcAttr){.reduce = {axes, keep, false}}, acc, NULL);
 }
 
 Tensor *hc_sum_stored(Tensor *x, uint32_t axes, bool keep) {
-    return sum(x, (HcReduce){axes, keep, true}, NULL, NULL);
+    return sum(x, &(HcAttr){.reduce = {axes, keep, true}}, NULL, NULL);
 }
 
 Tensor *hc_sum_rows(Tensor *x, Tensor *acc, const HcForm *form) {
-    return sum(x, (HcReduce){1, false, true}, acc, form);
+    static const HcAttr rows = {.reduce = {1, false, true}};
+    return sum(x, &rows, acc, form);
 }
 
 Tensor *tensor_sum(Tensor *x) {

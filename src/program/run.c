@@ -21,11 +21,10 @@ static Tensor *input_for(Program *p, const char *who, size_t input, Shape shape,
         return NULL;
     }
     Tensor *x = p->inputs[input];
-    Shape captured = hc_form_shape(x->form);
-    if (!shape_equal(shape, captured)) {
+    if (!hc_form_fits(x->form, &shape)) {
         char is[HC_SHAPE_TEXT], was[HC_SHAPE_TEXT];
         hc_fail(p->tape, HC_ERR_SHAPE, "%s: input %zu is %s, the numbers %s", who, input,
-                hc_shape_text(captured, was), hc_shape_text(shape, is));
+                hc_shape_text(hc_form_shape(x->form), was), hc_shape_text(shape, is));
         return NULL;
     }
     if (!values && x->form->count) {

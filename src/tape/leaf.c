@@ -83,7 +83,7 @@ Tensor *param_tensor(Tape *tape, Param *param) {
     Tensor *leaf = hc_emit_tape_leaf(tape, "param_tensor", param->shape, param->data,
                                      param->frozen ? HC_WHY_FROZEN : HC_WHY_NOTHING);
     if (!leaf) return NULL;
-    atomic_store(&param->lent, true);
+    if (!atomic_load(&param->lent)) atomic_store(&param->lent, true); /* a load is much cheaper */
     leaf->cell = &param->cell;
     leaf->attr.version = param->cell.version;
     leaf->flags |= HC_NODE_BORROWED | HC_NODE_PARAM;

@@ -175,16 +175,12 @@ struct HcOp {
     bool (*own)(struct HcProgram *program, Tensor *copy);
 };
 
-/* Runs and records one operation. NULL inputs and errors as tensor.h says. In two halves: the attributes, and
- * the form where infer lets the caller say it, are written to the node in between. */
-Tensor *hc_begin(const HcOp *op, Tensor *const *in, size_t nin);
-Tensor *hc_finish(Tensor *y);
+/* Runs and records one operation; attr NULL: it has none; form: the result's, where infer lets the caller say it, or
+ * NULL. NULL inputs and errors as tensor.h says. */
+Tensor *hc_emit_as(const HcOp *op, const HcAttr *attr, const HcForm *form, Tensor *const *in, size_t nin);
 
 static inline Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin) {
-    Tensor *y = hc_begin(op, in, nin);
-    if (!y) return NULL;
-    if (attr) y->attr = *attr;
-    return hc_finish(y);
+    return hc_emit_as(op, attr, NULL, in, nin);
 }
 
 static inline Tensor *hc_emit1(const HcOp *op, const HcAttr *attr, Tensor *x) {

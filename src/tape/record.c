@@ -127,22 +127,23 @@ static bool overwrites_acc(Tensor *y, Tensor *acc) {
     return true;
 }
 
-HC_INLINE bool place(Tensor *y) {
+HC_INLINE bool place(Tensor *y, Tape *tape, unsigned op) {
     bool scratch = y->flags & HC_NODE_SCRATCH;
-    if (y->op->flags & HC_OP_ALIAS) {
+    if (op & HC_OP_ALIAS) {
         Tensor *base = y->in.few[0];
         y->flags |= base->flags & HC_NODE_BORROWED;
         if (scratch) hc_hold(base);
         return true;
     }
-    Tensor *acc = hc_acc_of(y);
+    Tensor *acc = op & HC_OP_ACC ? hc_acc_of(y) : NULL;
     if (acc && overwrites_acc(y, acc)) return true;
+    size_t bytes = y->form->count * tape->item;
     if (!scratch) {
-        y->data = hc_tape_alloc(y->tape, data_bytes(y), y->op->name);
+        y->data = hc_tape_alloc(tape, bytes, y->op->name);
         return y->data != NULL;
     }
-    y->data = hc_scratch_alloc(&y->tape->scratch, data_bytes(y));
-    if (!y->data) return hc_fail_nomem(y->tape, y->op->name);
+    y->data = hc_scratch_alloc(&tape->scratch, bytes);
+    if (!y->data) return hc_fail_nomem(tape, y->op->name);
     y->flags |= HC_NODE_OWNS;
     return true;
 }
@@ -175,16 +176,16 @@ static bool makes_no_nan(const Tensor *y) {
     return hc_fail(y->tape, HC_ERR_NAN, "%s: made a NaN out of inputs without one", y->op->name);
 }
 
-HC_INLINE bool forward(Tensor *y) {
-    if (y->op->flags & HC_OP_ALIAS) return true;
-    HC_ASSERT(y->tape->workspace_count == 0); /* all there is is freed behind a forward */
-    bool done = y->op->forward(y);
-    if (y->tape->workspace_count > 0) free_workspaces(y->tape);
-    return done && (!y->tape->check_nan || makes_no_nan(y));
+HC_INLINE bool forward(Tensor *y, Tape *tape, const HcOp *op) {
+    if (op->flags & HC_OP_ALIAS) return true;
+    HC_ASSERT(tape->workspace_count == 0); /* all there is is freed behind a forward */
+    bool done = op->forward(y);
+    if (tape->workspace_count > 0) free_workspaces(tape);
+    return done && (!tape->check_nan || makes_no_nan(y));
 }
 
 bool hc_forward(Tensor *y) {
-    return forward(y);
+    return forward(y, y->tape, y->op);
 }
 
 /* What the inputs of a node say of it. */
@@ -204,16 +205,15 @@ HC_INLINE bool look_at(const HcOp *op, const Tape *tape, Tensor *const *in, size
         unsigned passes = x->flags & HC_NODE_NEEDS;
         said->flags |= x->flags;
         said->passing |= passes << (i < HC_LAST_BIT ? i : HC_LAST_BIT);
-        if (x->why > said->why && !passes) said->why = x->why;
+        if (x->why > said->why) said->why = x->why; /* none where a gradient flows */
     }
     return true;
 }
 
 /* Whether a gradient flows through y, and if not, why; of a leaf its maker says. */
-HC_INLINE void link(Tensor *y) {
-    unsigned op = y->op->flags;
+HC_INLINE void link(Tensor *y, const Tape *tape, unsigned op) {
     if (!y->passing) return;
-    if (!(op & (HC_OP_NODIFF | HC_OP_LEAF)) && y->tape->manner.recording &&
+    if (!(op & (HC_OP_NODIFF | HC_OP_LEAF)) && tape->manner.recording &&
         !(y->flags & HC_NODE_SCRATCH)) {
         y->flags |= HC_NODE_NEEDS;
         y->why = HC_WHY_NOTHING;
@@ -248,8 +248,7 @@ static bool node_holds(const Tensor *y) {
 }
 
 /* A node that is whole is the tape's, or the sweep's, from here on. */
-HC_INLINE Tensor *take_up(Tensor *y) {
-    Tape *tape = y->tape;
+HC_INLINE Tensor *take_up(Tensor *y, Tape *tape) {
     HC_ASSERT(node_holds(y));
     y->check = HC_CHECK_WORD;
     y->serial = ++tape->serial;
@@ -292,7 +291,6 @@ HC_INLINE Tensor *begin(const HcOp *op, Tensor *const *in, size_t nin) {
     if (!y) return NULL;
     y->op = op;
     y->tape = tape;
-    y->form = NULL;
     y->cell = NULL;
     y->passing = (uint16_t)said.passing;
     if (said.flags & HC_NODE_BORROWED) y->flags |= HC_NODE_BESIDE;
@@ -303,7 +301,7 @@ HC_INLINE Tensor *begin(const HcOp *op, Tensor *const *in, size_t nin) {
 }
 
 /* The usual numbers of inputs are constants to the compiler. */
-Tensor *hc_begin(const HcOp *op, Tensor *const *in, size_t nin) {
+HC_INLINE Tensor *begin_with(const HcOp *op, Tensor *const *in, size_t nin) {
     switch (nin) {
     case 1:
         return begin(op, in, 1);
@@ -316,16 +314,20 @@ Tensor *hc_begin(const HcOp *op, Tensor *const *in, size_t nin) {
     }
 }
 
-Tensor *hc_finish(Tensor *y) {
+Tensor *hc_emit_as(const HcOp *op, const HcAttr *attr, const HcForm *form, Tensor *const *in, size_t nin) {
+    Tensor *y = begin_with(op, in, nin);
+    if (!y) return NULL;
+    if (attr) y->attr = *attr;
+    y->form = form;
     Tape *tape = y->tape;
     const size_t block = tape->data.block;
     const char *next = tape->data.next;
-    if (!y->op->infer(y) || !place(y))
+    if (!op->infer(y) || !place(y, tape, op->flags))
         return give_up(y, false, hc_arena_position(&tape->data, block, next));
-    if (!tape->manner.abstract && !forward(y))
+    if (!tape->manner.abstract && !forward(y, tape, op))
         return give_up(y, true, hc_arena_position(&tape->data, block, next));
-    link(y);
-    return take_up(y);
+    link(y, tape, op->flags);
+    return take_up(y, tape);
 }
 
 Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why) {
@@ -357,8 +359,8 @@ Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy
     y->data = data;
     y->why = (uint8_t)why;
     if (why == HC_WHY_NOTHING) y->flags |= HC_NODE_NEEDS;
-    if (!data && !place(y)) return give_up(y, false, before);
-    return take_up(y);
+    if (!data && !place(y, tape, hc_op_leaf.flags)) return give_up(y, false, before);
+    return take_up(y, tape);
 }
 
 Tensor *hc_emit_tape_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why) {

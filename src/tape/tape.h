@@ -148,10 +148,10 @@ static inline Tensor *hc_part(const Tensor *parent, size_t i) {
     return hc_node(parent->tape, (size_t)parent->index + 1 + i);
 }
 
-/* Whether x is still on its tape. */
+/* Whether x is still on its tape. Of a scratch node, which has no index, the flags are looked at only where it has
+ * more holders than the tape nodes. */
 HC_INLINE bool hc_alive(const Tensor *x) {
-    unsigned kept = x->index < x->tape->count;
-    return x->check == HC_CHECK_WORD && ((x->flags & HC_NODE_SCRATCH) | kept);
+    return x->check == HC_CHECK_WORD && (x->index < x->tape->count || (x->flags & HC_NODE_SCRATCH));
 }
 
 /* A node of several outputs, once its parts are there: to callers its place is no tensor's. A handle of one that stood

@@ -77,11 +77,7 @@ static Tensor *again(Tensor *y, bool consumed) {
     memcpy(in, hc_inputs(y), y->op->arity * sizeof *in);
     in[y->op->arity] = acc;
     if (consumed) acc->flags |= HC_NODE_CONSUME;
-    Tensor *z = hc_begin(y->op, in, y->op->arity + 1);
-    if (!z) return NULL;
-    z->attr = y->attr;
-    z->form = y->form;
-    z = hc_finish(z);
+    Tensor *z = hc_emit_as(y->op, &y->attr, y->form, in, y->op->arity + 1);
     CHECK(z && (z->data == acc->data) == (consumed && z->form->count > 0));
     return z;
 }

@@ -188,11 +188,7 @@ static Tensor *apart(const Tensor *node) {
         kept = kept || ((node->op->flags & HC_OP_ALIAS) && !x->form->packed);
         in[i] = kept ? x : hc_leaf_of(x, false, x->flags & HC_NODE_NEEDS, HC_WHY_CONSTANT);
     }
-    Tensor *y = hc_begin(node->op, in, node->nin);
-    if (!y) return NULL;
-    y->attr = node->attr;
-    y->form = node->form;
-    return hc_finish(y);
+    return hc_emit_as(node->op, &node->attr, node->form, in, node->nin);
 }
 
 static void check_node(const char *row, Tensor *node, Rng *rng) {

@@ -173,9 +173,9 @@ static bool add_gradients(HcSweep *sweep, Grads *grads, const char *who) {
     Tensor *leaf;
     if (grads && !hc_grads_fit(grads, sweep->tape, who)) return false;
     for (size_t i = 0; (leaf = next_place(sweep, grads, &i, &index)); i++)
-        if (!hc_sweep_settle(sweep, leaf) || !has_room(sweep->tape, hc_param_of(leaf), grads, who)) return false;
+        if (!hc_sweep_settle(sweep, i) || !has_room(sweep->tape, hc_param_of(leaf), grads, who)) return false;
     for (size_t i = 0; (leaf = next_place(sweep, grads, &i, &index)); i++) {
-        const Tensor *g = hc_sweep_settle(sweep, leaf);
+        const Tensor *g = hc_sweep_settle(sweep, i);
         if (grads)
             hc_grads_add(grads, index, g->data);
         else

@@ -29,9 +29,9 @@ bool hc_sweep_run(HcSweep *sweep, Tensor *gy);
 /* The cotangent of a wanted node: on the tape with HC_SWEEP_RECORD or _ABSTRACT, else in scratch, held for the
  * caller until hc_drop; zeros when reached by no number; NULL when not reached, or after hc_fail. */
 Tensor *hc_sweep_result(HcSweep *sweep, const Tensor *x);
-/* The result of a wanted, reached node, made dense, which it stays until the end; held by the sweep.
+/* The result of a wanted, reached node, by its number, made dense, which it stays until the end; held by the sweep.
  * Without RECORD. */
-Tensor *hc_sweep_settle(HcSweep *sweep, const Tensor *x);
+Tensor *hc_sweep_settle(HcSweep *sweep, size_t number);
 /* Ready to be run again. */
 void hc_sweep_clear(HcSweep *sweep);
 void hc_sweep_end(HcSweep *sweep);

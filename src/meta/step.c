@@ -13,9 +13,8 @@ static bool made_of_others(const Tensor *w) {
 }
 
 /* Whether steps move the weight: in a group, and not frozen, whatever was put in its place. */
-static bool moves(const DiffOpt *opt, size_t i) {
-    return opt->group[i] != HC_NO_GROUP &&
-           !module_params(opt->module->module).items[i]->frozen;
+static bool moves(const DiffOpt *opt, ParamList params, size_t i) {
+    return opt->group[i] != HC_NO_GROUP && !params.items[i]->frozen;
 }
 
 /* Gradients of the loss to the weights, NULL where there is none; at least one. */
@@ -23,19 +22,20 @@ static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, 
     const char *who = "diffopt_step";
     Tape *tape = opt->tape;
     bool record = opt->module->mode == HC_FULL;
+    ParamList params = module_params(opt->module->module);
     HcSweep sweep;
     size_t born = tape->born_count, reached = 0;
     if (!hc_sweep_begin(&sweep, loss, HC_SWEEP_CUT | (record ? HC_SWEEP_RECORD : 0))) return false;
     bool done = true;
     for (size_t i = 0; i < opt->count && done; i++)
-        if (moves(opt, i) ? weights[i]->flags & HC_NODE_NEEDS : made_of_others(weights[i]))
+        if (moves(opt, params, i) ? weights[i]->flags & HC_NODE_NEEDS : made_of_others(weights[i]))
             done = hc_sweep_want(&sweep, weights[i]);
     for (size_t i = 0; i < opt->module->held_count && done; i++)
         if (made_of_others(opt->module->held[i]))
             done = hc_sweep_want(&sweep, opt->module->held[i]);
     done = done && hc_sweep_find(&sweep);
     for (size_t i = 0; i < opt->count && done; i++)
-        reached += moves(opt, i) && hc_sweep_reaches(&sweep, weights[i]);
+        reached += moves(opt, params, i) && hc_sweep_reaches(&sweep, weights[i]);
     if (done && reached == 0) {
         hc_sweep_end(&sweep);
         HcWhy why = hc_why(loss, NULL);
@@ -45,7 +45,7 @@ static bool inner_gradients(DiffOpt *opt, Tensor *loss, Tensor *const *weights, 
     }
     done = done && hc_sweep_run(&sweep, NULL);
     for (size_t i = 0; i < opt->count && done; i++) {
-        bool wanted = moves(opt, i) && (weights[i]->flags & HC_NODE_NEEDS);
+        bool wanted = moves(opt, params, i) && (weights[i]->flags & HC_NODE_NEEDS);
         grads[i] = wanted ? hc_sweep_result(&sweep, weights[i]) : NULL;
         done = tape->status == HC_OK;
     }

@@ -85,7 +85,7 @@ static bool sweep_params(HcCapture *c, HcSweep *sweep) {
     if (!c->grads || !p->grads || !p->grad_params) return hc_fail_nomem(c->tape, who);
     if (!hc_sweep_run(sweep, NULL)) return false;
     for (size_t i = 0; (leaf = hc_sweep_param(sweep, &i)); i++) {
-        Tensor *g = hc_sweep_settle(sweep, leaf);
+        Tensor *g = hc_sweep_settle(sweep, i);
         if (!g) return false;
         p->grad_params[p->grad_count] = param_ref(hc_param_of(leaf));
         c->grads[p->grad_count++] = g;

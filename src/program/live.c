@@ -33,7 +33,10 @@ static bool sweep_again(HcRetaken *r) {
         if (from->kept[i]) done = hc_sweep_want(&sweep, from->inputs[i]);
     done = done && hc_sweep_find(&sweep) && hc_sweep_run(&sweep, from->gy);
     for (size_t i = 0; done && i < from->count; i++)
-        if (from->kept[i]) done = (r->grads[i] = hc_sweep_settle(&sweep, from->inputs[i])) != NULL;
+        if (from->kept[i]) {
+            r->grads[i] = hc_sweep_settle(&sweep, hc_sweep_number(&sweep, from->inputs[i]));
+            done = r->grads[i] != NULL;
+        }
     hc_sweep_end(&sweep);
     return done;
 }

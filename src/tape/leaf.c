@@ -97,18 +97,16 @@ void hc_leaves_reset(Tape *tape) {
     if (tape->leaf_count == 0) return;
     for (size_t i = 0; i < tape->leaf_capacity; i++) {
         HcParamLeaf *entry = &tape->leaves[i];
-        if (entry->param && !entry->used) stale = true;
+        stale = stale || (entry->param && !entry->used);
+        entry->used = false;
     }
     /* Dropping one entry would break chains of the open addressing, so all go at once; those still in
      * use come back with the next param_tensor. */
-    if (stale) {
-        for (size_t i = 0; i < tape->leaf_capacity; i++)
-            param_unref(tape->leaves[i].param);
-        memset(tape->leaves, 0, tape->leaf_capacity * sizeof *tape->leaves);
-        tape->leaf_count = 0;
-    }
+    if (!stale) return;
     for (size_t i = 0; i < tape->leaf_capacity; i++)
-        tape->leaves[i].used = false;
+        param_unref(tape->leaves[i].param);
+    memset(tape->leaves, 0, tape->leaf_capacity * sizeof *tape->leaves);
+    tape->leaf_count = 0;
 }
 
 void hc_leaves_trim(Tape *tape) {

@@ -18,20 +18,15 @@ struct HcWeights {
     struct HcImplicit *implicit; /* the last, or NULL */
 };
 
-/* Memory made at creation in which a tensor survives a release. */
-typedef struct HcSlot {
-    void *memory;
-    size_t room; /* in numbers */
-    bool moved;  /* between keep and restore: its numbers are in the slot */
-    bool needs;  /* ... and a gradient flows to it */
-    Shape shape; /* ... and its shape */
-} HcSlot;
-
-/* A list of them. */
+/* Memory made at creation in which a list of tensors survives a release. */
 typedef struct HcSlots {
     size_t count;
-    HcSlot *slot;
-    Tensor **list; /* between keep and restore: the tensors, of which those that are not moved stay */
+    void **memory;
+    size_t *room;  /* in each, in numbers */
+    bool *moved;   /* between keep and restore: its numbers are in the slot */
+    bool *needs;   /* ... and a gradient flows to it */
+    Shape *shape;  /* ... and its shape */
+    Tensor **list; /* ... or the tensor, which stays */
     HcCell cell;   /* of the memory: leaves over it know when it was written again */
 } HcSlots;
 

@@ -84,7 +84,7 @@ static bool find_room(DiffOpt *opt, const char *who) {
 /* A slot that no setting below the base reads and that holds the value. *fresh: it was made. */
 static bool find_slot(DiffOpt *opt, const char *who, HcKnob *knob, Tensor *value, bool *fresh) {
     bool taken = knob->slot_leaf < opt->module->base.nodes;
-    if (knob->slot && !taken && knob->slot->slot[0].room >= value->form->count) return true;
+    if (knob->slot && !taken && knob->slot->room[0] >= value->form->count) return true;
     HcSlots *slot = hc_tape_alloc(opt->tape, sizeof *slot, who);
     if (!slot || !hc_slots_create(opt->tape, slot, &value, 1, who)) return false;
     knob->slot = slot;
@@ -229,7 +229,7 @@ static HcSetting *carry(DiffOpt *opt, HcCarried *c) {
     if (!made) return NULL;
     *made = c->setting;
     if (!made->slot) return made;
-    bool moved = made->slot->slot[0].moved;
+    bool moved = made->slot->moved[0];
     if (!hc_slots_restore(made->slot, opt->tape, &made->value, HC_WHY_EVAL)) return NULL;
     if (moved) c->knob->slot_leaf = made->value->index;
     return made;

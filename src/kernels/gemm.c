@@ -31,6 +31,8 @@ static size_t share(size_t left, size_t most) {
     return left <= most ? left : left < 2 * most ? (left + 1) / 2 : most;
 }
 
+#include "kernels/gemm_narrow.inl"
+
 /* ---- columns by rows, in tiles --------------------------------------------------------------- */
 
 typedef struct Block {
@@ -236,6 +238,7 @@ typedef enum Way {
     ROW_OF_DOTS,
     COLUMN_AS_ROW,
     ROW,
+    NARROW_STRIPS,
     TURNED_TILES,
     TILES
 } Way;
@@ -251,6 +254,14 @@ static bool too_narrow(size_t m, size_t n, size_t k) {
     return n <= 2 * V && !fills_vectors(n) && m >= 2 * V && k >= V;
 }
 
+/* Whether rows of a are multiplied as they are turned: columns would leave a fifth of their vectors empty, and the rows
+ * do not all fall on the same lines of the first cache. */
+static bool in_strips(const HcGemm *g) {
+    const size_t n = g->n, vectors = (n + V - 1) / V;
+    return n > 1 && n <= MOST_NARROW && 5 * n < 4 * vectors * V && g->m >= 2 * V && g->k >= V && g->a.col == 1 &&
+           g->a.row * sizeof(HC_REAL) % 4096 > 0;
+}
+
 /* Whether the turned product has less to pack, what is turned of start and c counted. */
 static bool packs_less_turned(const HcGemm *g) {
     const size_t rows_of_a = g->a.col == 1 ? g->m * g->k : 0; /* else they are packed already */
@@ -259,6 +270,7 @@ static bool packs_less_turned(const HcGemm *g) {
 
 static Way way(const HcGemm *g) {
     const size_t m = g->m, n = g->n, k = g->k;
+    if (in_strips(g)) return NARROW_STRIPS;
     if (m > 1 && n > 1 && k > 0)
         return too_narrow(m, n, k) || packs_less_turned(g) ? TURNED_TILES : TILES;
     if (m == 0 || n == 0 || k == 0) return NOTHING_TO_ADD;
@@ -306,6 +318,9 @@ size_t HC_NAMED(gemm_workspace)(const HcGemm *g) {
         break;
     case ROW_OF_DOTS:
         numbers = g->a.col == 1 ? 0 : g->k;
+        break;
+    case NARROW_STRIPS:
+        numbers = narrow_room(g);
         break;
     case TURNED_TILES:
         numbers = turned_workspace(g);
@@ -455,9 +470,16 @@ static void column_as_row(const HcGemm *g) {
     in_row(&t);
 }
 
-static void (*const ways[])(const HcGemm *g) = {
-    [NOTHING_TO_ADD] = begin, [COLUMN_OF_DOTS] = column_of_dots, [ROW_OF_DOTS] = row_of_dots,
-    [COLUMN_AS_ROW] = column_as_row, [ROW] = in_row, [TURNED_TILES] = in_turned_tiles, [TILES] = in_tiles};
+static void (*const ways[])(const HcGemm *g) = {[NOTHING_TO_ADD] = begin,
+                                                [COLUMN_OF_DOTS] = column_of_dots,
+                                                [ROW_OF_DOTS] = row_of_dots,
+                                                [COLUMN_AS_ROW] = column_as_row,
+                                                [ROW] = in_row,
+#if HC_NARROW_STRIPS
+                                                [NARROW_STRIPS] = in_narrow_strips,
+#endif
+                                                [TURNED_TILES] = in_turned_tiles,
+                                                [TILES] = in_tiles};
 
 void HC_NAMED(gemm)(const HcGemm *g) {
     ways[way(g)](g);

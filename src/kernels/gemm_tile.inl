@@ -46,7 +46,7 @@ typedef struct Tile {
 typedef size_t TileFn(Tile *t, size_t left, size_t at_least);
 
 #if defined(__GNUC__) && !defined(__clang__)
-#define UNROLL _Pragma("GCC unroll 8")
+#define UNROLL _Pragma("GCC unroll 16")
 #else
 #define UNROLL
 #endif

@@ -17,8 +17,13 @@
 typedef struct Job {
     PoolFn *fn;
     void *user;
-    size_t count;
+    size_t count, parts; /* the indices, and in how many parts they are taken */
 } Job;
+
+/* Where the next index of a part stands; each on a cache line of its own. */
+typedef struct Part {
+    _Alignas(HC_ALIGN) atomic_size_t next;
+} Part;
 
 struct HcPool {
     size_t threads;
@@ -26,7 +31,7 @@ struct HcPool {
     atomic_uint busy; /* a pool_run has it; a word, for RISC-V exchanges no byte without libatomic */
     Job job;
 #ifdef HC_HAVE_THREADS
-    _Alignas(HC_ALIGN) atomic_size_t next; /* index not yet taken */
+    Part *parts; /* one for each thread */
     _Alignas(HC_ALIGN) atomic_size_t state;
     atomic_size_t sleepers;
     atomic_bool caller_sleeps, stop;
@@ -80,10 +85,19 @@ static bool spin(Pool *pool, ReadyFn *ready, size_t seen) {
 
 /* ---- the job ------------------------------------------------------------------------------------ */
 
+static size_t first_of(const Job *job, size_t part) {
+    return part * (job->count / job->parts) + part * (job->count % job->parts) / job->parts;
+}
+
+/* A worker's own part first, then what is left of the others'. */
 static void take_indices(Pool *pool, size_t worker) {
-    Job job = pool->job;
-    for (size_t i; (i = atomic_fetch_add(&pool->next, 1)) < job.count;)
-        job.fn(i, worker, job.user);
+    const Job job = pool->job;
+    for (size_t k = 0; k < job.parts; k++) {
+        const size_t part = (worker + k) % job.parts, end = first_of(&job, part + 1);
+        if (atomic_load_explicit(&pool->parts[part].next, memory_order_relaxed) >= end) continue;
+        for (size_t i; (i = atomic_fetch_add(&pool->parts[part].next, 1)) < end;)
+            job.fn(i, worker, job.user);
+    }
 }
 
 /* Whether there is a job that the worker has not been in, `seen` being the last word it entered or
@@ -143,7 +157,8 @@ static bool empty(Pool *pool, size_t seen) {
 
 static void run_together(Pool *pool, const Job *job) {
     pool->job = *job;
-    atomic_store(&pool->next, 0);
+    for (size_t part = 0; part < job->parts; part++)
+        atomic_store_explicit(&pool->parts[part].next, first_of(job, part), memory_order_relaxed);
     size_t number = atomic_load(&pool->state) / NUMBER + 1;
     atomic_store(&pool->state, number * NUMBER + OPEN);
     wake_workers(pool);
@@ -173,6 +188,7 @@ static void stop_workers(Pool *pool) {
     hc_condition_destroy(&pool->wake);
     hc_condition_destroy(&pool->done);
     hc_free(pool->workers);
+    hc_free(pool->parts);
 }
 
 static bool start_workers(Pool *pool) {
@@ -180,7 +196,12 @@ static bool start_workers(Pool *pool) {
     const size_t cores = hc_cores();
     pool->spins = cores == 0 || pool->threads <= cores; /* each has one to itself */
     pool->workers = hc_alloc_zero(wanted, sizeof *pool->workers);
-    if (!pool->workers) return hc_fail_thread(HC_ERR_NOMEM, "pool_create: out of memory");
+    pool->parts = hc_alloc_zero(pool->threads, sizeof *pool->parts);
+    if (!pool->workers || !pool->parts) {
+        hc_free(pool->workers);
+        hc_free(pool->parts);
+        return hc_fail_thread(HC_ERR_NOMEM, "pool_create: out of memory");
+    }
     hc_lock_create(&pool->lock);
     hc_condition_create(&pool->wake);
     hc_condition_create(&pool->done);
@@ -256,17 +277,24 @@ size_t pool_threads(const Pool *pool) {
     return pool ? pool->threads : 0;
 }
 
+static void run(Pool *pool, const Job *job) {
+    if (pool->threads == 1 || job->count < 2 || atomic_exchange(&pool->busy, 1)) {
+        run_alone(job);
+        return;
+    }
+    hc_pool_ref(pool); /* fn may let go of it */
+    run_together(pool, job);
+    atomic_store(&pool->busy, 0);
+    pool_destroy(pool);
+}
+
 bool pool_run(Pool *pool, size_t count, PoolFn *fn, void *user) {
     if (!pool || !fn)
         return hc_null("pool_run", pool ? "fn" : "the pool");
-    Job job = {fn, user, count};
-    if (pool->threads == 1 || count < 2 || atomic_exchange(&pool->busy, 1)) {
-        run_alone(&job);
-        return true;
-    }
-    hc_pool_ref(pool); /* fn may let go of it */
-    run_together(pool, &job);
-    atomic_store(&pool->busy, 0);
-    pool_destroy(pool);
+    run(pool, &(Job){fn, user, count, 1});
     return true;
+}
+
+void hc_pool_run_near(Pool *pool, size_t count, PoolFn *fn, void *user) {
+    run(pool, &(Job){fn, user, count, pool->threads});
 }

@@ -70,9 +70,7 @@ HC_INLINE void sum_block(const size_t width, HC_REAL *restrict y, const HC_REAL 
         y[l] = sum[l];
 }
 
-static void sum_cols_kernel(void *y_, const void *x_, size_t stride, size_t m, size_t n) {
-    HC_REAL *y = y_;
-    const HC_REAL *x = x_;
+static void sum_some_rows(HC_REAL *y, const HC_REAL *x, size_t stride, size_t m, size_t n) {
     size_t j = 0;
     for (; j + SUM_BLOCK <= n; j += SUM_BLOCK)
         sum_block(SUM_BLOCK, y + j, x + j, stride, m);
@@ -82,6 +80,16 @@ static void sum_cols_kernel(void *y_, const void *x_, size_t stride, size_t m, s
         sum_block(LANES / 2, y + j, x + j, stride, m);
     for (; j < n; j++)
         sum_block(1, y + j, x + j, stride, m);
+}
+
+/* So many rows at a time that a block of columns does not walk through more pages than are at hand. */
+static void sum_cols_kernel(void *y_, const void *x_, size_t stride, size_t m, size_t n) {
+    enum { ROWS_AT_A_TIME = 16 };
+    HC_REAL *y = y_;
+    const HC_REAL *x = x_;
+    for (; m > ROWS_AT_A_TIME && n > SUM_BLOCK; m -= ROWS_AT_A_TIME, x += ROWS_AT_A_TIME * stride)
+        sum_some_rows(y, x, stride, ROWS_AT_A_TIME, n);
+    sum_some_rows(y, x, stride, m, n);
 }
 
 /* `keeps` holds for a NaN on neither side; a NaN that is old stays, and one that is new comes in. */

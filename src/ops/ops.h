@@ -55,13 +55,21 @@ bool hc_axis(const char *who, const Tensor *x, int axis, int ndim, int *out);
 bool hc_axes_mask(const char *who, const Tensor *x, const int *axes, size_t count, uint32_t *mask);
 bool hc_same_shape(const char *who, const Tensor *a, const Tensor *b);
 
+/* ---- shares.c ---------------------------------------------------------------------------------- */
+typedef void HcRowsFn(void *y, const void *x, size_t m, size_t n);
+/* fn over rows of x, each of which becomes as many numbers of y: in shares, where the tape has a pool and there is
+ * much to do. */
+void hc_rows(Tensor *y, const void *x, size_t rows, size_t width, HcRowsFn *fn);
+/* In how many shares to compute what takes as long as a sum of `cost` numbers, of units that are not cut: 1 or more. */
+size_t hc_shares_of(const Tape *tape, size_t cost, size_t units);
+
 /* ---- sum.c ------------------------------------------------------------------------------------- */
 typedef void HcReduceFn(void *y, const void *x, size_t stride, size_t m, size_t n);
 /* Of a node whose attr.reduce says which axes go. The form in which input 0 is read; y's form; numbers of that
- * form reduced into what y holds; and the reduced tensor expanded to x's shape again. */
+ * form reduced into what y holds, at `cost` times that of a sum; and the reduced tensor expanded to x's shape again. */
 const HcForm *hc_reduce_read_form(const Tensor *y);
 bool hc_reduce_infer(Tensor *y);
-void hc_reduce(Tensor *y, const char *x, const HcForm *f, HcReduceFn *rows, HcReduceFn *cols);
+void hc_reduce(Tensor *y, const char *x, const HcForm *f, size_t cost, HcReduceFn *rows, HcReduceFn *cols);
 Tensor *hc_reduce_expand_back(Tensor *reduced, const Tensor *y);
 
 /* ---- slice.c, sum.c ------------------------------------------------------------------------ */

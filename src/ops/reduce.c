@@ -13,7 +13,7 @@ static bool extreme_forward(Tensor *y, double start, HcReduceFn *rows, HcReduceF
     const void *data = hc_input_as(y, 0, f);
     if (!data) return false;
     y->tape->k->fill(y->data, y->form->count, start);
-    if (f->count) hc_reduce(y, data, f, rows, cols);
+    if (f->count) hc_reduce(y, data, f, 8, rows, cols);
     return true;
 }
 
@@ -89,7 +89,7 @@ static bool argmax_forward(Tensor *y) {
     const void *x = hc_dense_input(y, 0);
     /* The axis is the last one: the builder has moved it there. */
     size_t n = f->dim[f->ndim - 1];
-    if (x && f->count) y->tape->k->argmax_rows(y->data, x, f->count / n, n);
+    if (x && f->count) hc_rows(y, x, f->count / n, n, y->tape->k->argmax_rows);
     return x != NULL;
 }
 

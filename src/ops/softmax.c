@@ -2,10 +2,10 @@
  * e^d / sum(e^d) and d - log sum(e^d), fused. */
 #include "ops/ops.h"
 
-static bool rows_forward(Tensor *y, void (*kernel)(void *, const void *, size_t, size_t)) {
+static bool rows_forward(Tensor *y, HcRowsFn *kernel) {
     const void *x = hc_dense_input(y, 0);
     size_t n = y->form->dim[y->form->ndim - 1];
-    if (x && y->form->count) kernel(y->data, x, y->form->count / n, n);
+    if (x && y->form->count) hc_rows(y, x, y->form->count / n, n, kernel);
     return x != NULL;
 }
 

@@ -38,10 +38,69 @@ bool hc_reduce_infer(Tensor *y) {
     return y->form || hc_fail_nomem(y->tape, y->op->name);
 }
 
+/* A reduction as a matrix, of rows (kept, gone) or columns (gone, kept), and an odometer over the axes outside it. */
+typedef struct Reduction {
+    Tensor *y;
+    const char *x;
+    HcReduceFn *fn;
+    bool by_rows, outermost; /* what is cut: the outermost axis, or the one that stays of the matrix */
+    size_t width, height;
+    int outer;
+    size_t dim[HC_MAX_DIMS], out_step[HC_MAX_DIMS]; /* of the axes outside; 0 where they go */
+    size_t count, unit, units, shares; /* of what is cut: how many, together, of these, in so many shares */
+} Reduction;
+
+/* Numbers [first, last) of what is cut. */
+static void reduce_part(const Reduction *r, size_t first, size_t last) {
+    size_t at[HC_MAX_DIMS] = {0}, to = 0, dim = 0, item = r->y->tape->item;
+    size_t width = r->width, height = r->height, step = width * height;
+    const char *x = r->x;
+    if (r->outermost) {
+        for (int i = 1; i < r->outer; i++)
+            step *= r->dim[i];
+        x += first * step * item;
+        to = first * r->out_step[0];
+        dim = last - first;
+    } else {
+        x += first * (r->by_rows ? width : 1) * item;
+        to = first;
+        *(r->by_rows ? &height : &width) = last - first;
+    }
+    for (;; x += r->width * r->height * item) {
+        r->fn((char *)r->y->data + to * item, x, r->width, height, width);
+        int i = r->outer - 1;
+        for (; i >= 0; i--) {
+            const size_t end = i == 0 && r->outermost ? dim : r->dim[i];
+            to += r->out_step[i];
+            if (++at[i] < end) break;
+            to -= r->out_step[i] * end;
+            at[i] = 0;
+        }
+        if (i < 0) return;
+    }
+}
+
+static void reduce_share(size_t index, size_t worker, void *user) {
+    const Reduction *r = user;
+    const size_t last = (index + 1) * r->units / r->shares * r->unit;
+    (void)worker;
+    reduce_part(r, index * r->units / r->shares * r->unit, last < r->count ? last : r->count);
+}
+
+/* Columns are cut where cache lines end, and no finer than there are threads: short pieces of rows are slow to read. */
+static void cut(Reduction *r, size_t cost) {
+    r->outermost = r->outer > 0 && r->out_step[0] > 0 && r->dim[0] >= 16;
+    r->count = r->outermost ? r->dim[0] : r->by_rows ? r->height : r->width;
+    r->unit = r->outermost || r->by_rows ? 1 : 16;
+    r->units = (r->count + r->unit - 1) / r->unit;
+    r->shares = hc_shares_of(r->y->tape, cost, r->units);
+    if (r->unit > 1 && r->shares > hc_workers(r->y->tape)) r->shares = hc_workers(r->y->tape);
+}
+
 /* Reduces into what y holds, in the order of storage. Neighbouring axes of one kind are taken together;
- * what is left innermost is a run of rows or columns, and an odometer walks the axes outside it. */
-void hc_reduce(Tensor *y, const char *x, const HcForm *f, HcReduceFn *rows, HcReduceFn *cols) {
-    size_t dim[HC_MAX_DIMS], item = y->tape->item;
+ * what is left innermost is a run of rows or columns. */
+void hc_reduce(Tensor *y, const char *x, const HcForm *f, size_t cost, HcReduceFn *rows, HcReduceFn *cols) {
+    size_t dim[HC_MAX_DIMS];
     bool gone[HC_MAX_DIMS];
     int n = 0, axis[HC_MAX_DIMS], axes = hc_storage_axes(f, axis);
     for (int i = 0; i < axes; i++) {
@@ -57,27 +116,21 @@ void hc_reduce(Tensor *y, const char *x, const HcForm *f, HcReduceFn *rows, HcRe
         rows(y->data, x, 1, f->count, 1);
         return;
     }
-    /* (kept, gone): rows; (gone, kept): columns. Groups alternate, so two make a matrix. */
-    bool by_rows = gone[n - 1];
-    size_t width = dim[n - 1], height = n >= 2 ? dim[n - 2] : 1;
-    size_t out_step[HC_MAX_DIMS], step = by_rows ? height : width;
-    int outer = n >= 2 ? n - 2 : 0;
-    for (int i = outer - 1; i >= 0; i--) {
-        out_step[i] = gone[i] ? 0 : step;
+    /* Groups alternate, so two make a matrix. */
+    Reduction r = {.y = y, .x = x, .by_rows = gone[n - 1], .width = dim[n - 1], .height = n >= 2 ? dim[n - 2] : 1};
+    r.fn = r.by_rows ? rows : cols;
+    r.outer = n >= 2 ? n - 2 : 0;
+    size_t step = r.by_rows ? r.height : r.width;
+    for (int i = r.outer - 1; i >= 0; i--) {
+        r.dim[i] = dim[i];
+        r.out_step[i] = gone[i] ? 0 : step;
         if (!gone[i]) step *= dim[i];
     }
-    size_t at[HC_MAX_DIMS] = {0}, to = 0;
-    for (;; x += height * width * item) {
-        (by_rows ? rows : cols)((char *)y->data + to * item, x, width, height, width);
-        int i = outer - 1;
-        for (; i >= 0; i--) {
-            to += out_step[i];
-            if (++at[i] < dim[i]) break;
-            to -= out_step[i] * dim[i];
-            at[i] = 0;
-        }
-        if (i < 0) return;
-    }
+    cut(&r, cost * f->count);
+    if (r.shares > 1)
+        hc_parallel(y->tape, r.shares, reduce_share, &r);
+    else
+        reduce_share(0, 0, &r);
 }
 
 /* ---- sum. To x: g expanded -------------------------------------------------------------------------- */
@@ -90,10 +143,10 @@ static bool sum_forward(Tensor *y) {
     hc_start_from_acc(y);
     uint32_t axes = y->attr.reduce.axes;
     if (f->count == 0) return true;
-    if (hc_is_dense(f) && (axes & (axes + 1)) == 0 && y->form->count > 1) /* leading axes */
+    if (hc_is_dense(f) && (axes & (axes + 1)) == 0 && y->form->count > 1 && !y->tape->pool) /* leading axes */
         k->sum_cols(y->data, data, y->form->count, f->count / y->form->count, y->form->count);
     else
-        hc_reduce(y, data, f, k->sum_rows, k->sum_cols);
+        hc_reduce(y, data, f, 1, k->sum_rows, k->sum_cols);
     return true;
 }
 

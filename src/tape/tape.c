@@ -338,7 +338,7 @@ size_t hc_workers(const Tape *tape) {
 
 void hc_parallel(Tape *tape, size_t count, PoolFn *fn, void *user) {
     if (tape->pool && count > 1)
-        pool_run(tape->pool, count, fn, user);
+        hc_pool_run_near(tape->pool, count, fn, user);
     else
         for (size_t i = 0; i < count; i++)
             fn(i, 0, user);

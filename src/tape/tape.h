@@ -182,7 +182,7 @@ static inline bool hc_check(const char *who, const Tensor *x) {
 /* Notes that the program reads x's numbers: what it records from here on may depend on them. */
 void hc_note_read(const Tensor *x);
 /* Inside one operation: calls fn for each index in [0, count), on the tape's pool where it has one, as
- * pool_run does; worker < hc_workers(tape). What fn computes must not depend on who calls it. */
+ * hc_pool_run_near does; worker < hc_workers(tape). What fn computes must not depend on who calls it. */
 void hc_parallel(Tape *tape, size_t count, PoolFn *fn, void *user);
 size_t hc_workers(const Tape *tape);
 

@@ -42,7 +42,10 @@ static void each_index_once(size_t threads, int rounds) {
     int runs[MOST] = {0};
     for (int round = 0; round < rounds; round++) {
         size_t count = (size_t)round * 7 % MOST;
-        CHECK(pool_run(job.pool, count, add_one, &job));
+        if (round % 2)
+            hc_pool_run_near(job.pool, count, add_one, &job);
+        else
+            CHECK(pool_run(job.pool, count, add_one, &job));
         for (size_t i = 0; i < count; i++)
             runs[i]++;
     }

@@ -164,8 +164,14 @@ typedef struct Pass {
     const HC_REAL *from, *start, *zeros;
     HC_REAL *to;
     size_t start_step;
+    size_t pixel, last; /* of the target: where it begins and ends */
     void *workspace;
 } Pass;
+
+static Pixel first_pixel(const Pass *p) {
+    const size_t width = p->walk->width, size = p->walk->height * width;
+    return p->pixel == 0 ? (Pixel){0, 0, 0} : (Pixel){p->pixel / size, p->pixel % size / width, p->pixel % width};
+}
 
 /* The places of a pixel's results, and where their sums start. */
 static void find_target(const Pass *p, size_t pixel, HC_REAL **to, const HC_REAL **start) {
@@ -176,7 +182,7 @@ static void find_target(const Pass *p, size_t pixel, HC_REAL **to, const HC_REAL
 /* Tile after tile, all taps. Workspace: the rows' sources. */
 static void by_tiles(const Pass *p) {
     const Walk *w = p->walk;
-    const size_t pixels = w->images * w->height * w->width;
+    const size_t pixels = p->last;
     const HC_REAL **sources = p->workspace, *start[ROWS];
     HC_REAL *to[ROWS];
     Tile t = {w->taps,
@@ -191,8 +197,8 @@ static void by_tiles(const Pass *p) {
               .live = 0};
     for (size_t i = 0; i < ROWS * w->taps; i++)
         sources[i] = p->zeros;
-    Pixel at = {0, 0, 0};
-    for (size_t first = 0; first < pixels; first += ROWS) {
+    Pixel at = first_pixel(p);
+    for (size_t first = p->pixel; first < pixels; first += ROWS) {
         t.live = least(ROWS, pixels - first);
         for (size_t i = 0; i < t.live; i++, next_pixel(w, &at)) {
             find_sources(w, &at, p->from, p->zeros, sources + i, ROWS);
@@ -205,13 +211,13 @@ static void by_tiles(const Pass *p) {
 /* The same of images with few channels. Workspace: some pixels unfolded. */
 static void by_unfolded(const Pass *p) {
     const Walk *w = p->walk;
-    const size_t pixels = w->images * w->height * w->width, length = w->taps * w->channels;
+    const size_t pixels = p->last, length = w->taps * w->channels;
     HC_REAL *unfolded = p->workspace, *to[ROWS];
     const HC_REAL *start[ROWS];
-    Pixel at = {0, 0, 0};
+    Pixel at = first_pixel(p);
     for (size_t i = 0; i < PIXELS * length; i++)
         unfolded[i] = 0;
-    for (size_t first = 0; first < pixels; first += FLAT) {
+    for (size_t first = p->pixel; first < pixels; first += FLAT) {
         const size_t count = least(FLAT, pixels - first);
         unfold(w, &at, count, p->from, unfolded, PIXELS);
         for (size_t i = 0; i < count; i += ROWS) {
@@ -305,13 +311,13 @@ static void sort_pixels(const Pass *p, size_t first, size_t count, Pixel *at, Pi
  * others. */
 static void by_taps(const Pass *p) {
     const Walk *w = p->walk;
-    const size_t pixels = w->images * w->height * w->width;
+    const size_t pixels = p->last;
     Picked *picked = p->workspace;
     const HC_REAL **rows = (const HC_REAL **)p->workspace + PICKED;
     Others others;
-    Pixel at = {0, 0, 0};
+    Pixel at = first_pixel(p);
     others.sources = rows + ROWS * w->taps;
-    for (size_t first = 0; first < pixels; first += TAP_PIXELS) {
+    for (size_t first = p->pixel; first < pixels; first += TAP_PIXELS) {
         sort_pixels(p, first, least(TAP_PIXELS, pixels - first), &at, picked, &others);
         whole_pixels(p, picked, rows);
         for (size_t tap = 0; tap < w->taps; tap++) {
@@ -329,7 +335,7 @@ static void by_taps(const Pass *p) {
 
 /* Workspace: what walk_of writes, zeros, the weight, and a pass's own. */
 static void run(const HcConv *g, bool back, HC_REAL *to, const HC_REAL *from, const HC_REAL *weight,
-                const HC_REAL *start, size_t start_step, void *workspace) {
+                const HC_REAL *start, size_t start_step, size_t first, size_t last, void *workspace) {
     void *rest;
     const Walk w = walk_of(g, back, workspace, &rest);
     const HC_REAL **sources = rest;
@@ -349,6 +355,8 @@ static void run(const HcConv *g, bool back, HC_REAL *to, const HC_REAL *from, co
                         .zeros = zeros,
                         .to = to + group * w.results,
                         .start_step = start_step,
+                        .pixel = first,
+                        .last = last,
                         .workspace = unfolds(&w) ? (void *)unfolded : (void *)sources};
         if (unfolds(&w))
             by_unfolded(&p);
@@ -360,13 +368,13 @@ static void run(const HcConv *g, bool back, HC_REAL *to, const HC_REAL *from, co
 }
 
 void HC_NAMED(conv)(const HcConv *g, void *y, const void *x, const void *weight, const void *start,
-                    size_t start_step, void *workspace) {
-    run(g, false, y, x, weight, start, start_step, workspace);
+                    size_t start_step, size_t first, size_t last, void *workspace) {
+    run(g, false, y, x, weight, start, start_step, first, last, workspace);
 }
 
 void HC_NAMED(conv_input)(const HcConv *g, void *gx, const void *gy, const void *weight,
-                          const void *start, size_t start_step, void *workspace) {
-    run(g, true, gx, gy, weight, start, start_step, workspace);
+                          const void *start, size_t start_step, size_t first, size_t last, void *workspace) {
+    run(g, true, gx, gy, weight, start, start_step, first, last, workspace);
 }
 
 /* ---- gradient to the weight ----------------------------------------------------------------------- */

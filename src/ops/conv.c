@@ -108,7 +108,7 @@ static const void *start_of(Tensor *y, size_t *step) {
     return y->data;
 }
 
-/* ---- shares for the tape's pool: of images, of a weight's gradient of taps ------------------------- */
+/* ---- shares for the tape's pool: of pixels, of a weight's gradient of taps ------------------------- */
 
 enum { LEAST_COST = 1 << 19, MOST_SHARES = 16 };
 
@@ -119,8 +119,8 @@ size_t hc_window_shares(const Tape *tape, size_t count, size_t cost) {
     return shares > 1 ? shares : 1;
 }
 
-typedef void ImagesFn(const HcConv *g, void *to, const void *from, const void *weight,
-                      const void *start, size_t start_step, void *workspace);
+typedef void ImagesFn(const HcConv *g, void *to, const void *from, const void *weight, const void *start,
+                      size_t start_step, size_t first, size_t last, void *workspace);
 
 /* What threads share of one operation. */
 typedef struct Job {
@@ -135,46 +135,54 @@ typedef struct Job {
     size_t room_bytes; /* of each worker */
 } Job;
 
-/* Cuts `count` images or taps, and takes room for the workers. */
-static bool cut(Job *job, size_t count) {
+/* Cuts `count` pixels or taps, each thread's into so many shares, and takes room for the workers and `more`. */
+static bool cut(Job *job, size_t count, size_t a_worker, size_t more) {
     const HcConv *g = &job->g;
     const Tape *tape = job->y->tape;
-    size_t taps = g->c / g->groups * g->kh * g->kw;
-    job->shares = hc_window_shares(tape, count, g->n * g->p * g->q * g->o * taps);
+    size_t taps = g->c / g->groups * g->kh * g->kw, most = a_worker * hc_workers(tape);
+    job->shares = hc_window_shares(tape, count < most ? count : most, g->n * g->p * g->q * g->o * taps);
     job->room_bytes = (tape->k->conv_workspace(g) + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
-    job->room = hc_workspace(job->y, job->room_bytes * (job->shares > 1 ? hc_workers(tape) : 1));
+    job->room = hc_workspace(job->y, more + job->room_bytes * (job->shares > 1 ? hc_workers(tape) : 1));
     return job->room != NULL;
 }
 
-static void run_images(size_t index, size_t worker, void *user) {
+static void run_pixels(size_t index, size_t worker, void *user) {
     const Job *job = user;
-    size_t item = job->y->tape->item, first = index * job->g.n / job->shares;
-    size_t read = hc_inputs(job->y)[0]->form->count / job->g.n,
-           written = job->y->form->count / job->g.n;
-    HcConv g = job->g;
-    g.n = (index + 1) * job->g.n / job->shares - first;
-    const char *start = job->start;
-    if (start && job->start_step) start += first * written * item;
-    job->fn(&g, (char *)job->y->data + first * written * item, job->from + first * read * item,
-            job->weight, start, job->start_step, job->room + worker * job->room_bytes);
+    size_t pixels = job->y->form->count / job->y->form->dim[1];
+    job->fn(&job->g, job->y->data, job->from, job->weight, job->start, job->start_step, index * pixels / job->shares,
+            (index + 1) * pixels / job->shares, job->room + worker * job->room_bytes);
+}
+
+/* A weight that is stored plainly, as the kernel would pack it for each share: what it writes, innermost. */
+static void pack_weight(Job *job, bool back, char *to) {
+    const HcKernels *k = job->y->tape->k;
+    HcConv *g = &job->g;
+    size_t taps = g->kh * g->kw, c = g->c / g->groups, item = job->y->tape->item;
+    if (back)
+        for (size_t o = 0; o < g->o; o++)
+            k->transpose(to + o * c * taps * item, (const char *)job->weight + o * c * taps * item, taps, c);
+    else
+        k->transpose(to, job->weight, c * taps, g->o);
+    g->w_out = back ? c * taps : 1;
+    g->w_in = back ? 1 : taps * g->o;
+    g->w_tap = back ? c : g->o;
+    job->weight = to;
 }
 
 /* y from the images that are input 0 and the weight that is input 1, one way or the other. */
-static bool convolve_images(Tensor *y, HcConv g, ImagesFn *fn) {
-    Job job = {.y = y, .fn = fn};
+static bool convolve_images(Tensor *y, HcConv g, bool back) {
+    Job job = {.y = y, .fn = back ? y->tape->k->conv_input : y->tape->k->conv};
     job.from = hc_channels_last_input(y, 0);
     job.weight = weight_input(y, 1, &g);
     job.g = g;
-    if (!job.from || !job.weight || !cut(&job, g.n)) return false;
+    const size_t pixels = y->form->count / (y->form->count ? y->form->dim[1] : 1), taps = g.kh * g.kw;
+    const size_t bytes = hc_workers(y->tape) > 1 ? hc_inputs(y)[1]->form->count * y->tape->item : 0;
+    if (!job.from || !job.weight || !cut(&job, pixels, 4, bytes)) return false;
     job.start = start_of(y, &job.start_step);
-    if (y->form->count) hc_parallel(y->tape, job.shares, run_images, &job);
+    if (job.shares > 1 && g.w_tap == 1 && g.w_in == taps && g.w_out == g.c / g.groups * taps)
+        pack_weight(&job, back, job.room + job.room_bytes * hc_workers(y->tape));
+    if (y->form->count) hc_parallel(y->tape, job.shares, run_pixels, &job);
     return true;
-}
-
-/* Each share reads all images again, so there are no more than keep the threads busy. */
-static size_t tap_shares(const Tensor *y, size_t taps) {
-    size_t shares = 2 * hc_workers(y->tape);
-    return shares < taps ? shares : taps;
 }
 
 static void run_taps(size_t index, size_t worker, void *user) {
@@ -205,8 +213,7 @@ static bool infer_given(Tensor *y) {
 
 static bool conv_forward(Tensor *y) {
     Tensor *const *in = hc_inputs(y);
-    return convolve_images(y, geometry(&y->attr, in[0]->form, in[1]->form, y->form),
-                           y->tape->k->conv);
+    return convolve_images(y, geometry(&y->attr, in[0]->form, in[1]->form, y->form), false);
 }
 
 static void conv_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -230,8 +237,7 @@ static const HcOp op_conv = {.name = "tensor_conv2d",
 
 static bool conv_input_forward(Tensor *y) {
     Tensor *const *in = hc_inputs(y);
-    return convolve_images(y, geometry(&y->attr, y->form, in[1]->form, in[0]->form),
-                           y->tape->k->conv_input);
+    return convolve_images(y, geometry(&y->attr, y->form, in[1]->form, in[0]->form), true);
 }
 
 static void conv_input_vjp(HcSweep *s, Tensor *y, Tensor *c) {
@@ -269,7 +275,8 @@ static bool conv_weight_forward(Tensor *y) {
     job.g.w_out = 1;
     job.g.w_tap = job.g.o;
     job.g.w_in = job.g.kh * job.g.kw * job.g.o;
-    if (!job.from || !job.weight || !cut(&job, tap_shares(y, job.g.kh * job.g.kw))) return false;
+    if (!job.from || !job.weight || !cut(&job, job.g.kh * job.g.kw, 2, 0))
+        return false; /* each share reads all images again */
     if (hc_acc_of(y)) hc_start_from_acc(y);
     if (y->form->count) hc_parallel(y->tape, job.shares, run_taps, &job);
     return true;

@@ -111,6 +111,21 @@ static void to_weight(const HcKernels *k, const HcConv *g, void *to, size_t coun
     free(by_taps);
 }
 
+/* All pixels at once, and in three parts to the same bits. */
+static void to_images(const HcKernels *k, const HcConv *g, int which, void *to, size_t pixels, size_t step,
+                      const void *of, const void *w, const void *start, size_t start_step, void *workspace) {
+    const size_t ends[] = {0, pixels / 3, pixels - pixels / 5, pixels}, bytes = pixels * step * k->size;
+    void *in_parts = malloc(bytes + 1);
+    const void *from = start == to ? in_parts : start;
+    memcpy(in_parts, to, bytes);
+    for (int i = 0; i < 3; i++)
+        (which == FORWARD ? k->conv : k->conv_input)(g, in_parts, of, w, from, start_step, ends[i], ends[i + 1],
+                                                     workspace);
+    (which == FORWARD ? k->conv : k->conv_input)(g, to, of, w, start, start_step, 0, pixels, workspace);
+    CHECK(memcmp(in_parts, to, bytes) == 0);
+    free(in_parts);
+}
+
 /* The start: none, a row, or what is there. */
 static void check_start(const HcKernels *k, const HcConv *g, int which, int start, Data *d,
                         size_t geometry, void *result) {
@@ -126,10 +141,8 @@ static void check_start(const HcKernels *k, const HcConv *g, int which, int star
     void *bias = converted(k, d->bias, step);
     const void *from = start == 0 ? NULL : start == 1 ? bias : to;
     plainly(g, which, d);
-    if (which == FORWARD)
-        k->conv(g, to, x, w, from, start == 2 ? step : 0, workspace);
-    else if (which == TO_INPUT)
-        k->conv_input(g, to, y, w, from, start == 2 ? step : 0, workspace);
+    if (which != TO_WEIGHT)
+        to_images(k, g, which, to, pixels, step, which == FORWARD ? x : y, w, from, start == 2 ? step : 0, workspace);
     else
         to_weight(k, g, to, count, y, x, start == 2, workspace);
     static const char *const names[] = {"forward", "gradient to input", "gradient to weight"};

@@ -72,6 +72,9 @@ typedef struct Walk {
     size_t share;   /* runs taken at a time */
 } Walk;
 
+/* On two threads that are awake (f32, AVX-512, bench_threads) an exp of 2^13 numbers, 4.0 us alone, runs 1.2 times as
+ * fast, of 2^15 1.7, of 2^16 1.8, but an addition of 2^15 or 2^16, 1.7 and 3.5 us, 1.0 to 1.2, of 2^17 1.9: most
+ * operations are as cheap as that. */
 enum { SHARE = 16384, LEAST_TO_SPLIT = 4 * SHARE };
 
 /* Runs [first, last), in the order of storage; moves the operands' data. */

@@ -3,7 +3,8 @@
  * appears, so the numbers depend neither on the cut nor on the threads. */
 #include "ops/ops.h"
 
-/* Smaller products are not worth waking a thread for, in multiply-adds. */
+/* Smaller products are not worth waking a thread for, in multiply-adds. On two threads that are awake (f32, AVX-512,
+ * bench_threads) 64^3, 2.1 us alone, runs 0.97 times as fast, 80^3 1.1, 96^3 1.3 to 1.8, 128^3 1.6 to 1.9. */
 #define LEAST_COST ((size_t)1 << 19)
 #define MOST_SHARES 16
 

@@ -2,9 +2,11 @@
  * numbers depend neither on the cut nor on the threads. */
 #include "ops/ops.h"
 
-/* What is worth waking a thread for: as long as a sum takes for so many numbers. */
+/* What is worth waking a thread for: as long as a sum takes for so many numbers, 5 us. On two threads that are
+ * awake (f32, AVX-512, bench_threads) sums of 2^14 and 2^16 numbers run 0.86 and 0.96 times as fast, of 2^18 1.5 to
+ * 2.0; softmax of 2^12, 3.8 us alone, 1.15 times, of 2^14 1.6 to 1.9. */
 enum { LEAST_COST = 1 << 17, SHARES_A_WORKER = 4 };
-/* What a number costs in a kernel of rows, such as softmax, and where the largest is looked for. */
+/* What a number costs in a kernel of rows, such as softmax. */
 enum { ROW_COST = 16 };
 
 size_t hc_shares_of(const Tape *tape, size_t cost, size_t units) {

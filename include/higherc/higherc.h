@@ -19,6 +19,8 @@
 #include "optimizers.h"
 #include "schedule.h"
 #include "checkpoint.h"
+#include "safetensors.h"
+#include "npy.h"
 #include "lbfgs.h"
 #include "diffopt.h"
 #include "unroll.h"

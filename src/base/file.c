@@ -28,7 +28,7 @@ static void put(unsigned char *to, uint64_t value, size_t size) {
         to[i] = (unsigned char)(value >> 8 * i);
 }
 
-static uint64_t get(const unsigned char *from, size_t size) {
+uint64_t hc_little_endian(const unsigned char *from, size_t size) {
     uint64_t value = 0;
     for (size_t i = size; i-- > 0;)
         value = value << 8 | from[i];
@@ -37,38 +37,43 @@ static uint64_t get(const unsigned char *from, size_t size) {
 
 /* ---- writing ----------------------------------------------------------------------------------------- */
 
-static void write_bytes(HcWriter *w, const void *bytes, size_t size) {
+void hc_write_bytes(HcWriter *w, const void *bytes, size_t size) {
     w->size = size > UINT64_MAX - w->size ? UINT64_MAX : w->size + size;
     if (w->counts) return;
-    w->good = w->good && fwrite(bytes, 1, size, w->to.file) == size;
-    w->crc = hc_crc32(w->crc, bytes, size);
+    w->good = w->good && (size == 0 || fwrite(bytes, 1, size, w->to.file) == size);
+    if (!w->plain) w->crc = hc_crc32(w->crc, bytes, size);
 }
 
 void hc_write_count(HcWriter *w) {
     *w = (HcWriter){.counts = true, .good = true, .size = HC_FILE_HEAD + HC_FILE_TAIL};
 }
 
+void hc_write_open(HcWriter *w, const char *path) {
+    *w = (HcWriter){.plain = true};
+    w->status = hc_replace_open(&w->to, path);
+    w->good = w->status == HC_OK;
+}
+
 void hc_write_begin(HcWriter *w, const char *path, const char *kind, uint32_t version) {
     char padded[KIND] = {0};
     memcpy(padded, kind, strlen(kind));
-    *w = (HcWriter){.good = false};
-    w->status = hc_replace_open(&w->to, path);
-    w->good = w->status == HC_OK;
-    write_bytes(w, magic, sizeof magic);
-    write_bytes(w, padded, sizeof padded);
+    hc_write_open(w, path);
+    w->plain = false;
+    hc_write_bytes(w, magic, sizeof magic);
+    hc_write_bytes(w, padded, sizeof padded);
     hc_write_u32(w, version);
 }
 
 void hc_write_u32(HcWriter *w, uint32_t value) {
     unsigned char bytes[4];
     put(bytes, value, sizeof bytes);
-    write_bytes(w, bytes, sizeof bytes);
+    hc_write_bytes(w, bytes, sizeof bytes);
 }
 
 void hc_write_u64(HcWriter *w, uint64_t value) {
     unsigned char bytes[8];
     put(bytes, value, sizeof bytes);
-    write_bytes(w, bytes, sizeof bytes);
+    hc_write_bytes(w, bytes, sizeof bytes);
 }
 
 void hc_write_f64(HcWriter *w, double value) {
@@ -77,7 +82,7 @@ void hc_write_f64(HcWriter *w, double value) {
 
 void hc_write_text(HcWriter *w, const char *text) {
     hc_write_u32(w, (uint32_t)strlen(text));
-    write_bytes(w, text, strlen(text));
+    hc_write_bytes(w, text, strlen(text));
 }
 
 /* The bits of a real of 4 or 8 bytes. */
@@ -111,29 +116,38 @@ void hc_write_reals(HcWriter *w, const void *reals, size_t count, size_t item) {
         size_t n = count - i < AT_ONCE ? count - i : AT_ONCE;
         for (size_t j = 0; j < n; j++)
             put(numbers + j * item, bits_of((const char *)reals + (i + j) * item, item), item);
-        write_bytes(w, numbers, n * item);
+        hc_write_bytes(w, numbers, n * item);
     }
 }
 
-bool hc_write_end(HcWriter *w, const char *who, const char *path) {
-    uint32_t crc = w->crc;
-    hc_write_u32(w, crc);
+bool hc_write_close(HcWriter *w, const char *who, const char *path) {
     w->good = hc_replace_close(&w->to, w->good);
     if (w->status == HC_ERR_NOMEM) return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
     return w->good || hc_fail_thread(HC_ERR_IO, "%s: '%s' could not be %s", who, path,
                                      w->status == HC_OK ? "written in full" : "opened for writing");
 }
 
+bool hc_write_end(HcWriter *w, const char *who, const char *path) {
+    uint32_t crc = w->crc;
+    hc_write_u32(w, crc);
+    return hc_write_close(w, who, path);
+}
+
 /* ---- reading ----------------------------------------------------------------------------------------- */
 
-void *hc_read_file(const char *who, const char *path, uint64_t most, size_t *size) {
+/* NULL with the thread's error. */
+static FILE *open_file(const char *who, const char *path) {
     FILE *file;
     HcStatus opened = hc_open(path, &file);
-    if (opened != HC_OK) {
+    if (opened != HC_OK)
         hc_fail_thread(opened, "%s: '%s'%s", who, path,
                        opened == HC_ERR_IO ? " could not be opened" : ": out of memory");
-        return NULL;
-    }
+    return file;
+}
+
+void *hc_read_file(const char *who, const char *path, uint64_t most, size_t *size) {
+    FILE *file = open_file(who, path);
+    if (!file) return NULL;
     void *bytes = NULL;
     size_t capacity = 0, used = 0, more = 1;
     bool room = true;
@@ -173,7 +187,7 @@ bool hc_read_begin(HcReader *r, const char *who, const char *name, const void *b
     if (!hc_read_version(r, version)) return false;
     if (!r->whole) return true;
     r->size = size - HC_FILE_TAIL;
-    if (get(r->bytes + r->size, HC_FILE_TAIL) != hc_crc32(0, bytes, r->size))
+    if (hc_little_endian(r->bytes + r->size, HC_FILE_TAIL) != hc_crc32(0, bytes, r->size))
         return hc_fail_thread(HC_ERR_IO, "%s: '%s' is cut off or damaged (its checksum is wrong)",
                               who, name);
     return true;
@@ -192,12 +206,12 @@ static const unsigned char *take(HcReader *r, uint64_t size) {
 
 uint32_t hc_read_u32(HcReader *r) {
     const unsigned char *bytes = take(r, 4);
-    return bytes ? (uint32_t)get(bytes, 4) : 0;
+    return bytes ? (uint32_t)hc_little_endian(bytes, 4) : 0;
 }
 
 uint64_t hc_read_u64(HcReader *r) {
     const unsigned char *bytes = take(r, 8);
-    return bytes ? get(bytes, 8) : 0;
+    return bytes ? hc_little_endian(bytes, 8) : 0;
 }
 
 bool hc_read_version(HcReader *r, uint32_t version) {
@@ -224,7 +238,7 @@ bool hc_read_text(HcReader *r, const char *text, const char **found, int *length
 void hc_read_reals(HcReader *r, void *to, uint64_t count, size_t item) {
     const unsigned char *bytes = take(r, count > UINT64_MAX / item ? UINT64_MAX : count * item);
     for (uint64_t i = 0; bytes && to && i < count; i++)
-        set_bits((char *)to + i * item, get(bytes + i * item, item), item);
+        set_bits((char *)to + i * item, hc_little_endian(bytes + i * item, item), item);
 }
 
 bool hc_read_so_far(const HcReader *r) {
@@ -235,4 +249,41 @@ bool hc_read_end(const HcReader *r) {
     return hc_read_so_far(r) &&
            ((r->whole && r->at == r->size) ||
             hc_fail_thread(HC_ERR_IO, "%s: '%s' is damaged: more than it should hold", r->who, r->name));
+}
+
+/* ---- other formats ------------------------------------------------------------------------------------- */
+
+bool hc_input_open(HcInput *in, const char *who, const char *path) {
+    *in = (HcInput){.who = who, .name = path, .file = open_file(who, path)};
+    if (!in->file) return false;
+    long end = fseek(in->file, 0, SEEK_END) == 0 ? ftell(in->file) : 0;
+    if (end > 0 && (unsigned long)end < SIZE_MAX) in->hint = (size_t)end + 1; /* to see its end as well */
+    rewind(in->file);
+    return true;
+}
+
+void hc_input_memory(HcInput *in, const char *who, const void *bytes, size_t size) {
+    *in = (HcInput){.who = who, .name = "memory", .bytes = (unsigned char *)(uintptr_t)bytes, .size = size};
+}
+
+bool hc_input_want(HcInput *in, uint64_t size) {
+    const size_t least = 512;
+    size_t more = 1;
+    while (in->file && in->size < size && more > 0) {
+        size_t room = in->capacity < least / 2 ? least : 2 * in->capacity;
+        if (room < in->hint) room = in->hint;
+        if (room > size) room = (size_t)size;
+        if (room > in->capacity && !hc_grow((void **)&in->bytes, &in->capacity, in->size, room, 1))
+            return hc_fail_thread(HC_ERR_NOMEM, "%s: '%s': out of memory", in->who, in->name);
+        size_t wanted = in->capacity < size ? in->capacity : (size_t)size;
+        more = fread(in->bytes + in->size, 1, wanted - in->size, in->file);
+        in->size += more;
+    }
+    return !in->file || !ferror(in->file) ||
+           hc_fail_thread(HC_ERR_IO, "%s: '%s': could not be read", in->who, in->name);
+}
+
+void hc_input_close(HcInput *in) {
+    if (in->file) fclose(in->file);
+    in->file = NULL;
 }

@@ -20,12 +20,17 @@ typedef struct HcWriter {
     HcStatus status; /* of the opening */
     bool counts;     /* writes nothing, only counts */
     bool good;
+    bool plain; /* without a checksum */
     uint32_t crc;
     uint64_t size; /* of what was written or counted, saturated */
 } HcWriter;
 
 /* A writer that only counts the bytes of a whole file, its tail too. */
 void hc_write_count(HcWriter *w);
+/* A file of another format, without head and tail, and its end. */
+void hc_write_open(HcWriter *w, const char *path);
+void hc_write_bytes(HcWriter *w, const void *bytes, size_t size);
+bool hc_write_close(HcWriter *w, const char *who, const char *path);
 void hc_write_begin(HcWriter *w, const char *path, const char *kind, uint32_t version);
 void hc_write_u32(HcWriter *w, uint32_t value);
 void hc_write_u64(HcWriter *w, uint64_t value);
@@ -69,5 +74,25 @@ void hc_read_reals(HcReader *r, void *to, uint64_t count, size_t item);
 bool hc_read_so_far(const HcReader *r);
 /* Whether nothing is left either. */
 bool hc_read_end(const HcReader *r);
+
+/* ---- files of other formats: what is there is read as far as it is wanted ------------------------------- */
+
+typedef struct HcInput {
+    const char *who, *name; /* for messages */
+    FILE *file;             /* NULL: the bytes are all there is, and the caller's */
+    unsigned char *bytes;
+    size_t size, capacity; /* read so far */
+    size_t hint;           /* how long the file may be */
+} HcInput;
+
+/* False with the thread's error. What is no ordinary file, such as a pipe, is read as it comes. */
+bool hc_input_open(HcInput *in, const char *who, const char *path);
+void hc_input_memory(HcInput *in, const char *who, const void *bytes, size_t size);
+/* Reads on until `size` bytes are there, or all. Room is made for what the file has, whatever it says it has. False
+ * with the thread's error. */
+bool hc_input_want(HcInput *in, uint64_t size);
+/* Closes the file. The bytes stay, to be freed with hc_free where they are the input's. */
+void hc_input_close(HcInput *in);
+uint64_t hc_little_endian(const unsigned char *bytes, size_t size);
 
 #endif

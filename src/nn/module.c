@@ -251,6 +251,7 @@ Module *hc_module_walk(const Module *module, const char *path, size_t length, si
 bool hc_module_site(const Module *module, const char *path, bool buffer, size_t *site) {
     const char *dot = strrchr(path, '.'), *name = dot ? dot + 1 : path;
     size_t param_base = 0, buffer_base = 0;
+    if (dot && (dot == path || dot[-1] == '.')) return false; /* a module without a name */
     module =
         hc_module_walk(module, path, dot ? (size_t)(dot - path) : 0, &param_base, &buffer_base);
     if (!module) return false;

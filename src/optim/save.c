@@ -208,8 +208,7 @@ void hc_optim_loading_free(HcOptimLoading *l) {
     *l = (HcOptimLoading){.optim = NULL};
 }
 
-/* Keeps what went wrong, if something did, on the optimizer, and in the thread unless that held an error. */
-static void fail_beside(Optim *optim, const HcError *before) {
+void hc_optim_fail_beside(Optim *optim, const HcError *before) {
     HcError error;
     hc_error_take(&error);
     hc_error_put(before);
@@ -226,7 +225,7 @@ bool hc_optim_load_bytes(Optim *optim, const char *name, const void *bytes, size
     bool done = hc_read_begin(&r, loads, name, bytes, size, most_of(optim), kind, HC_OPTIM_VERSION) &&
                 hc_read_optim(&r, optim, &l) && hc_read_end(&r);
     if (done) hc_take_optim(&r, &l);
-    fail_beside(optim, &before);
+    hc_optim_fail_beside(optim, &before);
     hc_optim_loading_free(&l);
     return done;
 }
@@ -239,7 +238,7 @@ bool optim_load(Optim *optim, const char *path) {
     hc_error_take(&before);
     size_t size;
     void *bytes = hc_read_file(loads, path, most_of(optim), &size);
-    fail_beside(optim, &before);
+    hc_optim_fail_beside(optim, &before);
     bool done = bytes && hc_optim_load_bytes(optim, path, bytes, size);
     hc_free(bytes);
     return done;

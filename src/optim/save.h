@@ -33,6 +33,10 @@ bool hc_read_optim(HcReader *r, Optim *optim, HcOptimLoading *l);
 void hc_take_optim(HcReader *r, HcOptimLoading *l);
 void hc_optim_loading_free(HcOptimLoading *l);
 
+/* After the thread's error was taken out: keeps what went wrong since, if something did, on the optimizer, and in the
+ * thread unless that held an error. */
+void hc_optim_fail_beside(Optim *optim, const HcError *before);
+
 /* optim_load from memory, for tests; `name` is for messages. */
 bool hc_optim_load_bytes(Optim *optim, const char *name, const void *bytes, size_t size);
 

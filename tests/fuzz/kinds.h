@@ -22,6 +22,8 @@ HANDLE(OPTIM, Optim, K_OPTIM)
 HANDLE(GRADS, Grads, K_GRADS)
 HANDLE(LBFGS, Lbfgs, K_LBFGS)
 HANDLE(CHECKPOINT, Checkpoint, K_CHECKPOINT)
+HANDLE(SAFETENSORS, Safetensors, K_SAFETENSORS)
+HANDLE(NPY, Npy, K_NPY)
 HANDLE(PROGRAM, Program, K_PROGRAM)
 
 /* Whose weights a list may be. */
@@ -115,6 +117,8 @@ GONE(OPTIM, Optim, K_OPTIM)
 GONE(GRADS, Grads, K_GRADS)
 GONE(LBFGS, Lbfgs, K_LBFGS)
 GONE(CHECKPOINT, Checkpoint, K_CHECKPOINT)
+GONE(SAFETENSORS, Safetensors, K_SAFETENSORS)
+GONE(NPY, Npy, K_NPY)
 GONE(PROGRAM, Program, K_PROGRAM)
 GONE(TASKS, Tasks, K_TASKS)
 
@@ -295,6 +299,20 @@ static const char *take_EQUATION(void) {
     for (size_t i = 0; i < sizeof made - 1; i++)
         made[i] = letters[world_below(sizeof letters)];
     return made;
+}
+/* A file of two tensors, and one of an array; with the number of their bytes. */
+typedef const void *A_TENSORS_FILE, *A_ARRAY_FILE;
+static const void *take_TENSORS_FILE(void) {
+    static const char bytes[] = "\x89\0\0\0\0\0\0\0{\"__metadata__\":{\"wrule\":\"adam\"},"
+                                "\"w\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]},"
+                                "\"0\":{\"dtype\":\"F16\",\"shape\":[],\"data_offsets\":[3,5]}}abcde";
+    world.listed = sizeof bytes - 1;
+    return world_byte() < 240 ? bytes : NULL;
+}
+static const void *take_ARRAY_FILE(void) {
+    static const char bytes[] = "\x93NUMPY\1\0\66\0{'descr': '>i2', 'fortran_order': True, 'shape': (3,)}abcdef";
+    world.listed = sizeof bytes - 1;
+    return world_byte() < 240 ? bytes : NULL;
 }
 static const char scratch_file[] = "fuzz_calls.tmp";
 static const char *take_PATH(void) {

@@ -144,6 +144,20 @@ static LbfgsReport *take_LBFGS_REPORT(void) {
     static LbfgsReport report;
     return world_byte() < 128 ? &report : NULL;
 }
+typedef LoadOptions A_LoadOptions;
+static LoadOptions take_LoadOptions(void) {
+    unsigned byte = world_byte();
+    return (LoadOptions){byte & 8 ? take_NAME() : NULL, byte & 1, byte & 2, byte & 4};
+}
+typedef LoadReport *A_LOAD_REPORT;
+static LoadReport *take_LOAD_REPORT(void) {
+    static LoadReport report;
+    return world_byte() < 128 ? &report : NULL;
+}
+typedef StoredType A_STORED_TYPE;
+static StoredType take_STORED_TYPE(void) {
+    return (StoredType)(world_byte() % 20);
+}
 typedef AttentionOptions A_AttentionOptions;
 static AttentionOptions take_AttentionOptions(void) {
     unsigned byte = world_byte();

@@ -46,6 +46,8 @@ static void destroy(Kind kind, void *object) {
     if (kind == K_GRADS) grads_destroy(object);
     if (kind == K_LBFGS) lbfgs_destroy(object);
     if (kind == K_CHECKPOINT) checkpoint_destroy(object);
+    if (kind == K_SAFETENSORS) safetensors_destroy(object);
+    if (kind == K_NPY) npy_destroy(object);
     if (kind == K_PROGRAM) program_destroy(object);
     if (kind == K_TASKS) tasks_destroy(object);
 }
@@ -244,6 +246,10 @@ static void begin_tape(size_t tape) {
     checkpoint_module(run, "net", net);
     checkpoint_optim(run, "optim", optim);
     world_give(K_CHECKPOINT, run);
+    Safetensors *file = safetensors_create();
+    safetensors_add_module(file, tape == 1 ? "0." : NULL, net);
+    safetensors_add_optim(file, "w", optim);
+    world_give(K_SAFETENSORS, file);
     Tensor *x = tensor_normal(t, shape2(2, 3), 0, 1, &rng);
     world_give(K_TENSOR, x);
     world_give(K_TENSOR, tensor_leaf(tensor_normal(t, shape2(3, 2), 0, 1, &rng)));

@@ -16,6 +16,8 @@ typedef enum Kind {
     K_TASKS,
     K_LBFGS,
     K_CHECKPOINT,
+    K_SAFETENSORS,
+    K_NPY,
     KINDS
 } Kind;
 

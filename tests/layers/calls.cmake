@@ -2,7 +2,7 @@
 # folder call each other in a circle. An expand's adjoint is a sum and a sum's an expand: that circle is inherent.
 # Tables of constant descriptors are data and no calls.
 cmake_policy(VERSION 3.16)
-set(order base kernels tape ops grad program nn optim meta)
+set(order base kernels tape ops grad program formats nn optim meta)
 set(inherent "ops/movement>ops/sum")
 
 # Of each object: the functions it defines, for all to look up, and those it takes from others.

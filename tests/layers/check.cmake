@@ -1,5 +1,5 @@
 # Includes run only leftwards along the layers, and only base calls the allocator.
-set(order base kernels tape ops grad program nn optim meta)
+set(order base kernels tape ops grad program formats nn optim meta)
 file(GLOB_RECURSE files ${SOURCE}/src/*.c ${SOURCE}/src/*.h ${SOURCE}/src/*.inl)
 set(wrong "")
 foreach(file ${files})

@@ -21,9 +21,9 @@ static void names(void) {
     CHECK(module_find(net, "0") == layers[0] && module_find(net, "0.2") == body[2]);
     CHECK(module_find(net, "") == net && strcmp(module_name(net), "sequential") == 0);
     CHECK(module_param(module_find(net, "0"), "2.weight") == list.items[2]);
-    for (size_t i = 0; i < 6; i++) {
-        const char *const wrong[] = {"0.2",         "weight",      "0..weight",
-                                     ".0.0.weight", "0.0.weight.", "3.weight"};
+    for (size_t i = 0; i < 8; i++) {
+        const char *const wrong[] = {"0.2",         "weight",      "0..weight",   "0.0..weight",
+                                     ".0.0.weight", "0.0.weight.", "3.weight", "2..weight"};
         REFUSED(module_param(net, wrong[i]));
     }
     module_destroy(net);

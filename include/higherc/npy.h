@@ -18,6 +18,7 @@
 #define HIGHERC_NPY_H
 
 #include "safetensors.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -62,4 +63,6 @@ HC_API bool npy_save_tensor(const char *path, Tensor *x);
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

@@ -33,6 +33,7 @@
 
 #include "module.h"
 #include "optim.h"
+#include "names.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,7 +41,7 @@ extern "C" {
 
 /** How numbers stand in a file. Each type is read into Params, tensors and buffers of either type here: rounded to the
  *  nearest, a number too large becoming infinite; a BOOL that is not 0 is 1. */
-typedef enum StoredType {
+typedef enum HcStoredType {
     HC_STORED_BOOL, /**< a byte each */
     HC_STORED_U8,
     HC_STORED_I8,
@@ -122,7 +123,7 @@ HC_API bool safetensors_save(const Safetensors *file, const char *path);
 /* ---- modules, optimizers and lists by name ----------------------------------------------------------- */
 
 /** What may differ between a file and what it is loaded into. */
-typedef struct LoadOptions {
+typedef struct HcLoadOptions {
     const char *prefix; /**< NULL; else names in the file begin with it ("encoder."), and others are not looked at */
     /** False: what the file lacks is an error; true: it stays as it is. With left_over: PyTorch's strict=False. */
     bool missing;
@@ -133,7 +134,7 @@ typedef struct LoadOptions {
 HC_API LoadOptions load_options(void);
 
 /** What a load met with, filled in whether it succeeds or not. */
-typedef struct LoadReport {
+typedef struct HcLoadReport {
     size_t loaded, missing, left_over, other_shape;
     /** The names in words, "missing: 2.bias (3); of another shape: 2.weight is (3, 4) here and (5, 4) in the file", as
      *  many as have room; empty when all fitted. */
@@ -175,4 +176,6 @@ HC_API bool module_load_safetensors(Module *module, const char *path, LoadOption
 #ifdef __cplusplus
 }
 #endif
+
+#include "names_end.h"
 #endif

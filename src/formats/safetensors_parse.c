@@ -97,7 +97,7 @@ static bool sound(const Parse *p, const char *name, Entry *e, size_t *count) {
                               p->in->who, p->in->name, name, e->dtype);
     if (e->dims > HC_MAX_DIMS) return damaged(p, name, "has more than 8 dimensions");
     e->shape.ndim = e->dims;
-    if (e->large || !hc_shape_valid(e->shape, hc_stored_item(e->type), count))
+    if (e->large || !hc_shape_valid(e->shape, sizeof(double), count))
         return damaged(p, name, "has a shape of more numbers than there can be");
     uint64_t bytes = (uint64_t)*count * hc_stored_item(e->type);
     return (e->begin <= e->end && e->end - e->begin == bytes) ||

@@ -89,6 +89,9 @@ static void grammar(void) {
     wrong(U1 "(1,1,1,1,1,1,1,1,1,1,6)}", "more than 8 dimensions");
     wrong(U1 "(18446744073709551615, 0)}", "more numbers than there can be");
     wrong(U1 "(4294967296, 4294967296)}", "more numbers than there can be");
+    char hollow[200]; /* of bytes it could be, of reals not */
+    snprintf(hollow, sizeof hollow, U1 "(%zu, 0)}", SIZE_MAX / 8);
+    wrong(hollow, "more numbers than there can be");
     wrong(U1 "(18446744073709551616,)}", "2^64 - 1");
 }
 

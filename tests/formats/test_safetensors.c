@@ -139,14 +139,17 @@ static void places(void) {
     wrong("{\"a\":{" A("1,1,1,1,1,1,1,1,1,1", 0, 4) "}}", 4, "has more than 8 dimensions");
     wrong("{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
           "'F8_E4M3', which is none of BOOL");
+    static char header[MOST]; /* of bytes it could be, of reals not */
+    snprintf(header, sizeof header, "{\"a\":{\"dtype\":\"U8\",\"shape\":[%zu,0],\"data_offsets\":[0,0]}}",
+             SIZE_MAX / 8);
+    wrong(header, 0, "a shape of more numbers than there can be");
     /* Places that add up to more than there are bytes to count by. */
-    static char header[MOST];
     size_t used = (size_t)snprintf(header, sizeof header, "{");
-    const uint64_t each = (uint64_t)SIZE_MAX / 4;
-    for (uint64_t i = 0; i < 4; i++)
+    const uint64_t each = (uint64_t)SIZE_MAX / 32;
+    for (uint64_t i = 0; i < 32; i++)
         used += (size_t)snprintf(header + used, sizeof header - used,
-                                 "%s\"%c\":{\"dtype\":\"U8\",\"shape\":[%llu],\"data_offsets\":[%llu,%llu]}",
-                                 i ? "," : "", 'a' + (int)i, (unsigned long long)each, (unsigned long long)(i * each),
+                                 "%s\"t%d\":{\"dtype\":\"U8\",\"shape\":[%llu],\"data_offsets\":[%llu,%llu]}",
+                                 i ? "," : "", (int)i, (unsigned long long)each, (unsigned long long)(i * each),
                                  (unsigned long long)((i + 1) * each));
     snprintf(header + used, sizeof header - used, "}");
     wrong(header, 16, "is cut off");

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 PLAIN = {"int": ctypes.c_int, "unsigned": ctypes.c_uint, "bool": ctypes.c_bool, "double": ctypes.c_double,
-         "size_t": ctypes.c_size_t, "int64_t": ctypes.c_int64, "uint64_t": ctypes.c_uint64, "void": None}
+         "char": ctypes.c_char, "size_t": ctypes.c_size_t,
+         "int64_t": ctypes.c_int64, "uint64_t": ctypes.c_uint64, "void": None}
 
 
 class Refused(Exception):

@@ -1,4 +1,8 @@
 /* Named tensors: each type read, what a file may not be, what comes back after saving. */
+#if defined(__unix__) || defined(__APPLE__)
+#define _XOPEN_SOURCE 700
+#endif
+
 #include <higherc/higherc.h>
 
 #include <math.h>
@@ -432,6 +436,43 @@ static void claims(void) {
     remove(path);
 }
 
+/* What cannot tell its size is read as it comes. */
+#ifdef _XOPEN_SOURCE
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void pipes(void) {
+    enum { NUMBERS = 50000 };
+    static float numbers[NUMBERS];
+    const char *pipe = "formats.pipe";
+    Safetensors *file = safetensors_create();
+    for (size_t i = 0; i < NUMBERS; i++)
+        numbers[i] = (float)i;
+    CHECK(safetensors_add_f32(file, "a", shape1(NUMBERS), numbers) && safetensors_save(file, path));
+    safetensors_destroy(file);
+    remove(pipe);
+    if (mkfifo(pipe, 0600) != 0) return; /* a file system without them */
+    pid_t child = fork();
+    if (child == 0) {
+        FILE *from = fopen(path, "rb"), *to = fopen(pipe, "wb");
+        for (int c; from && to && (c = getc(from)) != EOF;)
+            putc(c, to);
+        _exit(!to || fclose(to) != 0);
+    }
+    file = safetensors_open(pipe);
+    CHECK(file && safetensors_to_f32(file, "a", numbers, NUMBERS) && numbers[NUMBERS - 1] == NUMBERS - 1);
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    safetensors_destroy(file);
+    remove(pipe);
+    CHECK(!safetensors_open(".") && higherc_status() == HC_ERR_IO); /* a folder */
+    higherc_clear_error();
+}
+#else
+static void pipes(void) {}
+#endif
+
 int main(void) {
     grammar();
     places();
@@ -442,6 +483,7 @@ int main(void) {
     bytes();
     round_trip();
     nothing();
+    pipes();
     failing_begin();
     claims();
     fail_each_allocation("make and read", make_and_read);

@@ -2,8 +2,9 @@
  * loading must neither crash nor change anything unless it succeeds, and say why it failed.
  *
  * As a ctest this runs over files of a module, an optimizer and a checkpoint: cut off at every length, every byte
- * changed, numbers in them replaced by extreme ones, stretches moved about (an argument says how often more). With
- * HIGHERC_LIBFUZZER defined it is a libFuzzer target (clang -fsanitize=fuzzer). */
+ * changed, numbers in them replaced by extreme ones, stretches moved about (an argument says how often more), or over
+ * stored inputs (arguments that are files). With HIGHERC_LIBFUZZER defined it is a libFuzzer target (clang
+ * -fsanitize=fuzzer). */
 #include <higherc/higherc.h>
 
 #include <stdio.h>
@@ -224,9 +225,27 @@ static void mutate(const uint8_t *seed, size_t size, size_t rounds) {
     }
 }
 
+/* Stored inputs, such as those that libFuzzer keeps. */
+static int replay(int count, char **paths) {
+    static uint8_t bytes[ROOM];
+    for (int i = 0; i < count; i++) {
+        FILE *file = fopen(paths[i], "rb");
+        CHECK(file != NULL);
+        if (!file) continue;
+        LLVMFuzzerTestOneInput(bytes, fread(bytes, 1, sizeof bytes, file));
+        fclose(file);
+    }
+    printf("%zu modules, %zu optimizers, %zu runs loaded\n", taken[0], taken[1], taken[2]);
+    CHECK(taken[0] > 0 && taken[1] > 0 && taken[2] > 0);
+    world_free(&fuzzed);
+    return check_done();
+}
+
 int main(int argc, char **argv) {
-    size_t rounds = argc > 1 ? (size_t)strtoul(argv[1], NULL, 10) : 1;
+    char *end = NULL;
+    size_t rounds = argc > 1 ? (size_t)strtoul(argv[1], &end, 10) : 1;
     uint8_t seed[ROOM];
+    if (end && *end) return replay(argc - 1, argv + 1);
     World w = world_make();
     CHECK(module_save(w.net, "fuzz_module.tmp") && optim_save(w.optim, "fuzz_optim.tmp") &&
           checkpoint_save(w.checkpoint, "fuzz_run.tmp"));

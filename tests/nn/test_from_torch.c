@@ -1,5 +1,5 @@
-/* A network of each kind of layer, made in PyTorch (from_torch.py): loaded by name it gives here what it gave there, and
- * what is stored of it has the names, types, shapes and bits that it had. */
+/* A network of each kind of layer, made in PyTorch (from_torch.py): loaded by name it gives here what it gave there,
+ * and what is stored of it has the names, types, shapes and bits that it had. */
 #include <higherc/higherc.h>
 
 #include <stdio.h>

@@ -27,7 +27,7 @@ bool hc_text_expect(HcText *text, char c, const char *right) {
 
 bool hc_text_end(HcText *text) {
     skip_blanks(text);
-    return !text->fault && text->at == text->end;
+    return text->at == text->end;
 }
 
 static bool digit(const HcText *text) {
@@ -36,7 +36,6 @@ static bool digit(const HcText *text) {
 
 bool hc_text_number(HcText *text, uint64_t *value) {
     const char *right = "a whole number of 0 to 2^64 - 1";
-    if (text->fault) return false;
     skip_blanks(text);
     const unsigned char *first = text->at;
     if (!digit(text)) return hc_text_fault(text, right);
@@ -55,7 +54,7 @@ static bool hexadecimal(HcText *text, uint32_t *value) {
     *value = 0;
     for (int i = 0; i < 4; i++, text->at++) {
         static const char digits[] = "0123456789abcdefABCDEF";
-        const char *found = text->at < text->end && *text->at ? strchr(digits, *text->at) : NULL;
+        const char *found = text->at < text->end ? memchr(digits, *text->at, sizeof digits - 1) : NULL;
         if (!found) return hc_text_fault(text, "four hexadecimal digits after \\u");
         uint32_t place = (uint32_t)(found - digits);
         *value = *value << 4 | (place < 16 ? place : place - 6);

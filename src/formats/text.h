@@ -16,7 +16,7 @@ bool hc_text_fault(HcText *text, const char *right);
 bool hc_text_next(HcText *text, char c);
 /* The same, or a fault that says what would be right. */
 bool hc_text_expect(HcText *text, char c, const char *right);
-/* A whole number without a sign. */
+/* A whole number without a sign; not after a fault, nor hc_text_end. */
 bool hc_text_number(HcText *text, uint64_t *value);
 /* A JSON string, decoded, with a zero byte at its end; what it takes is no longer than what was read. */
 bool hc_text_string(HcText *text, char *to);

@@ -105,6 +105,11 @@ static void heads(void) {
         CHECK(!npy_open(path) && higherc_status() == HC_ERR_IO);
         CHECK_ERROR(path);
     }
+    Image second = image_of(2, U1 "(6,)}", six, 6);
+    for (size_t size = 0; size < second.size; size++) {
+        CHECK(!npy_open_memory(second.bytes, size) && higherc_status() == HC_ERR_IO);
+        higherc_clear_error();
+    }
     for (size_t at = 0; at < image.size; at++)
         for (int byte = 0; byte < 256; byte++) {
             Image other = image;
@@ -199,6 +204,15 @@ static void save_and_load(void) {
     CHECK(memcmp(bytes + 128, "\0\0\x80\x3f\0\0\0\x40", 8) == 0);
     CHECK(npy_save_tensor(path, tensor_transpose(tensor_from_f64(tape, shape2(2, 3), d), 0, 1)));
     Npy *file = npy_open(path);
+    Tape *narrow = tape_create(HC_F32);
+    Tensor *gone = tensor_ones(narrow, shape1(2));
+    CHECK(npy_save_tensor("formats_narrow.npy", gone) &&
+          npy_save_tensor("formats_narrow.npy", tensor_zeros(narrow, shape2(0, 3))));
+    tape_reset(narrow);
+    CHECK(!npy_save_tensor("formats_narrow.npy", gone) && higherc_status() == HC_ERR_EXPIRED);
+    higherc_clear_error();
+    tape_destroy(narrow);
+    remove("formats_narrow.npy");
     Param *p = param_create("p", shape2(3, 2), HC_F32), *q = param_create("q", shape1(6), HC_F32);
     CHECK(file && npy_type(file) == HC_STORED_F64 && npy_to_param(file, p));
     CHECK(param_get(p, 1) == 4 && param_get(p, 2) == -2.5 && isinf(param_get(p, 4)));

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/safetensors.h"
 #include "support/failing.h"
 #include "support/refuse.h"
 
@@ -67,6 +68,7 @@ static void grammar(void) {
     right("{\"a\":{\"shape\":[2],\"data_offsets\":[0,2],\"dtype\":\"I8\"}}", 2, 1);
     right("{\"__metadata__\":{},\"a\":{" A("2", 0, 8) "}}", 8, 1);
     right("{\"a\":{" A("1,1,1,1,1,1,1,2", 0, 8) "}}", 8, 1);
+    right("{\"\xe0\xa4\x80\xed\x9f\xbf\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\\ue000\":{" A("1", 0, 4) "}}", 4, 1);
     wrong("{", 0, "header would have 1 bytes");
     wrong("[]", 0, "does not begin with '{'");
     wrong(" {}", 0, "does not begin with '{'");
@@ -106,6 +108,9 @@ static void grammar(void) {
     wrong("{\"\\ud800\\u0041\"", 0, "surrogates in pairs");
     wrong("{\"\\ud800\\u00", 0, "four hexadecimal digits");
     wrong("{\"\\udc00\\ud800\"", 0, "surrogates in pairs");
+    wrong("{\"\\ud800\\ue000\"", 0, "surrogates in pairs");
+    wrong("{\"\\ud800", 0, "surrogates in pairs");
+    wrong("{\"\\ud800\\", 0, "surrogates in pairs");
     wrong("{\"\\u0000\"", 0, "a text without a zero in it");
     wrong("{\"a\nb\"", 0, "control characters as escapes");
     wrong("{\"\xff\"", 0, "its header is not UTF-8");
@@ -352,6 +357,17 @@ static void round_trip(void) {
     CHECK_ERROR("not UTF-8");
     CHECK(!safetensors_add_f32(back, "huge", shape2(SIZE_MAX, 2), few) && higherc_status() == HC_ERR_SHAPE);
     CHECK_ERROR("cannot have the shape");
+    CHECK(!safetensors_metadata_key(back, 0) && higherc_status() == HC_ERR_RANGE);
+    CHECK_ERROR("there is no such text");
+    double wide;
+    CHECK(!safetensors_to_f64(back, "u", &wide, 1) && higherc_status() == HC_ERR_NAME);
+    higherc_clear_error();
+    CHECK(safetensors_add_tensor(back, "none", tensor_zeros(tape, shape2(0, 3))));
+    Tensor *gone = tensor_ones(tape, shape1(2));
+    tape_reset(tape);
+    CHECK(!safetensors_add_tensor(back, "gone", gone) && higherc_status() == HC_ERR_EXPIRED);
+    higherc_clear_error();
+    tape_clear_error(tape);
     CHECK(!safetensors_save(back, "nowhere/at/all") && higherc_status() == HC_ERR_IO);
     CHECK_ERROR("nowhere/at/all");
     safetensors_destroy(back);
@@ -360,6 +376,48 @@ static void round_trip(void) {
     param_unref(q);
     tape_destroy(tape);
     remove(path);
+}
+
+/* What stands in the other order of bytes is written as what stands in this one; control characters are escaped. */
+static void turned(void) {
+    enum { COUNT = 3000 };
+    static double there[COUNT], back[COUNT];
+    for (size_t i = 0; i < COUNT; i++)
+        there[i] = (double)i + 0.25;
+    Safetensors *file = safetensors_create();
+    CHECK(safetensors_add_f64(file, "\x01\x1f\"\\", shape1(COUNT), there));
+    HcNumbers *numbers = file->items[0];
+    unsigned char *bytes = numbers->owned;
+    for (size_t i = 0; i < sizeof there; i += 8)
+        for (size_t b = 0; b < 4; b++) {
+            unsigned char last = bytes[i + 7 - b];
+            bytes[i + 7 - b] = bytes[i + b];
+            bytes[i + b] = last;
+        }
+    numbers->stored.big = !numbers->stored.big;
+    for (int big = 0; big < 2; big++) {
+        Safetensors *other = NULL;
+        CHECK(safetensors_save(file, path) && (other = safetensors_open(path)));
+        CHECK(safetensors_to_f64(other, "\x01\x1f\"\\", back, COUNT) && memcmp(there, back, sizeof back) == 0);
+        safetensors_destroy(file);
+        file = other;
+    }
+    safetensors_destroy(file);
+}
+
+/* More than a header may have. */
+static void long_header(void) {
+    const size_t size = 100000000;
+    char *value = QUICK ? NULL : malloc(size + 1);
+    if (!value) return;
+    memset(value, 'x', size);
+    value[size] = 0;
+    Safetensors *file = safetensors_create();
+    CHECK(safetensors_set_metadata(file, "k", value));
+    CHECK(!safetensors_save(file, path) && higherc_status() == HC_ERR_RANGE);
+    CHECK_ERROR("would have a header of 100000032 bytes, not at most 100000000");
+    safetensors_destroy(file);
+    free(value);
 }
 
 static void nothing(void) {
@@ -482,6 +540,8 @@ int main(void) {
     types();
     bytes();
     round_trip();
+    turned();
+    long_header();
     nothing();
     pipes();
     failing_begin();

@@ -175,6 +175,33 @@ static void shared(void) {
     }
 }
 
+/* Buffers too. */
+static void shared_buffers(void) {
+    static const float one[3] = {1, 1, 1}, mean[3] = {4, 5, 6};
+    Module *norm = module_batch_norm1d(3, batch_norm_options()), *twice[] = {norm, norm},
+           *net = module_sequential(twice, 2);
+    Safetensors *file = safetensors_create();
+    CHECK(safetensors_add_f32(file, "0.weight", shape1(3), one) &&
+          safetensors_add_f32(file, "1.bias", shape1(3), one) &&
+          safetensors_add_f32(file, "1.running_mean", shape1(3), mean) &&
+          safetensors_add_f32(file, "0.running_var", shape1(3), one) &&
+          safetensors_add_f32(file, "1.num_batches_tracked", shape_scalar(), mean));
+    LoadReport report;
+    CHECK(safetensors_to_module(file, net, load_options(), &report) && report.loaded == 5);
+    CHECK(param_get(module_buffer(net, "0.running_mean"), 2) == 6);
+    safetensors_destroy(file);
+    /* Counts that are none are stored as they are. */
+    static const double odd[] = {-1, 0x1p53, 0.5};
+    for (size_t i = 0; i < 3; i++) {
+        file = safetensors_create();
+        param_fill(module_buffer(net, "0.num_batches_tracked"), odd[i]);
+        CHECK(safetensors_add_module(file, NULL, net));
+        CHECK(safetensors_type(file, safetensors_find(file, "0.num_batches_tracked")) == HC_STORED_F32);
+        safetensors_destroy(file);
+    }
+    module_destroy(net);
+}
+
 /* Deep names are whole, and a child at two places on each of many levels takes no time of two to that power. */
 static void deep(void) {
     Module *m = module_linear_no_bias(1, 1), *raw = NULL;
@@ -277,18 +304,32 @@ static bool save_and_load(void) {
     return loaded;
 }
 
+static bool keep_lists(void) {
+    Param *p[] = {param_create("a", shape1(2), HC_F32), param_create("b", shape1(2), HC_F32)};
+    ParamList list = {p, 2}, none = {NULL, 0};
+    Safetensors *file = p[0] && p[1] && param_fill(p[0], 1) && param_fill(p[1], 1) ? safetensors_create() : NULL;
+    bool done = file && safetensors_add_params(file, NULL, none) && safetensors_add_params(file, NULL, list) &&
+                safetensors_to_params(file, list, load_options(), NULL);
+    safetensors_destroy(file);
+    param_unref(p[0]);
+    param_unref(p[1]);
+    return done;
+}
+
 int main(void) {
     names_and_types();
     parts();
     many();
     prefixes();
     shared();
+    shared_buffers();
     deep();
     lists();
     nothing();
     in_place();
     failing_begin();
     fail_each_allocation("save and load", save_and_load);
+    fail_each_allocation("lists", keep_lists);
     failing_end();
     remove(path);
     return check_done();

@@ -161,7 +161,7 @@ HC_API bool safetensors_to_module(const Safetensors *file, Module *module, LoadO
  *      state.0.weight.step                 how many updates the Param has had, I64
  *      param_groups.0.lr                   each hyperparameter of each group, F64
  *      learned.lr.0.weight                 each learned hyperparameter, under its name (optim_learned)
- *      step                                optim_steps, I64
+ *      step                                optim_steps, I64 (PyTorch has no such; the Params' steps say it)
  *
  *  and under "__metadata__" prefix + "rule", its name. The names of its Params must differ. Schedules are not there,
  *  which optim_save and checkpoint.h have. A Param whose step is there has the states that are there, and no others.

@@ -120,8 +120,8 @@ static bool type_of(const char *text, HcStored *to) {
     } types[] = {{"f8", HC_STORED_F64}, {"f4", HC_STORED_F32}, {"f2", HC_STORED_F16}, {"b1", HC_STORED_BOOL},
                  {"i1", HC_STORED_I8},  {"i2", HC_STORED_I16}, {"i4", HC_STORED_I32}, {"i8", HC_STORED_I64},
                  {"u1", HC_STORED_U8},  {"u2", HC_STORED_U16}, {"u4", HC_STORED_U32}, {"u8", HC_STORED_U64}};
-    char order = *text && strchr("<>=|", *text) ? *text : 0;
-    if (!order) return false;
+    char order = *text;
+    if (!order || !strchr("<>=|", order)) return false;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(text + 1, types[i].name) == 0) {
             to->type = types[i].type;

@@ -48,7 +48,7 @@ static float half_of(uint32_t bits) {
 static float narrow_of(StoredType type, uint32_t bits) {
     switch (type) {
     case HC_STORED_BOOL:
-        return bits != 0;
+        return bits ? 1 : 0;
     case HC_STORED_U8:
     case HC_STORED_U16:
         return (float)bits;
@@ -126,7 +126,7 @@ static size_t next_place(const Shape *shape, size_t *index, const size_t *stride
 }
 
 void hc_stored_read(const HcStored *from, void *to, DType dtype) {
-    size_t item = hc_stored_item(from->type), index[HC_MAX_DIMS] = {0}, stride[HC_MAX_DIMS], step = 1;
+    size_t item = hc_stored_item(from->type), index[HC_MAX_DIMS] = {0}, stride[HC_MAX_DIMS] = {0}, step = 1;
     for (int i = 0; i < from->shape.ndim; i++, step *= from->shape.dim[i - 1])
         stride[i] = step;
     for (size_t i = 0, place = 0; i < from->count; i++) {

@@ -23,7 +23,8 @@ static void string(HcWriter *w, const char *words) {
     text(w, "\"");
     for (; *words; words++) {
         const char *found = strchr(meant, *words);
-        char escaped[8] = {'\\', found ? letters[found - meant] : 'u', 0};
+        char escaped[8] = "\\";
+        if (found) escaped[1] = letters[found - meant];
         if (!found && (unsigned char)*words < ' ')
             snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned)(unsigned char)*words);
         if (found || (unsigned char)*words < ' ')

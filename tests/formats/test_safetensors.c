@@ -154,12 +154,11 @@ static void places(void) {
     wrong(header, 0, "a shape of more numbers than there can be");
     /* Places that add up to more than there are bytes to count by. */
     size_t used = (size_t)snprintf(header, sizeof header, "{");
-    const uint64_t each = (uint64_t)SIZE_MAX / 32;
-    for (uint64_t i = 0; i < 32; i++)
+    const unsigned long long each = SIZE_MAX / 32;
+    for (unsigned long long i = 0; i < 32; i++)
         used += (size_t)snprintf(header + used, sizeof header - used,
                                  "%s\"t%d\":{\"dtype\":\"U8\",\"shape\":[%llu],\"data_offsets\":[%llu,%llu]}",
-                                 i ? "," : "", (int)i, (unsigned long long)each, (unsigned long long)(i * each),
-                                 (unsigned long long)((i + 1) * each));
+                                 i ? "," : "", (int)i, each, i * each, (i + 1) * each);
     snprintf(header + used, sizeof header - used, "}");
     wrong(header, 16, "is cut off");
 }

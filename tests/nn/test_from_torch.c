@@ -7,6 +7,10 @@
 
 #include "support/check.h"
 
+#ifndef FROM_TORCH
+#define FROM_TORCH "from_torch.safetensors"
+#endif
+
 static Module *linear(void) {
     Module *layers[] = {module_linear(3, 4), module_tanh(), module_linear_no_bias(4, 2)};
     return module_sequential(layers, 3);

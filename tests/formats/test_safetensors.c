@@ -477,12 +477,12 @@ static bool make_and_read(void) {
 /* What a file says it has is not believed: of a large claim no memory is asked. */
 static void claims(void) {
     Image image =
-        image_with("{\"a\":{\"dtype\":\"U8\",\"shape\":[1000000000],\"data_offsets\":[0,1000000000]}}", "", 0);
+        image_with("{\"a\":{\"dtype\":\"U8\",\"shape\":[100000000],\"data_offsets\":[0,100000000]}}", "", 0);
     FILE *out = fopen(path, "wb");
     CHECK(out && fwrite(image.bytes, 1, image.size, out) == image.size && fclose(out) == 0);
     failing_largest((size_t)1 << 20);
     CHECK(!safetensors_open(path) && higherc_status() == HC_ERR_IO);
-    CHECK_ERROR("is cut off: its header says 1000000000 bytes");
+    CHECK_ERROR("is cut off: its header says 100000000 bytes");
     Image lie = image_of("{", 1, "", 0);
     lie.bytes[0] = 0, lie.bytes[3] = 5; /* 83 MB of header */
     out = fopen(path, "wb");

@@ -26,12 +26,14 @@
 #define HC_NAMED(what) HC_PASTE(what, HC_LEVEL, f64)
 #endif
 
-/* Products are apart: they alone are compiled with contraction (fused multiply-add). */
+/* Products are apart: they alone are compiled with contraction (fused multiply-add). In one file they come first. */
+#ifndef HC_ONE_FILE
 extern const HcKernels HC_NAMED(kernels);
 #define HC_DECLARE_HERE(type, name, params)
 #define HC_DECLARE_APART(type, name, params) type HC_NAMED(name) params;
 #define HC_FUNCTION(place, trace, type, name, params) HC_DECLARE_##place(type, name, params)
 #include "kernels/kernels.def"
 #undef HC_FUNCTION
+#endif
 
 #endif

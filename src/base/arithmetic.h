@@ -26,7 +26,10 @@ _Static_assert(sizeof 1.0 == sizeof(double), "libhigherc cannot be compiled with
 /* By hand, without the build's flags: what a compiler takes upon itself without a macro to tell it by. Of Clang
  * -ffp-contract=fast remains, which goes over every pragma and cannot be seen. */
 #if !defined(HC_FLAGS_SET) && defined(__clang__) && __clang_major__ >= 11
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wignored-pragmas" /* some targets know no such */
 #pragma float_control(precise, on)
+#pragma clang diagnostic pop
 #endif
 
 /* a * b + c rounds twice, except in products. */

@@ -43,7 +43,7 @@ class Tree:
     """The sources' files, read once."""
 
     def __init__(self, root):
-        self.root, self.files = root, {}
+        self.root, self.files, self.real, self.included = root, {}, {}, {}
 
     def read(self, path):
         """The tokens of a file without its include guard."""
@@ -60,13 +60,18 @@ class Tree:
 
     def includes(self, path):
         """The internal files that a file includes, in order."""
-        found = [LOCAL.match(t.text) for t in self.read(path) if t.kind == "directive"]
-        return [self.find(m.group(1)) for m in found if m and not m.group(1).startswith("higherc/")]
+        if path not in self.included:
+            found = [LOCAL.match(t.text) for t in self.read(path) if t.kind == "directive"]
+            self.included[path] = [self.find(m.group(1)) for m in found if m and not m.group(1).startswith("higherc/")]
+        return self.included[path]
 
     def is_real(self, path):
         """Whether a file is another for float than for double."""
-        return REAL.search(ctext.text_of(t for t in self.read(path) if t.kind != "comment")) is not None or \
-            any(self.is_real(f) for f in self.includes(path) if self.has_guard(f))
+        if path not in self.real:
+            text = ctext.text_of(t for t in self.read(path) if t.kind != "comment")
+            self.real[path] = REAL.search(text) is not None or \
+                any(self.is_real(f) for f in self.includes(path) if self.has_guard(f))
+        return self.real[path]
 
     def shared(self, path, seen):
         """The headers that a file needs and that are the same for all, each after what it needs itself."""

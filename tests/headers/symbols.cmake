@@ -1,7 +1,7 @@
 cmake_minimum_required(VERSION 3.16)
 # What the library defines for a linker: the functions that the headers declare, with the prefix it was built with;
-# besides them a static one what begins with hc_, a shared one nothing, nor with ALONE one made of the two files. And no function of the library's own has the
-# name that a public one has with the prefix hc_.
+# besides them a static one what begins with hc_, a shared one nothing, nor (ALONE) one made of the two files. And no
+# function of the library's own has the name that a public one has with the prefix hc_.
 file(STRINGS ${SOURCE}/include/higherc/names_end.h lines REGEX "^#undef [a-z]")
 string(REGEX REPLACE "#undef ([a-z0-9_]+)" "\\1" names "${lines}")
 set(flags -g --defined-only)

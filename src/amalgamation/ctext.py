@@ -188,7 +188,7 @@ def names_of(declaration):
                 if kinds == ["enum"] and before in ("{", ",") and parens == 0:
                     names.add(text)
             elif not value and not found and ((parens == 0 and after in ("(", "[", "=", ";", ",", ":")) or
-                                              (parens == 1 and before in ("(", "*") and after in (")", "["))):
+                                              (parens == 1 and before in ("(", "*", "const") and after in (")", "["))):
                 names.add(text)
                 found = True
         if kinds or kind != "punct":

@@ -18,6 +18,12 @@ extern const HcKernels hc_kernels_avx2_f32, hc_kernels_avx2_f64;
 extern const HcKernels hc_kernels_avx512_f32, hc_kernels_avx512_f64;
 #endif
 
+#ifdef HC_NO_F64
+#define F64(table) NULL
+#else
+#define F64(table) (&table)
+#endif
+
 typedef struct Level {
     const char *name;
     const HcKernels *f32, *f64;
@@ -29,18 +35,18 @@ typedef struct Level {
 static size_t find_levels(Level level[MOST_LEVELS]) {
     size_t count = 0;
 #ifdef HC_HAVE_NEON
-    level[count++] = (Level){"neon", &hc_kernels_neon_f32, &hc_kernels_neon_f64};
+    level[count++] = (Level){"neon", &hc_kernels_neon_f32, F64(hc_kernels_neon_f64)};
 #else
-    level[count++] = (Level){"baseline", &hc_kernels_baseline_f32, &hc_kernels_baseline_f64};
+    level[count++] = (Level){"baseline", &hc_kernels_baseline_f32, F64(hc_kernels_baseline_f64)};
 #endif
 #ifdef HC_HAVE_AVX2
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        level[count++] = (Level){"avx2", &hc_kernels_avx2_f32, &hc_kernels_avx2_f64};
+        level[count++] = (Level){"avx2", &hc_kernels_avx2_f32, F64(hc_kernels_avx2_f64)};
 #endif
 #ifdef HC_HAVE_AVX512
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        level[count++] = (Level){"avx512", &hc_kernels_avx512_f32, &hc_kernels_avx512_f64};
+        level[count++] = (Level){"avx512", &hc_kernels_avx512_f32, F64(hc_kernels_avx512_f64)};
 #endif
     return count;
 }

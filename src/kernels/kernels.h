@@ -116,7 +116,7 @@ typedef struct HcKernels {
 
 /* The table for a type (0: float, 1: double) on this machine: the best instruction set present, or the
  * one that the environment variable HIGHERC_ISA names ("baseline", "avx2", "avx512", "neon"), if
- * present. Chosen once. */
+ * present. Chosen once. NULL for a type that the library was built without. */
 const HcKernels *hc_kernels(int dtype);
 /* What HIGHERC_ISA holds when that is the name of no level, else NULL. */
 const char *hc_kernels_misnamed(void);

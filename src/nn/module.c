@@ -362,9 +362,8 @@ static void set_dtype(Module *module, DType dtype) {
 }
 
 bool module_to(Module *module, DType dtype) {
-    if (!module || (dtype != HC_F32 && dtype != HC_F64))
-        return hc_fail_thread(HC_ERR_ARG, "module_to: %s",
-                              module ? "no such type" : "the module is NULL");
+    if (!module) return hc_fail_thread(HC_ERR_ARG, "module_to: the module is NULL");
+    if (!hc_has_type("module_to", dtype)) return false;
     if (module->owner) return hc_fail_thread(HC_ERR_STATE, "module_to: convert the whole tree");
     if (!hc_module_at_rest(module, "module_to")) return false;
     if (module->dtype == dtype) return true;

@@ -1,7 +1,7 @@
 /* Arithmetic on hyperparameters: numbers fold, tensors are recorded. */
 #include <math.h>
 
-#include "kernels/kernels.h"
+#include "kernels/scalar.h"
 #include "ops/ops.h"
 #include "optim/optim.h"
 
@@ -51,21 +51,13 @@ Hyper hyper_sqrt(Hyper a) {
     return a.tensor ? hyper_tensor(tensor_sqrt(a.tensor)) : hyper_const(sqrt(a.value));
 }
 
-/* The tensors' own, which have the same bits on every platform. */
-static double by_kernel(HcUnaryFn *fn, double x) {
-    double y;
-    fn(&y, &x, 1, NULL);
-    return y;
-}
-
+/* Of a number, the tensors' own exp and log, which have the same bits on every platform. */
 Hyper hyper_exp(Hyper a) {
-    return a.tensor ? hyper_tensor(tensor_exp(a.tensor))
-                    : hyper_const(by_kernel(hc_kernels(HC_F64)->exp, a.value));
+    return a.tensor ? hyper_tensor(tensor_exp(a.tensor)) : hyper_const(hc_exp(a.value));
 }
 
 Hyper hyper_log(Hyper a) {
-    return a.tensor ? hyper_tensor(tensor_log(a.tensor))
-                    : hyper_const(by_kernel(hc_kernels(HC_F64)->log, a.value));
+    return a.tensor ? hyper_tensor(tensor_log(a.tensor)) : hyper_const(hc_log(a.value));
 }
 
 /* A number and what its last place leaves out. */

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "higherc/schedule.h"
+#include "kernels/scalar.h"
 #include "optim/optim.h"
 
 static const double pi = 3.14159265358979323846;
@@ -48,9 +49,7 @@ Schedule schedule_multistep(const size_t *milestones, size_t count, Hyper gamma)
 
 /* From 1 to 0 along half a cosine. By the kernel, which has the same bits on every platform. */
 static double fall(double share) {
-    double angle = pi * share, cosine;
-    hc_kernels(HC_F64)->cos(&cosine, &angle, 1, NULL);
-    return (1 + cosine) / 2;
+    return (1 + hc_cos(pi * share)) / 2;
 }
 
 static Hyper cosine_factor(const Schedule *s, size_t step) {

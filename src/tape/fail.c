@@ -23,6 +23,13 @@ bool (hc_tell_again)(const Tape *tape) {
     return false;
 }
 
+bool hc_has_type(const char *who, DType dtype) {
+    if (dtype != HC_F32 && dtype != HC_F64) return hc_fail_thread(HC_ERR_ARG, "%s: %d is no type", who, (int)dtype);
+    return hc_kernels((int)dtype) ||
+           hc_fail_thread(HC_ERR_DTYPE, "%s: the library was built without %s (HIGHERC_TYPES)", who,
+                          dtype == HC_F32 ? "f32" : "f64");
+}
+
 bool (hc_null_on)(Tape *tape, const char *who, const char *what) {
     if (tape && tape->status != HC_OK) return hc_tell_again(tape);
     return higherc_status() == HC_OK && hc_fail(tape, HC_ERR_ARG, "%s: %s is NULL", who, what);

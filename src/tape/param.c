@@ -8,11 +8,11 @@
 
 Param *param_create(const char *name, Shape shape, DType dtype) {
     size_t count;
-    if (!name || (dtype != HC_F32 && dtype != HC_F64)) {
-        hc_fail_thread(HC_ERR_ARG, "param_create: %s",
-                       name ? "the type is none" : "the name is NULL");
+    if (!name) {
+        hc_fail_thread(HC_ERR_ARG, "param_create: the name is NULL");
         return NULL;
     }
+    if (!hc_has_type("param_create", dtype)) return NULL;
     const HcKernels *k = hc_kernels((int)dtype);
     if (!hc_shape_valid(shape, k->size, &count)) {
         char text[HC_SHAPE_TEXT];

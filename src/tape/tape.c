@@ -24,10 +24,7 @@ Tape *tape_create(DType dtype) {
 }
 
 Tape *tape_create_with(TapeOptions options) {
-    if (options.dtype != HC_F32 && options.dtype != HC_F64) {
-        hc_fail_thread(HC_ERR_ARG, "tape_create: %d is no type", (int)options.dtype);
-        return NULL;
-    }
+    if (!hc_has_type("tape_create", options.dtype)) return NULL;
     const char *misnamed = hc_kernels_misnamed();
     if (misnamed) {
         hc_fail_thread(HC_ERR_ARG,

@@ -127,6 +127,8 @@ struct HcTape {
 
 /* Keeps an error on the tape (NULL: only in the thread), unless it holds one. Returns false. */
 bool hc_fail(Tape *tape, HcStatus status, const char *format, ...) HC_PRINTF(3, 4);
+/* Whether the library has a type; else the thread's error says why not. */
+bool hc_has_type(const char *who, DType dtype);
 bool hc_fail_nomem(Tape *tape, const char *who);
 /* Gives a thread without an error that of the tape, which was not cleared. Returns false. */
 bool hc_tell_again(const Tape *tape);

@@ -33,6 +33,7 @@ typedef struct HcNpy Npy;
 HC_API Npy *npy_open(const char *path);
 /** The same of a file that stands in memory: it is not copied, and must stay until npy_destroy. */
 HC_API Npy *npy_open_memory(const void *bytes, size_t size);
+/** Frees it, and the memory of a file that npy_open read. NULL is fine. */
 HC_API void npy_destroy(Npy *file);
 HC_API StoredType npy_type(const Npy *file); /**< HC_STORED_BOOL for NULL */
 HC_API Shape npy_shape(const Npy *file);     /**< ndim 0 for a scalar; -1 for NULL */
@@ -40,6 +41,7 @@ HC_API Shape npy_shape(const Npy *file);     /**< ndim 0 for a scalar; -1 for NU
 /** Copies and converts the numbers, row-major, of which there must be `count`.
  *  Errors: HC_ERR_SHAPE. */
 HC_API bool npy_to_f32(const Npy *file, float *values, size_t count);
+/** The same into double. */
 HC_API bool npy_to_f64(const Npy *file, double *values, size_t count);
 /** Into a Param of the same shape, in place.
  *  Errors: HC_ERR_SHAPE. */
@@ -53,6 +55,7 @@ HC_API Tensor *npy_tensor(const Npy *file, Tape *tape);
  *  Errors: HC_ERR_IO when not all of it reached the disk; the old file is then as it was; HC_ERR_SHAPE,
  *          HC_ERR_NOMEM. */
 HC_API bool npy_save_f32(const char *path, Shape shape, const float *values);
+/** The same of double. */
 HC_API bool npy_save_f64(const char *path, Shape shape, const double *values);
 /** In the Param's type.
  *  Errors: HC_ERR_STATE (not initialised), and as above. */

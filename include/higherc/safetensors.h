@@ -43,18 +43,18 @@ extern "C" {
  *  nearest, a number too large becoming infinite; a BOOL that is not 0 is 1. */
 typedef enum HcStoredType {
     HC_STORED_BOOL, /**< a byte each */
-    HC_STORED_U8,
-    HC_STORED_I8,
-    HC_STORED_I16,
-    HC_STORED_U16,
+    HC_STORED_U8,   /**< 0 to 255 */
+    HC_STORED_I8,   /**< -128 to 127 */
+    HC_STORED_I16,  /**< two bytes, signed */
+    HC_STORED_U16,  /**< two bytes, unsigned */
     HC_STORED_F16,  /**< IEEE 754's half precision */
     HC_STORED_BF16, /**< the upper half of an F32 */
-    HC_STORED_I32,
-    HC_STORED_U32,
-    HC_STORED_F32,
-    HC_STORED_F64,
-    HC_STORED_I64,
-    HC_STORED_U64
+    HC_STORED_I32,  /**< four bytes, signed */
+    HC_STORED_U32,  /**< four bytes, unsigned */
+    HC_STORED_F32,  /**< float */
+    HC_STORED_F64,  /**< double */
+    HC_STORED_I64,  /**< eight bytes, signed */
+    HC_STORED_U64   /**< eight bytes, unsigned */
 } StoredType;
 /** "F32"; "none" for a number that is no type. */
 HC_API const char *stored_type_name(StoredType type);
@@ -71,6 +71,7 @@ HC_API Safetensors *safetensors_open(const char *path);
 /** The same of a file that stands in memory, mapped, in flash or linked in: it is not copied, and must stay until
  *  safetensors_destroy. It need not be aligned. */
 HC_API Safetensors *safetensors_open_memory(const void *bytes, size_t size);
+/** Frees it, and the memory of a file that safetensors_open read. NULL is fine. */
 HC_API void safetensors_destroy(Safetensors *file);
 
 /** How many tensors there are. Their numbers are their order in the file, then that in which they were added. */
@@ -83,15 +84,17 @@ HC_API const char *safetensors_name(const Safetensors *file, size_t index);
 HC_API StoredType safetensors_type(const Safetensors *file, size_t index);
 /** ndim 0 for a scalar; -1, and HC_ERR_RANGE, for a number that is none. */
 HC_API Shape safetensors_shape(const Safetensors *file, size_t index);
-/** Texts that stand with the tensors, under "__metadata__": how many, their keys, and one by its key (NULL, without an
- *  error, when there is none). */
+/** How many texts stand with the tensors, under "__metadata__". */
 HC_API size_t safetensors_metadata_count(const Safetensors *file);
+/** The key of one. Borrowed; NULL, and HC_ERR_RANGE, for a number that is none. */
 HC_API const char *safetensors_metadata_key(const Safetensors *file, size_t index);
+/** A text by its key. Borrowed; NULL, without an error, when there is none. */
 HC_API const char *safetensors_metadata(const Safetensors *file, const char *key);
 
 /** Copies and converts a tensor's numbers, of which there must be `count`.
  *  Errors: HC_ERR_NAME, HC_ERR_SHAPE. */
 HC_API bool safetensors_to_f32(const Safetensors *file, const char *name, float *values, size_t count);
+/** The same into double. */
 HC_API bool safetensors_to_f64(const Safetensors *file, const char *name, double *values, size_t count);
 /** Into a Param of the same shape, in place (param_set_f32).
  *  Errors: HC_ERR_NAME, HC_ERR_SHAPE. */
@@ -106,8 +109,9 @@ HC_API Tensor *safetensors_tensor(const Safetensors *file, const char *name, Tap
 
 /** One without tensors. What was opened takes more, too. */
 HC_API Safetensors *safetensors_create(void);
-/** Numbers, row-major, stored as F32 or as F64. */
+/** Numbers, row-major, stored as F32. */
 HC_API bool safetensors_add_f32(Safetensors *file, const char *name, Shape shape, const float *values);
+/** The same of double, stored as F64. */
 HC_API bool safetensors_add_f64(Safetensors *file, const char *name, Shape shape, const double *values);
 /** A tensor's numbers, in its type. */
 HC_API bool safetensors_add_tensor(Safetensors *file, const char *name, Tensor *x);
@@ -135,7 +139,10 @@ HC_API LoadOptions load_options(void);
 
 /** What a load met with, filled in whether it succeeds or not. */
 typedef struct HcLoadReport {
-    size_t loaded, missing, left_over, other_shape;
+    size_t loaded;      /**< Params, buffers and states that were written */
+    size_t missing;     /**< that the file lacks */
+    size_t left_over;   /**< names in the file that are for nothing here */
+    size_t other_shape; /**< that the file has in another shape */
     /** The names in words, "missing: 2.bias (3); of another shape: 2.weight is (3, 4) here and (5, 4) in the file", as
      *  many as have room; empty when all fitted. */
     char text[400];
@@ -147,12 +154,14 @@ typedef struct HcLoadReport {
 
 /** Each Param under prefix + its name: optim_learned(inner), Params of one's own. A NULL prefix is none. */
 HC_API bool safetensors_add_params(Safetensors *file, const char *prefix, ParamList params);
+/** From them. A name that is no Param of the list is left over. */
 HC_API bool safetensors_to_params(const Safetensors *file, ParamList params, LoadOptions options, LoadReport *report);
 /** A module's Params and buffers under prefix + their paths from it, in its type; num_batches_tracked as I64, as
  *  PyTorch has it. A Param that stands at several places is written under the first of its names, as
  *  safetensors.torch.save_model does, and read under any.
  *  Errors: HC_ERR_STATE (a Param not initialised). */
 HC_API bool safetensors_add_module(Safetensors *file, const char *prefix, const Module *module);
+/** From them: what an F32 or another type holds is converted to the module's. */
 HC_API bool safetensors_to_module(const Safetensors *file, Module *module, LoadOptions options, LoadReport *report);
 /** An optimizer's state. There is no common form, so the names are those of a PyTorch optimizer's state_dict with names
  *  of Params in place of their numbers:
@@ -167,10 +176,13 @@ HC_API bool safetensors_to_module(const Safetensors *file, Module *module, LoadO
  *  which optim_save and checkpoint.h have. A Param whose step is there has the states that are there, and no others.
  *  Errors: HC_ERR_NAME (another rule), HC_ERR_RANGE (a hyperparameter that cannot be, a step count that is none). */
 HC_API bool safetensors_add_optim(Safetensors *file, const char *prefix, const Optim *optim);
+/** From them, into an optimizer of the same rule whose groups and learned hyperparameters are made as they were. */
 HC_API bool safetensors_to_optim(const Safetensors *file, Optim *optim, LoadOptions options, LoadReport *report);
 
-/** A module to a file of its own, with the metadata "format": "pt", and from one. The weights are not copied before. */
+/** A module to a file of its own, with the metadata "format": "pt". The weights are not copied before. */
 HC_API bool module_save_safetensors(const Module *module, const char *path);
+/** A module from one; NULL for the report is fine.
+ *  Errors: those of safetensors_open and safetensors_to_module; the module is then as it was. */
 HC_API bool module_load_safetensors(Module *module, const char *path, LoadOptions options, LoadReport *report);
 
 #ifdef __cplusplus

@@ -129,7 +129,9 @@ static void groups_and_names(void) {
     CHECK(!optim_learn(optim, "lr", 2, (LearnScope)7));
     CHECK_ERROR("none of HC_LEARN");
     CHECK(!optim_learn(NULL, "lr", 0, HC_LEARN_GROUP));
-    CHECK_ERROR("NULL");
+    CHECK_ERROR("optim_learn: the optimizer is NULL");
+    CHECK(!optim_learn_log(NULL, "lr", 0, HC_LEARN_GROUP));
+    CHECK_ERROR("optim_learn_log: the optimizer is NULL");
     CHECK(optim_learned(NULL).count == 0 && optim_learned(optim).count == 6);
     optim_destroy(optim);
     module_destroy(net);

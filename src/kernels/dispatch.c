@@ -75,6 +75,14 @@ static bool is_level(const char *name) {
     return false;
 }
 
+bool hc_kernels_built(int dtype) {
+#ifdef HC_NO_F64
+    return dtype == 0;
+#else
+    return dtype == 0 || dtype == 1;
+#endif
+}
+
 const char *hc_kernels_misnamed(void) {
     const char *wanted = getenv("HIGHERC_ISA");
     return wanted && *wanted && !is_level(wanted) ? wanted : NULL;

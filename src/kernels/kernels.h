@@ -118,6 +118,8 @@ typedef struct HcKernels {
  * one that the environment variable HIGHERC_ISA names ("baseline", "avx2", "avx512", "neon"), if
  * present. Chosen once. NULL for a type that the library was built without. */
 const HcKernels *hc_kernels(int dtype);
+/* Whether there are any for a type; chooses nothing. */
+bool hc_kernels_built(int dtype);
 /* What HIGHERC_ISA holds when that is the name of no level, else NULL. */
 const char *hc_kernels_misnamed(void);
 

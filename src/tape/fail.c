@@ -25,7 +25,7 @@ bool (hc_tell_again)(const Tape *tape) {
 
 bool hc_has_type(const char *who, DType dtype) {
     if (dtype != HC_F32 && dtype != HC_F64) return hc_fail_thread(HC_ERR_ARG, "%s: %d is no type", who, (int)dtype);
-    return hc_kernels((int)dtype) ||
+    return hc_kernels_built((int)dtype) ||
            hc_fail_thread(HC_ERR_DTYPE, "%s: the library was built without %s (HIGHERC_TYPES)", who,
                           dtype == HC_F32 ? "f32" : "f64");
 }

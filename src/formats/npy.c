@@ -174,7 +174,7 @@ static bool read_header(HcInput *in, HcStored *to, size_t before, size_t header)
 }
 
 static bool parse(HcInput *in, HcStored *to) {
-    size_t before, header;
+    size_t before = 0, header = 0;
     if (!read_length(in, &before, &header) || !read_header(in, to, before, header)) return false;
     uint64_t numbers = (uint64_t)to->count * hc_stored_item(to->type), size = before + header + numbers;
     if (!hc_input_want(in, size + 1)) return false;

@@ -93,6 +93,6 @@ void hc_input_memory(HcInput *in, const char *who, const void *bytes, size_t siz
 bool hc_input_want(HcInput *in, uint64_t size);
 /* Closes the file. The bytes stay, to be freed with hc_free where they are the input's. */
 void hc_input_close(HcInput *in);
-uint64_t hc_little_endian(const unsigned char *bytes, size_t size);
+uint64_t hc_little_endian(const unsigned char *from, size_t size);
 
 #endif

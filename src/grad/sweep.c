@@ -384,13 +384,13 @@ static bool settle(HcSweep *s, HcReached *x) {
     return dense != NULL;
 }
 
-Tensor *hc_sweep_param(const HcSweep *s, size_t *number) {
-    HC_ASSERT(s->flags & HC_SWEEP_PARAMS); /* so that they are what is wanted */
+Tensor *hc_sweep_param(const HcSweep *sweep, size_t *number) {
+    HC_ASSERT(sweep->flags & HC_SWEEP_PARAMS); /* so that they are what is wanted */
     size_t i = *number;
-    while (i < s->count && !s->nodes[i].wanted)
+    while (i < sweep->count && !sweep->nodes[i].wanted)
         i++;
     *number = i;
-    return i < s->count ? s->nodes[i].node : NULL;
+    return i < sweep->count ? sweep->nodes[i].node : NULL;
 }
 
 Tensor *hc_sweep_settle(HcSweep *s, size_t number) {

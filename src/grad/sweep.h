@@ -38,8 +38,8 @@ void hc_sweep_end(HcSweep *sweep);
 
 /* The node number i, from the output down. */
 Tensor *hc_sweep_node(const HcSweep *sweep, size_t i);
-/* The first leaf of a Param whose number is at least *i, which gets its number; or NULL. With HC_SWEEP_PARAMS. */
-Tensor *hc_sweep_param(const HcSweep *sweep, size_t *i);
+/* The first leaf of a Param whose number is at least *number, which gets its number; or NULL. With HC_SWEEP_PARAMS. */
+Tensor *hc_sweep_param(const HcSweep *sweep, size_t *number);
 bool hc_sweep_wanted_below(const HcSweep *sweep, size_t i);
 
 /* Gradients of `output` with cotangent gy to inputs, as hc_sweep_result gives them; NULL where not

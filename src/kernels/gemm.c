@@ -257,9 +257,14 @@ static bool too_narrow(size_t m, size_t n, size_t k) {
 /* Whether rows of a are multiplied as they are turned: columns would leave a fifth of their vectors empty, and the rows
  * do not all fall on the same lines of the first cache. */
 static bool in_strips(const HcGemm *g) {
+#if HC_NARROW_STRIPS
     const size_t n = g->n, vectors = (n + V - 1) / V;
     return n > 1 && n <= MOST_NARROW && 5 * n < 4 * vectors * V && g->m >= 2 * V && g->k >= V && g->a.col == 1 &&
            g->a.row * sizeof(HC_REAL) % 4096 > 0;
+#else
+    (void)g;
+    return false;
+#endif
 }
 
 /* Whether the turned product has less to pack, what is turned of start and c counted. */
@@ -455,6 +460,7 @@ static void in_row(const HcGemm *g) {
     t.ldb = g->b.row;
     t.start = g->start;
     t.c = g->c;
+    t.lanes = vec_lanes(0); /* until one_row comes to the end */
     one_row(g->n, &t);
 }
 

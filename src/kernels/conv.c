@@ -170,7 +170,8 @@ typedef struct Pass {
 
 static Pixel first_pixel(const Pass *p) {
     const size_t width = p->walk->width, size = p->walk->height * width;
-    return p->pixel == 0 || size == 0 ? (Pixel){0, 0, 0} : (Pixel){p->pixel / size, p->pixel % size / width, p->pixel % width};
+    if (p->pixel == 0 || size == 0) return (Pixel){0, 0, 0};
+    return (Pixel){p->pixel / size, p->pixel % size / width, p->pixel % width};
 }
 
 /* The places of a pixel's results, and where their sums start. */

@@ -254,6 +254,7 @@ bool hc_read_end(const HcReader *r) {
 /* ---- other formats ------------------------------------------------------------------------------------- */
 
 bool hc_input_open(HcInput *in, const char *who, const char *path) {
+    if (!path) return hc_null(who, "the path");
     *in = (HcInput){.who = who, .name = path, .file = open_file(who, path)};
     if (!in->file) return false;
     long end = fseek(in->file, 0, SEEK_END) == 0 ? ftell(in->file) : 0;
@@ -262,8 +263,10 @@ bool hc_input_open(HcInput *in, const char *who, const char *path) {
     return true;
 }
 
-void hc_input_memory(HcInput *in, const char *who, const void *bytes, size_t size) {
+bool hc_input_memory(HcInput *in, const char *who, const void *bytes, size_t size) {
+    if (!bytes) return hc_null(who, "bytes");
     *in = (HcInput){.who = who, .name = "memory", .bytes = (unsigned char *)(uintptr_t)bytes, .size = size};
+    return true;
 }
 
 bool hc_input_want(HcInput *in, uint64_t size) {

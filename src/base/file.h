@@ -87,7 +87,7 @@ typedef struct HcInput {
 
 /* False with the thread's error. What is no ordinary file, such as a pipe, is read as it comes. */
 bool hc_input_open(HcInput *in, const char *who, const char *path);
-void hc_input_memory(HcInput *in, const char *who, const void *bytes, size_t size);
+bool hc_input_memory(HcInput *in, const char *who, const void *bytes, size_t size);
 /* Reads on until `size` bytes are there, or all. Room is made for what the file has, whatever it says it has. False
  * with the thread's error. */
 bool hc_input_want(HcInput *in, uint64_t size);

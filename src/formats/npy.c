@@ -202,21 +202,13 @@ static Npy *read_input(HcInput *in) {
 }
 
 Npy *npy_open(const char *path) {
-    const char *who = "npy_open";
     HcInput in;
-    if (!path) hc_null(who, "the path");
-    return path && hc_input_open(&in, who, path) ? read_input(&in) : NULL;
+    return hc_input_open(&in, "npy_open", path) ? read_input(&in) : NULL;
 }
 
 Npy *npy_open_memory(const void *bytes, size_t size) {
-    const char *who = "npy_open_memory";
     HcInput in;
-    if (!bytes) {
-        hc_null(who, "bytes");
-        return NULL;
-    }
-    hc_input_memory(&in, who, bytes, size);
-    return read_input(&in);
+    return hc_input_memory(&in, "npy_open_memory", bytes, size) ? read_input(&in) : NULL;
 }
 
 void npy_destroy(Npy *file) {

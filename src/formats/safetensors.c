@@ -49,21 +49,13 @@ static Safetensors *read_input(HcInput *in) {
 }
 
 Safetensors *safetensors_open(const char *path) {
-    const char *who = "safetensors_open";
     HcInput in;
-    if (!path) hc_null(who, "the path");
-    return path && hc_input_open(&in, who, path) ? read_input(&in) : NULL;
+    return hc_input_open(&in, "safetensors_open", path) ? read_input(&in) : NULL;
 }
 
 Safetensors *safetensors_open_memory(const void *bytes, size_t size) {
-    const char *who = "safetensors_open_memory";
     HcInput in;
-    if (!bytes) {
-        hc_null(who, "bytes");
-        return NULL;
-    }
-    hc_input_memory(&in, who, bytes, size);
-    return read_input(&in);
+    return hc_input_memory(&in, "safetensors_open_memory", bytes, size) ? read_input(&in) : NULL;
 }
 
 /* ---- looking ------------------------------------------------------------------------------------------- */

@@ -1,8 +1,6 @@
 /* Of one double. */
 #undef HC_REAL_BITS
-#undef HC_LEVEL
 #define HC_REAL_BITS 64
-#define HC_LEVEL baseline
 #include "kernels/scalar.h"
 
 #include "kernels/angle.h"

@@ -5,6 +5,7 @@
 #define HC_OPS_OPS_H
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "ops/cotangent.h"
@@ -68,6 +69,15 @@ typedef void HcReduceFn(void *y, const void *x, size_t stride, size_t m, size_t 
 /* Of a node whose attr.reduce says which axes go. The form in which input 0 is read; y's form; numbers of that
  * form reduced into what y holds, at `cost` times that of a sum; and the reduced tensor expanded to x's shape again. */
 const HcForm *hc_reduce_read_form(const Tensor *y);
+/* Every byte of it is set: attributes are compared as memory, to tell whether two recordings are the same. */
+static inline HcAttr hc_reduce_attr(uint32_t axes, bool keep, bool stored) {
+    HcAttr attr;
+    memset(&attr, 0, sizeof attr);
+    attr.reduce.axes = axes;
+    attr.reduce.keep = keep;
+    attr.reduce.stored = stored;
+    return attr;
+}
 bool hc_reduce_infer(Tensor *y);
 void hc_reduce(Tensor *y, const char *x, const HcForm *f, size_t cost, HcReduceFn *rows, HcReduceFn *cols);
 Tensor *hc_reduce_expand_back(Tensor *reduced, const Tensor *y);

@@ -51,7 +51,8 @@ static Tensor *extreme(const HcOp *op, Tensor *x, uint32_t mask, bool keep) {
             hc_fail(x->tape, HC_ERR_SHAPE, "%s: axis %d has size 0: there is none", op->name, i);
             return NULL;
         }
-    return hc_emit1(op, &(HcAttr){.reduce = {mask, keep, true}}, x);
+    const HcAttr how = hc_reduce_attr(mask, keep, true);
+    return hc_emit1(op, &how, x);
 }
 
 static Tensor *extreme_axes(const HcOp *op, Tensor *x, const int *axes, size_t count, bool keep) {
@@ -111,7 +112,7 @@ Tensor *tensor_argmax_axis(Tensor *x, int axis, bool keepdim) {
     for (int a = 0, b = 0; a <= last; a++)
         if (a != i) axes[b++] = a;
     axes[last] = i;
-    HcAttr attr = {.reduce = {(uint32_t)1 << last, false, true}};
+    HcAttr attr = hc_reduce_attr((uint32_t)1 << last, false, true);
     Tensor *y = hc_emit1(&op_argmax, &attr, tensor_permute(x, axes, (size_t)last + 1));
     return keepdim ? tensor_unsqueeze(y, i) : y;
 }

@@ -180,11 +180,13 @@ static Tensor *sum(Tensor *x, const HcAttr *how, Tensor *acc, const HcForm *form
 }
 
 Tensor *hc_sum_mask(Tensor *x, uint32_t axes, bool keep, Tensor *acc) {
-    return sum(x, &(HcAttr){.reduce = {axes, keep, false}}, acc, NULL);
+    const HcAttr how = hc_reduce_attr(axes, keep, false);
+    return sum(x, &how, acc, NULL);
 }
 
 Tensor *hc_sum_stored(Tensor *x, uint32_t axes, bool keep) {
-    return sum(x, &(HcAttr){.reduce = {axes, keep, true}}, NULL, NULL);
+    const HcAttr how = hc_reduce_attr(axes, keep, true);
+    return sum(x, &how, NULL, NULL);
 }
 
 Tensor *hc_sum_rows(Tensor *x, Tensor *acc, const HcForm *form) {

@@ -175,12 +175,19 @@ struct HcOp {
     bool (*own)(struct HcProgram *program, Tensor *copy);
 };
 
-/* Runs and records one operation; attr NULL: it has none; form: the result's, where infer lets the caller say it, or
- * NULL. NULL inputs and errors as tensor.h says. */
+/* Runs and records one operation. NULL inputs and errors as tensor.h says. In two halves: the attributes are written
+ * to the node in between, member by member, for what stands beside them is compared with them and must be set. */
+Tensor *hc_begin(const HcOp *op, Tensor *const *in, size_t nin);
+Tensor *hc_finish(Tensor *y);
+/* In one call, with attributes of which each byte is set; form: the result's, where infer lets the caller say it, or
+ * NULL. */
 Tensor *hc_emit_as(const HcOp *op, const HcAttr *attr, const HcForm *form, Tensor *const *in, size_t nin);
 
 static inline Tensor *hc_emit(const HcOp *op, const HcAttr *attr, Tensor *const *in, size_t nin) {
-    return hc_emit_as(op, attr, NULL, in, nin);
+    Tensor *y = hc_begin(op, in, nin);
+    if (!y) return NULL;
+    if (attr) y->attr = *attr;
+    return hc_finish(y);
 }
 
 static inline Tensor *hc_emit1(const HcOp *op, const HcAttr *attr, Tensor *x) {

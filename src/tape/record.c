@@ -314,12 +314,7 @@ HC_INLINE Tensor *begin_with(const HcOp *op, Tensor *const *in, size_t nin) {
     }
 }
 
-Tensor *hc_emit_as(const HcOp *op, const HcAttr *attr, const HcForm *form, Tensor *const *in, size_t nin) {
-    Tensor *y = begin_with(op, in, nin);
-    if (!y) return NULL;
-    if (attr) y->attr = *attr;
-    y->form = form;
-    Tape *tape = y->tape;
+HC_INLINE Tensor *finish(Tensor *y, Tape *tape, const HcOp *op) {
     const size_t block = tape->data.block;
     const char *next = tape->data.next;
     if (!op->infer(y) || !place(y, tape, op->flags))
@@ -328,6 +323,24 @@ Tensor *hc_emit_as(const HcOp *op, const HcAttr *attr, const HcForm *form, Tenso
         return give_up(y, true, hc_arena_position(&tape->data, block, next));
     link(y, tape, op->flags);
     return take_up(y, tape);
+}
+
+Tensor *hc_begin(const HcOp *op, Tensor *const *in, size_t nin) {
+    Tensor *y = begin_with(op, in, nin);
+    if (y) y->form = NULL;
+    return y;
+}
+
+Tensor *hc_finish(Tensor *y) {
+    return finish(y, y->tape, y->op);
+}
+
+Tensor *hc_emit_as(const HcOp *op, const HcAttr *attr, const HcForm *form, Tensor *const *in, size_t nin) {
+    Tensor *y = begin_with(op, in, nin);
+    if (!y) return NULL;
+    y->attr = *attr;
+    y->form = form;
+    return finish(y, y->tape, op);
 }
 
 Tensor *hc_emit_leaf(Tape *tape, const char *who, Shape shape, void *data, HcWhy why) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fuzz/target.h"
+#include "fuzz/told.h"
 
 const size_t fuzz_length = 300;
 
@@ -80,14 +81,6 @@ static void from_sound(Bytes *file, const uint8_t *data, size_t size) {
         append(file, size > 2 ? &data[2 + i % (size - 2)] : (const uint8_t *)"", 1);
     for (size_t i = 2; i + 3 < size && i < 12; i += 3)
         if (data[i] % 4 == 0) file->at[data[i + 1] % file->size] = data[i + 2];
-}
-
-static bool told(bool done) {
-    bool fits = done ? higherc_error() == NULL : higherc_error() != NULL;
-    if (!fits)
-        printf("  %s: %s\n", done ? "succeeded" : "failed", higherc_error() ? higherc_error() : "without an error");
-    higherc_clear_error();
-    return fits;
 }
 
 static bool look(const Npy *file) {

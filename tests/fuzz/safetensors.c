@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fuzz/target.h"
+#include "fuzz/told.h"
 
 const size_t fuzz_length = 600;
 
@@ -127,14 +128,6 @@ static void end(void) {
     module_destroy(world.net);
     tape_destroy(world.tape);
     world.net = NULL;
-}
-
-static bool told(bool done) {
-    bool fits = done ? higherc_error() == NULL : higherc_error() != NULL;
-    if (!fits)
-        printf("  %s: %s\n", done ? "succeeded" : "failed", higherc_error() ? higherc_error() : "without an error");
-    higherc_clear_error();
-    return fits;
 }
 
 /* All of it can be looked at, and is as large as it says. */

@@ -52,9 +52,9 @@ extern "C" {
 #endif
 
 /** The version of these headers; higherc_version() is that of the library linked. */
-#define HC_VERSION_MAJOR 0
+#define HC_VERSION_MAJOR 1
 /** Its second number. */
-#define HC_VERSION_MINOR 1
+#define HC_VERSION_MINOR 0
 /** Its third. */
 #define HC_VERSION_PATCH 0
 

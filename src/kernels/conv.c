@@ -384,7 +384,7 @@ void HC_NAMED(conv_input)(const HcConv *g, void *gx, const void *gy, const void 
 
 /* Workspace: what walk_of writes, the sources of a pass, pairs, places of the sums, unfolded rows. */
 void HC_NAMED(conv_weight)(const HcConv *g, void *gw_, const void *gy_, const void *x_, bool add,
-                           size_t first_tap, size_t last_tap, void *workspace) {
+                           HcSpan taps, HcSpan results, void *workspace) {
     HC_REAL *gw = gw_;
     const HC_REAL *gy = gy_, *x = x_;
     void *rest;
@@ -411,23 +411,23 @@ void HC_NAMED(conv_weight)(const HcConv *g, void *gw_, const void *gy_, const vo
             if (flat) {
                 unfold(&w, &at, count, x + group * w.channels, unfolded, PIXELS);
                 for (size_t i = 0; i < count; i++)
-                    pair[i] = (Pair){unfolded + i + first_tap * w.channels * PIXELS,
+                    pair[i] = (Pair){unfolded + i + taps.first * w.channels * PIXELS,
                                      cotangent + i * w.step};
                 s.count = count;
-                s.to = to + first_tap * w.channels;
-                sum_pairs(s, (last_tap - first_tap) * w.channels, w.results, of_unfolded);
+                s.to = to + taps.first * w.channels;
+                sum_pairs(s, (taps.last - taps.first) * w.channels, results, of_unfolded);
             } else {
                 for (size_t i = 0; i < count; i++, next_pixel(&w, &at))
                     find_sources(&w, &at, x + group * w.channels, zeros, sources + i, PIXELS);
             }
-            for (size_t t = first_tap; !flat && t < last_tap; t++) {
+            for (size_t t = taps.first; !flat && t < taps.last; t++) {
                 s.count = 0;
                 for (size_t i = 0; i < count; i++) {
                     const HC_REAL *source = sources[t * PIXELS + i];
                     if (source != zeros) pair[s.count++] = (Pair){source, cotangent + i * w.step};
                 }
                 s.to = to + t * w.channels;
-                sum_pairs(s, w.channels, w.results, of_pixels);
+                sum_pairs(s, w.channels, results, of_pixels);
             }
             first += count;
         } while (first < pixels);

@@ -96,10 +96,10 @@ static const Height of_pixels[] = {ALL_TILES(sum_rows, SUM_ROWS), ALL_TILES(sum_
 static const Height of_unfolded[] = {ALL_TILES(flat_rows, FLAT_ROWS), ALL_TILES(flat_few, 3),
                                      ALL_TILES(flat_row, 1)};
 
-/* All channels and results from one list of pairs. */
-static void sum_pairs(Sum s, size_t channels, size_t results, const Height *heights) {
-    for (s.result = 0; s.result < results;) {
-        size_t width = least(results - s.result, SUM_WIDE * V), vectors = (width + V - 1) / V;
+/* All channels and some results from one list of pairs. */
+static void sum_pairs(Sum s, size_t channels, HcSpan results, const Height *heights) {
+    for (s.result = results.first; s.result < results.last;) {
+        size_t width = least(results.last - s.result, SUM_WIDE * V), vectors = (width + V - 1) / V;
         bool whole = width % V == 0;
         const Height *h = heights;
         s.lanes = vec_lanes(whole ? V - 1 : width % V);

@@ -66,6 +66,11 @@ typedef struct HcConv {
     size_t w_out, w_in, w_tap;
 } HcConv;
 
+/* From first on, before last. */
+typedef struct HcSpan {
+    size_t first, last;
+} HcSpan;
+
 /* Windows of images [n, h, w, c] averaged to [n, p, q, c]: (i, j) covers rows top[i] to bottom[i] and
  * columns left[j] to right[j], ends not included. */
 typedef struct HcWindows {

@@ -19,8 +19,8 @@ static void copy_kernel(void *y_, size_t sy, const void *x_, size_t sx, size_t n
         y[i * sy] = x[i * sx];
 }
 
-static void transpose_kernel(void *y_, const void *x_, size_t m, size_t n) {
-    turn(y_, n, x_, m, n, m);
+static void transpose_kernel(void *y_, size_t sy, const void *x_, size_t sx, size_t m, size_t n) {
+    turn(y_, sy, x_, sx, n, m);
 }
 
 static void call_kernel(void (*fn)(void *user), void *user) {

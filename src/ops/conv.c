@@ -108,11 +108,11 @@ static const void *start_of(Tensor *y, size_t *step) {
     return y->data;
 }
 
-/* ---- shares for the tape's pool: of pixels, of a weight's gradient of taps ------------------------- */
+/* ---- shares for the tape's pool: of pixels, of a weight's gradient of results and taps ------------- */
 
 /* In multiply-adds of a share, 4 us of work: a share makes its tables anew, 1 to 2 us. One image of 64x14x14, 7.2
  * million, runs 1.55 times as fast on two threads (f32, AVX-512, bench_threads). */
-enum { LEAST_COST = 1 << 19, MOST_SHARES = 16 };
+enum { LEAST_COST = 1 << 19, MOST_SHARES = 16, LEAST_RESULTS = 32 };
 
 size_t hc_window_shares(const Tape *tape, size_t count, size_t cost) {
     size_t shares = hc_workers(tape) > 1 ? cost / LEAST_COST : 1;
@@ -132,7 +132,7 @@ typedef struct Job {
     const void *weight;
     const char *from, *start;
     size_t start_step;
-    size_t shares;
+    size_t shares, parts; /* of a weight's gradient: parts of the results, each in as many shares of taps */
     char *room;
     size_t room_bytes; /* of each worker */
 } Job;
@@ -155,16 +155,38 @@ static void run_pixels(size_t index, size_t worker, void *user) {
             (index + 1) * pixels / job->shares, job->room + worker * job->room_bytes);
 }
 
-/* A weight that is stored plainly, as the kernel would pack it for each share: what it writes, innermost. */
+/* A weight that is stored plainly, as the kernel would pack it for each share: what it writes, innermost. A share of
+ * the packing writes what is together. */
+typedef struct Packing {
+    const HcKernels *k;
+    const char *from;
+    char *to;
+    size_t o, c, taps;
+    bool back;
+    size_t shares;
+} Packing;
+
+static HcSpan part_of(size_t count, size_t index, size_t parts) {
+    return (HcSpan){index * count / parts, (index + 1) * count / parts};
+}
+
+static void pack_share(size_t index, size_t worker, void *user) {
+    const Packing *p = user;
+    const size_t item = p->k->size, step = p->c * p->taps;
+    const HcSpan of = part_of(p->back ? p->o : step, index, p->shares);
+    (void)worker;
+    if (!p->back)
+        p->k->transpose(p->to + of.first * p->o * item, p->o, p->from + of.first * item, step, of.last - of.first,
+                        p->o);
+    for (size_t o = of.first; p->back && o < of.last; o++)
+        p->k->transpose(p->to + o * step * item, p->c, p->from + o * step * item, p->taps, p->taps, p->c);
+}
+
 static void pack_weight(Job *job, bool back, char *to) {
-    const HcKernels *k = job->y->tape->k;
     HcConv *g = &job->g;
-    size_t taps = g->kh * g->kw, c = g->c / g->groups, item = job->y->tape->item;
-    if (back)
-        for (size_t o = 0; o < g->o; o++)
-            k->transpose(to + o * c * taps * item, (const char *)job->weight + o * c * taps * item, taps, c);
-    else
-        k->transpose(to, job->weight, c * taps, g->o);
+    const size_t taps = g->kh * g->kw, c = g->c / g->groups;
+    Packing p = {job->y->tape->k, job->weight, to, g->o, c, taps, back, job->shares};
+    hc_parallel(job->y->tape, p.shares, pack_share, &p);
     g->w_out = back ? c * taps : 1;
     g->w_in = back ? 1 : taps * g->o;
     g->w_tap = back ? c : g->o;
@@ -187,13 +209,27 @@ static bool convolve_images(Tensor *y, HcConv g, bool back) {
     return true;
 }
 
-static void run_taps(size_t index, size_t worker, void *user) {
+static void run_part(size_t index, size_t worker, void *user) {
     const Job *job = user;
-    size_t taps = job->g.kh * job->g.kw;
-    job->y->tape->k->conv_weight(&job->g, job->y->data, job->from, job->weight,
-                                 hc_acc_of(job->y) != NULL, index * taps / job->shares,
-                                 (index + 1) * taps / job->shares,
+    const HcConv *g = &job->g;
+    const size_t by_taps = job->shares / job->parts;
+    job->y->tape->k->conv_weight(g, job->y->data, job->from, job->weight, hc_acc_of(job->y) != NULL,
+                                 part_of(g->kh * g->kw, index % by_taps, by_taps),
+                                 part_of(g->o / g->groups, index / by_taps, job->parts),
                                  job->room + worker * job->room_bytes);
+}
+
+/* Taps are few, and seldom as many for each thread: results are parted first, into halves, quarters ... that fill a
+ * kernel's tiles. */
+static void part_results(Job *job) {
+    const size_t workers = hc_workers(job->y->tape), taps = job->g.kh * job->g.kw;
+    const size_t results = job->g.o / job->g.groups;
+    for (job->parts = 1; job->shares > 1 && 2 * job->parts <= workers && results >= 2 * job->parts * LEAST_RESULTS;)
+        job->parts *= 2;
+    if (job->parts == 1) return;
+    size_t by_taps = job->shares / job->parts;
+    if (by_taps < 1) by_taps = 1;
+    job->shares = job->parts * (by_taps < taps ? by_taps : taps);
 }
 
 static Tensor *emit(const HcOp *op, const HcAttr *attr, const HcForm *form, Tensor *a, Tensor *b,
@@ -279,8 +315,9 @@ static bool conv_weight_forward(Tensor *y) {
     job.g.w_in = job.g.kh * job.g.kw * job.g.o;
     if (!job.from || !job.weight || !cut(&job, job.g.kh * job.g.kw, 2, 0))
         return false; /* each share reads all images again */
+    part_results(&job);
     if (hc_acc_of(y)) hc_start_from_acc(y);
-    if (y->form->count) hc_parallel(y->tape, job.shares, run_taps, &job);
+    if (y->form->count) hc_parallel(y->tape, job.shares, run_part, &job);
     return true;
 }
 

@@ -132,12 +132,14 @@ static void trace_copy(void *y, size_t sy, const void *x, size_t sx, size_t n) {
 }
 
 static bool run_transpose(const HcCall *call) {
-    call->u.move.kernels->transpose(call->u.move.y, call->u.move.x, call->u.move.m, call->u.move.n);
+    call->u.move.kernels->transpose(call->u.move.y, call->u.move.sy, call->u.move.x, call->u.move.sx, call->u.move.m,
+                                    call->u.move.n);
     return true;
 }
 
-static void trace_transpose(void *y, const void *x, size_t m, size_t n) {
-    log_call(y, &(HcCall){.run = run_transpose, HC_USES(move), .u.move = {tracing.real, y, x, .m = m, .n = n}});
+static void trace_transpose(void *y, size_t sy, const void *x, size_t sx, size_t m, size_t n) {
+    log_call(y, &(HcCall){.run = run_transpose, HC_USES(move),
+                          .u.move = {tracing.real, y, x, .m = m, .n = n, .sx = sx, .sy = sy}});
 }
 
 static bool run_squared_distance(const HcCall *call) {

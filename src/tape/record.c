@@ -424,7 +424,7 @@ static void copy_axes(const Tape *tape, char *out, const char *from, int n, cons
     size_t block = turned ? dim[last - 1] * dim[last] : dim[last];
     for (;; out += block * item) {
         if (turned)
-            k->transpose(out, from + offset * item, dim[last - 1], dim[last]);
+            k->transpose(out, dim[last], from + offset * item, dim[last - 1], dim[last - 1], dim[last]);
         else
             k->copy(out, 1, from + offset * item, stride[last], block);
         int axis = outer - 1;

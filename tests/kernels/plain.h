@@ -12,7 +12,7 @@
 #include "kernels/kernels.h"
 #include "support/check.h"
 
-enum { MOST = 1400, GUARD = 8, UNTOUCHED = 0x5a };
+enum { MOST = 1600, GUARD = 8, UNTOUCHED = 0x5a };
 
 /* Numbers of the type under test, at any distance from what a vector wants. */
 typedef struct Array {

@@ -43,14 +43,17 @@ static void check_copy(void) {
 
 static void check_transpose(void) {
     EACH_SIZE (n)
-        for (size_t m = 0; m <= 10; m++) {
-            draw(&x, m * n, -1, 1);
-            place(&y, m * n);
-            k->transpose(at(&y, 0), at(&x, 0), m, n);
-            for (size_t i = 0; i < m * n; i++)
-                near(&y, i, get(&x, i % n * m + i / n), 0, 0);
-            seal(&y);
-        }
+        for (size_t m = 0; m <= 10; m++)
+            for (size_t more = 0; more < 3; more++) {
+                size_t sx = m + more, sy = n + more / 2;
+                draw(&x, n * sx, -1, 1);
+                draw(&y, m * sy, 2, 3);
+                Array before = y;
+                k->transpose(at(&y, 0), sy, at(&x, 0), sx, m, n);
+                for (size_t i = 0; i < m * sy; i++)
+                    near(&y, i, i % sy < n ? get(&x, i % sy * sx + i / sy) : get(&before, i), 0, 0);
+                seal(&y);
+            }
 }
 
 static void count_calls(void *user) {

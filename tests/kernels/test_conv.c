@@ -99,16 +99,19 @@ static void fill(double *to, size_t count, Rng *rng) {
         to[i] = (double)(float)(2 * rng_uniform(rng) - 1);
 }
 
-/* All taps at once, and one by one to the same bits. */
+/* All at once, and tap by tap in two parts of the results to the same bits. */
 static void to_weight(const HcKernels *k, const HcConv *g, void *to, size_t count, const void *y,
                       const void *x, bool add, void *workspace) {
-    void *by_taps = malloc(count * k->size + 1);
-    memcpy(by_taps, to, count * k->size);
-    k->conv_weight(g, to, y, x, add, 0, g->kh * g->kw, workspace);
-    for (size_t tap = 0; tap < g->kh * g->kw; tap++)
-        k->conv_weight(g, by_taps, y, x, add, tap, tap + 1, workspace);
-    CHECK(memcmp(by_taps, to, count * k->size) == 0);
-    free(by_taps);
+    const size_t taps = g->kh * g->kw, results = g->o / g->groups, middle = results / 3;
+    void *in_parts = malloc(count * k->size + 1);
+    memcpy(in_parts, to, count * k->size);
+    k->conv_weight(g, to, y, x, add, (HcSpan){0, taps}, (HcSpan){0, results}, workspace);
+    for (size_t tap = 0; tap < taps; tap++) {
+        k->conv_weight(g, in_parts, y, x, add, (HcSpan){tap, tap + 1}, (HcSpan){middle, results}, workspace);
+        k->conv_weight(g, in_parts, y, x, add, (HcSpan){tap, tap + 1}, (HcSpan){0, middle}, workspace);
+    }
+    CHECK(memcmp(in_parts, to, count * k->size) == 0);
+    free(in_parts);
 }
 
 /* All pixels at once, and in three parts to the same bits. */

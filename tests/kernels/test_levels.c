@@ -162,8 +162,8 @@ static void movement(void) {
         }
         for (size_t m = 0; m <= MOST; m += m < 20 ? 1 : 9) {
             fresh();
-            base->transpose(at(&out[0], o), at(&x, 3 - o), m, n);
-            level->transpose(at(&out[1], o), at(&x, 3 - o), m, n);
+            base->transpose(at(&out[0], o), n, at(&x, 3 - o), m, m, n);
+            level->transpose(at(&out[1], o), n, at(&x, 3 - o), m, m, n);
             expect(same(&out[0], &out[1]), "transpose", n, m);
         }
         for (size_t i = 0; i < n; i++)

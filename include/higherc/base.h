@@ -6,13 +6,21 @@
  *
  *  - A call that cannot do its work returns NULL or false and says why, once, in words. The first
  *    error stays in the thread (higherc_error()) and, where a tape is concerned, on that tape
- *    (tape_error()), so a program may check once, at its end.
+ *    (tape_error()), so a program need not check each call: once in each iteration, before what it learned is put
+ *    to use, will do.
  *  - A function of the caller's that the library calls (a forward, a rule, a step, a closure, a callback) has failed
  *    when it returns NULL or false, and also when it leaves an error of its own behind: one that it means to ignore
  *    it clears (higherc_clear_error(), tape_clear_error()).
  *  - Every function takes NULL for every handle. A NULL that comes out of an earlier error passes
  *    silently; a NULL without one is itself an error.
  *  - Nothing here prints, exits, aborts or jumps.
+ *
+ *  To go on after an error, when memory has ended say: higherc_clear_error(), and tape_clear_error() where a tape has
+ *  one; then tape_reset() or tape_release() to a mark, and make anew what stood above it. Params, Modules, Optims and
+ *  what stands below the mark are as they were: what changes them (steps, loads, a backward pass) does all of it or
+ *  nothing. Gradients of tasks that went well before are there until optim_zero_grad().
+ *  HC_ERR_NOMEM may come from any call that makes something, whether its comment says so or not. A system that
+ *  promises memory it does not have (as Linux may) ends the process instead: give the tape a limit (max_bytes, tape.h).
  *
  *  What is equal bit for bit:
  *

@@ -39,15 +39,31 @@ HC_API DiffOpt *diffopt_create(const Optim *optim, FModule *fmodule);
  *  Errors: HC_ERR_GRAD when the loss reaches none of W<t>, with the cause. */
 HC_API bool diffopt_step(DiffOpt *opt, Tensor *loss);
 
-/** A step that then frees all that was recorded since the step before (or since diffopt_create, or an
- *  override, schedule, callback or clip was set where there had been none; of whichever optimizer of this
- *  functional module came last; in HC_FIRST_ORDER also since fmodule_set_params): flat memory over any
- *  number of steps in HC_EVAL, first-order memory (weights, no activations) in HC_FIRST_ORDER. Settings stay
- *  in force; those replaced before each step take no more memory. A tensor made since the last step that an
- *  override or a schedule was given (or may look at, by a function of your own) stays, with all made before
- *  it, and so does what was made before a schedule_then was given: where many follow each other, make them
- *  before diffopt_create. What you made in between, `loss` too, is gone afterwards, so make batches before
- *  diffopt_create and read the loss before the step.
+/** A step that then frees all that was recorded since the step before: flat memory over any number of steps in
+ *  HC_EVAL, first-order memory (weights, no activations) in HC_FIRST_ORDER. So a program on a device adapts to a
+ *  stream for as long as it likes:
+ *
+ *      FModuleOptions adapt = fmodule_options(HC_DETACH);
+ *      adapt.mode = HC_EVAL;
+ *      FModule *fnet = fmodule_create_with(tape, net, adapt);
+ *      DiffOpt *opt = diffopt_create(inner, fnet);
+ *      while (read_sensor(values, &next)) {
+ *          Tensor *x = tensor_from_f32(tape, shape2(1, 8), values), *y = tensor_from_f32(tape, shape2(1, 1), &next);
+ *          Tensor *out = fmodule_forward(fnet, x);
+ *          use(tensor_item(out));                             before the step, which frees x, y, out and the loss
+ *          if (!diffopt_step_release(opt, tensor_mse_loss(out, y))) break;
+ *      }
+ *      fmodule_commit(fnet, net);                             the adapted weights become net's
+ *
+ *  Data is made anew in each turn, as here, or before diffopt_create when it is to serve all of them. A turn that only
+ *  looks ends with a tape_release to a mark made at its beginning. When a step fails the weights are as they were.
+ *
+ *  What is freed begins at the last step of whichever optimizer of this functional module came last; at what came
+ *  after it, if an optimizer was made, an override, schedule, callback or clip set where there had been none, or, in
+ *  HC_FIRST_ORDER, weights set by fmodule_set_params. Settings stay in force; those replaced before each step take no
+ *  more memory. A tensor made since the last step that an override or a schedule was given (or may look at, by a
+ *  function of your own) stays, with all made before it, and so does what was made before a schedule_then was given:
+ *  where many follow each other, make them before diffopt_create.
  *  Errors: as diffopt_step, and HC_ERR_STATE in HC_FULL, which needs what would be freed. */
 HC_API bool diffopt_step_release(DiffOpt *opt, Tensor *loss);
 

@@ -7,29 +7,32 @@
  *      W      the base weights: Params of a Module, which the outer optimizer changes in place
  *      W<t>   the fast weights of a functional module after t inner steps: tensors on the tape
  *
- *  A functional module is the same network with W<t> in the place of W. The flag copy_initial_weights
- *  says how its first weights W<0> are made from W. Five questions people ask about it:
+ *  A functional module is the same network with W<t> in the place of W. The flag copy_initial_weights, the last
+ *  argument of fmodule_create, says how its first weights W<0> are made from W: HC_KEEP_HISTORY (false) or HC_DETACH
+ *  (true); there is no default. Five questions people ask about it:
  *
  *  1. Copied from where to where, when the functional module does not exist yet?
- *     Both settings copy, and copy the same: from the Params of the module you hand in to new tensors on the tape,
- *     so that there are two sets of numbers in two places, W in the module and W<0> on the tape. The flag
- *     decides only whether the tape remembers where W<0> came from: with false it does (a clone *with* history:
- *     d W<0> / d W is the identity), with true it does not (a clone, then detached: W<0> is a new leaf).
- *     fmodule_create makes those tensors first, and the functional module is then no more than a holder of them,
- *     so nothing is "copied into" it.
+ *     Both settings copy, and copy the same: from the Params of the module you hand in to new tensors on the tape
+ *     (question 4), so that there are two sets of numbers in two places, W in the module and W<0> on the tape. The
+ *     flag decides only whether the tape remembers where W<0> came from: with HC_KEEP_HISTORY (false) it does (a
+ *     clone *with* history: d W<0> / d W is the identity), with HC_DETACH (true) it does not (a clone, then detached:
+ *     W<0> is a new leaf, where gradients end). fmodule_create makes those tensors first, and the functional module
+ *     is then a holder of them (and of buffers, copied likewise), so nothing is "copied into" it.
  *
  *  2. Why copy at all?
  *     Because the outer optimizer writes W in place, and a gradient needs the numbers that were read: the
- *     backward of every product takes what went into it. Use the base weights themselves (module_forward), write
- *     W, and ask for a gradient that needs the old numbers: with base weights you get HC_ERR_CHANGED, since they
- *     are gone; with a clone it works, since changing W changes no value already recorded.
+ *     backward of every product takes what went into it. Inner steps write nothing, they make new tensors; but an
+ *     outer step may come before a gradient that is still to be taken: in the middle of a long loop, or while
+ *     another task's tape is at work. A forward that read W itself (module_forward) then has lost the numbers,
+ *     HC_ERR_CHANGED; with a clone it works, since changing W changes no value already recorded.
  *     This is why a clone is taken even when the history is kept. Detaching alone would not do: a detached
- *     tensor has no history but shares its memory.
+ *     tensor has no history but may share its memory.
  *
  *  3. What is unrolled: a module, or a loop?
  *     The loop. W<1> = step(W<0>), W<2> = step(W<1>), ... are different tensors that all stay on the
  *     tape, so the K passes of the inner loop lie there one after the other, like a loop unrolled by a
- *     compiler. The module is only the recipe that is applied with each of them in turn.
+ *     compiler. The module is only the recipe that is applied with each of them in turn. unroll() (unroll.h)
+ *     runs such a loop and gives the same gradient, but keeps less of it.
  *
  *  4. What is a gradient tape?
  *     The list of operations in the order they ran, each with its result and its inputs (tape.h).
@@ -37,22 +40,26 @@
  *     gradient, a product with the learning rate, a subtraction), so the walk goes through it.
  *
  *  5. Why is false useful for MAML?
- *     MAML trains the initialisation: after the inner steps it needs d meta_loss / d W. With false
- *     that gradient flows through W<K> ... W<1> to W<0> and from there, unchanged, to W, where
+ *     MAML (model-agnostic meta-learning, Finn et al. 2017) trains the initialisation: weights from which a few
+ *     steps lead far. After the inner steps it needs d meta_loss / d W, the loss being one after those steps. With
+ *     false that gradient flows through W<K> ... W<1> to W<0> and from there, unchanged, to W, where
  *     tensor_backward adds it to the Params' grads and the outer optimizer finds it. With true it ends
- *     at W<0>: W gets none (absent, never zeros), which is what you want when something else is
- *     learned, such as a learning rate, a loss or the data, or when you only adapt.
+ *     at W<0>: W gets none (absent, never zeros), which is what you want when something else alone is
+ *     learned, such as a learning rate, a loss or the data, or when you only adapt. Where W is learned beside it,
+ *     take false; optim_check_grads makes an outer optimizer say when W gets nothing.
  *
  *  The outer loop runs over and over: outer step i changes W in place, and iteration i+1 makes a new
  *  W<0> from it. Each meta-gradient is taken with respect to W as it is in *that* iteration. The
  *  derivative with respect to the very first initialisation, W<0> of outer step 0, is never formed:
  *  it would have to pass through the outer optimizer's in-place steps, which no tape records.
  *
- *  | flag  | W<0> is                     | d meta_loss / d W | d meta_loss / d W<0> | used for         |
- *  |-------|-----------------------------|-------------------|----------------------|------------------|
- *  | false | a clone with history        | flows             | flows                | MAML             |
- *  | true  | a clone detached, a new leaf| absent            | flows                | learning lr, ... |
- */
+ *  | flag                   | W<0> is                      | d meta_loss / d W | d meta_loss / d W<0> | used for      |
+ *  |------------------------|------------------------------|-------------------|----------------------|---------------|
+ *  | HC_KEEP_HISTORY, false | a clone with history         | flows             | flows                | MAML          |
+ *  | HC_DETACH, true        | a clone detached, a new leaf | absent            | flows                | a rate alone  |
+ *
+ *  d meta_loss / d W<0> is what tensor_grad gives for fmodule_params_at(f, 0). What the steps themselves keep, the mode
+ *  says (FMode): in HC_EVAL nothing flows through a step, whatever the flag. */
 #ifndef HIGHERC_FMODULE_H
 #define HIGHERC_FMODULE_H
 
@@ -111,11 +118,11 @@ typedef struct HcTensorList {
 
 /** A functional module of `module`, with fast weights W<0> cloned from its Params as the flag says
  *  (see the top of this file), buffers of its own, copied (FBuffers), and the module's training mode.
- *  Frozen Params become constants. The module must outlive it and
+ *  Frozen Params become constants, which steps leave alone. The module must outlive it and
  *  keep its structure: once it is destroyed, or gets a child, a Param, a buffer or a tie, all functions that take
  *  the functional module, or an optimizer of it, refuse with HC_ERR_CHANGED.
  *  Ownership: made on the tape; gone at tape_reset or a release past it, and then HC_ERR_EXPIRED in all
- *             functions that take it, as far as its memory still tells.
+ *             functions that take it, until another is made in its place.
  *  Errors:    HC_ERR_DTYPE (a tape of the other type), HC_ERR_STATE (a Param not initialised; the
  *             message names it). */
 HC_API FModule *fmodule_create(Tape *tape, Module *module, bool copy_initial_weights);

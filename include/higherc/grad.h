@@ -9,7 +9,7 @@
  *  leaf and the output.
  *
  *  Silence is a bug: a gradient that cannot exist is the error HC_ERR_GRAD, whose message says why
- *  (a constant, a detached or frozen tensor, copy_initial_weights, HC_EVAL, an operation
+ *  (a constant, a detached or frozen tensor, HC_DETACH, HC_EVAL, an operation
  *  without a derivative, history switched off, a graph that was not created). */
 #ifndef HIGHERC_GRAD_H
 #define HIGHERC_GRAD_H
@@ -41,7 +41,7 @@ HC_API bool tensor_vjp(Tensor *output, Tensor *cotangent, Tensor *const *inputs,
                        Tensor **grads, unsigned flags);
 
 /** Adds the gradients of a scalar loss to the grads of every Param it reaches, each completed apart
- *  and added once; nothing is added when it fails.
+ *  and added once; nothing is added when it fails. The tape is left as it was.
  *  Errors: HC_ERR_GRAD when the loss reaches no trainable Param, with the cause. */
 HC_API bool tensor_backward(Tensor *loss);
 

@@ -1,6 +1,5 @@
 /** @file higherc.h
- *  Everything, in the order to read it in; someone who wants to know what the library is for starts
- *  with fmodule.h. */
+ *  Everything, each header after those it is built on. To know what the library is for, begin with fmodule.h. */
 #ifndef HIGHERC_HIGHERC_H
 #define HIGHERC_HIGHERC_H
 

@@ -21,8 +21,8 @@
  *      implicit(fnet, inner, implicit_options(), &p);
  *      tensor_backward(validation_loss(fnet));                          to p.strengths, and whatever made them
  *
- *  iMAML (Rajeswaran, Finn, Kakade, Levine 2019) takes a proximal term lambda/2 |W - W⟨0⟩|^2: set `proximal`, and the
- *  gradient also flows to W⟨0⟩ and the Params it was cloned from. */
+ *  iMAML (Rajeswaran, Finn, Kakade, Levine 2019) takes a proximal term lambda/2 |W - W<0>|^2: set `proximal`, and the
+ *  gradient also flows to W<0> and the Params it was cloned from. */
 #ifndef HIGHERC_IMPLICIT_H
 #define HIGHERC_IMPLICIT_H
 
@@ -47,7 +47,7 @@ typedef struct HcImplicitOptions {
     size_t iterations;     /**< at most; 100. Each takes a product with H, those of HC_SOLVE_NORMAL two */
     double tolerance;      /**< of |H v - b| / |b|; 1e-10 in f64, 1e-5 in f32 where left 0 */
     double damping;        /**< H + damping I in the place of H; 0 */
-    double proximal;       /**< lambda of a term lambda/2 |W - W⟨0⟩|^2 that the inner loss lacks; 0 */
+    double proximal;       /**< lambda of a term lambda/2 |W - W<0>|^2 that the inner loss lacks; 0 */
     double step;           /**< of HC_SOLVE_NEUMANN; 0.01 */
     /** Take what there is after the last iteration, or, with HC_SOLVE_CG, where H turns out not to be positive definite
      *  (truncated CG: Steihaug 1983; zeros where that is at once). False: both are HC_ERR_RANGE. */
@@ -60,9 +60,9 @@ HC_API ImplicitOptions implicit_options(void);
  *  once, and again in each backward pass, where it must record the same. NULL is failure. It makes no steps. */
 typedef Tensor *ImplicitLoss(FModule *fmodule, void *user);
 
-/** Makes the latest weights a stationary point of the inner loss on the tape: W⟨t+1⟩ has the numbers of W⟨t⟩, and the
+/** Makes the latest weights a stationary point of the inner loss on the tape: W<t+1> has the numbers of W<t>, and the
  *  history told above, in the place of its own. Weights that the inner loss does not reach keep theirs.
- *  Gradient:  to all that the loss reads and that was on the tape before, and to Params; with `proximal` to W⟨0⟩. As
+ *  Gradient:  to all that the loss reads and that was on the tape before, and to Params; with `proximal` to W<0>. As
  *             good as the gradient of the inner loss is near zero. Of first order: HC_CREATE_GRAPH through it is
  *             HC_ERR_STATE.
  *  Ownership: `user`, and what it points at, stays as it is as long as a gradient may be taken.

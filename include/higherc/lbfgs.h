@@ -3,12 +3,12 @@
  *  large scale optimization"; Nocedal and Wright 2006, algorithms 7.4, 3.5 and 3.6). Defaults, and when it ends, are
  *  those of PyTorch 1.13's torch.optim.LBFGS; it computes in f64 also for f32 Params.
  *
- *      static bool closure(double *loss, void *user) {      user's tape; gradients are absent when it is called
+ *      static bool closure(double *loss, void *user) {      gradients are absent when it is called
+ *          tape_reset(tape);
+ *          Tensor *x = tensor_from_f32(tape, ...), *target = ...;        made anew in each call
  *          Tensor *y = tensor_mse_loss(module_forward(net, x), target);
  *          *loss = tensor_item(y);
- *          bool done = tensor_backward(y);
- *          tape_reset(tape);                                 before x and target are made anew
- *          return done;
+ *          return tensor_backward(y);
  *      }
  *      Lbfgs *lbfgs = lbfgs_create(module_params(net), lbfgs_options());
  *      lbfgs_step(lbfgs, closure, user, NULL);

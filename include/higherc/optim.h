@@ -31,8 +31,8 @@ HC_API Optim *optim_new(const char *name, ParamList params);
 /** Frees it and lets go of the Params. NULL is fine. */
 HC_API void optim_destroy(Optim *optim);
 /** Adds a group, which starts with the settings of the first. The new group's number, or SIZE_MAX.
- *  Errors: HC_ERR_ARG for an empty list (optim_learned's before optim_learn) or a Param listed twice, HC_ERR_DTYPE,
- *  HC_ERR_NOMEM. */
+ *  Errors: HC_ERR_ARG for an empty list (optim_learned(inner) is one until optim_learn) or a Param listed twice,
+ *  HC_ERR_DTYPE, HC_ERR_NOMEM. */
 HC_API size_t optim_add_group(Optim *optim, ParamList params);
 /** How many groups it has; 0 for NULL. */
 HC_API size_t optim_group_count(const Optim *optim);
@@ -51,19 +51,25 @@ HC_API double optim_get(const Optim *optim, const char *name, size_t group);
 /** How finely a hyperparameter is learned: one number for the group, one for each of its Params, or one
  *  for each entry of them (Meta-SGD: Li et al. 2017). */
 typedef enum HcLearnScope {
-    HC_LEARN_GROUP = 0, /**< one scalar for the group */
-    HC_LEARN_PARAM = 1, /**< one scalar for each Param */
+    HC_LEARN_GROUP = 0, /**< one scalar for the group; for each layer, if each has a group of its own */
+    HC_LEARN_PARAM = 1, /**< one scalar for each Param: a layer's weight and bias have one each */
     HC_LEARN_WEIGHT = 2 /**< of each Param's shape */
 } LearnScope;
 
 /** Makes a hyperparameter learned, in a group or in each of all: Params stand in its place from here on,
  *  filled with its present value.
  *
- *      optim_learn(inner, "lr", HC_ALL_GROUPS, HC_LEARN_PARAM);
+ *      Optim *inner = optim_sgd(module_params(module_find(net, "0")), sgd_options(0.01));
+ *      optim_add_group(inner, module_params(module_find(net, "2")));         a group for each layer
+ *      optim_learn(inner, "lr", HC_ALL_GROUPS, HC_LEARN_GROUP);              a rate for each group
  *      Optim *outer = optim_adam(module_params(net), adam_options(0.001));
  *      size_t rates = optim_add_group(outer, optim_learned(inner));
- *      optim_set(outer, "lr", rates, 0.0001);             the rates' own rate
+ *      optim_set(outer, "lr", rates, 0.0001);                                the rates' own rate
+ *      ... and in the outer loop
+ *      FModule *fnet = fmodule_create(tape, net, HC_KEEP_HISTORY);           HC_DETACH: the rates alone are learned
+ *      DiffOpt *opt = diffopt_create(inner, fnet);                           then inner steps, tensor_backward, ...
  *
+ *  Tasks must know of them, too: tasks_add_params(tasks, optim_learned(inner)).
  *  Every diffopt_create then puts clones of them, with history, on its tape, in the place of numbers: a
  *  meta-loss after diffopt_steps reaches them, tensor_backward adds to their grads, and an outer optimizer
  *  trains them. optim_step, diffopt_steps later made and optim_get see what it made of them, so nothing
@@ -78,7 +84,7 @@ HC_API bool optim_learn(Optim *optim, const char *name, size_t group, LearnScope
  *  that. A step of the outer optimizer then changes it by a factor, and no step makes it negative, where a rate that
  *  was learned as it is may become so.
  *
- *      optim_learn_log(inner, "lr", HC_ALL_GROUPS, HC_LEARN_PARAM);
+ *      optim_learn_log(inner, "lr", HC_ALL_GROUPS, HC_LEARN_GROUP);
  *      size_t rates = optim_add_group(outer, optim_learned(inner));
  *      optim_set(outer, "lr", rates, 0.01);               each outer step: about 1 % more or less, by Adam
  *
@@ -87,7 +93,7 @@ HC_API bool optim_learn(Optim *optim, const char *name, size_t group, LearnScope
  *  Errors: those of optim_learn, and HC_ERR_RANGE where the present value has no logarithm. */
 HC_API bool optim_learn_log(Optim *optim, const char *name, size_t group, LearnScope per);
 /** All Params of learned hyperparameters in the order of optim_learn, by group, then by Param; named
- *  "lr.group0", or "lr." and the Param's name. Borrowed until the next optim_learn. */
+ *  "lr.group0", or "lr." and the Param's name. Borrowed until the next optim_learn or optim_learn_log. */
 HC_API ParamList optim_learned(const Optim *optim);
 
 /* ---- stepping ------------------------------------------------------------------------------------ */
@@ -95,7 +101,9 @@ HC_API ParamList optim_learned(const Optim *optim);
 /** Makes all gradients absent. */
 HC_API void optim_zero_grad(Optim *optim);
 /** One step in place on every Param that has a gradient and is not frozen; the others are left alone
- *  (no decay, no momentum, no step count). All or nothing.
+ *  (no decay, no momentum, no step count). All or nothing. It takes the gradients that are there: of a task that failed
+ *  there are none, of those before it there are. Not to step on a part of the tasks, look first:
+ *  if (higherc_error() || !optim_step(outer)) break;
  *  Errors: HC_ERR_GRAD when every gradient is absent; HC_ERR_NOMEM. */
 HC_API bool optim_step(Optim *optim);
 /** While on, an optim_step that no gradient reached in one of the groups (but for groups frozen as a whole) is the

@@ -1,5 +1,5 @@
 /** @file program.h
- *  Replay: a recorded graph made ready to run again with other numbers.
+ *  Programs: a recorded graph made ready to run again with other numbers, to replay it.
  *
  *  Meta-learning records the same graph a hundred thousand times. A Program takes what a tape has
  *  recorded once, with the backward pass of one loss, and runs it again without recording: nothing is

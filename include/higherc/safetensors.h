@@ -8,12 +8,18 @@
  *
  *      LoadReport report;                                        this side
  *      if (!module_load_safetensors(net, "model.safetensors", load_options(), &report))
- *          return fail(higherc_error());                         it names what is missing, left over, of another shape
+ *          fprintf(stderr, "%s\n", higherc_error());             it names what is missing, left over, of another shape
  *      ...
  *      module_save_safetensors(net, "adapted.safetensors");      model.load_state_dict(load_file(...))
  *
- *  All layers have PyTorch's names and shapes ("0.weight" [out, in], "1.running_mean"), so nothing is transposed. To
- *  pick tensors without a module, to store some of one's own beside it, or to read what stands in memory already:
+ *  `net` is built here with the same layers, and needs no module_init. All layers have PyTorch's names and shapes
+ *  ("0.weight" [out, in], "1.running_mean"), so nothing is transposed. A module_sequential has the names of an
+ *  nn.Sequential; for self.fc1 = nn.Linear(...), "fc1.weight", make a module of one's own with
+ *  module_add_child(m, "fc1", module_linear(...)), or take Param by Param (safetensors_to_param). What a state dict
+ *  does not hold (eps, heads, padding) is said again here. A .pt or .pth file is not read: save it from Python, as
+ *  above; module_load (module.h) reads module_save's files, another format.
+ *
+ *  To pick tensors without a module, to store some of one's own beside it, or to read what stands in memory already:
  *
  *      Safetensors *file = safetensors_open("model.safetensors");
  *      for (size_t i = 0; i < safetensors_count(file); i++)

@@ -1,13 +1,13 @@
 /** @file tape.h
  *  The gradient tape: a record of every operation, in the order it ran.
  *
- *  A *gradient tape* is a list. Each tensor operation appends a node that holds its result and
+ *  A *gradient tape*, tape for short, is a list. Each tensor operation appends a node that holds its result and
  *  remembers its inputs; walking the list backwards applies the chain rule. Nothing else is needed
  *  to differentiate a program, loops and branches included, because what is recorded is what ran.
  *
- *  Two lifetimes. A Tape lives from tape_create to tape_destroy. What is made *on* it (Tensor,
- *  FModule, DiffOpt) is freed by tape_reset, or by tape_release down to a mark; the memory stays
- *  with the tape for the next iteration, so a steady loop stops calling the allocator. A tape
+ *  It also owns the memory of all that stands on it, so there are two lifetimes. A Tape lives from tape_create to
+ *  tape_destroy. What is made *on* it (Tensor, FModule, DiffOpt) is freed by tape_reset, or by tape_release down to a
+ *  mark; the memory stays with the tape for the next iteration, so a steady loop stops calling the allocator. A tape
  *  belongs to one thread at a time; different tapes are independent. */
 #ifndef HIGHERC_TAPE_H
 #define HIGHERC_TAPE_H
@@ -34,7 +34,7 @@ typedef struct HcTensor Tensor;
 /** How a tape is made; take it from tape_options() and change fields by name. */
 typedef struct HcTapeOptions {
     DType dtype; /**< of all numbers on it */
-    size_t max_bytes;   /**< the most it may hold; SIZE_MAX: no limit */
+    size_t max_bytes;   /**< the most it may hold (reserved_bytes of TapeStats); past it HC_ERR_NOMEM. SIZE_MAX: none */
     size_t block_bytes; /**< first block of its arena; small values stress memory handling */
     bool never_reuse;   /**< never hand out an address twice: finds use after release, leaks. Also on for each
                              tape when the environment variable HIGHERC_NEVER_REUSE is set */
@@ -99,7 +99,8 @@ HC_API bool tape_release(Tape *tape, TapeMark mark);
 HC_API void tape_trim(Tape *tape);
 
 /** The tape's first error since the last clear; while there is one, every operation on the tape
- *  returns NULL and no gradient is added anywhere. It survives reset and release. */
+ *  returns NULL (reading a number NaN, a step false) and no gradient is added anywhere. Marks, releases and resets
+ *  work, and it survives them. How to go on: base.h. */
 HC_API HcStatus tape_status(const Tape *tape);
 HC_API const char *tape_error(const Tape *tape); /**< in words, or NULL */
 /** Forgets the tape's error, so that operations work again; the thread's own stays until higherc_clear_error().

@@ -17,7 +17,7 @@
  *
  *      static bool adapt(Task *task, void *user) {
  *          const Problem *problem = user;
- *          FModule *fnet = fmodule_create(task->tape, problem->net, false);
+ *          FModule *fnet = fmodule_create(task->tape, problem->net, HC_KEEP_HISTORY);
  *          ... inner steps on task->tape, data drawn from &task->rng ...
  *          return tensor_backward_into(loss, task->grads);
  *      }
@@ -25,7 +25,7 @@
  *      Tasks *tasks = tasks_create(pool, module_params(net), HC_F32);
  *      for (...) {
  *          optim_zero_grad(outer);
- *          tasks_run(tasks, 25, &seeds, adapt, &problem);
+ *          if (!tasks_run(tasks, 25, &seeds, adapt, &problem)) break;
  *          optim_step(outer);
  *      }
  *

@@ -9,8 +9,8 @@
  *  apart), one two trims old, and one of a tape that was destroyed.
  *
  *  History begins at *leaves*: tensors that no recorded operation made and to which gradients are taken. tensor_leaf
- *  makes one, param_tensor is that of a Param, and detaching (diffopt_detach, copy_initial_weights) makes others.
- *  What is computed from a leaf has a history, unless it is detached. Data is no leaf but a *constant*: it has neither
+ *  makes one, param_tensor is that of a Param, and diffopt_detach, and fmodule_create with HC_DETACH, make others. What
+ *  is computed from a leaf has a history, unless it is detached. Data is no leaf but a *constant*: it has neither
  *  history nor gradient.
  *
  *  All operations share these rules, which their comments do not repeat:
@@ -55,7 +55,8 @@ HC_API Tensor *tensor_from_f64(Tape *tape, Shape shape, const double *values);
 /** Whole numbers, e.g. class indices; up to +-2^24 in an f32 tape, +-2^53 in an f64 one, where all are
  *  exact, else HC_ERR_RANGE. */
 HC_API Tensor *tensor_from_i64(Tape *tape, Shape shape, const int64_t *values);
-/** No copy: `values`, of the tape's type, must stay and not change until the tape is reset. */
+/** No copy: `values`, of the tape's type, must stay and not change while the tensor stands: until a reset, or a
+ *  release past it. */
 HC_API Tensor *tensor_borrow(Tape *tape, Shape shape, const void *values);
 /** All 0. */
 HC_API Tensor *tensor_zeros(Tape *tape, Shape shape);

@@ -5,7 +5,7 @@
  *  memory grows with their number. When the library runs the loop it may choose what to store. unroll()
  *  calls your step T times and keeps of it only *checkpoints*: what one step hands on to the next (weights,
  *  the optimizers' state, buffers) at some of the steps. On the tape all of it is one operation with several
- *  results, W⟨T⟩ and the state; a backward pass through it calls your step again, from the last checkpoint
+ *  results, W<T> and the state; a backward pass through it calls your step again, from the last checkpoint
  *  first, and records so many steps at a time as lie between two.
  *
  *      static bool adapt(UnrollStep *step, void *user) {
@@ -127,8 +127,8 @@ HC_API UnrollOptions unroll_options(size_t steps);
  *             takes the memory of HC_KEEP_ALL; what is differentiated after it agrees to rounding. With
  *             HC_KEEP_TANGENTS of first order; HC_CREATE_GRAPH is HC_ERR_STATE. The results are one operation: each
  *             depends on all that steps read, so that a gradient that would be NULL after single steps may be zeros.
- *  Ownership: the list is copied; checkpoints live on the tape. fmodule_params_at knows W⟨t⟩ before the
- *             loop, and W⟨T⟩ after it.
+ *  Ownership: the list is copied; checkpoints live on the tape. fmodule_params_at knows W<t> before the
+ *             loop, and W<T> after it.
  *  Errors:    HC_ERR_ARG (no optimizers, one twice, no function, `every` 0, a window and no `judge`, no `outer` or
  *             one twice), HC_ERR_TAPE (optimizers, or `outer`, of different tapes), HC_ERR_STATE (a step, `judge` or
  *             `progress` returned false; a functional module or optimizer that was not handed over has changed),

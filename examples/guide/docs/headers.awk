@@ -13,7 +13,7 @@ function inline(text,    out, rest, name) {
     gsub(/&/, "\\&amp;", text)
     gsub(/<t>/, "⟨t⟩", text); gsub(/<t\+1>/, "⟨t+1⟩", text)
     gsub(/<0>/, "⟨0⟩", text); gsub(/<1>/, "⟨1⟩", text); gsub(/<2>/, "⟨2⟩", text)
-    gsub(/<K>/, "⟨K⟩", text)
+    gsub(/<K>/, "⟨K⟩", text); gsub(/<T>/, "⟨T⟩", text)
     gsub(/</, "\\&lt;", text); gsub(/>/, "\\&gt;", text); gsub(/\\/, "\\\\", text)
     gsub(/e\.g\. /, "e.g.\\ ", text) # where no sentence ends
     out = ""

@@ -1,6 +1,6 @@
 /** @file optimizers.h
- *  The optimizers of PyTorch 1.13, and Lion: options, update rules, makers. Each also works differentiably
- *  (diffopt.h), with every hyperparameter that is no flag replaceable by a tensor.
+ *  Optimizers of PyTorch 1.13 (all but SparseAdam and LBFGS), and Lion: options, update rules, makers. Each also works
+ *  differentiably (diffopt.h), with every hyperparameter that is no flag replaceable by a tensor.
  *
  *  In the formulas p is a weight, g its gradient, t the number of its update, from 1; moments start at 0.
  *  With maximize g <- -g first; then, except in AdamW, Lion and Rprop, g <- g + weight_decay p.

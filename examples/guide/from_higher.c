@@ -33,7 +33,8 @@ int main(void) {
            *y = tensor_normal(tape, shape2(8, 1), 0, 1, &rng);
 
     //! [ctx]
-    /* with higher.innerloop_ctx(net, opt, copy_initial_weights=False, override={"lr": lr}) as (fnet, diffopt): */
+    /* with higher.innerloop_ctx(net, opt, copy_initial_weights=False,
+     *                           override={"lr": lr}) as (fnet, diffopt): */
     FModule *fnet = fmodule_create(tape, net, false);
     DiffOpt *diffopt = diffopt_create(optim, fnet);
     Tensor *lr = tensor_leaf(tensor_scalar(tape, 0.1));
@@ -71,7 +72,8 @@ int main(void) {
     //! [grad_callback]
 
     //! [trainable]
-    /* opt_params = higher.optim.get_trainable_opt_params(opt); outer = torch.optim.SGD(opt_params["lr"]) */
+    /* opt_params = higher.optim.get_trainable_opt_params(opt)
+     * outer = torch.optim.SGD(opt_params["lr"]) */
     optim_learn(optim, "lr", HC_ALL_GROUPS, HC_LEARN_GROUP);
     Optim *outer = optim_sgd(optim_learned(optim), sgd_options(0.01));
     //! [trainable]

@@ -5,7 +5,8 @@
 #include <stdio.h>
 
 //! [module]
-/* y = scale x + shift, entry by entry: one function for base weights and fast ones, since it asks its frame. */
+/* y = scale x + shift, entry by entry: one function for base weights and fast ones, since it asks its
+ * frame. */
 static bool affine_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     if (nin != 1 || nout != 1) return false;
     Tensor *scaled = tensor_mul(in[0], frame_param(frame, "scale"));

@@ -15,7 +15,7 @@
  *    silently; a NULL without one is itself an error.
  *  - Nothing here prints, exits, aborts or jumps.
  *
- *  To go on after an error, when memory has ended say: higherc_clear_error(), and tape_clear_error() where a tape has
+ *  To go on after an error, as when memory has ended: higherc_clear_error(), and tape_clear_error() where a tape has
  *  one; then tape_reset() or tape_release() to a mark, and make anew what stood above it. Params, Modules, Optims and
  *  what stands below the mark are as they were: what changes them (steps, loads, a backward pass) does all of it or
  *  nothing. Gradients of tasks that went well before are there until optim_zero_grad().

@@ -8,10 +8,12 @@
  *  tape; modules and optimizers are not.
  *
  *  The functional module's mode says how much of it is kept:
- *    HC_FULL         everything: exact gradients of any order
- *    HC_FIRST_ORDER  the inner gradients are constants; the path W<t+1> -> W<t> and to the
- *                    hyperparameters stays (first-order MAML)
- *    HC_EVAL         nothing: adapting at test time
+ *
+ *  - HC_FULL: everything; exact gradients of any order
+ *  - HC_FIRST_ORDER: the inner gradients are constants; the path W<t+1> -> W<t> and to the
+ *    hyperparameters stays (first-order MAML)
+ *  - HC_EVAL: nothing; adapting at test time, on a device (diffopt_step_release)
+ *
  *  W<t> has the same bits in all three. */
 #ifndef HIGHERC_DIFFOPT_H
 #define HIGHERC_DIFFOPT_H

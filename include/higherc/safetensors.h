@@ -8,7 +8,7 @@
  *
  *      LoadReport report;                                        this side
  *      if (!module_load_safetensors(net, "model.safetensors", load_options(), &report))
- *          fprintf(stderr, "%s\n", higherc_error());             it names what is missing, left over, of another shape
+ *          fprintf(stderr, "%s\n", higherc_error());             what is missing, left over, of another shape
  *      ...
  *      module_save_safetensors(net, "adapted.safetensors");      model.load_state_dict(load_file(...))
  *

@@ -128,12 +128,12 @@ static void write_entries(HcWriter *w, const Checkpoint *c) {
     }
 }
 
-/* The most that a file of it takes. */
+/* The most that a file of it takes, and one name more, to be told. */
 static uint64_t most_of(const Checkpoint *c) {
     HcWriter w;
     hc_write_count(&w);
     write_entries(&w, c);
-    return w.size;
+    return w.size + HC_MESSAGE_SIZE;
 }
 
 bool checkpoint_save(const Checkpoint *c, const char *path) {

@@ -91,7 +91,7 @@ double rng_normal(Rng *rng) {
 double rng_truncated_normal(Rng *rng, double bound) {
     if (!usable(rng, "rng_truncated_normal")) return 0;
     if (!(bound > 0)) {
-        hc_fail_thread(HC_ERR_ARG, "rng_truncated_normal: the bound must be positive");
+        hc_fail_thread(HC_ERR_ARG, "rng_truncated_normal: bound %g is not positive", bound);
         return 0;
     }
     /* A tiny bound would be redrawn for ever: below it the density is flat to f64 accuracy. */

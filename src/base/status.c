@@ -2,6 +2,7 @@
 #include "base/status.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define HC_TEXT_(x) #x
 #define HC_TEXT(x) HC_TEXT_(x)
@@ -43,6 +44,14 @@ bool (hc_fail_thread)(HcStatus status, const char *format, ...) {
 
 bool (hc_null)(const char *who, const char *what) {
     return hc_fail_thread(HC_ERR_ARG, "%s: %s is NULL", who, what);
+}
+
+void hc_thread_tells_as(const char *who) {
+    const char *rest = strstr(thread_error.text, ": ");
+    HcError again = {.status = thread_error.status};
+    if (again.status == HC_OK || !rest) return;
+    snprintf(again.text, sizeof again.text, "%s%s", who, rest);
+    thread_error = again;
 }
 
 size_t hc_errors_told(void) {

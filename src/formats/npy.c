@@ -288,7 +288,9 @@ bool npy_save_f64(const char *path, Shape shape, const double *values) {
 bool npy_save_param(const char *path, const Param *param) {
     const char *who = "npy_save_param";
     if (!param) return hc_null(who, "the Param");
-    if (!param->ready) return hc_fail_thread(HC_ERR_STATE, "%s: '%s' is not initialised", who, param->cell.name);
+    if (!param->ready)
+        return hc_fail_thread(HC_ERR_STATE, "%s: '%s' is not initialised (module_init, param_set)", who,
+                              param->cell.name);
     return save(who, path, param->shape, param->data, param->item);
 }
 

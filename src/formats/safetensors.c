@@ -48,9 +48,13 @@ static Safetensors *read_input(HcInput *in) {
     return NULL;
 }
 
-Safetensors *safetensors_open(const char *path) {
+Safetensors *hc_safetensors_for(const char *who, const char *path) {
     HcInput in;
-    return hc_input_open(&in, "safetensors_open", path) ? read_input(&in) : NULL;
+    return hc_input_open(&in, who, path) ? read_input(&in) : NULL;
+}
+
+Safetensors *safetensors_open(const char *path) {
+    return hc_safetensors_for("safetensors_open", path);
 }
 
 Safetensors *safetensors_open_memory(const void *bytes, size_t size) {
@@ -131,8 +135,12 @@ size_t safetensors_metadata_count(const Safetensors *file) {
 }
 
 const char *safetensors_metadata_key(const Safetensors *file, size_t index) {
+    const char *who = "safetensors_metadata_key";
     if (file && index < file->metadata_count) return file->metadata[index].key;
-    hc_fail_thread(file ? HC_ERR_RANGE : HC_ERR_ARG, "safetensors_metadata_key: there is no such text");
+    if (file)
+        hc_fail_thread(HC_ERR_RANGE, "%s: there is no text %zu of %zu", who, index, file->metadata_count);
+    else
+        hc_null(who, "the file");
     return NULL;
 }
 

@@ -30,6 +30,8 @@ struct HcSafetensors {
 /* Takes what the input holds, but not its bytes. False with the thread's error. */
 bool hc_safetensors_parse(Safetensors *file, HcInput *in);
 
+/* safetensors_open for what is called. */
+Safetensors *hc_safetensors_for(const char *who, const char *path);
 /* A tensor by its name, or NULL with the thread's error. */
 const HcNumbers *hc_safetensors_get(const Safetensors *file, const char *who, const char *name);
 

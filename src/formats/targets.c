@@ -190,7 +190,8 @@ static bool store_counts(const HcTarget *target, Safetensors *file, const char *
 
 static bool store(const HcTarget *target, Safetensors *file, const char *who, bool borrowed) {
     const Param *p = target->param;
-    if (!p->ready) return hc_fail_thread(HC_ERR_STATE, "%s: '%s' is not initialised", who, p->cell.name);
+    if (!p->ready)
+        return hc_fail_thread(HC_ERR_STATE, "%s: '%s' is not initialised (module_init, param_set)", who, p->cell.name);
     if (target->counts && counts(p)) return store_counts(target, file, who);
     const HcAdded added = {NULL, target->name, hc_stored_type(p->dtype), p->shape, p->data, borrowed};
     return hc_safetensors_add(file, who, &added);

@@ -23,6 +23,9 @@ bool fmodule_set_param(FModule *f, const char *path, Tensor *value) {
     if (!value && higherc_status() == HC_OK)
         return hc_fail(f->tape, HC_ERR_ARG, "%s: the tensor for '%s' is NULL", who, path);
     if (!hc_check(who, value)) return false;
+    if (value->tape != f->tape)
+        return hc_fail(f->tape, HC_ERR_TAPE, "%s: the tensor for '%s' is on another tape than the functional module",
+                       who, path);
     size_t index = f->root->module->param_plan.index[f->param_base + site];
     Shape shape = module_params(f->root->module).items[index]->shape;
     if (!shape_equal(tensor_shape(value), shape))

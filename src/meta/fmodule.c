@@ -81,12 +81,17 @@ static Tensor *first_weight(Tape *tape, Param *param, bool copy) {
     return hc_leaf_of(leaf, false, !param->frozen, why);
 }
 
+static FModule *create(const char *who, Tape *tape, Module *module, FModuleOptions options);
+
 FModule *fmodule_create(Tape *tape, Module *module, bool copy_initial_weights) {
-    return fmodule_create_with(tape, module, fmodule_options(copy_initial_weights));
+    return create("fmodule_create", tape, module, fmodule_options(copy_initial_weights));
 }
 
 FModule *fmodule_create_with(Tape *tape, Module *module, FModuleOptions options) {
-    const char *who = "fmodule_create";
+    return create("fmodule_create_with", tape, module, options);
+}
+
+static FModule *create(const char *who, Tape *tape, Module *module, FModuleOptions options) {
     if (!tape || !module) {
         hc_null_on(tape, who, tape ? "the module" : "the tape");
         return NULL;
@@ -197,10 +202,11 @@ static bool fast_set_buffer(void *user, size_t index, Tensor *value) {
     return true;
 }
 
-static bool run(FModule *f, Tensor *const *weights, Tensor *const *in, size_t nin, Tensor **out,
+static bool run(const char *who, FModule *f, Tensor *const *weights, Tensor *const *in, size_t nin, Tensor **out,
                 size_t nout) {
     Weights user = {f->root, weights};
-    HcBinding binding = {.root = f->root->module,
+    HcBinding binding = {.who = who,
+                         .root = f->root->module,
                          .tape = f->tape,
                          .training = f->root->now->training,
                          .no_statistics = f->root->policy == HC_BUFFERS_BATCH,
@@ -211,10 +217,10 @@ static bool run(FModule *f, Tensor *const *weights, Tensor *const *in, size_t ni
                          .user = &user};
     for (size_t i = 0; i < nin; i++)
         if (!in[i] && higherc_status() == HC_OK)
-            return hc_fail(f->tape, HC_ERR_ARG, "fmodule_forward: input %zu is NULL", i);
-    if (!hc_check_all("fmodule_forward", in, nin)) return false;
+            return hc_fail(f->tape, HC_ERR_ARG, "%s: input %zu is NULL", who, i);
+    if (!hc_check_all(who, in, nin)) return false;
     if (in[0]->tape != f->tape)
-        return hc_fail(f->tape, HC_ERR_TAPE, "fmodule_forward: the input is on another tape");
+        return hc_fail(f->tape, HC_ERR_TAPE, "%s: the input is on another tape than the functional module", who);
     HcWeights *before = f->root->now;
     if (hc_module_run(&binding, f->module, f->param_base, f->buffer_base, in, nin, out, nout))
         return true;
@@ -222,22 +228,26 @@ static bool run(FModule *f, Tensor *const *weights, Tensor *const *in, size_t ni
     return false;
 }
 
+static bool forward(const char *who, FModule *f, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
+    if (!hc_fmodule_usable(f, who)) return false;
+    if (!in || !out) return hc_null_on(f->tape, who, in ? "the list of outputs" : "the list of inputs");
+    if (nin == 0) return hc_fail(f->tape, HC_ERR_ARG, "%s: no inputs", who);
+    return run(who, f, f->root->now->weights, in, nin, out, nout);
+}
+
 bool fmodule_forward_n(FModule *f, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
-    if (!hc_fmodule_usable(f, "fmodule_forward")) return false;
-    if (!in || nin == 0 || !out)
-        return hc_fail(f->tape, HC_ERR_ARG, "fmodule_forward: no inputs or outputs");
-    return run(f, f->root->now->weights, in, nin, out, nout);
+    return forward("fmodule_forward_n", f, in, nin, out, nout);
 }
 
 Tensor *fmodule_forward(FModule *f, Tensor *x) {
     Tensor *y;
-    return fmodule_forward_n(f, &x, 1, &y, 1) ? y : NULL;
+    return forward("fmodule_forward", f, &x, 1, &y, 1) ? y : NULL;
 }
 
 /* A list in the order of fmodule_params, each with its weight's shape. */
 static bool check_weights(const FModule *f, const char *who, Tensor *const *params, size_t count) {
     ParamList list = module_params(f->root->module);
-    if (!params && count > 0) return hc_fail(f->tape, HC_ERR_ARG, "%s: the list is NULL", who);
+    if (!params && count > 0) return hc_null_on(f->tape, who, "the list of tensors");
     if (count != list.count)
         return hc_fail(f->tape, HC_ERR_SHAPE, "%s: %zu tensors for %zu parameters", who, count,
                        list.count);
@@ -245,7 +255,8 @@ static bool check_weights(const FModule *f, const char *who, Tensor *const *para
     for (size_t i = 0; i < count; i++) {
         char a[HC_SHAPE_TEXT], b[HC_SHAPE_TEXT];
         if (params[i]->tape != f->tape)
-            return hc_fail(f->tape, HC_ERR_TAPE, "%s: a tensor of another tape", who);
+            return hc_fail(f->tape, HC_ERR_TAPE, "%s: tensor %zu is on another tape than the functional module", who,
+                           i);
         if (!shape_equal(tensor_shape(params[i]), list.items[i]->shape))
             return hc_fail(f->tape, HC_ERR_SHAPE, "%s: '%s' is %s, the tensor %s", who,
                            list.items[i]->cell.name, hc_shape_text(list.items[i]->shape, a),
@@ -255,11 +266,10 @@ static bool check_weights(const FModule *f, const char *who, Tensor *const *para
 }
 
 Tensor *fmodule_forward_with(FModule *f, Tensor *const *params, size_t count, Tensor *x) {
+    const char *who = "fmodule_forward_with";
     Tensor *y;
-    if (!hc_fmodule_usable(f, "fmodule_forward_with") ||
-        !check_weights(f, "fmodule_forward_with", params, count))
-        return NULL;
-    return run(f, params, &x, 1, &y, 1) ? y : NULL;
+    if (!hc_fmodule_usable(f, who) || !check_weights(f, who, params, count)) return NULL;
+    return run(who, f, params, &x, 1, &y, 1) ? y : NULL;
 }
 
 /* ---- looking ---------------------------------------------------------------------------------------------- */
@@ -397,7 +407,8 @@ bool fmodule_commit(const FModule *f, Module *module) {
     if (!module) return hc_fail(f->tape, HC_ERR_ARG, "%s: the module is NULL", who);
     ParamList params = module_params(module), buffers = module_buffers(module);
     if (module->dtype != f->tape->dtype)
-        return hc_fail(f->tape, HC_ERR_DTYPE, "%s: the module is of the other type", who);
+        return hc_fail(f->tape, HC_ERR_DTYPE, "%s: the module is %s, the tape %s (module_to)", who,
+                       module->dtype == HC_F32 ? "f32" : "f64", f->tape->dtype == HC_F32 ? "f32" : "f64");
     if (f->root->policy == HC_BUFFERS_SHARE && f->root->module->dtype != f->tape->dtype)
         return hc_fail(f->tape, HC_ERR_DTYPE, "%s: the shared buffers were converted", who);
     if (!same_list(params, module_params(f->root->module)) ||

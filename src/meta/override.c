@@ -84,7 +84,7 @@ static Hyper seen(const DiffOpt *opt, size_t i, size_t h) {
     if (!s) return value;
     size_t step = opt->first_step + opt->now->steps;
     if (!s->known)
-        s->factor = hc_schedule_factor(opt->tape, &s->schedule, step, opt->cls->hypers[h].name);
+        s->factor = hc_schedule_factor(opt->tape, "diffopt_step", &s->schedule, step, opt->cls->hypers[h].name);
     s->known = true;
     return hyper_mul(value, s->factor);
 }

@@ -142,8 +142,7 @@ static bool take_back(DiffOpt *opt, Before before) {
     return false;
 }
 
-static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count, bool release) {
-    const char *who = "diffopt_step";
+static bool step(const char *who, DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count, bool release) {
     if (!hc_diffopt_usable(opt, who)) return false;
     Tape *tape = opt->tape;
     if (!loss) return hc_null_on(tape, who, "the loss");
@@ -169,8 +168,7 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
     if (release && root->mode == HC_FULL)
         return hc_fail(
             tape, HC_ERR_STATE,
-            "diffopt_step_release: HC_FULL needs the history it would free; use HC_FIRST_ORDER "
-            "or HC_EVAL");
+            "%s: HC_FULL needs the history it would free; use HC_FIRST_ORDER or HC_EVAL", who);
     Before before = {opt->now, root->now};
     size_t bytes = 2 * opt->count * sizeof(Tensor *);
     Tensor **grads = hc_scratch_alloc(&tape->scratch, bytes);
@@ -208,17 +206,18 @@ static bool step(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count
 }
 
 bool diffopt_step(DiffOpt *opt, Tensor *loss) {
-    return step(opt, loss, NULL, 0, false);
+    return step("diffopt_step", opt, loss, NULL, 0, false);
 }
 
 bool diffopt_step_release(DiffOpt *opt, Tensor *loss) {
-    return step(opt, loss, NULL, 0, true);
+    return step("diffopt_step_release", opt, loss, NULL, 0, true);
 }
 
 bool diffopt_step_with(DiffOpt *opt, Tensor *loss, Tensor *const *params, size_t count) {
-    if (hc_diffopt_usable(opt, "diffopt_step_with") && !params)
-        return hc_fail(opt->tape, HC_ERR_ARG, "diffopt_step_with: the list is NULL");
-    return step(opt, loss, params, count, false);
+    const char *who = "diffopt_step_with";
+    if (!hc_diffopt_usable(opt, who)) return false;
+    if (!params) return hc_null_on(opt->tape, who, "the list of tensors");
+    return step(who, opt, loss, params, count, false);
 }
 
 Tensor *diffopt_loss(const DiffOpt *opt) {

@@ -92,6 +92,7 @@ Tasks *tasks_create_with(Pool *pool, ParamList params, TasksOptions options) {
         hc_null("tasks_create", "the pool");
         return NULL;
     }
+    bool clear = higherc_status() == HC_OK;
     Tasks *tasks = hc_alloc_zero(1, sizeof *tasks);
     if (!tasks) {
         hc_fail_thread(HC_ERR_NOMEM, "tasks_create: out of memory");
@@ -99,8 +100,10 @@ Tasks *tasks_create_with(Pool *pool, ParamList params, TasksOptions options) {
     }
     tasks->pool = hc_pool_ref(pool);
     tasks->options = options;
-    if (create_workers(tasks) && tasks_add_params(tasks, params)) return tasks;
+    bool made = create_workers(tasks);
+    if (made && tasks_add_params(tasks, params)) return tasks;
     tasks_destroy(tasks);
+    if (made && clear) hc_thread_tells_as("tasks_create");
     return NULL;
 }
 

@@ -1,6 +1,7 @@
 /* Multi-head attention (Vaswani et al. 2017, "Attention is all you need") and the layers of a transformer made of it.
  * Names and first values are PyTorch's. */
 #include <math.h>
+#include <stdio.h>
 
 #include "higherc/layers.h"
 #include "nn/module.h"
@@ -162,18 +163,18 @@ static bool adopt(Module *module, const char *name, Module *child) {
 
 static bool add_projections(Module *module, const Attention *a) {
     size_t e = a->size;
-    bool done = is_packed(a) ? module_add_param(module, "in_proj_weight", shape2(3 * e, e)) != NULL
-                             : module_add_param(module, "q_proj_weight", shape2(e, e)) &&
-                                   module_add_param(module, "k_proj_weight", shape2(e, a->key_size)) &&
-                                   module_add_param(module, "v_proj_weight", shape2(e, a->value_size));
-    if (!done || (a->options.bias && !module_add_param(module, "in_proj_bias", shape1(3 * e)))) return false;
+    bool done = is_packed(a) ? hc_module_own_param(module, "in_proj_weight", shape2(3 * e, e)) != NULL
+                             : hc_module_own_param(module, "q_proj_weight", shape2(e, e)) &&
+                                   hc_module_own_param(module, "k_proj_weight", shape2(e, a->key_size)) &&
+                                   hc_module_own_param(module, "v_proj_weight", shape2(e, a->value_size));
+    if (!done || (a->options.bias && !hc_module_own_param(module, "in_proj_bias", shape1(3 * e)))) return false;
     Module *last = a->options.bias ? module_linear(e, e) : module_linear_no_bias(e, e);
     if (last) last->cls.init = init_out_proj;
     return adopt(module, "out_proj", last);
 }
 
 static bool good_dropout(const char *who, double p) {
-    return (p >= 0 && p <= 1) || hc_fail_thread(HC_ERR_ARG, "%s: dropout %g is no probability", who, p);
+    return (p >= 0 && p <= 1) || hc_fail_thread(HC_ERR_ARG, "%s: dropout %g is not in [0, 1]", who, p);
 }
 
 Module *module_multihead_attention(size_t size, size_t heads, AttentionOptions options) {
@@ -305,9 +306,13 @@ static Module *transformer_layer(const char *name, size_t size, size_t heads, co
                              .forward = decoder ? decoder_forward : encoder_forward,
                              .clone_state = clone_options,
                              .destroy_state = hc_free};
-    Module *module = good_dropout(name, o->dropout) ? hc_module_with(&cls, o, sizeof *o) : NULL;
+    char who[80];
+    snprintf(who, sizeof who, "module_%.64s", name);
+    bool clear = higherc_status() == HC_OK;
+    Module *module = good_dropout(who, o->dropout) ? hc_module_with(&cls, o, sizeof *o) : NULL;
     if (module && add_children(module, size, heads, o, decoder)) return module;
     module_destroy(module);
+    if (clear) hc_thread_tells_as(who); /* what one of its parts told */
     return NULL;
 }
 

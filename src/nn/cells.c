@@ -49,13 +49,13 @@ const HcCellKind hc_cell_gru = {"gru", "gru_cell", 3, 1, gru_step};
 static bool add_param(Module *module, const char *name, const char *suffix, Shape shape) {
     char full[64];
     snprintf(full, sizeof full, "%s%s", name, suffix);
-    return module_add_param(module, full, shape) != NULL;
+    return hc_module_own_param(module, full, shape) != NULL;
 }
 
 bool hc_cell_add_params(Module *module, const HcCellKind *kind, size_t in, size_t hidden, bool bias,
                         const char *suffix) {
     if (hidden > SIZE_MAX / kind->gates)
-        return hc_fail_thread(HC_ERR_SHAPE, "%s: a hidden size of %zu does not fit memory",
+        return hc_fail_thread(HC_ERR_SHAPE, "module_%s: a hidden size of %zu does not fit memory",
                               module->cls.name, hidden);
     size_t rows = kind->gates * hidden;
     return add_param(module, "weight_ih", suffix, shape2(rows, in)) &&

@@ -1,5 +1,7 @@
 /* Convolution and pooling layers. First values are the default ones (init.c), which are PyTorch's for
  * these: uniform in +-1/sqrt(fan in). */
+#include <stdio.h>
+
 #include "higherc/layers.h"
 #include "nn/module.h"
 
@@ -51,20 +53,21 @@ static bool good_axis(const char *who, size_t kernel, size_t stride, size_t padd
     bool most = stride <= UINT16_MAX && padding <= UINT16_MAX && dilation <= UINT16_MAX;
     return (least && most) ||
            hc_fail_thread(HC_ERR_ARG,
-                          "%s: kernel %zu, stride %zu, padding %zu, dilation %zu: each is at most %d, and at "
-                          "least 1, but for the padding",
+                          "%s: kernel %zu, stride %zu, padding %zu, dilation %zu: these are 1 to %d, the padding "
+                          "from 0",
                           who, kernel, stride, padding, dilation, UINT16_MAX);
 }
 
-static bool good_pool_axis(const char *who, size_t kernel, size_t stride, size_t padding,
-                           size_t dilation, bool average) {
+static bool good_pool_axis(const ModuleClass *cls, size_t kernel, size_t stride, size_t padding, size_t dilation,
+                           bool average) {
+    char who[80];
+    snprintf(who, sizeof who, "module_%.64s", cls->name);
     if (!good_axis(who, kernel, stride, padding, dilation)) return false;
     if (kernel > UINT16_MAX || padding > kernel / 2)
-        return hc_fail_thread(HC_ERR_ARG,
-                              "%s: kernel %zu, padding %zu: the padding is at most half the kernel",
-                              who, kernel, padding);
+        return hc_fail_thread(HC_ERR_ARG, "%s: kernel %zu, padding %zu: the padding is at most half the kernel", who,
+                              kernel, padding);
     return !average || dilation == 1 ||
-           hc_fail_thread(HC_ERR_ARG, "%s: the dilation of an average is 1", who);
+           hc_fail_thread(HC_ERR_ARG, "%s: dilation %zu: that of an average is 1", who, dilation);
 }
 
 /* What ConvPad says beside the padding. */
@@ -85,8 +88,8 @@ static bool good_output_padding(const char *who, size_t more, size_t stride, siz
 
 /* With a bias for each of `out` channels, where wanted. */
 static Module *with_weight(Module *module, Shape shape, bool bias, size_t out) {
-    if (module && module_add_param(module, "weight", shape) &&
-        (!bias || module_add_param(module, "bias", shape1(out))))
+    if (module && hc_module_own_param(module, "weight", shape) &&
+        (!bias || hc_module_own_param(module, "bias", shape1(out))))
         return module;
     module_destroy(module);
     return NULL;
@@ -151,7 +154,7 @@ static Tensor *upsampled(Tensor *x, const Scale *o) {
                                              x->form->dim[3] <= SIZE_MAX / o->width;
     char text[HC_SHAPE_TEXT];
     if (!fits) {
-        hc_fail(x->tape, HC_ERR_SHAPE, "module_upsample2d: %s; it takes [N, C, H, W]",
+        hc_fail(x->tape, HC_ERR_SHAPE, "upsample2d: %s; it takes [N, C, H, W]",
                 hc_shape_text(hc_form_shape(x->form), text));
         return NULL;
     }
@@ -182,7 +185,7 @@ OPTION_LAYER(adaptive_avg_pool2d, PooledSize, tensor_adaptive_avg_pool2d(x, o->h
 
 static Module *pool1d(const ModuleClass *cls, const Pool1dOptions *o) {
     bool average = cls == &avg_pool1d_class;
-    return good_pool_axis(cls->name, o->kernel, o->stride, o->padding, o->dilation, average)
+    return good_pool_axis(cls, o->kernel, o->stride, o->padding, o->dilation, average)
                ? hc_module_with(cls, o, sizeof *o)
                : NULL;
 }
@@ -190,7 +193,7 @@ static Module *pool1d(const ModuleClass *cls, const Pool1dOptions *o) {
 static Module *pool2d(const ModuleClass *cls, const Pool2dOptions *o) {
     bool average = cls == &avg_pool2d_class;
     for (int i = 0; i < 2; i++)
-        if (!good_pool_axis(cls->name, o->kernel[i], o->stride[i], o->padding[i], o->dilation[i],
+        if (!good_pool_axis(cls, o->kernel[i], o->stride[i], o->padding[i], o->dilation[i],
                             average))
             return NULL;
     return hc_module_with(cls, o, sizeof *o);

@@ -20,6 +20,6 @@ Module *module_dropout(double p) {
                                     .clone_state = clone_p,
                                     .destroy_state = hc_free};
     if (p >= 0 && p <= 1) return hc_module_with(&cls, &p, sizeof p);
-    hc_fail_thread(HC_ERR_ARG, "module_dropout: p %g is no probability", p);
+    hc_fail_thread(HC_ERR_ARG, "module_dropout: p %g is not in [0, 1]", p);
     return NULL;
 }

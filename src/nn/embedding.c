@@ -19,7 +19,7 @@ Module *module_embedding(size_t count, size_t size) {
     static const ModuleClass cls = {
         .name = "embedding", .forward = embedding_forward, .init = embedding_init};
     Module *module = module_create(&cls, NULL);
-    if (module && module_add_param(module, "weight", shape2(count, size))) return module;
+    if (module && hc_module_own_param(module, "weight", shape2(count, size))) return module;
     module_destroy(module);
     return NULL;
 }

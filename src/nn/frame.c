@@ -1,4 +1,5 @@
 /* Frames: what a forward asks for its weights; and forwards on base weights. */
+#include <stdio.h>
 #include <string.h>
 
 #include "nn/module.h"
@@ -18,26 +19,58 @@ void hc_module_leave(const HcRunning *here) {
     running = here->outer;
 }
 
+/* The names on the way from the root to a module, "" of the root, or the end of them that there is room for. */
+static const char *path_of(const Module *module, const Module *root, char text[HC_SHAPE_TEXT]) {
+    char *at = text + HC_SHAPE_TEXT - 1;
+    *at = '\0';
+    for (const Module *owner; module != root && (owner = module->owner) != NULL; module = owner)
+        for (size_t i = 0; i < owner->child_count; i++) {
+            if (owner->children[i].module != module) continue;
+            size_t length = strlen(owner->children[i].name), dot = *at ? 1 : 0;
+            if (length + dot > (size_t)(at - text)) return at;
+            at -= length + dot;
+            memcpy(at, owner->children[i].name, length);
+            if (dot) at[length] = '.';
+        }
+    return at;
+}
+
+/* Says in which module of the function's it failed, where the innermost has not said so. Returns false. */
+static bool failed(const Frame *frame) {
+    const HcBinding *b = frame->binding;
+    const char *name = frame->module->cls.name, *text = b->tape->message;
+    size_t length = strlen(b->who);
+    if (strncmp(text, b->who, length) == 0 && text[length] == ':') return false;
+    char path[HC_SHAPE_TEXT], before[2 * HC_SHAPE_TEXT];
+    const char *where = path_of(frame->module, b->root, path);
+    snprintf(before, sizeof before, *where ? "%s: %.64s '%s'" : "%s: %.64s", b->who, name, where);
+    size_t named = strlen(name); /* what a layer says begins with its class's name */
+    hc_tell_anew(b->tape, before, strncmp(text, name, named) == 0 && text[named] == ':' ? text + named + 2 : text);
+    return false;
+}
+
 static bool run(Frame *frame, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
     Module *module = frame->module;
     Tape *tape = frame->binding->tape;
     if (tape->status != HC_OK) return false;
-    if (nout > MOST_OUTPUTS)
-        return hc_fail(tape, HC_ERR_ARG, "%s: more than %d outputs", module->cls.name,
-                       MOST_OUTPUTS);
+    if (nout > MOST_OUTPUTS) {
+        hc_fail(tape, HC_ERR_ARG, "%zu outputs, at most %d are possible", nout, MOST_OUTPUTS);
+        return failed(frame);
+    }
     Tensor *made[MOST_OUTPUTS]; /* nearly always one: what it takes to clear all would be most of a call */
     made[0] = NULL;
     for (size_t i = 1; i < nout; i++)
         made[i] = NULL;
     size_t told = hc_errors_told();
     bool done = module->cls.forward(frame, in, nin, made, nout);
-    if (!hc_take_error(tape, told) || !done)
-        return hc_fail(tape, HC_ERR_STATE, "%s: its forward failed", module->cls.name);
+    if (!hc_take_error(tape, told) || !done) {
+        hc_fail(tape, HC_ERR_STATE, "its forward failed");
+        return failed(frame);
+    }
     for (size_t i = 0; i < nout; i++)
         if (!made[i]) {
-            hc_fail(tape, HC_ERR_STATE, "%s: its forward left output %zu NULL", module->cls.name,
-                    i);
-            return false;
+            hc_fail(tape, HC_ERR_STATE, "its forward left output %zu NULL", i);
+            return failed(frame);
         }
     if (nout > 0) out[0] = made[0];
     for (size_t i = 1; i < nout; i++)
@@ -244,8 +277,8 @@ bool hc_buffer_write(Param *buffer, const Tensor *value) {
     const char *who = "frame_set_buffer";
     Tape *tape = value->tape;
     if (buffer->dtype != tape->dtype)
-        return hc_fail(tape, HC_ERR_DTYPE, "buffer '%s' was converted to the other type",
-                       buffer->cell.name);
+        return hc_fail(tape, HC_ERR_DTYPE, "%s: '%s' was converted to the other type",
+                       who, buffer->cell.name);
     if (tape->again) return true;
     hc_note_read(value); /* what a replay would not write */
     if (!hc_moves_add(tape, who, value, buffer->data) || !hc_moves_hold(tape, who)) return false;
@@ -263,13 +296,10 @@ static bool base_set_buffer(void *user, size_t index, Tensor *value) {
     return hc_buffer_write(((Base *)user)->module->buffer_plan.unique.items[index], value);
 }
 
-bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
-    const char *who = "module_forward";
-    if (!module || !in || nin == 0 || !out) {
-        hc_fail_thread(HC_ERR_ARG, "%s: %s", who,
-                       module ? "no inputs or outputs" : "the module is NULL");
-        return false;
-    }
+static bool forward(const char *who, Module *module, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
+    if (!module) return hc_null(who, "the module");
+    if (!in || !out) return hc_null(who, in ? "the list of outputs" : "the list of inputs");
+    if (nin == 0) return hc_fail_thread(HC_ERR_ARG, "%s: no inputs", who);
     if (!hc_check_all(who, in, nin)) return false;
     Tape *tape = in[0]->tape;
     if (tape->dtype != module->dtype)
@@ -277,7 +307,8 @@ bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tensor **ou
                        module->dtype == HC_F32 ? "f32" : "f64",
                        tape->dtype == HC_F32 ? "f32" : "f64");
     Base base = {module, tape};
-    HcBinding binding = {.root = module,
+    HcBinding binding = {.who = who,
+                         .root = module,
                          .tape = tape,
                          .training = module->training,
                          .param = base_param,
@@ -287,13 +318,16 @@ bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tensor **ou
     return hc_module_run(&binding, module, 0, 0, in, nin, out, nout);
 }
 
+bool module_forward_n(Module *module, Tensor *const *in, size_t nin, Tensor **out, size_t nout) {
+    return forward("module_forward_n", module, in, nin, out, nout);
+}
+
 Tensor *module_forward(Module *module, Tensor *x) {
     Tensor *y;
-    return module_forward_n(module, &x, 1, &y, 1) ? y : NULL;
+    return forward("module_forward", module, &x, 1, &y, 1) ? y : NULL;
 }
 
 bool hc_one_to_one(Frame *frame, size_t nin, size_t nout) {
     return (nin == 1 && nout == 1) ||
-           hc_fail(frame->binding->tape, HC_ERR_ARG, "%s: takes one tensor and gives one",
-                   frame->module->cls.name);
+           hc_fail(frame->binding->tape, HC_ERR_ARG, "takes one tensor and gives one, not %zu and %zu", nin, nout);
 }

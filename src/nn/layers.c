@@ -18,8 +18,8 @@ static bool linear_forward(Frame *frame, Tensor *const *in, size_t nin, Tensor *
 static Module *linear(size_t in, size_t out, bool biased) {
     static const ModuleClass cls = {.name = "linear", .forward = linear_forward};
     Module *module = module_create(&cls, NULL);
-    if (module && module_add_param(module, "weight", shape2(out, in)) &&
-        (!biased || module_add_param(module, "bias", shape1(out)))) {
+    if (module && hc_module_own_param(module, "weight", shape2(out, in)) &&
+        (!biased || hc_module_own_param(module, "bias", shape1(out)))) {
         module->takes_relu = true;
         return module;
     }
@@ -126,7 +126,7 @@ static bool init_prelu(Module *module, Rng *rng) {
 Module *module_prelu(size_t channels, double slope) {
     ModuleClass cls = {.name = "prelu", .forward = prelu_forward, .init = init_prelu};
     Module *module = with_number(cls, slope);
-    if (!module || module_add_param(module, "weight", shape1(channels))) return module;
+    if (!module || hc_module_own_param(module, "weight", shape1(channels))) return module;
     module_destroy(module);
     return NULL;
 }

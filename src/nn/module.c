@@ -108,7 +108,7 @@ static Param *add(Module *module, const char *who, const char *name, Shape shape
     HcNames *names = buffer ? &module->buffer_names : &module->param_names;
     HcNamed added = {.name = hc_copy_text(name),
                      .hash = hc_name_hash(name, strlen(name)),
-                     .param = param_create(name, shape, module->dtype)};
+                     .param = hc_param_for(who, name, shape, module->dtype)};
     if (added.name && added.param && hc_names_room(names, *list, *count) &&
         hc_grow((void **)list, capacity, *count, *count + 1, sizeof **list)) {
         (*list)[(*count)++] = added;
@@ -129,6 +129,12 @@ Param *module_add_param(Module *module, const char *name, Shape shape) {
     return add(module, "module_add_param", name, shape, false);
 }
 
+Param *hc_module_own_param(Module *module, const char *name, Shape shape) {
+    char who[80];
+    snprintf(who, sizeof who, "module_%.64s", module->cls.name);
+    return add(module, who, name, shape, false);
+}
+
 bool module_add_buffer(Module *module, const char *name, Shape shape, double value) {
     Param *buffer = add(module, "module_add_buffer", name, shape, true);
     if (buffer) param_fill(buffer, value);
@@ -142,10 +148,11 @@ static bool append_child(Module *module, const char *who, const char *name, Modu
     for (const Module *m = module; m; m = m->owner)
         depth++;
     if (depth + child->height > HC_MOST_DEPTH)
-        return hc_fail_thread(HC_ERR_RANGE, "%s: '%s': modules nested more than %d deep", who, name,
+        return hc_fail_thread(HC_ERR_RANGE, "%s: '%s' would be nested more than %d deep", who, name,
                               HC_MOST_DEPTH);
     if (child->dtype != module->dtype)
-        return hc_fail_thread(HC_ERR_DTYPE, "%s: the child is of the other type", who);
+        return hc_fail_thread(HC_ERR_DTYPE, "%s: '%s' is %s, the module %s (module_to)", who, name,
+                              child->dtype == HC_F32 ? "f32" : "f64", module->dtype == HC_F32 ? "f32" : "f64");
     HcNamed added = {.name = hc_copy_text(name),
                      .hash = hc_name_hash(name, strlen(name)),
                      .repeat = child->owner != NULL,
@@ -174,19 +181,18 @@ static bool append_child(Module *module, const char *who, const char *name, Modu
     return false;
 }
 
-bool hc_module_adopt(Module *module, const char *name, Module *child) {
-    const char *who = "module_add_child";
+bool hc_module_adopt(const char *who, Module *module, const char *name, Module *child) {
     if (!module || !child) return hc_null(who, module ? "the child" : "the module");
     if (!hc_module_at_rest(module, who) || !hc_module_at_rest(child, who)) return false;
     if (child->owner && child->owner != module)
-        return hc_fail_thread(HC_ERR_STATE, "%s: the child belongs to another module", who);
+        return hc_fail_thread(HC_ERR_STATE, "%s: '%s' belongs to another module already", who, name ? name : "(NULL)");
     for (const Module *m = module; m; m = m->owner)
         if (m == child) return hc_fail_thread(HC_ERR_STATE, "%s: a module cannot hold itself", who);
     return good_name(who, name) && append_child(module, who, name, child);
 }
 
 bool module_add_child(Module *module, const char *name, Module *child) {
-    if (hc_module_adopt(module, name, child)) return true;
+    if (hc_module_adopt("module_add_child", module, name, child)) return true;
     for (const Module *m = module; m; m = m->owner)
         if (m == child) return false; /* the caller's still */
     if (child && !child->owner) module_destroy(child);
@@ -221,7 +227,7 @@ Module *hc_module_of(const ModuleClass *cls, const void *state, size_t bytes, Mo
     bool done = module != NULL;
     for (size_t i = 0; i < count && done; i++) {
         snprintf(name, sizeof name, "%zu", i);
-        done = hc_module_adopt(module, name, children[i]);
+        done = hc_module_adopt(who, module, name, children[i]);
     }
     if (done) return module;
     /* It owns all that it was handed, also now. */
@@ -295,15 +301,15 @@ Module *module_find(const Module *module, const char *path) {
 
 bool module_tie(Module *module, const char *path, const char *source) {
     const char *who = "module_tie";
-    if (!module || !path || !source)
-        return hc_fail_thread(HC_ERR_ARG, "%s: the module or a path is NULL", who);
+    if (!module) return hc_null(who, "the module");
+    if (!path || !source) return hc_null(who, path ? "the source" : "the path");
     if (!hc_module_at_rest(module, who)) return false;
     Param *from = find_param(module, source, false, who),
           *to = find_param(module, path, false, who);
     if (!from || !to) return false;
     char a[HC_SHAPE_TEXT], b[HC_SHAPE_TEXT];
     if (!shape_equal(from->shape, to->shape))
-        return hc_fail_thread(HC_ERR_SHAPE, "%s: '%s' is %s, '%s' is %s", who, path,
+        return hc_fail_thread(HC_ERR_SHAPE, "%s: '%s' is %s, '%s' is %s: both must be of one shape", who, path,
                               hc_shape_text(to->shape, a), source, hc_shape_text(from->shape, b));
     const char *dot = strrchr(path, '.'), *name = dot ? dot + 1 : path;
     size_t unused = 0;
@@ -362,9 +368,11 @@ static void set_dtype(Module *module, DType dtype) {
 }
 
 bool module_to(Module *module, DType dtype) {
-    if (!module) return hc_fail_thread(HC_ERR_ARG, "module_to: the module is NULL");
+    if (!module) return hc_null("module_to", "the module");
     if (!hc_has_type("module_to", dtype)) return false;
-    if (module->owner) return hc_fail_thread(HC_ERR_STATE, "module_to: convert the whole tree");
+    if (module->owner)
+        return hc_fail_thread(HC_ERR_STATE, "module_to: the %s module belongs to another: convert the whole tree",
+                              module->cls.name);
     if (!hc_module_at_rest(module, "module_to")) return false;
     if (module->dtype == dtype) return true;
     ParamList lists[2] = {module_params(module), module_buffers(module)};

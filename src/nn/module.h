@@ -54,6 +54,7 @@ struct HcModule {
 /* Where a forward's weights come from. tensor gives the weight with that index of the root's list, or
  * NULL after hc_fail. */
 typedef struct HcBinding {
+    const char *who; /* the function called */
     Module *root;
     Tape *tape;
     bool training;
@@ -112,6 +113,8 @@ bool hc_weight_norm_init(Module *module);
 bool hc_one_to_one(Frame *frame, size_t nin, size_t nout);
 /* The options of a max_pool2d layer, NULL for any other. */
 const Pool2dOptions *hc_max_pool2d_options(const Module *module);
+/* module_add_param for makers of modules, whose names are theirs: module_<class>. */
+Param *hc_module_own_param(Module *module, const char *name, Shape shape);
 /* A module of a class whose state is `bytes` plain bytes, copied; NULL after hc_fail_thread. */
 Module *hc_module_with(const ModuleClass *cls, const void *state, size_t bytes);
 
@@ -119,7 +122,7 @@ Module *hc_module_with(const ModuleClass *cls, const void *state, size_t bytes);
  * after hc_fail_thread. */
 Module *hc_module_of(const ModuleClass *cls, const void *state, size_t bytes, Module *const *children, size_t count);
 /* As module_add_child, but a child that is not taken stays the caller's. */
-bool hc_module_adopt(Module *module, const char *name, Module *child);
+bool hc_module_adopt(const char *who, Module *module, const char *name, Module *child);
 /* Walks a path like "body.2" below `module`; adds up site bases. NULL when there is none. */
 Module *hc_module_walk(const Module *module, const char *path, size_t length, size_t *param_base,
                        size_t *buffer_base);

@@ -20,8 +20,8 @@ static bool init_norm(Module *module, Rng *rng) {
 
 /* Adds weight and bias where wanted; NULL, with the module destroyed, on failure. */
 static Module *with_affine(Module *module, bool wanted, Shape shape) {
-    if (module && (!wanted || (module_add_param(module, "weight", shape) &&
-                               module_add_param(module, "bias", shape))))
+    if (module && (!wanted || (hc_module_own_param(module, "weight", shape) &&
+                               hc_module_own_param(module, "bias", shape))))
         return module;
     module_destroy(module);
     return NULL;
@@ -37,7 +37,7 @@ static Tensor *bias_of(Frame *frame) {
 
 static bool good_eps(const char *who, double eps) {
     return (eps >= 0 && eps < 1e300) ||
-           hc_fail_thread(HC_ERR_ARG, "%s: eps %g is not a number from 0 up", who, eps);
+           hc_fail_thread(HC_ERR_ARG, "module_%s: eps %g is not a number from 0 up", who, eps);
 }
 
 /* ---- batch norm ------------------------------------------------------------------------------------ */
@@ -148,7 +148,7 @@ static Module *batch_norm(const char *name, BatchNorm b) {
                              .destroy_state = hc_free};
     if (!good_eps(name, b.options.eps)) return NULL;
     if (!(b.options.momentum >= 0 && b.options.momentum <= 1)) {
-        hc_fail_thread(HC_ERR_ARG, "%s: momentum %g is not in [0, 1]", name, b.options.momentum);
+        hc_fail_thread(HC_ERR_ARG, "module_%s: momentum %g is not in [0, 1]", name, b.options.momentum);
         return NULL;
     }
     size_t steps = b.options.steps;
@@ -201,7 +201,9 @@ static Module *over_shape(const ModuleClass *cls, Shape normalized, NormOptions 
     Norm norm = {normalized, 0, options.eps};
     if (!good_eps(cls->name, options.eps)) return NULL;
     if (shape_count(normalized) < SIZE_MAX) return hc_module_with(cls, &norm, sizeof norm);
-    hc_fail_thread(HC_ERR_SHAPE, "module_%s: no shape of a tensor, or too large a one", cls->name);
+    char text[HC_SHAPE_TEXT];
+    hc_fail_thread(HC_ERR_SHAPE, "module_%s: %s is no shape of a tensor: 0 to %d sizes that fit memory", cls->name,
+                   hc_shape_text(normalized, text), HC_MAX_DIMS);
     return NULL;
 }
 
@@ -231,7 +233,7 @@ Module *module_group_norm(size_t groups, size_t channels, NormOptions options) {
     Norm norm = {shape_scalar(), groups, options.eps};
     if (!good_eps(cls.name, options.eps)) return NULL;
     if (groups == 0 || channels % groups != 0) {
-        hc_fail_thread(HC_ERR_ARG, "group_norm: %zu groups do not divide %zu channels", groups,
+        hc_fail_thread(HC_ERR_ARG, "module_group_norm: %zu groups do not divide %zu channels", groups,
                        channels);
         return NULL;
     }
@@ -254,7 +256,7 @@ Module *module_rms_norm(Shape normalized, NormOptions options) {
                                     .clone_state = clone_norm,
                                     .destroy_state = hc_free};
     Module *module = over_shape(&cls, normalized, options);
-    if (!module || !options.affine || module_add_param(module, "weight", normalized)) return module;
+    if (!module || !options.affine || hc_module_own_param(module, "weight", normalized)) return module;
     module_destroy(module);
     return NULL;
 }

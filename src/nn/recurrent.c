@@ -151,7 +151,7 @@ static bool check_options(const HcCellKind *kind, const RnnOptions *o) {
     if (o->relu && kind != &hc_cell_rnn)
         return hc_fail_thread(HC_ERR_ARG, "module_%s: relu is an option of module_rnn only", who);
     return (o->dropout >= 0 && o->dropout <= 1) ||
-           hc_fail_thread(HC_ERR_ARG, "module_%s: dropout %g is no probability", who, o->dropout);
+           hc_fail_thread(HC_ERR_ARG, "module_%s: dropout %g is not in [0, 1]", who, o->dropout);
 }
 
 static Module *recurrent(const HcCellKind *kind, size_t in, size_t hidden, RnnOptions options) {

@@ -124,7 +124,7 @@ bool module_load_safetensors(Module *module, const char *path, LoadOptions optio
     const char *who = "module_load_safetensors";
     if (report) *report = (LoadReport){.loaded = 0};
     if (!module || !path) return hc_null(who, module ? "the path" : "the module");
-    Safetensors *file = safetensors_open(path);
+    Safetensors *file = hc_safetensors_for(who, path);
     bool done = file && load(file, who, module, options, report);
     safetensors_destroy(file);
     return done;

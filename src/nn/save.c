@@ -37,7 +37,8 @@ bool hc_read_dtype(HcReader *r, DType dtype) {
 bool hc_params_ready(ParamList list, const char *who) {
     for (size_t i = 0; i < list.count; i++)
         if (!list.items[i]->ready)
-            return hc_fail_thread(HC_ERR_STATE, "%s: '%s' is not initialised", who, list.items[i]->cell.name);
+            return hc_fail_thread(HC_ERR_STATE, "%s: '%s' is not initialised (module_init, param_set)", who,
+                                  list.items[i]->cell.name);
     return true;
 }
 

@@ -26,10 +26,11 @@ Tensor *tensor_scaled_dot_product_attention(Tensor *query, Tensor *key, Tensor *
                k->dim[k->ndim - 2] == v->dim[v->ndim - 2];
     if (!fit) {
         char tq[HC_SHAPE_TEXT], tk[HC_SHAPE_TEXT], tv[HC_SHAPE_TEXT];
-        hc_fail(query->tape, HC_ERR_SHAPE, "%s: query %s, key %s, value %s", who,
+        hc_fail(query->tape, HC_ERR_SHAPE,
+                "%s: query %s, key %s, value %s; it takes [..., L, E], [..., S, E] and [..., S, V]", who,
                 hc_shape_text(hc_form_shape(q), tq), hc_shape_text(hc_form_shape(k), tk),
                 hc_shape_text(hc_form_shape(v), tv));
         return NULL;
     }
-    return hc_attention(query, key, value, mask, 0, NULL);
+    return hc_told_as(who, query->tape, hc_attention(query, key, value, mask, 0, NULL));
 }

@@ -10,45 +10,44 @@ static bool classes_fit(const char *who, const Tensor *scores, const Tensor *tar
     bool fit = ndim >= 1 && ndim <= 2 && target->form->ndim == ndim - 1 &&
                (ndim == 1 || target->form->dim[0] == scores->form->dim[0]);
     char ts[HC_SHAPE_TEXT], tt[HC_SHAPE_TEXT];
-    return fit || hc_fail(scores->tape, HC_ERR_SHAPE, "%s: scores %s with target %s", who,
+    return fit || hc_fail(scores->tape, HC_ERR_SHAPE, "%s: scores %s with target %s; it takes [N, C] and [N]", who,
                           hc_shape_text(hc_form_shape(scores->form), ts),
                           hc_shape_text(hc_form_shape(target->form), tt));
 }
 
-static Tensor *nll_loss(Tensor *log_probs, Tensor *target, HcReduceEntries *reduce) {
-    const char *who = "tensor_nll_loss";
+static Tensor *nll_loss(const char *who, Tensor *log_probs, Tensor *target, HcReduceEntries *reduce) {
     if (!hc_check_all(who, (Tensor *[]){log_probs, target}, 2) ||
         !classes_fit(who, log_probs, target))
         return NULL;
     Tensor *picked = tensor_gather(log_probs, -1, tensor_unsqueeze(target, -1));
-    return reduce(tensor_neg(tensor_squeeze(picked, -1)));
+    return hc_told_as(who, log_probs->tape, reduce(tensor_neg(tensor_squeeze(picked, -1))));
 }
 
 Tensor *tensor_nll_loss(Tensor *log_probs, Tensor *target) {
-    return nll_loss(log_probs, target, tensor_mean);
+    return nll_loss("tensor_nll_loss", log_probs, target, tensor_mean);
 }
 
 Tensor *tensor_nll_loss_per_example(Tensor *log_probs, Tensor *target) {
-    return nll_loss(log_probs, target, hc_per_example);
+    return nll_loss("tensor_nll_loss_per_example", log_probs, target, hc_per_example);
 }
 
-static Tensor *cross_entropy_loss(Tensor *logits, Tensor *target, HcReduceEntries *reduce) {
-    const char *who = "tensor_cross_entropy_loss";
+static Tensor *cross_entropy_loss(const char *who, Tensor *logits, Tensor *target, HcReduceEntries *reduce) {
     if (!hc_check_all(who, (Tensor *[]){logits, target}, 2)) return NULL;
     if (logits->form->plain == target->form->plain && logits->form->ndim <= 2) {
         Tensor *log_probs = tensor_log_softmax(logits, -1);
         int last = -1;
         return reduce(tensor_neg(tensor_sum_axes(tensor_mul(log_probs, target), &last, 1, false)));
     }
-    return classes_fit(who, logits, target) ? reduce(hc_cross_entropy(logits, target)) : NULL;
+    if (!classes_fit(who, logits, target)) return NULL;
+    return hc_told_as(who, logits->tape, reduce(hc_cross_entropy(logits, target)));
 }
 
 Tensor *tensor_cross_entropy_loss(Tensor *logits, Tensor *target) {
-    return cross_entropy_loss(logits, target, tensor_mean);
+    return cross_entropy_loss("tensor_cross_entropy_loss", logits, target, tensor_mean);
 }
 
 Tensor *tensor_cross_entropy_loss_per_example(Tensor *logits, Tensor *target) {
-    return cross_entropy_loss(logits, target, hc_per_example);
+    return cross_entropy_loss("tensor_cross_entropy_loss_per_example", logits, target, hc_per_example);
 }
 
 /* ---- with options -------------------------------------------------------------------------------- */
@@ -93,9 +92,9 @@ static bool options_fit(const char *who, Tensor *scores, Tensor *target, bool pr
     size_t classes = fit ? scores->form->dim[scores->form->ndim > 1] : 0;
     if (fit && o->weight) fit = o->weight->form->ndim == 1 && o->weight->form->dim[0] == classes;
     if (!fit)
-        return hc_fail(scores->tape, HC_ERR_SHAPE, "%s: scores %s with target %s, weight %s", who,
-                       hc_shape_text(hc_form_shape(scores->form), ts),
-                       hc_shape_text(hc_form_shape(target->form), tt),
+        return hc_fail(scores->tape, HC_ERR_SHAPE,
+                       "%s: scores %s with target %s, weight %s; it takes [N, C, ...], [N, ...] and [C]", who,
+                       hc_shape_text(hc_form_shape(scores->form), ts), hc_shape_text(hc_form_shape(target->form), tt),
                        o->weight ? hc_shape_text(hc_form_shape(o->weight->form), tw) : "none");
     return (o->label_smoothing >= 0 && o->label_smoothing <= 1) ||
            hc_fail(scores->tape, HC_ERR_ARG, "%s: label smoothing %g is not in [0, 1]", who,
@@ -165,7 +164,7 @@ Tensor *tensor_cross_entropy_loss_with(Tensor *logits, Tensor *target, ClassLoss
     if (!rows) return NULL;
     if (logits->form->plain == target->form->plain)
         return of_probabilities(who, rows, as_rows(target), examples_of(logits), &options);
-    return of_classes(who, rows, target, false, &options);
+    return hc_told_as(who, logits->tape, of_classes(who, rows, target, false, &options));
 }
 
 Tensor *tensor_nll_loss_with(Tensor *log_probs, Tensor *target, ClassLossOptions options) {
@@ -176,7 +175,7 @@ Tensor *tensor_nll_loss_with(Tensor *log_probs, Tensor *target, ClassLossOptions
         return NULL;
     }
     Tensor *rows = as_rows(log_probs);
-    return rows ? of_classes(who, rows, target, true, &options) : NULL;
+    return rows ? hc_told_as(who, rows->tape, of_classes(who, rows, target, true, &options)) : NULL;
 }
 
 /* ---- hinge --------------------------------------------------------------------------------------- */
@@ -196,5 +195,5 @@ Tensor *tensor_multi_margin_loss(Tensor *scores, Tensor *target, int p, double m
     if (p == 2) over = tensor_square(over);
     Tensor *own = tensor_one_hot(target, scores->form->dim[scores->form->ndim - 1]);
     over = tensor_where(own, tensor_scalar(scores->tape, 0), over);
-    return hc_reduced(who, tensor_mean_axes(over, &last, 1, false), reduction);
+    return hc_told_as(who, scores->tape, hc_reduced(who, tensor_mean_axes(over, &last, 1, false), reduction));
 }

@@ -54,7 +54,7 @@ bool hc_window_fits(const char *who, const Tensor *x, int axis, const HcSide *si
     size_t room = size + side->before + side->after;
     if (taps >= 1 && room >= 1 && taps - 1 <= (room - 1) / dilation) return true;
     return hc_fail(x->tape, HC_ERR_SHAPE,
-                   "%s: a window of %zu with dilation %zu does not fit %zu with padding %zu", who,
+                   "%s: a window of %zu with dilation %zu does not fit an axis of %zu with padding %zu", who,
                    taps, dilation, size, side->before);
 }
 

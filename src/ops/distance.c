@@ -80,5 +80,5 @@ Tensor *tensor_triplet_margin_loss(Tensor *anchor, Tensor *positive, Tensor *neg
         apart = tensor_minimum(
             apart, tensor_pairwise_distance(positive, negative, options.p, options.eps));
     Tensor *over = tensor_add_scalar(tensor_sub(close, apart), options.margin);
-    return hc_reduced(who, tensor_relu(over), options.reduction);
+    return hc_told_as(who, anchor->tape, hc_reduced(who, tensor_relu(over), options.reduction));
 }

@@ -34,7 +34,7 @@ static const HcOp op_dropout = {.name = "tensor_dropout",
 Tensor *tensor_dropout(Tensor *x, double p, Rng *rng) {
     if (!hc_check(op_dropout.name, x)) return NULL;
     if (!(p >= 0 && p <= 1)) {
-        hc_fail(x->tape, HC_ERR_ARG, "%s: p %g is no probability", op_dropout.name, p);
+        hc_fail(x->tape, HC_ERR_ARG, "%s: p %g is not in [0, 1]", op_dropout.name, p);
         return NULL;
     }
     Rng *from = rng ? rng : &x->tape->rng;

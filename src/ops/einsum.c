@@ -278,11 +278,11 @@ static Tensor *ordered(const Term *t, const Term *result) {
 
 Tensor *tensor_einsum(const char *equation, Tensor *const *x, size_t count) {
     const char *who = "tensor_einsum";
-    if (!equation || !x || count == 0) {
-        hc_fail_thread(HC_ERR_ARG, "%s: no equation, or no tensors", who);
+    if (!equation) {
+        hc_null(who, "the equation");
         return NULL;
     }
-    if (!hc_check_all(who, x, count)) return NULL;
+    if (!hc_list_given(who, x, count) || !hc_check_all(who, x, count)) return NULL;
     Einsum e = {.tape = x[0]->tape, .equation = equation};
     const char *at = equation;
     Term result, all = {.count = 0};

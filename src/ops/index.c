@@ -14,8 +14,11 @@ bool (hc_bad_index)(const Tensor *y, const void *index, size_t at, size_t size) 
     double value;
     HC_ASSERT(index);
     y->tape->k->to_f64(&value, (const char *)index + at * y->tape->item, 1);
-    return hc_fail(y->tape, HC_ERR_RANGE, "%s: index %g at position %zu is not in 0..%zu",
-                   y->op->name, value, at, size ? size - 1 : 0);
+    if (size == 0)
+        return hc_fail(y->tape, HC_ERR_RANGE, "%s: index %g at position %zu, where there is none", y->op->name, value,
+                       at);
+    return hc_fail(y->tape, HC_ERR_RANGE, "%s: index %g at position %zu is not in 0..%zu", y->op->name, value, at,
+                   size - 1);
 }
 
 typedef bool IndexFn(void *y, const void *x, const void *index, size_t outer, size_t axis,
@@ -52,7 +55,7 @@ static bool check_index(const char *who, const Tensor *x, const Tensor *index, i
         fits = i == axis || index->form->dim[i] == x->form->dim[i];
     if (fits) return true;
     char tx[HC_SHAPE_TEXT], ti[HC_SHAPE_TEXT];
-    return hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s with index %s along axis %d", who,
+    return hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s with index %s: their sizes differ elsewhere than along axis %d", who,
                    hc_shape_text(hc_form_shape(x->form), tx),
                    hc_shape_text(hc_form_shape(index->form), ti), axis);
 }
@@ -265,13 +268,13 @@ Tensor *tensor_embedding(Tensor *index, Tensor *weight) {
     Shape shape = hc_form_shape(index->form);
     char ti[HC_SHAPE_TEXT], tw[HC_SHAPE_TEXT];
     if (weight->form->ndim != 2 || shape.ndim == HC_MAX_DIMS) {
-        hc_fail(index->tape, HC_ERR_SHAPE, "%s: index %s with weight %s", who,
+        hc_fail(index->tape, HC_ERR_SHAPE, "%s: index %s with weight %s; it takes [...] and [rows, size]", who,
                 hc_shape_text(shape, ti), hc_shape_text(hc_form_shape(weight->form), tw));
         return NULL;
     }
     shape.dim[shape.ndim++] = weight->form->dim[1];
     Tensor *flat = tensor_reshape(index, shape1(index->form->count));
-    return tensor_reshape(tensor_index_select(weight, 0, flat), shape);
+    return hc_told_as(who, index->tape, tensor_reshape(tensor_index_select(weight, 0, flat), shape));
 }
 
 /* ---- one_hot: no derivative ------------------------------------------------------------------------ */
@@ -281,7 +284,7 @@ static bool one_hot_infer(Tensor *y) {
     Shape shape = hc_form_shape(f);
     size_t count;
     if (shape.ndim == HC_MAX_DIMS)
-        return hc_fail(y->tape, HC_ERR_SHAPE, "tensor_one_hot: more than %d dimensions",
+        return hc_fail(y->tape, HC_ERR_SHAPE, "tensor_one_hot: a tensor has at most %d axes",
                        HC_MAX_DIMS);
     shape.dim[shape.ndim++] = y->attr.range.size;
     if (!hc_shape_valid(shape, y->tape->item, &count))

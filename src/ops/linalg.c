@@ -21,9 +21,9 @@ static bool system_of(const char *who, Tensor **a, Tensor **b, bool *vector) {
     *vector = fb->ndim == 1;
     if (fb->ndim == 0 || fb->dim[fb->ndim > 1 ? fb->ndim - 2 : 0] != last_of(*a)) {
         char ta[HC_SHAPE_TEXT], tb[HC_SHAPE_TEXT];
-        return hc_fail((*a)->tape, HC_ERR_SHAPE, "%s: a %s with b %s", who,
-                       hc_shape_text(hc_form_shape((*a)->form), ta),
-                       hc_shape_text(hc_form_shape(fb), tb));
+        return hc_fail((*a)->tape, HC_ERR_SHAPE,
+                       "%s: a matrix %s with b %s: it takes [..., n, n] with [n] or [..., n, k]", who,
+                       hc_shape_text(hc_form_shape((*a)->form), ta), hc_shape_text(hc_form_shape(fb), tb));
     }
     if (*vector && !(*b = tensor_unsqueeze(*b, 1))) return false;
     return ((*a)->form->ndim == 2 && (*b)->form->ndim == 2) || hc_broadcast_leading(who, a, b);
@@ -109,7 +109,8 @@ Tensor *tensor_solve_triangular(Tensor *a, Tensor *b, unsigned flags) {
     bool vector;
     if (!system_of(op_triangular.name, &a, &b, &vector)) return NULL;
     if (flags & ~(unsigned)(HC_UPPER | HC_TRANSPOSED | HC_UNIT_DIAGONAL)) {
-        hc_fail(a->tape, HC_ERR_ARG, "tensor_solve_triangular: flags %#x", flags);
+        hc_fail(a->tape, HC_ERR_ARG, "%s: flags %#x: there are HC_UPPER, HC_TRANSPOSED and HC_UNIT_DIAGONAL",
+                op_triangular.name, flags);
         return NULL;
     }
     Tensor *x = triangular(a, b, flags);
@@ -120,7 +121,7 @@ Tensor *tensor_cholesky_solve(Tensor *b, Tensor *l) {
     bool vector;
     const char *who = "tensor_cholesky_solve";
     if (!hc_check_all(who, (Tensor *[]){b, l}, 2) || !system_of(who, &l, &b, &vector)) return NULL;
-    Tensor *x = triangular(l, triangular(l, b, 0), HC_TRANSPOSED);
+    Tensor *x = hc_told_as(who, l->tape, triangular(l, triangular(l, b, 0), HC_TRANSPOSED));
     return vector ? tensor_squeeze(x, -1) : x;
 }
 
@@ -319,7 +320,8 @@ static Tensor *factored(const char *who, Tensor *a) {
 }
 
 Tensor *tensor_inverse(Tensor *a) {
-    return inverse(a, factored("tensor_inverse", a), false);
+    const char *who = "tensor_inverse";
+    return hc_check(who, a) ? hc_told_as(who, a->tape, inverse(a, factored(who, a), false)) : NULL;
 }
 
 /* ---- determinants, by the factors f of a ----------------------------------------------------- */

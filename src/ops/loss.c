@@ -37,15 +37,12 @@ static bool fits(const char *who, Tensor *prediction, Tensor *target) {
 
 /* Defines both forms from the value at each entry. */
 #define LOSS(name, entries)                                                                        \
-    static Tensor *name(Tensor *prediction, Tensor *target, HcReduceEntries *reduce) {                    \
-        if (!fits("tensor_" #name, prediction, target)) return NULL;                               \
-        return reduce(entries);                                                                    \
-    }                                                                                              \
     Tensor *tensor_##name(Tensor *prediction, Tensor *target) {                                    \
-        return name(prediction, target, tensor_mean);                                                 \
+        return fits("tensor_" #name, prediction, target) ? tensor_mean(entries) : NULL;            \
     }                                                                                              \
     Tensor *tensor_##name##_per_example(Tensor *prediction, Tensor *target) {                      \
-        return name(prediction, target, hc_per_example);                                              \
+        bool fit = fits("tensor_" #name "_per_example", prediction, target);                       \
+        return fit ? hc_per_example(entries) : NULL;                                               \
     }
 
 /* ---- c s (a - b), or c s a: s a scalar. Linear in each; to a: c s gg; to s: c sum(gg (a - b)) --------- */
@@ -155,27 +152,29 @@ static Tensor *huber_entries(Tensor *prediction, Tensor *target, double delta) {
     return tensor_mul(c, tensor_sub(d, tensor_mul_scalar(c, 0.5)));
 }
 
-static Tensor *huber_loss(Tensor *prediction, Tensor *target, double delta, HcReduceEntries *reduce) {
-    if (!fits("tensor_huber_loss", prediction, target)) return NULL;
+static Tensor *huber_loss(const char *who, Tensor *prediction, Tensor *target, double delta,
+                          HcReduceEntries *reduce) {
+    if (!fits(who, prediction, target)) return NULL;
     if (!(delta > 0)) {
-        hc_fail(prediction->tape, HC_ERR_ARG, "tensor_huber_loss: delta %g is not positive", delta);
+        hc_fail(prediction->tape, HC_ERR_ARG, "%s: delta %g is not positive", who, delta);
         return NULL;
     }
     return reduce(huber_entries(prediction, target, delta));
 }
 
 Tensor *tensor_huber_loss(Tensor *prediction, Tensor *target, double delta) {
-    return huber_loss(prediction, target, delta, tensor_mean);
+    return huber_loss("tensor_huber_loss", prediction, target, delta, tensor_mean);
 }
 
 Tensor *tensor_huber_loss_per_example(Tensor *prediction, Tensor *target, double delta) {
-    return huber_loss(prediction, target, delta, hc_per_example);
+    return huber_loss("tensor_huber_loss_per_example", prediction, target, delta, hc_per_example);
 }
 
-static Tensor *smooth_l1_loss(Tensor *prediction, Tensor *target, double beta, HcReduceEntries *reduce) {
-    if (!fits("tensor_smooth_l1_loss", prediction, target)) return NULL;
+static Tensor *smooth_l1_loss(const char *who, Tensor *prediction, Tensor *target, double beta,
+                              HcReduceEntries *reduce) {
+    if (!fits(who, prediction, target)) return NULL;
     if (!(beta >= 0)) {
-        hc_fail(prediction->tape, HC_ERR_ARG, "tensor_smooth_l1_loss: beta %g is negative", beta);
+        hc_fail(prediction->tape, HC_ERR_ARG, "%s: beta %g is not a number from 0 up", who, beta);
         return NULL;
     }
     if (beta == 0) return reduce(tensor_abs(tensor_sub(prediction, target)));
@@ -183,11 +182,11 @@ static Tensor *smooth_l1_loss(Tensor *prediction, Tensor *target, double beta, H
 }
 
 Tensor *tensor_smooth_l1_loss(Tensor *prediction, Tensor *target, double beta) {
-    return smooth_l1_loss(prediction, target, beta, tensor_mean);
+    return smooth_l1_loss("tensor_smooth_l1_loss", prediction, target, beta, tensor_mean);
 }
 
 Tensor *tensor_smooth_l1_loss_per_example(Tensor *prediction, Tensor *target, double beta) {
-    return smooth_l1_loss(prediction, target, beta, hc_per_example);
+    return smooth_l1_loss("tensor_smooth_l1_loss_per_example", prediction, target, beta, hc_per_example);
 }
 
 /* ---- with a reduction to choose ------------------------------------------------------------------ */
@@ -228,8 +227,8 @@ static Tensor *variance_of(const char *who, Tensor *prediction, Tensor *variance
     if (one.ndim > 0) one.dim[one.ndim - 1] = 1;
     if (shape_equal(is, wanted) || shape_equal(is, one)) return variance;
     char tw[HC_SHAPE_TEXT], ti[HC_SHAPE_TEXT];
-    hc_fail(prediction->tape, HC_ERR_SHAPE, "%s: prediction %s with variance %s", who,
-            hc_shape_text(wanted, tw), hc_shape_text(is, ti));
+    hc_fail(prediction->tape, HC_ERR_SHAPE, "%s: prediction %s with variance %s, whose last axis may be 1 or missing",
+            who, hc_shape_text(wanted, tw), hc_shape_text(is, ti));
     return NULL;
 }
 

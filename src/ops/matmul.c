@@ -205,7 +205,8 @@ static Tensor *emit_linear(const HcOp *op, Tensor *x, Tensor *weight, Tensor *bi
                 (!bias || (bias->form->ndim == 1 && bias->form->dim[0] == fw->dim[0]));
     if (!fits) {
         char tx[HC_SHAPE_TEXT], tw[HC_SHAPE_TEXT], tb[HC_SHAPE_TEXT];
-        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_linear: input %s, weight %s, bias %s",
+        hc_fail(x->tape, HC_ERR_SHAPE,
+                "tensor_linear: input %s, weight %s, bias %s; it takes [..., in], [out, in] and [out]",
                 hc_shape_text(hc_form_shape(fx), tx), hc_shape_text(hc_form_shape(fw), tw),
                 bias ? hc_shape_text(hc_form_shape(bias->form), tb) : "none");
         return NULL;

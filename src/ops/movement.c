@@ -6,10 +6,16 @@
 
 /* ---- axes --------------------------------------------------------------------------------------- */
 
+static bool no_axis(const char *who, const Tensor *x, int axis, int ndim) {
+    char text[HC_SHAPE_TEXT];
+    hc_shape_text(hc_form_shape(x->form), text);
+    if (ndim == 0) return hc_fail(x->tape, HC_ERR_SHAPE, "%s: axis %d of %s, which has none", who, axis, text);
+    return hc_fail(x->tape, HC_ERR_SHAPE, "%s: axis %d of %s: there are %d to %d", who, axis, text, -ndim, ndim - 1);
+}
+
 bool hc_axis(const char *who, const Tensor *x, int axis, int ndim, int *out) {
     *out = 0;
-    if (axis < -ndim || axis >= ndim)
-        return hc_fail(x->tape, HC_ERR_SHAPE, "%s: axis %d of %d dimensions", who, axis, ndim);
+    if (axis < -ndim || axis >= ndim) return no_axis(who, x, axis, ndim);
     *out = axis < 0 ? axis + ndim : axis;
     return true;
 }
@@ -18,8 +24,7 @@ bool hc_axes_mask(const char *who, const Tensor *x, const int *axes, size_t coun
     *mask = 0;
     if (!axes && count > 0) return hc_fail(x->tape, HC_ERR_ARG, "%s: axes is NULL", who);
     if (count > (size_t)x->form->ndim)
-        return hc_fail(x->tape, HC_ERR_SHAPE, "%s: %zu axes for %d dimensions", who, count,
-                       x->form->ndim);
+        return hc_wrong_count(who, x, count, "axes");
     for (size_t i = 0; i < count; i++) {
         int axis;
         if (!hc_axis(who, x, axes[i], x->form->ndim, &axis)) return false;
@@ -27,6 +32,16 @@ bool hc_axes_mask(const char *who, const Tensor *x, const int *axes, size_t coun
             return hc_fail(x->tape, HC_ERR_SHAPE, "%s: axis %d is named twice", who, axes[i]);
         *mask |= (uint32_t)1 << axis;
     }
+    return true;
+}
+
+bool hc_axes_filled(const char *who, const Tensor *x, uint32_t mask) {
+    for (int i = 0; i < x->form->ndim; i++)
+        if ((mask >> i & 1) && x->form->dim[i] == 0) {
+            char text[HC_SHAPE_TEXT];
+            return hc_fail(x->tape, HC_ERR_SHAPE, "%s: axis %d of %s has size 0: there is nothing to choose from", who,
+                           i, hc_shape_text(hc_form_shape(x->form), text));
+        }
     return true;
 }
 
@@ -51,6 +66,12 @@ bool hc_view(Tensor *y, int ndim, const size_t *dim, const size_t *stride, size_
     HC_ASSERT(!y->form || is_within(x, y->form, offset));
     y->data = (char *)x->data + (y->form && y->form->count ? offset * y->tape->item : 0);
     return y->form || hc_fail_nomem(y->tape, y->op->name);
+}
+
+bool (hc_wrong_count)(const char *who, const Tensor *x, size_t count, const char *what) {
+    char text[HC_SHAPE_TEXT];
+    return hc_fail(x->tape, HC_ERR_SHAPE, "%s: %zu %s for %s, which has %d axes", who, count, what,
+                   hc_shape_text(hc_form_shape(x->form), text), x->form->ndim);
 }
 
 /* ---- clone: the identity in its own memory ---------------------------------------------------------- */
@@ -204,7 +225,7 @@ Tensor *tensor_unsqueeze(Tensor *x, int axis) {
         return NULL;
     Shape shape = hc_form_shape(x->form);
     if (shape.ndim == HC_MAX_DIMS) {
-        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_unsqueeze: more than %d dimensions", HC_MAX_DIMS);
+        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_unsqueeze: a tensor has at most %d axes", HC_MAX_DIMS);
         return NULL;
     }
     memmove(shape.dim + i + 1, shape.dim + i, (size_t)(shape.ndim - i) * sizeof *shape.dim);
@@ -243,8 +264,7 @@ Tensor *tensor_permute(Tensor *x, const int *axes, size_t count) {
     if (!hc_check(op_permute.name, x) || !hc_axes_mask(op_permute.name, x, axes, count, &mask))
         return NULL;
     if (count != (size_t)x->form->ndim) {
-        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_permute: %zu axes for %d dimensions", count,
-                x->form->ndim);
+        hc_wrong_count(op_permute.name, x, count, "axes");
         return NULL;
     }
     HcAttr attr = {.axes = {0}};
@@ -311,7 +331,7 @@ Tensor *tensor_expand(Tensor *x, Shape shape) {
     }
     if (!fits) {
         char from[HC_SHAPE_TEXT], to[HC_SHAPE_TEXT];
-        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_expand: %s does not expand to %s",
+        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_expand: %s does not expand to %s: axes of size 1 do",
                 hc_shape_text(hc_form_shape(f), from), hc_shape_text(shape, to));
         return NULL;
     }

@@ -53,6 +53,13 @@ Tensor *hc_expand(Tensor *x, const HcForm *form);
 Tensor *hc_dense(Tensor *x);
 /* Normalises an axis of an array with ndim dimensions; false after hc_fail. */
 bool hc_axis(const char *who, const Tensor *x, int axis, int ndim, int *out);
+/* Says that there should be one for each of x's axes. Returns false. */
+bool hc_wrong_count(const char *who, const Tensor *x, size_t count, const char *what);
+#define hc_wrong_count(...) hc_false(hc_wrong_count(__VA_ARGS__))
+/* Whether the axes in the mask have something to choose from; false after hc_fail. */
+bool hc_axes_filled(const char *who, const Tensor *x, uint32_t mask);
+/* Whether there is a list, and something in it; false after hc_fail_thread. */
+bool hc_list_given(const char *who, Tensor *const *tensors, size_t count);
 bool hc_axes_mask(const char *who, const Tensor *x, const int *axes, size_t count, uint32_t *mask);
 bool hc_same_shape(const char *who, const Tensor *a, const Tensor *b);
 

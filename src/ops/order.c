@@ -50,7 +50,7 @@ Tensor *tensor_topk(Tensor *x, size_t k, int axis, bool largest, Tensor **index)
     int i;
     if (!hc_check("tensor_topk", x) || !hc_axis("tensor_topk", x, axis, x->form->ndim, &i)) return NULL;
     if (k > x->form->dim[i]) {
-        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_topk: %zu of %zu", k, x->form->dim[i]);
+        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_topk: k is %zu, axis %d has %zu", k, i, x->form->dim[i]);
         return NULL;
     }
     Tensor *order = argsort("tensor_topk", x, i, largest);
@@ -62,6 +62,7 @@ Tensor *tensor_topk(Tensor *x, size_t k, int axis, bool largest, Tensor **index)
 static Tensor *extreme(const char *who, Tensor *x, int axis, bool keepdim, bool largest, Tensor **index) {
     int i;
     if (!hc_check(who, x) || !hc_axis(who, x, axis, x->form->ndim, &i)) return NULL;
+    if (!hc_axes_filled(who, x, (uint32_t)1 << i)) return NULL;
     Tensor *place = tensor_argmax_axis(largest ? x : tensor_neg(x), i, true), *y = tensor_gather(x, i, place);
     if (y && !keepdim) {
         y = tensor_squeeze(y, i);

@@ -7,10 +7,8 @@
 static bool check_sizes(const char *who, const Tensor *x, const size_t *before, const size_t *after,
                         size_t count, Shape *padded) {
     if (!hc_check(who, x)) return false;
-    if (count != (size_t)x->form->ndim || (count > 0 && (!before || !after)))
-        return hc_fail(x->tape, count != (size_t)x->form->ndim ? HC_ERR_SHAPE : HC_ERR_ARG,
-                       "%s: %zu pairs of sizes for %d dimensions", who, before && after ? count : 0,
-                       x->form->ndim);
+    if (count > 0 && (!before || !after)) return hc_null_on(x->tape, who, before ? "after" : "before");
+    if (count != (size_t)x->form->ndim) return hc_wrong_count(who, x, count, "pairs of sizes");
     *padded = hc_form_shape(x->form);
     size_t total;
     for (size_t i = 0; i < count; i++) {
@@ -64,8 +62,8 @@ static Tensor *pad_by(const char *who, HcPlaceFn *place, bool reflects, Tensor *
     for (size_t i = 0; i < count; i++) {
         size_t n = x->form->dim[i], most = before[i] > after[i] ? before[i] : after[i];
         if (most == 0 || (reflects ? most < n : n > 0)) continue;
-        hc_fail(x->tape, HC_ERR_SHAPE, "%s: axis %zu of size %zu cannot be padded by %zu", who, i,
-                n, most);
+        hc_fail(x->tape, HC_ERR_SHAPE, "%s: axis %zu of size %zu cannot be padded by %zu, at most by %zu", who, i, n,
+                most, reflects && n > 0 ? n - 1 : 0);
         return NULL;
     }
     for (size_t i = 0; x && i < count; i++)
@@ -90,8 +88,8 @@ static bool check_images(const char *who, const Tensor *x, size_t height, size_t
     const HcForm *f = x->form;
     if (f->ndim != 4 || f->dim[2] == 0 || f->dim[3] == 0 || height == 0 || width == 0) {
         char text[HC_SHAPE_TEXT];
-        return hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s to images of %zu x %zu", who,
-                       hc_shape_text(hc_form_shape(f), text), height, width);
+        return hc_fail(x->tape, HC_ERR_SHAPE, "%s: %s to images of %zu x %zu; it takes [N, C, H, W] and sizes from 1",
+                       who, hc_shape_text(hc_form_shape(f), text), height, width);
     }
     size_t total;
     return hc_shape_valid(shape4(f->dim[0], f->dim[1], height, width), x->tape->item, &total) ||

@@ -124,7 +124,9 @@ Tensor *tensor_logical_not(Tensor *x) {
 }
 
 Tensor *tensor_masked_fill(Tensor *x, Tensor *mask, double value) {
-    return tensor_where(mask, number("tensor_masked_fill", x, value), x);
+    const char *who = "tensor_masked_fill";
+    if (!hc_check_all(who, (Tensor *[]){x, mask}, 2)) return NULL;
+    return hc_told_as(who, x->tape, tensor_where(mask, number(who, x, value), x));
 }
 
 /* ---- prelu: max(x, 0) + slope min(x, 0) ------------------------------------------------------------------------- */
@@ -135,7 +137,7 @@ Tensor *tensor_prelu(Tensor *x, Tensor *slope) {
         slope->form->ndim == 1 && x->form->ndim > 1 && slope->form->dim[0] == x->form->dim[1];
     if (!each && slope->form->count != 1) {
         char tx[HC_SHAPE_TEXT], ts[HC_SHAPE_TEXT];
-        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_prelu: %s with slope %s",
+        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_prelu: %s with slope %s: it takes one number, or [C] with [N, C, ...]",
                 hc_shape_text(hc_form_shape(x->form), tx),
                 hc_shape_text(hc_form_shape(slope->form), ts));
         return NULL;

@@ -36,10 +36,10 @@ bool hc_pool_attr(const char *who, const Tensor *x, const Pool2dOptions *o, HcAt
                        hc_shape_text(hc_form_shape(x->form), text));
     for (int i = 0; i < 2; i++) {
         HcSide side = {o->stride[i], o->padding[i], o->padding[i], o->dilation[i]};
-        if (o->kernel[i] > UINT16_MAX || o->padding[i] > o->kernel[i] / 2)
+        if (o->kernel[i] < 1 || o->kernel[i] > UINT16_MAX || o->padding[i] > o->kernel[i] / 2)
             return hc_fail(x->tape, HC_ERR_ARG,
-                           "%s: kernel %zu, padding %zu: the padding is at most half the kernel",
-                           who, o->kernel[i], o->padding[i]);
+                           "%s: kernel %zu, padding %zu: the kernel is 1 to %d, the padding at most half of it", who,
+                           o->kernel[i], o->padding[i], UINT16_MAX);
         if (!hc_window_fits(who, x, i, &side, o->kernel[i])) return false;
         attr->window.kernel[i] = (uint16_t)o->kernel[i];
         attr->window.stride[i] = (uint16_t)o->stride[i];
@@ -78,7 +78,7 @@ static Tensor *along_last(const char *who, Tensor *x, const Pool1dOptions *o,
                           .dilation = {1, o->dilation},
                           .count_include_pad = o->count_include_pad};
     Tensor *y = pool(tensor_unsqueeze(x, 2), wide);
-    return y ? tensor_squeeze(y, 2) : NULL;
+    return hc_told_as(who, x->tape, y ? tensor_squeeze(y, 2) : NULL);
 }
 
 /* The form of y where that of x was given as an attribute, and the other way round. */
@@ -449,7 +449,8 @@ Tensor *tensor_avg_pool2d(Tensor *x, Pool2dOptions options) {
     HcAttr attr;
     if (!hc_check(who, x) || !hc_pool_attr(who, x, &options, &attr)) return NULL;
     if (options.dilation[0] != 1 || options.dilation[1] != 1) {
-        hc_fail(x->tape, HC_ERR_ARG, "%s: the dilation of an average is 1", who);
+        hc_fail(x->tape, HC_ERR_ARG, "%s: dilation %zu by %zu: that of an average is 1", who, options.dilation[0],
+                options.dilation[1]);
         return NULL;
     }
     const size_t *d = x->form->dim;

@@ -46,9 +46,12 @@ static bool repeated_shapes(const Tensor *x, const size_t *counts, size_t count,
 Tensor *tensor_repeat(Tensor *x, const size_t *counts, size_t count) {
     Shape shape, all;
     if (!hc_check("tensor_repeat", x)) return NULL;
-    if (count < (size_t)x->form->ndim || count > HC_MAX_DIMS || (count > 0 && !counts)) {
-        hc_fail(x->tape, counts || count == 0 ? HC_ERR_SHAPE : HC_ERR_ARG,
-                "tensor_repeat: %zu counts for %d dimensions", counts ? count : 0, x->form->ndim);
+    if (count > 0 && !counts) {
+        hc_null_on(x->tape, "tensor_repeat", "counts");
+        return NULL;
+    }
+    if (count < (size_t)x->form->ndim || count > HC_MAX_DIMS) {
+        hc_wrong_count("tensor_repeat", x, count, "counts");
         return NULL;
     }
     if (!repeated_shapes(x, counts, count, &shape, &all)) return NULL;
@@ -71,13 +74,13 @@ bool tensor_split(Tensor *x, const size_t *sizes, size_t count, int axis, Tensor
     int i;
     if (!hc_check(who, x) || !hc_axis(who, x, axis, x->form->ndim, &i)) return false;
     if (count > 0 && (!sizes || !parts))
-        return hc_fail(x->tape, HC_ERR_ARG, "%s: sizes or parts is NULL", who);
+        return hc_null_on(x->tape, who, sizes ? "parts" : "sizes");
     size_t rest = x->form->dim[i], made = 0;
     for (size_t j = 0; j < count && rest != SIZE_MAX; j++)
         rest = sizes[j] <= rest ? rest - sizes[j] : SIZE_MAX;
     if (rest != 0)
-        return hc_fail(x->tape, HC_ERR_SHAPE, "%s: %zu sizes do not add up to %zu", who, count,
-                       x->form->dim[i]);
+        return hc_fail(x->tape, HC_ERR_SHAPE, "%s: %zu sizes do not add up to %zu, the size of axis %d", who, count,
+                       x->form->dim[i], i);
     Tensor **all = hc_alloc(count, sizeof *all);
     if (!all) return hc_fail_nomem(x->tape, who);
     for (size_t at = 0; made < count; at += sizes[made++]) {

@@ -45,36 +45,32 @@ static const HcOp op_min = {.name = "tensor_min",
                             .vjp = extreme_vjp,
                             .reads = {HC_IN(0) | HC_READS_OUTPUT}};
 
-static Tensor *extreme(const HcOp *op, Tensor *x, uint32_t mask, bool keep) {
-    for (int i = 0; i < x->form->ndim; i++)
-        if ((mask >> i & 1) && x->form->dim[i] == 0) {
-            hc_fail(x->tape, HC_ERR_SHAPE, "%s: axis %d has size 0: there is none", op->name, i);
-            return NULL;
-        }
+static Tensor *extreme(const char *who, const HcOp *op, Tensor *x, uint32_t mask, bool keep) {
+    if (!hc_axes_filled(who, x, mask)) return NULL;
     const HcAttr how = hc_reduce_attr(mask, keep, true);
     return hc_emit1(op, &how, x);
 }
 
-static Tensor *extreme_axes(const HcOp *op, Tensor *x, const int *axes, size_t count, bool keep) {
+static Tensor *extreme_axes(const char *who, const HcOp *op, Tensor *x, const int *axes, size_t count, bool keep) {
     uint32_t mask;
-    if (!hc_check(op->name, x) || !hc_axes_mask(op->name, x, axes, count, &mask)) return NULL;
-    return extreme(op, x, mask, keep);
+    if (!hc_check(who, x) || !hc_axes_mask(who, x, axes, count, &mask)) return NULL;
+    return extreme(who, op, x, mask, keep);
 }
 
 Tensor *tensor_max(Tensor *x) {
-    return hc_check(op_max.name, x) ? extreme(&op_max, x, EVERY_AXIS(x), false) : NULL;
+    return hc_check(op_max.name, x) ? extreme(op_max.name, &op_max, x, EVERY_AXIS(x), false) : NULL;
 }
 
 Tensor *tensor_max_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
-    return extreme_axes(&op_max, x, axes, count, keepdim);
+    return extreme_axes("tensor_max_axes", &op_max, x, axes, count, keepdim);
 }
 
 Tensor *tensor_min(Tensor *x) {
-    return hc_check(op_min.name, x) ? extreme(&op_min, x, EVERY_AXIS(x), false) : NULL;
+    return hc_check(op_min.name, x) ? extreme(op_min.name, &op_min, x, EVERY_AXIS(x), false) : NULL;
 }
 
 Tensor *tensor_min_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
-    return extreme_axes(&op_min, x, axes, count, keepdim);
+    return extreme_axes("tensor_min_axes", &op_min, x, axes, count, keepdim);
 }
 
 /* ---- argmax: no derivative --------------------------------------------------------------------------- */
@@ -101,13 +97,10 @@ static const HcOp op_argmax = {.name = "tensor_argmax",
                                .forward = argmax_forward};
 
 Tensor *tensor_argmax_axis(Tensor *x, int axis, bool keepdim) {
+    const char *who = "tensor_argmax_axis";
     int i;
-    if (!hc_check(op_argmax.name, x) || !hc_axis(op_argmax.name, x, axis, x->form->ndim, &i))
+    if (!hc_check(who, x) || !hc_axis(who, x, axis, x->form->ndim, &i) || !hc_axes_filled(who, x, (uint32_t)1 << i))
         return NULL;
-    if (x->form->dim[i] == 0) {
-        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_argmax: axis %d has size 0: there is none", axis);
-        return NULL;
-    }
     int last = x->form->ndim - 1, axes[HC_MAX_DIMS];
     for (int a = 0, b = 0; a <= last; a++)
         if (a != i) axes[b++] = a;
@@ -118,23 +111,23 @@ Tensor *tensor_argmax_axis(Tensor *x, int axis, bool keepdim) {
 }
 
 Tensor *tensor_argmax(Tensor *x) {
-    if (!hc_check(op_argmax.name, x)) return NULL;
+    if (!hc_check(op_argmax.name, x) || !hc_axes_filled(op_argmax.name, x, EVERY_AXIS(x))) return NULL;
     return tensor_argmax_axis(tensor_reshape(x, shape1(x->form->count)), 0, false);
 }
 
 /* ---- composites ---------------------------------------------------------------------------------------- */
 
 /* Reduces the axes in the mask; c: what the reduction is told. */
-typedef Tensor *Reduction(Tensor *x, uint32_t mask, double c, bool keep);
+typedef Tensor *Reduction(const char *who, Tensor *x, uint32_t mask, double c, bool keep);
 
 static Tensor *over_all(const char *who, Reduction *reduce, Tensor *x, double c) {
-    return hc_check(who, x) ? reduce(x, EVERY_AXIS(x), c, false) : NULL;
+    return hc_check(who, x) ? reduce(who, x, EVERY_AXIS(x), c, false) : NULL;
 }
 
 static Tensor *over_axes(const char *who, Reduction *reduce, Tensor *x, const int *axes, size_t count,
                          double c, bool keep) {
     uint32_t mask;
-    return hc_check(who, x) && hc_axes_mask(who, x, axes, count, &mask) ? reduce(x, mask, c, keep) : NULL;
+    return hc_check(who, x) && hc_axes_mask(who, x, axes, count, &mask) ? reduce(who, x, mask, c, keep) : NULL;
 }
 
 static size_t reduced_count(const Tensor *x, uint32_t mask) {
@@ -144,8 +137,8 @@ static size_t reduced_count(const Tensor *x, uint32_t mask) {
     return n;
 }
 
-static Tensor *mean_mask(Tensor *x, uint32_t mask, double c, bool keep) {
-    (void)c;
+static Tensor *mean_mask(const char *who, Tensor *x, uint32_t mask, double c, bool keep) {
+    (void)who, (void)c;
     double n = (double)reduced_count(x, mask);
     return tensor_mul_scalar(hc_sum_mask(x, mask, keep, NULL), n > 0 ? 1 / n : NAN);
 }
@@ -155,13 +148,13 @@ Tensor *tensor_mean(Tensor *x) {
 }
 
 Tensor *tensor_mean_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
-    return over_axes("tensor_mean", mean_mask, x, axes, count, 0, keepdim);
+    return over_axes("tensor_mean_axes", mean_mask, x, axes, count, 0, keepdim);
 }
 
 /* sum((x - mean)^2) / (n - correction), in two passes: exact for a large mean too */
-static Tensor *var_mask(Tensor *x, uint32_t mask, double correction, bool keep) {
+static Tensor *var_mask(const char *who, Tensor *x, uint32_t mask, double correction, bool keep) {
     double n = (double)reduced_count(x, mask) - correction;
-    Tensor *d = tensor_sub(x, mean_mask(x, mask, 0, true));
+    Tensor *d = tensor_sub(x, mean_mask(who, x, mask, 0, true));
     return tensor_mul_scalar(d ? hc_sum_mask(tensor_square(d), mask, keep, NULL) : NULL,
                              n > 0 ? 1 / n : NAN);
 }
@@ -171,7 +164,7 @@ Tensor *tensor_var(Tensor *x, double correction) {
 }
 
 Tensor *tensor_var_axes(Tensor *x, const int *axes, size_t count, double correction, bool keepdim) {
-    return over_axes("tensor_var", var_mask, x, axes, count, correction, keepdim);
+    return over_axes("tensor_var_axes", var_mask, x, axes, count, correction, keepdim);
 }
 
 /* An infinite maximum is no shift: inf - inf would be NaN. */
@@ -183,7 +176,7 @@ static const HcOp op_finite = {.name = "tensor_logsumexp",
                                .kernel = HC_KERNEL(finite_or_zero)};
 
 Tensor *hc_largest(Tensor *x, uint32_t mask) {
-    return hc_emit1(&op_finite, NULL, extreme(&op_max, x, mask, true));
+    return hc_emit1(&op_finite, NULL, extreme(op_finite.name, &op_max, x, mask, true));
 }
 
 /* The axes in the mask, which have size 1, are dropped. */
@@ -194,8 +187,8 @@ static Tensor *without(Tensor *y, uint32_t mask) {
 }
 
 /* log sum e^(x - m) + m: the shift m is a constant, for the result does not depend on it */
-static Tensor *logsumexp_mask(Tensor *x, uint32_t mask, double c, bool keep) {
-    (void)c;
+static Tensor *logsumexp_mask(const char *who, Tensor *x, uint32_t mask, double c, bool keep) {
+    (void)who, (void)c;
     Tensor *m = hc_largest(x, mask);
     Tensor *sum = m ? hc_sum_mask(tensor_exp(tensor_sub(x, m)), mask, true, NULL) : NULL;
     return without(tensor_add(tensor_log(sum), m), keep ? 0 : mask);
@@ -206,24 +199,34 @@ Tensor *tensor_logsumexp(Tensor *x) {
 }
 
 Tensor *tensor_logsumexp_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
-    return over_axes("tensor_logsumexp", logsumexp_mask, x, axes, count, 0, keepdim);
+    return over_axes("tensor_logsumexp_axes", logsumexp_mask, x, axes, count, 0, keepdim);
 }
 
 /* Without a derivative where all are equal: 0, at every order */
+static Tensor *std_mask(const char *who, Tensor *x, uint32_t mask, double correction, bool keep) {
+    return hc_sqrt0(var_mask(who, x, mask, correction, keep));
+}
+
 Tensor *tensor_std(Tensor *x, double correction) {
-    return hc_sqrt0(tensor_var(x, correction));
+    return over_all("tensor_std", std_mask, x, correction);
 }
 
 Tensor *tensor_std_axes(Tensor *x, const int *axes, size_t count, double correction, bool keepdim) {
-    return hc_sqrt0(tensor_var_axes(x, axes, count, correction, keepdim));
+    return over_axes("tensor_std_axes", std_mask, x, axes, count, correction, keepdim);
+}
+
+static Tensor *length_mask(const char *who, Tensor *x, uint32_t mask, double c, bool keep) {
+    (void)who, (void)c;
+    Tensor *square = tensor_square(x);
+    return square ? hc_sqrt0(hc_sum_mask(square, mask, keep, NULL)) : NULL;
 }
 
 Tensor *tensor_norm(Tensor *x) {
-    return hc_sqrt0(tensor_sum(tensor_square(x)));
+    return over_all("tensor_norm", length_mask, x, 0);
 }
 
 Tensor *tensor_norm_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
-    return hc_sqrt0(tensor_sum_axes(tensor_square(x), axes, count, keepdim));
+    return over_axes("tensor_norm_axes", length_mask, x, axes, count, 0, keepdim);
 }
 
 /* ---- the product: halves of an axis are multiplied until one number is left. Products alone are taken, so that zeros
@@ -249,8 +252,8 @@ static Tensor *prod_axis(Tensor *x, int axis) {
     return rest ? tensor_mul(x, rest) : x;
 }
 
-static Tensor *prod_mask(Tensor *x, uint32_t mask, double c, bool keep) {
-    (void)c;
+static Tensor *prod_mask(const char *who, Tensor *x, uint32_t mask, double c, bool keep) {
+    (void)who, (void)c;
     for (int i = 0; i < HC_MAX_DIMS && x; i++)
         if (mask >> i & 1) x = prod_axis(x, i);
     return without(x, keep ? 0 : mask);
@@ -261,19 +264,19 @@ Tensor *tensor_prod(Tensor *x) {
 }
 
 Tensor *tensor_prod_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
-    return over_axes("tensor_prod", prod_mask, x, axes, count, 0, keepdim);
+    return over_axes("tensor_prod_axes", prod_mask, x, axes, count, 0, keepdim);
 }
 
 /* ---- any, all: no derivative ------------------------------------------------------------------------------------ */
 
-static Tensor *any_mask(Tensor *x, uint32_t mask, double c, bool keep) {
-    (void)c;
+static Tensor *any_mask(const char *who, Tensor *x, uint32_t mask, double c, bool keep) {
+    (void)who, (void)c;
     Tensor *zero = tensor_scalar(x->tape, 0);
     return tensor_gt(hc_sum_mask(tensor_ne(x, zero), mask, keep, NULL), zero);
 }
 
-static Tensor *all_mask(Tensor *x, uint32_t mask, double c, bool keep) {
-    (void)c;
+static Tensor *all_mask(const char *who, Tensor *x, uint32_t mask, double c, bool keep) {
+    (void)who, (void)c;
     Tensor *zero = tensor_scalar(x->tape, 0);
     return tensor_eq(hc_sum_mask(tensor_eq(x, zero), mask, keep, NULL), zero);
 }
@@ -283,7 +286,7 @@ Tensor *tensor_any(Tensor *x) {
 }
 
 Tensor *tensor_any_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
-    return over_axes("tensor_any", any_mask, x, axes, count, 0, keepdim);
+    return over_axes("tensor_any_axes", any_mask, x, axes, count, 0, keepdim);
 }
 
 Tensor *tensor_all(Tensor *x) {
@@ -291,7 +294,7 @@ Tensor *tensor_all(Tensor *x) {
 }
 
 Tensor *tensor_all_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
-    return over_axes("tensor_all", all_mask, x, axes, count, 0, keepdim);
+    return over_axes("tensor_all_axes", all_mask, x, axes, count, 0, keepdim);
 }
 
 /* ---- the norm of order p ------------------------------------------------------------ */
@@ -315,14 +318,14 @@ static Tensor *scaled_norm(Tensor *x, Tensor *size, uint32_t mask, double p, boo
     return without(tensor_mul(m, power0(sum, 1 / p)), keep ? 0 : mask);
 }
 
-static Tensor *norm_mask(Tensor *x, uint32_t mask, double p, bool keep) {
+static Tensor *norm_mask(const char *who, Tensor *x, uint32_t mask, double p, bool keep) {
     if (!(p > 0)) {
-        hc_fail(x->tape, HC_ERR_ARG, "tensor_vector_norm: order %g is not positive", p);
+        hc_fail(x->tape, HC_ERR_ARG, "%s: p %g is not positive", who, p);
         return NULL;
     }
     Tensor *size = p == 2 ? tensor_square(x) : tensor_abs(x);
     if (!size) return NULL;
-    if (isinf(p)) return extreme(&op_max, size, mask, keep);
+    if (isinf(p)) return extreme(who, &op_max, size, mask, keep);
     if (p == 1) return hc_sum_mask(size, mask, keep, NULL);
     if (p == 2) return hc_sqrt0(hc_sum_mask(size, mask, keep, NULL));
     if (reduced_count(x, mask) == 0) return hc_sum_mask(x, mask, keep, NULL);
@@ -334,5 +337,5 @@ Tensor *tensor_vector_norm(Tensor *x, double p) {
 }
 
 Tensor *tensor_vector_norm_axes(Tensor *x, const int *axes, size_t count, double p, bool keepdim) {
-    return over_axes("tensor_vector_norm", norm_mask, x, axes, count, p, keepdim);
+    return over_axes("tensor_vector_norm_axes", norm_mask, x, axes, count, p, keepdim);
 }

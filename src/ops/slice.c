@@ -119,9 +119,9 @@ static bool concat_infer(Tensor *y) {
             fits = a == axis || x[i]->form->dim[a] == dim[a];
         if (!fits) {
             char ta[HC_SHAPE_TEXT], tb[HC_SHAPE_TEXT];
-            return hc_fail(y->tape, HC_ERR_SHAPE, "tensor_concat: %s and %s along axis %d",
-                           hc_shape_text(hc_form_shape(x[0]->form), ta),
-                           hc_shape_text(hc_form_shape(x[i]->form), tb), axis);
+            return hc_fail(
+                y->tape, HC_ERR_SHAPE, "tensor_concat: %s and %s: their sizes differ elsewhere than along axis %d",
+                hc_shape_text(hc_form_shape(x[0]->form), ta), hc_shape_text(hc_form_shape(x[i]->form), tb), axis);
         }
         dim[axis] += x[i]->form->dim[axis];
     }
@@ -179,13 +179,14 @@ static const HcOp op_concat = {.name = "tensor_concat",
                                .forward = concat_forward,
                                .vjp = concat_vjp};
 
+bool hc_list_given(const char *who, Tensor *const *tensors, size_t count) {
+    if (!tensors) return hc_null(who, "the list of tensors");
+    return count > 0 || hc_fail_thread(HC_ERR_ARG, "%s: no tensors", who);
+}
+
 Tensor *tensor_concat(Tensor *const *tensors, size_t count, int axis) {
     int i;
-    if (!tensors || count == 0) {
-        hc_fail_thread(HC_ERR_ARG, "tensor_concat: no tensors");
-        return NULL;
-    }
-    if (!hc_check_all(op_concat.name, tensors, count) ||
+    if (!hc_list_given(op_concat.name, tensors, count) || !hc_check_all(op_concat.name, tensors, count) ||
         !hc_axis(op_concat.name, tensors[0], axis, tensors[0]->form->ndim, &i))
         return NULL;
     return hc_emit(&op_concat, &(HcAttr){.range = {.axis = i}}, tensors, count);
@@ -193,24 +194,22 @@ Tensor *tensor_concat(Tensor *const *tensors, size_t count, int axis) {
 
 Tensor *tensor_stack(Tensor *const *tensors, size_t count, int axis) {
     int i;
-    if (!tensors || count == 0) {
-        hc_fail_thread(HC_ERR_ARG, "tensor_stack: no tensors");
+    const char *who = "tensor_stack";
+    if (!hc_list_given(who, tensors, count) || !hc_check_all(who, tensors, count) ||
+        !hc_axis(who, tensors[0], axis, tensors[0]->form->ndim + 1, &i))
         return NULL;
-    }
-    if (!hc_check_all("tensor_stack", tensors, count) ||
-        !hc_axis("tensor_stack", tensors[0], axis, tensors[0]->form->ndim + 1, &i))
-        return NULL;
+    Tape *tape = tensors[0]->tape;
     Tensor **wide = hc_alloc(count, sizeof *wide);
     if (!wide) {
-        hc_fail_nomem(tensors[0]->tape, "tensor_stack");
+        hc_fail_nomem(tape, who);
         return NULL;
     }
     Tensor *result = NULL;
     size_t made = 0;
-    while (made < count && hc_same_shape("tensor_stack", tensors[0], tensors[made]) &&
+    while (made < count && hc_same_shape(who, tensors[0], tensors[made]) &&
            (wide[made] = tensor_unsqueeze(tensors[made], i)))
         made++;
     if (made == count) result = tensor_concat(wide, count, i);
     hc_free(wide);
-    return result;
+    return hc_told_as(who, tape, result);
 }

@@ -200,7 +200,7 @@ Tensor *tensor_sum(Tensor *x) {
 
 Tensor *tensor_sum_axes(Tensor *x, const int *axes, size_t count, bool keepdim) {
     uint32_t mask;
-    if (!hc_check("tensor_sum", x) || !hc_axes_mask("tensor_sum", x, axes, count, &mask))
+    if (!hc_check("tensor_sum_axes", x) || !hc_axes_mask("tensor_sum_axes", x, axes, count, &mask))
         return NULL;
     return hc_sum_mask(x, mask, keepdim, NULL);
 }

@@ -147,7 +147,7 @@ static Tensor *embed(Tensor *x, int offset, size_t rows, size_t cols) {
 Tensor *tensor_diag(Tensor *x, int offset) {
     if (!hc_check(op_embed.name, x)) return NULL;
     if (x->form->ndim == 0 || x->form->ndim == HC_MAX_DIMS) {
-        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_diag: %d dimensions", x->form->ndim);
+        hc_fail(x->tape, HC_ERR_SHAPE, "tensor_diag: of %d axes; it takes 1 to %d", x->form->ndim, HC_MAX_DIMS - 1);
         return NULL;
     }
     size_t n = x->form->dim[x->form->ndim - 1] + row_of(offset) + col_of(offset);
@@ -183,7 +183,9 @@ Tensor *tensor_trace(Tensor *x) {
 Tensor *tensor_outer(Tensor *a, Tensor *b) {
     if (!hc_check_all("tensor_outer", (Tensor *[]){a, b}, 2)) return NULL;
     if (a->form->ndim == 0 || b->form->ndim == 0) {
-        hc_fail(a->tape, HC_ERR_SHAPE, "tensor_outer: a scalar is no vector");
+        char ta[HC_SHAPE_TEXT], tb[HC_SHAPE_TEXT];
+        hc_fail(a->tape, HC_ERR_SHAPE, "tensor_outer: %s and %s: a scalar is no vector",
+                hc_shape_text(hc_form_shape(a->form), ta), hc_shape_text(hc_form_shape(b->form), tb));
         return NULL;
     }
     return tensor_mul(tensor_unsqueeze(a, -1), tensor_unsqueeze(b, -2));

@@ -23,26 +23,30 @@ bool (hc_optim_fail)(Optim *optim, HcStatus status, const char *format, ...) {
 
 /* ---- life ------------------------------------------------------------------------------------------- */
 
-Optim *optim_create(const OptimClass *cls, ParamList params, void *user) {
+static size_t add_group(Optim *optim, const char *who, ParamList params);
+
+Optim *hc_optim_for(const char *who, const OptimClass *cls, ParamList params, void *user) {
     bool sound = cls && cls->update && cls->name && cls->hyper_count <= HC_MAX_HYPERS &&
                  cls->state_count <= HC_MAX_STATES && (cls->hypers || !cls->hyper_count) &&
                  (cls->states || !cls->state_count);
     if (!sound || params.count == 0) {
-        hc_fail_thread(HC_ERR_ARG, "optim_create: %s",
-                       sound ? "the list of Params is empty" : "the class is not complete");
+        hc_fail_thread(HC_ERR_ARG, "%s: %s", who,
+                       sound  ? "the list of Params is empty"
+                       : !cls ? "the class is NULL"
+                              : "the class is not complete: it has a name, an update, and lists that are not too long");
         return NULL;
     }
     Optim *optim = hc_alloc_zero(1, sizeof *optim);
     if (!optim) {
-        hc_fail_thread(HC_ERR_NOMEM, "optim_create: out of memory");
+        hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
         return NULL;
     }
     optim->cls = cls;
     optim->user = user;
     optim->dtype = param_dtype(params.items ? params.items[0] : NULL);
     optim->version = hc_version_create("optimizer");
-    if (!optim->version) hc_fail_thread(HC_ERR_NOMEM, "optim_create: out of memory");
-    if (!optim->version || optim_add_group(optim, params) == SIZE_MAX ||
+    if (!optim->version) hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
+    if (!optim->version || add_group(optim, who, params) == SIZE_MAX ||
         !(optim->tape = tape_create(optim->dtype))) {
         optim_destroy(optim);
         return NULL;
@@ -50,6 +54,10 @@ Optim *optim_create(const OptimClass *cls, ParamList params, void *user) {
     for (size_t i = 0; i < cls->hyper_count; i++)
         optim->groups[0].hyper[i] = cls->hypers[i].value;
     return optim;
+}
+
+Optim *optim_create(const OptimClass *cls, ParamList params, void *user) {
+    return hc_optim_for("optim_create", cls, params, user);
 }
 
 void hc_moments_free(HcMoments *moments, size_t count) {
@@ -100,18 +108,7 @@ static bool find(const Optim *optim, const Param *param, size_t *group, size_t *
     return false;
 }
 
-size_t optim_add_group(Optim *optim, ParamList params) {
-    const char *who = "optim_add_group";
-    if (!optim) {
-        hc_null(who, "the optimizer");
-        return SIZE_MAX;
-    }
-    if (!hc_optim_at_rest(optim, who)) return SIZE_MAX;
-    if (params.count == 0) {
-        hc_optim_fail(optim, HC_ERR_ARG,
-                      "%s: the list is empty, as optim_learned's is before optim_learn", who);
-        return SIZE_MAX;
-    }
+static size_t add_group(Optim *optim, const char *who, ParamList params) {
     HcGroup group = {.params = hc_params_copy(params, who)};
     if (!group.params.items) return SIZE_MAX;
     size_t total = params.count;
@@ -129,8 +126,8 @@ size_t optim_add_group(Optim *optim, ParamList params) {
             done =
                 hc_optim_fail(optim, HC_ERR_ARG, "%s: '%s' is listed twice", who, param->cell.name);
         else if (param->dtype != optim->dtype)
-            done = hc_optim_fail(optim, HC_ERR_DTYPE, "%s: '%s' is of the other type", who,
-                                 param->cell.name);
+            done = hc_optim_fail(optim, HC_ERR_DTYPE, "%s: '%s' is %s, the others %s", who, param->cell.name,
+                                 param->dtype == HC_F32 ? "f32" : "f64", optim->dtype == HC_F32 ? "f32" : "f64");
     }
     hc_param_set_free(&seen);
     if (done) {
@@ -148,13 +145,33 @@ size_t optim_add_group(Optim *optim, ParamList params) {
     return optim->group_count++;
 }
 
+size_t optim_add_group(Optim *optim, ParamList params) {
+    const char *who = "optim_add_group";
+    if (!optim) {
+        hc_null(who, "the optimizer");
+        return SIZE_MAX;
+    }
+    if (!hc_optim_at_rest(optim, who)) return SIZE_MAX;
+    if (params.count == 0) {
+        hc_optim_fail(optim, HC_ERR_ARG,
+                      "%s: the list is empty, as optim_learned's is before optim_learn", who);
+        return SIZE_MAX;
+    }
+    return add_group(optim, who, params);
+}
+
 size_t optim_group_count(const Optim *optim) {
     return optim ? optim->group_count : 0;
 }
 
+static bool has_group(const Optim *optim, const char *who, size_t group) {
+    if (!optim) return hc_null(who, "the optimizer");
+    return group < optim->group_count ||
+           hc_fail_thread(HC_ERR_RANGE, "%s: there is no group %zu, of %zu", who, group, optim->group_count);
+}
+
 ParamList optim_group_params(const Optim *optim, size_t group) {
-    if (optim && group < optim->group_count) return optim->groups[group].params;
-    hc_fail_thread(optim ? HC_ERR_RANGE : HC_ERR_ARG, "optim_group_params: there is no such group");
+    if (has_group(optim, "optim_group_params", group)) return optim->groups[group].params;
     return (ParamList){NULL, 0};
 }
 
@@ -172,7 +189,7 @@ static bool check_setting(Optim *optim, const char *who, const char *name, size_
     if (!optim) return hc_null(who, "the optimizer");
     if (!hc_hyper_index(optim->cls, who, name, hyper)) return false;
     return group == HC_ALL_GROUPS || group < optim->group_count ||
-           hc_optim_fail(optim, HC_ERR_RANGE, "%s: there is no group %zu", who, group);
+           hc_optim_fail(optim, HC_ERR_RANGE, "%s: there is no group %zu, of %zu", who, group, optim->group_count);
 }
 
 bool hc_optim_setting(Optim *optim, const char *who, const char *name, size_t group,
@@ -180,12 +197,29 @@ bool hc_optim_setting(Optim *optim, const char *who, const char *name, size_t gr
     if (!check_setting(optim, who, name, group, hyper) || !hc_optim_at_rest(optim, who))
         return false;
     return !optim->cls->hypers[*hyper].flag ||
-           hc_optim_fail(optim, HC_ERR_ARG, "%s: '%s' is a flag", who, name);
+           hc_optim_fail(optim, HC_ERR_ARG, "%s: '%s' is a flag, which only optim_set sets", who, name);
 }
 
 bool hc_hyper_accepts(const OptimHyper *hyper, double value) {
     return value >= hyper->minimum && value <= hyper->maximum &&
            (!hyper->flag || value == 0 || value == 1);
+}
+
+/* A bound just below 1, which rounds to it. */
+static const char *bound_text(double bound, char text[HC_BOUNDS_TEXT / 2]) {
+    snprintf(text, HC_BOUNDS_TEXT / 2, bound < 1 && bound > 0.999999 ? "to below 1" : "to %g", bound);
+    return text;
+}
+
+const char *hc_hyper_bounds(const OptimHyper *hyper, char text[HC_BOUNDS_TEXT]) {
+    char most[HC_BOUNDS_TEXT / 2];
+    if (hyper->flag) return "it is 0 or 1";
+    if (isinf(hyper->minimum) && isinf(hyper->maximum)) return "it is a number";
+    if (isinf(hyper->maximum))
+        snprintf(text, HC_BOUNDS_TEXT, "it is from %g up", hyper->minimum);
+    else
+        snprintf(text, HC_BOUNDS_TEXT, "it is from %g %s", hyper->minimum, bound_text(hyper->maximum, most));
+    return text;
 }
 
 const char *hc_hypers_fault(const Optim *optim, const HcGroup *group, const double *hyper,
@@ -199,9 +233,11 @@ const char *hc_hypers_fault(const Optim *optim, const HcGroup *group, const doub
 bool optim_set(Optim *optim, const char *name, size_t group, double value) {
     const char *who = "optim_set";
     size_t index = 0;
+    char bounds[HC_BOUNDS_TEXT];
     if (!check_setting(optim, who, name, group, &index)) return false;
     if (!hc_hyper_accepts(&optim->cls->hypers[index], value))
-        return hc_optim_fail(optim, HC_ERR_RANGE, "%s: %s cannot be %g", who, name, value);
+        return hc_optim_fail(optim, HC_ERR_RANGE, "%s: %s cannot be %g: %s", who, name, value,
+                             hc_hyper_bounds(&optim->cls->hypers[index], bounds));
     for (size_t g = 0; g < optim->group_count; g++) {
         if (group != HC_ALL_GROUPS && g != group) continue;
         if (optim->groups[g].learned[index].log && !(value > 0))
@@ -230,11 +266,7 @@ bool optim_set(Optim *optim, const char *name, size_t group, double value) {
 double optim_get(const Optim *optim, const char *name, size_t group) {
     const char *who = "optim_get";
     size_t index;
-    if (!optim || group >= optim->group_count) {
-        hc_fail_thread(optim ? HC_ERR_RANGE : HC_ERR_ARG, "%s: %s", who,
-                       optim ? "there is no such group" : "the optimizer is NULL");
-        return NAN;
-    }
+    if (!has_group(optim, who, group)) return NAN;
     if (!hc_hyper_index(optim->cls, who, name, &index)) return NAN;
     const HcLearned *learned = &optim->groups[group].learned[index];
     if (!learned->count) return optim->groups[group].hyper[index];
@@ -284,9 +316,12 @@ void optim_zero_grad(Optim *optim) {
 }
 
 double optim_clip_grad_norm(Optim *optim, double max_norm) {
-    if (!optim || !(max_norm >= 0)) {
-        hc_fail_thread(HC_ERR_ARG, "optim_clip_grad_norm: %s",
-                       optim ? "max_norm must be 0 or more" : "the optimizer is NULL");
+    if (!optim) {
+        hc_null("optim_clip_grad_norm", "the optimizer");
+        return NAN;
+    }
+    if (!(max_norm >= 0)) {
+        hc_fail_thread(HC_ERR_ARG, "optim_clip_grad_norm: max_norm is %g, not 0 or more", max_norm);
         return NAN;
     }
     if (!hc_optim_at_rest(optim, "optim_clip_grad_norm")) return NAN;

@@ -88,6 +88,8 @@ static inline void hc_optim_changed(Optim *optim) {
 /* Whether neither its rule nor a schedule of its is at work; false after an error. */
 bool hc_optim_at_rest(Optim *optim, const char *who);
 /* Keeps an error on the optimizer and in the thread. Returns false. */
+/* optim_create for what is called. */
+Optim *hc_optim_for(const char *who, const OptimClass *cls, ParamList params, void *user);
 bool hc_optim_fail(Optim *optim, HcStatus status, const char *format, ...) HC_PRINTF(3, 4);
 #define hc_optim_fail(...) hc_false(hc_optim_fail(__VA_ARGS__))
 
@@ -98,6 +100,9 @@ bool hc_hyper_index(const OptimClass *cls, const char *who, const char *name, si
 
 /* Whether a number is within the hyperparameter's bounds; of a flag: 0 or 1. */
 bool hc_hyper_accepts(const OptimHyper *hyper, double value);
+/* Which numbers it accepts, in words. */
+#define HC_BOUNDS_TEXT 100
+const char *hc_hyper_bounds(const OptimHyper *hyper, char text[HC_BOUNDS_TEXT]);
 /* What is wrong with these numbers for a group taken together, or NULL. Those that it learns count as NaN, but not
  * that of `set`, which is about to be written to what is learned; SIZE_MAX for none. */
 const char *hc_hypers_fault(const Optim *optim, const HcGroup *group, const double *hyper,
@@ -121,9 +126,9 @@ void hc_schedule_move(Schedule *schedule, const Schedule *from, Schedule *to, si
 bool hc_schedule_own(Schedule *schedule, Schedule **nodes, size_t *count);
 void hc_scheduled_free(HcScheduled *list, size_t count);
 /* schedule_at, where a function of the caller's must leave the tape alone. */
-Hyper hc_schedule_call(Tape *tape, const Schedule *schedule, size_t step);
+Hyper hc_schedule_call(Tape *tape, const char *who, const Schedule *schedule, size_t step);
 /* The same in a step, for the hyperparameter of that name: NaN fails it, with words on the tape. */
-Hyper hc_schedule_factor(Tape *tape, const Schedule *schedule, size_t step, const char *name);
+Hyper hc_schedule_factor(Tape *tape, const char *who, const Schedule *schedule, size_t step, const char *name);
 /* The schedule in force, or NULL. */
 const Schedule *hc_scheduled(const Optim *optim, size_t group, size_t hyper);
 

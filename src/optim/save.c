@@ -94,11 +94,12 @@ static bool read_hyper(HcReader *r, HcOptimLoading *l, size_t g, size_t h) {
     const OptimHyper *hyper = &l->optim->cls->hypers[h];
     const HcLearned *learned = &l->optim->groups[g].learned[h];
     if (!same_text(r, hyper->name, "a hyperparameter")) return false;
+    char bounds[HC_BOUNDS_TEXT];
     double value = hc_read_f64(r);
     uint32_t per = hc_read_u32(r);
     if (r->good && !hc_hyper_accepts(hyper, value))
-        return hc_fail_thread(HC_ERR_RANGE, "%s: '%s': %s cannot be %g", r->who, r->name, hyper->name,
-                              value);
+        return hc_fail_thread(HC_ERR_RANGE, "%s: '%s': %s cannot be %g: %s", r->who, r->name, hyper->name, value,
+                              hc_hyper_bounds(hyper, bounds));
     if (r->good && per != learning(learned))
         return hc_fail_thread(
             HC_ERR_STATE,

@@ -180,7 +180,7 @@ static bool read_entry(Reading *g, size_t steps) {
     Schedule *schedule = &g->to->schedule;
     if (!read_rest(g, (HcScheduleKind)kind, schedule, own(optim, g->to))) return false;
     size_t told = hc_errors_told();
-    Hyper factor = hc_schedule_call(optim->tape, schedule, steps);
+    Hyper factor = hc_schedule_call(optim->tape, g->r->who, schedule, steps);
     if (hc_errors_left(told)) return false;
     return (!factor.tensor && !isnan(factor.value)) || damaged(g);
 }

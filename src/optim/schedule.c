@@ -127,8 +127,12 @@ Schedule schedule_then(const Schedule *first, size_t steps, const Schedule *next
     return (Schedule){.factor = then_factor, .steps = steps, .first = first, .next = next};
 }
 
-Hyper schedule_at(const Schedule *schedule, size_t step) {
+static Hyper factor_at(const char *who, const Schedule *schedule, size_t step) {
     size_t deep = 0;
+    if (!schedule) {
+        hc_null(who, "the schedule");
+        return hyper_const(NAN);
+    }
     for (; schedule && schedule->factor == then_factor && deep < HC_MOST_SCHEDULES; deep++) {
         bool first = step < schedule->steps;
         if (!first) step -= schedule->steps;
@@ -136,11 +140,15 @@ Hyper schedule_at(const Schedule *schedule, size_t step) {
     }
     if (schedule && schedule->factor && deep < HC_MOST_SCHEDULES)
         return schedule->factor(schedule, step);
-    hc_fail_thread(HC_ERR_ARG, "schedule_at: %s",
-                   !schedule           ? "NULL"
+    hc_fail_thread(HC_ERR_ARG, "%s: %s", who,
+                   !schedule           ? "a schedule_then without its schedules"
                    : !schedule->factor ? "a schedule that no schedule_ function made"
                                        : "a schedule_then that holds itself, or too many");
     return hyper_const(NAN);
+}
+
+Hyper schedule_at(const Schedule *schedule, size_t step) {
+    return factor_at("schedule_at", schedule, step);
 }
 
 /* Counts down the links it looks at, for a schedule_then may hold itself. */
@@ -157,17 +165,17 @@ bool hc_schedule_follows(const Schedule *schedule, size_t nodes) {
     return follows(schedule, nodes, &(size_t){HC_MOST_SCHEDULES});
 }
 
-Hyper hc_schedule_call(Tape *tape, const Schedule *schedule, size_t step) {
+Hyper hc_schedule_call(Tape *tape, const char *who, const Schedule *schedule, size_t step) {
     HcCalling outer = hc_call_begin(tape);
-    Hyper factor = schedule_at(schedule, step);
+    Hyper factor = factor_at(who, schedule, step);
     hc_call_end(tape, outer);
     return factor;
 }
 
-Hyper hc_schedule_factor(Tape *tape, const Schedule *schedule, size_t step, const char *name) {
-    Hyper factor = hc_schedule_call(tape, schedule, step);
+Hyper hc_schedule_factor(Tape *tape, const char *who, const Schedule *schedule, size_t step, const char *name) {
+    Hyper factor = hc_schedule_call(tape, who, schedule, step);
     if (!factor.tensor && isnan(factor.value))
-        hc_fail(tape, HC_ERR_ARG, "the factor of '%s' is NaN at step %zu", name, step);
+        hc_fail(tape, HC_ERR_ARG, "%s: the factor of '%s' is NaN at step %zu", who, name, step);
     return factor;
 }
 
@@ -286,7 +294,7 @@ bool optim_schedule(Optim *optim, const char *name, size_t group, const Schedule
     if (!hc_optim_setting(optim, who, name, group, &hyper)) return false;
     if (schedule) {
         size_t told = hc_errors_told();
-        Hyper factor = hc_schedule_call(optim->tape, schedule, optim->steps);
+        Hyper factor = hc_schedule_call(optim->tape, who, schedule, optim->steps);
         if (hc_errors_left(told))
             return hc_optim_fail(optim, higherc_status(), "%s: the schedule of '%s' failed", who, name);
         if (factor.tensor)
@@ -294,7 +302,8 @@ bool optim_schedule(Optim *optim, const char *name, size_t group, const Schedule
                                  "%s: a factor of '%s' that is a tensor needs diffopt_schedule",
                                  who, name);
         if (isnan(factor.value))
-            return hc_optim_fail(optim, HC_ERR_ARG, "%s: the factor of '%s' is NaN", who, name);
+            return hc_optim_fail(optim, HC_ERR_ARG, "%s: the factor of '%s' is NaN at step %zu", who, name,
+                                 optim->steps);
     }
     HcScheduled last = {.hyper = hyper, .group = group, .removed = !schedule};
     if (schedule) last.schedule = *schedule;

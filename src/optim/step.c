@@ -35,7 +35,7 @@ static Hyper hyper_of(const Optim *optim, size_t g, size_t i, size_t h) {
     const Schedule *schedule = hc_scheduled(optim, g, h);
     if (!schedule) return value;
     const char *name = optim->cls->hypers[h].name;
-    return hyper_mul(value, hc_schedule_factor(optim->tape, schedule, optim->steps, name));
+    return hyper_mul(value, hc_schedule_factor(optim->tape, "optim_step", schedule, optim->steps, name));
 }
 
 /* Runs the rule on borrowed memory; the results are on the optimizer's tape. NULL, or what went wrong. */

@@ -1,5 +1,6 @@
 /* The error a tape keeps. Every failure of an operation goes through here: a place for a breakpoint. */
 #include <stdio.h>
+#include <string.h>
 
 #include "tape/tape.h"
 
@@ -21,6 +22,20 @@ bool (hc_fail)(Tape *tape, HcStatus status, const char *format, ...) {
 bool (hc_tell_again)(const Tape *tape) {
     if (higherc_status() == HC_OK) hc_fail_thread(tape->status, "%s", tape->message);
     return false;
+}
+
+void hc_tell_anew(Tape *tape, const char *before, const char *rest) {
+    const char *error = higherc_error();
+    bool same = error && strcmp(error, tape->message) == 0;
+    HcError told = {.status = tape->status};
+    snprintf(told.text, sizeof told.text, "%s: %s", before, rest);
+    memcpy(tape->message, told.text, sizeof told.text);
+    if (same) hc_error_put(&told);
+}
+
+void hc_tell_as(const char *who, Tape *tape) {
+    const char *rest = strstr(tape->message, ": ");
+    if (tape->status != HC_OK && rest) hc_tell_anew(tape, who, rest + 2);
 }
 
 bool hc_has_type(const char *who, DType dtype) {

@@ -95,8 +95,12 @@ bool grads_add_to_params(const Grads *grads) {
 }
 
 const void *grads_get(const Grads *grads, size_t index) {
-    if (!grads || index >= grads->params.count) {
-        hc_fail_thread(grads ? HC_ERR_RANGE : HC_ERR_ARG, "grads_get: no entry of that index");
+    if (!grads) {
+        hc_null("grads_get", "grads");
+        return NULL;
+    }
+    if (index >= grads->params.count) {
+        hc_fail_thread(HC_ERR_RANGE, "grads_get: there is no Param %zu of %zu", index, grads->params.count);
         return NULL;
     }
     return grads->present[index] ? place_of(grads, index) : NULL;
@@ -117,9 +121,12 @@ void *grads_flat(Grads *grads, size_t *count) {
 }
 
 double grads_clip_norm(Grads *grads, double max_norm) {
-    if (!grads || !(max_norm >= 0)) {
-        hc_fail_thread(HC_ERR_ARG, "grads_clip_norm: %s",
-                       grads ? "max_norm must be 0 or more" : "grads is NULL");
+    if (!grads) {
+        hc_null("grads_clip_norm", "grads");
+        return NAN;
+    }
+    if (!(max_norm >= 0)) {
+        hc_fail_thread(HC_ERR_ARG, "grads_clip_norm: max_norm is %g, not 0 or more", max_norm);
         return NAN;
     }
     double sum = 0;

@@ -6,18 +6,18 @@
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
-Param *param_create(const char *name, Shape shape, DType dtype) {
+Param *hc_param_for(const char *who, const char *name, Shape shape, DType dtype) {
     size_t count;
     if (!name) {
-        hc_fail_thread(HC_ERR_ARG, "param_create: the name is NULL");
+        hc_null(who, "the name");
         return NULL;
     }
-    if (!hc_has_type("param_create", dtype)) return NULL;
+    if (!hc_has_type(who, dtype)) return NULL;
     const HcKernels *k = hc_kernels((int)dtype);
     if (!hc_shape_valid(shape, k->size, &count)) {
         char text[HC_SHAPE_TEXT];
-        hc_fail_thread(HC_ERR_SHAPE, "param_create: '%s': %s is no shape", name,
-                       hc_shape_text(shape, text));
+        hc_fail_thread(HC_ERR_SHAPE, "%s: '%s': %s is no shape of a tensor: 0 to %d sizes that fit memory", who, name,
+                       hc_shape_text(shape, text), HC_MAX_DIMS);
         return NULL;
     }
     Param *param = hc_alloc_zero(1, sizeof *param);
@@ -28,11 +28,15 @@ Param *param_create(const char *name, Shape shape, DType dtype) {
         param->data = hc_alloc_zero(count, k->size);
     }
     if (!param || !param->cell.name || !param->data) {
-        hc_fail_thread(HC_ERR_NOMEM, "param_create: '%s': out of memory", name);
+        hc_fail_thread(HC_ERR_NOMEM, "%s: '%s': out of memory", who, name);
         param_unref(param);
         return NULL;
     }
     return param;
+}
+
+Param *param_create(const char *name, Shape shape, DType dtype) {
+    return hc_param_for("param_create", name, shape, dtype);
 }
 
 Param *param_ref(Param *param) {
@@ -81,13 +85,16 @@ const void *param_data(const Param *param) {
 
 static double number(const Param *param, const void *data, size_t index, const char *who) {
     double value = 0;
-    if (!param || index >= param->count) {
-        value = NAN;
-        hc_fail_thread(param ? HC_ERR_RANGE : HC_ERR_ARG, "%s: %s", who,
-                       param ? "no entry of that index" : "the Param is NULL");
-    } else if (data) {
-        param->k->to_f64(&value, (const char *)data + index * param->item, 1);
+    if (!param) {
+        hc_null(who, "the Param");
+        return NAN;
     }
+    if (index >= param->count) {
+        hc_fail_thread(HC_ERR_RANGE, "%s: '%s' has no number %zu, but %zu of them", who, param->cell.name, index,
+                       param->count);
+        return NAN;
+    }
+    if (data) param->k->to_f64(&value, (const char *)data + index * param->item, 1);
     return value;
 }
 

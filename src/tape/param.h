@@ -26,6 +26,7 @@ static inline Param *hc_param_of(const Tensor *leaf) {
 }
 
 /* A private copy of a caller's list with a reference to each; items NULL after an error. */
+Param *hc_param_for(const char *who, const char *name, Shape shape, DType dtype);
 ParamList hc_params_copy(ParamList params, const char *who);
 void hc_params_free(ParamList *params);
 

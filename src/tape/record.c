@@ -22,7 +22,7 @@ bool (hc_check_slowly)(const char *who, Tensor *const *x, size_t count) {
     for (size_t i = 0; i < count; i++) {
         if (!x[i]) return hc_fail(tape, HC_ERR_ARG, "%s: tensor %zu is NULL", who, i + 1);
         if (x[i]->tape != tape)
-            return hc_fail(tape, HC_ERR_TAPE, "%s: tensors of two different tapes", who);
+            return hc_fail(tape, HC_ERR_TAPE, "%s: tensor %zu is on another tape than the first", who, i + 1);
         if (!hc_alive(x[i]))
             return hc_fail(tape, HC_ERR_EXPIRED,
                            "%s: tensor %zu was freed by tape_reset or tape_release: make it anew in each turn",

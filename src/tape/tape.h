@@ -134,6 +134,15 @@ bool hc_fail_nomem(Tape *tape, const char *who);
 bool hc_tell_again(const Tape *tape);
 #define hc_fail(...) hc_false(hc_fail(__VA_ARGS__))
 #define hc_fail_nomem(tape, who) hc_false(hc_fail_nomem(tape, who))
+/* For a composite that began on a tape without an error: y, or NULL after what one of its operations told is told as
+ * who's. */
+void hc_tell_as(const char *who, Tape *tape);
+/* What a tape in error tells is "before: rest" from here on; the thread too, unless its error is one of before. */
+void hc_tell_anew(Tape *tape, const char *before, const char *rest);
+HC_INLINE Tensor *hc_told_as(const char *who, Tape *tape, Tensor *y) {
+    if (!y) hc_tell_as(who, tape);
+    return y;
+}
 /* An argument that is NULL, on the tape too unless an earlier error of the thread may be why. Returns false. */
 bool hc_null_on(Tape *tape, const char *who, const char *what);
 #define hc_null_on(tape, who, what) hc_false(hc_null_on(tape, who, what))

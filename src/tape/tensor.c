@@ -54,8 +54,8 @@ Tensor *tensor_from_i64(Tape *tape, Shape shape, const int64_t *values) {
     bool fits = tape && hc_shape_valid(shape, tape->item, &count);
     for (size_t i = 0; fits && i < count; i++)
         if (values[i] > limit || values[i] < -limit) {
-            hc_fail(tape, HC_ERR_RANGE, "%s: %lld at %zu is not exact in this type", who,
-                    (long long)values[i], i);
+            hc_fail(tape, HC_ERR_RANGE, "%s: %lld at %zu is not exact in %s", who, (long long)values[i], i,
+                    tape->dtype == HC_F32 ? "f32" : "f64");
             return NULL;
         }
     Tensor *y = hc_emit_leaf(tape, who, shape, NULL, HC_WHY_CONSTANT);
@@ -122,8 +122,8 @@ Tensor *tensor_normal(Tape *tape, Shape shape, double mean, double deviation, Rn
 Tensor *tensor_arange(Tape *tape, double start, double stop, double step) {
     double count = ceil((stop - start) / step);
     if (!(step != 0) || !(fabs(count) < 0x1p52)) {
-        hc_fail(tape, HC_ERR_ARG, "tensor_arange: no %g, %g ... up to %g", start, start + step,
-                stop);
+        hc_fail(tape, HC_ERR_ARG, "tensor_arange: from %g to %g by %g: no step of 0, and less than 2^52 numbers", start,
+                stop, step);
         return NULL;
     }
     Shape shape = shape1(count > 0 ? (size_t)count : 0);
@@ -208,10 +208,12 @@ static const void *readable(Tensor *x, const char *who, const void *values, size
                             void **copy) {
     *copy = NULL;
     if (!hc_check(who, x)) return NULL;
-    if (count != x->form->count || (!values && count > 0)) {
-        hc_fail(x->tape, values ? HC_ERR_SHAPE : HC_ERR_ARG,
-                "%s: room for %zu numbers, the tensor has %zu", who, values ? count : 0,
-                x->form->count);
+    if (!values && count > 0) {
+        hc_null_on(x->tape, who, "values");
+        return NULL;
+    }
+    if (count != x->form->count) {
+        hc_fail(x->tape, HC_ERR_SHAPE, "%s: room for %zu numbers, the tensor has %zu", who, count, x->form->count);
         return NULL;
     }
     hc_note_read(x);

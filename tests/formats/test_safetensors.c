@@ -357,7 +357,7 @@ static void round_trip(void) {
     CHECK(!safetensors_add_f32(back, "huge", shape2(SIZE_MAX, 2), few) && higherc_status() == HC_ERR_SHAPE);
     CHECK_ERROR("cannot have the shape");
     CHECK(!safetensors_metadata_key(back, 0) && higherc_status() == HC_ERR_RANGE);
-    CHECK_ERROR("there is no such text");
+    CHECK_ERROR("there is no text 0 of 0");
     double wide;
     CHECK(!safetensors_to_f64(back, "u", &wide, 1) && higherc_status() == HC_ERR_NAME);
     higherc_clear_error();

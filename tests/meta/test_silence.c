@@ -117,7 +117,7 @@ static void marks(void) {
     Tape *other = tape_create(HC_F64);
     Tensor *foreign = tensor_ones(other, shape1(1));
     expect(!tape_release(tape, tape_mark(other)), "another tape");
-    expect(!tensor_add(tensor_ones(tape, shape1(1)), foreign), "two different tapes");
+    expect(!tensor_add(tensor_ones(tape, shape1(1)), foreign), "on another tape");
     tape_destroy(other);
     tape_reset(tape);
     expect(!tape_release(tape, mark), "expired");

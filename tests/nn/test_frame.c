@@ -113,8 +113,7 @@ int main(void) {
                 WRONG(HC_ERR_ARG, f ? fmodule_forward_n(f, &x, 1, out, MOST_OUTPUTS + 1)
                                     : module_forward_n(net, &x, 1, out, MOST_OUTPUTS + 1));
             } else {
-                CHECK(strncmp(tape_error(tape), expected[asks].words,
-                              strlen(expected[asks].words)) == 0);
+                CHECK(strstr(tape_error(tape), expected[asks].words) != NULL);
                 higherc_clear_error();
             }
             tape_destroy(tape);

@@ -248,7 +248,7 @@ static void wrong_children(void) {
     CHECK(!module_add_child(net, "a", module_relu()));
     CHECK_ERROR("module_add_child: there is a 'a' already");
     CHECK(!module_add_child(net, "b", wide)); /* which goes with that */
-    CHECK_ERROR("module_add_child: the child is of the other type");
+    CHECK_ERROR("module_add_child: 'b' is f64, the module f32 (module_to)");
     CHECK(!module_add_child(net, NULL, module_relu()));
     CHECK_ERROR("module_add_child: the name is NULL");
     char name[65] = {0};

@@ -251,7 +251,7 @@ static void test_slices(void) {
     PULLS(tensor_slice(x, 0, 1, 100, 2), x, 0, 1, 0, 1, 0);
     PULLS(tensor_slice(x, 0, 3, 1, 1), x, 0, 0, 0, 0, 0);
     FAILS(tensor_slice(x, 0, 0, 5, 0), "tensor_slice: step 0 is not positive");
-    FAILS(tensor_slice(x, 1, 0, 5, 1), "tensor_slice: axis 1 of 1 dimensions");
+    FAILS(tensor_slice(x, 1, 0, 5, 1), "tensor_slice: axis 1 of (");
 }
 
 static void test_messages(void) {
@@ -268,21 +268,21 @@ static void test_messages(void) {
     FAILS(tensor_linear(a, c, NULL), "tensor_linear: input (10, 40), weight (3), bias none");
     FAILS(tensor_linear(a, b, tensor_zeros(tape, shape2(1, 1))), "bias (1, 1)");
     const size_t sizes[] = {1, 1}, far[] = {0, SIZE_MAX};
-    FAILS(tensor_pad(a, sizes, sizes, 1), "tensor_pad: 1 pairs of sizes for 2 dimensions");
-    FAILS(tensor_pad(a, NULL, sizes, 2), "tensor_pad: 0 pairs of sizes for 2 dimensions");
-    FAILS(tensor_pad(a, sizes, NULL, 2), "tensor_pad: 0 pairs of sizes for 2 dimensions");
+    FAILS(tensor_pad(a, sizes, sizes, 1), "tensor_pad: 1 pairs of sizes for (");
+    FAILS(tensor_pad(a, NULL, sizes, 2), "tensor_pad: before is NULL");
+    FAILS(tensor_pad(a, sizes, NULL, 2), "tensor_pad: after is NULL");
     FAILS(tensor_pad(a, sizes, far, 2), "tensor_pad: the result does not fit memory");
     FAILS(tensor_pad(a, far, sizes, 2), "tensor_pad: the result does not fit memory");
     Tensor *eight = tensor_zeros(tape, shape_of((size_t[]){1, 1, 1, 1, 1, 1, 1, 1}, 8));
     FAILS(tensor_embedding(eight, a), "tensor_embedding: index (1, 1, 1, 1, 1, 1, 1, 1) with weight (10, 40)");
     FAILS(tensor_embedding(c, c), "tensor_embedding: index (3) with weight (3)");
-    FAILS(tensor_one_hot(eight, 2), "tensor_one_hot: more than 8 dimensions");
+    FAILS(tensor_one_hot(eight, 2), "tensor_one_hot: a tensor has at most 8 axes");
     FAILS(tensor_one_hot(tensor_neg(tensor_ones(tape, shape1(2))), 2), "tensor_one_hot: index -1 at position 0");
     FAILS(tensor_reshape(c, shape2(2, 2)),
           "tensor_reshape: (3) has not as many elements as (2, 2)");
     FAILS(tensor_expand(c, shape1(4)), "tensor_expand: (3) does not expand to (4)");
-    FAILS(tensor_sum_axes(a, (int[]){1, -1}, 2, false), "tensor_sum: axis -1 is named twice");
-    FAILS(tensor_softmax(a, 2), "tensor_softmax: axis 2 of 2 dimensions");
+    FAILS(tensor_sum_axes(a, (int[]){1, -1}, 2, false), "tensor_sum_axes: axis -1 is named twice");
+    FAILS(tensor_softmax(a, 2), "tensor_softmax: axis 2 of (");
     FAILS(tensor_concat((Tensor *[]){a, c}, 2, 0), "tensor_concat");
     FAILS(tensor_gather(c, 0, tensor_from_i64(tape, shape1(1), (int64_t[]){3})),
           "tensor_gather: index 3 at position 0 is not in 0..2");

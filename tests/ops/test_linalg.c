@@ -243,11 +243,11 @@ static void refused(Tape *tape) {
          "tensor_cholesky: matrix 1 is not positive definite: pivot 2");
     Tensor *singular = spoilt(tape, 2, 0);
     SAYS(tensor_solve(singular, b), "tensor_solve: matrix 1 is singular: pivot 2");
-    SAYS(tensor_inverse(singular), "tensor_solve: matrix 1 is singular: pivot 2");
+    SAYS(tensor_inverse(singular), "tensor_inverse: matrix 1 is singular: pivot 2");
     SAYS(tensor_solve_triangular(singular, b, HC_UPPER),
          "tensor_solve_triangular: matrix 1 is singular: pivot 2");
     SAYS(tensor_cholesky_solve(b, singular),
-         "tensor_solve_triangular: matrix 1 is singular: pivot 2");
+         "tensor_cholesky_solve: matrix 1 is singular: pivot 2");
     CHECK(tensor_solve_triangular(singular, b, HC_UNIT_DIAGONAL) != NULL);
 
     double values[3], signs[3], x[6];

@@ -18,7 +18,7 @@ static void test_turned(void) {
     CHECK(tensor_roll(x, -6, 1) == x);
     PULLS(tensor_mul(tensor_roll(x, 1, 1), x), x, 5, 4, 3, 11, 10, 9);
     FAILS(tensor_flip(x, (int[]){0, 0}, 2), "tensor_flip: axis 0 is named twice");
-    FAILS(tensor_roll(x, 1, 2), "tensor_roll: axis 2 of 2 dimensions");
+    FAILS(tensor_roll(x, 1, 2), "tensor_roll: axis 2 of (");
 }
 
 static void test_repeated(void) {
@@ -31,9 +31,9 @@ static void test_repeated(void) {
     PULLS(tensor_repeat(x, (size_t[]){2, 3}, 2), x, 6, 6, 6, 6, 6, 6);
     Tensor *eight = tensor_reshape(x, shape_of((size_t[]){1, 1, 1, 1, 1, 1, 2, 3}, 8));
     CHECK(tensor_count(tensor_repeat(eight, (size_t[]){2, 1, 1, 1, 1, 1, 1, 2}, 8)) == 24);
-    FAILS(tensor_repeat(x, (size_t[]){2}, 1), "tensor_repeat: 1 counts for 2 dimensions");
-    FAILS(tensor_repeat(x, (size_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1}, 9), "tensor_repeat: 9 counts for 2 dimensions");
-    FAILS(tensor_repeat(x, NULL, 2), "tensor_repeat: 0 counts");
+    FAILS(tensor_repeat(x, (size_t[]){2}, 1), "tensor_repeat: 1 counts for (");
+    FAILS(tensor_repeat(x, (size_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1}, 9), "tensor_repeat: 9 counts for (");
+    FAILS(tensor_repeat(x, NULL, 2), "tensor_repeat: counts is NULL");
     FAILS(tensor_repeat(x, (size_t[]){1, SIZE_MAX}, 2), "tensor_repeat: the result does not fit memory");
     FAILS(tensor_repeat(x, (size_t[]){SIZE_MAX / 8, 1}, 2), "tensor_repeat: the result does not fit memory");
 
@@ -45,8 +45,8 @@ static void test_repeated(void) {
     part[0] = x;
     FAILS(tensor_split(x, (size_t[]){1, 1}, 2, 1, part), "tensor_split: 2 sizes do not add up to 3");
     FAILS(tensor_split(x, (size_t[]){1, SIZE_MAX, 3}, 3, 1, part), "tensor_split: 3 sizes do not add up to 3");
-    FAILS(tensor_split(x, NULL, 1, 1, part), "tensor_split: sizes or parts is NULL");
-    FAILS(tensor_split(x, (size_t[]){3}, 1, 1, NULL), "tensor_split: sizes or parts is NULL");
+    FAILS(tensor_split(x, NULL, 1, 1, part), "tensor_split: sizes is NULL");
+    FAILS(tensor_split(x, (size_t[]){3}, 1, 1, NULL), "tensor_split: parts is NULL");
     FAILS(tensor_split(x, (size_t[]){3}, 1, 3, part), "tensor_split: axis 3");
     CHECK(part[0] == x);
     CHECK(tensor_split(tensor_zeros(tape, shape1(0)), NULL, 0, 0, NULL));
@@ -63,7 +63,8 @@ static void test_scatter(void) {
     HOLDS(tensor_scatter(x, 0, none, none), 1, 2, 3, 4);
     Tensor *wide = grid(), *columns = tensor_from_i64(tape, shape2(2, 1), (int64_t[]){2, 0});
     HOLDS(tensor_scatter(wide, 1, columns, tensor_neg(columns)), 1, 2, -2, 0, 5, 6);
-    FAILS(tensor_scatter(x, 0, tensor_scalar(tape, 0), source), "tensor_scatter: (4) with index () along axis 0");
+    FAILS(tensor_scatter(x, 0, tensor_scalar(tape, 0), source),
+          "tensor_scatter: (4) with index (): their sizes differ");
     FAILS(tensor_scatter(x, 0, index, x), "tensor_scatter: shapes (3) and (4) differ");
     FAILS(tensor_scatter(x, 0, tensor_neg(index), source), "tensor_scatter: index -2 at position 0 is not in 0..3");
 }
@@ -85,8 +86,8 @@ static void test_padded(void) {
           "tensor_pad_replicate: axis 0 of size 0 cannot be padded by 1");
     CHECK(tensor_count(tensor_pad_replicate(tensor_zeros(tape, shape1(0)), no, no, 1)) == 0);
     HOLDS(tensor_pad_value(tensor_zeros(tape, shape1(0)), one, one, 1, 3), 3, 3);
-    FAILS(tensor_pad_value(x, one, one, 2, 0), "tensor_pad_value: 2 pairs of sizes for 1 dimensions");
-    FAILS(tensor_pad_reflect(x, NULL, one, 1), "tensor_pad_reflect: 0 pairs of sizes");
+    FAILS(tensor_pad_value(x, one, one, 2, 0), "tensor_pad_value: 2 pairs of sizes for (");
+    FAILS(tensor_pad_reflect(x, NULL, one, 1), "tensor_pad_reflect: before is NULL");
     FAILS(tensor_pad_value(x, (size_t[]){SIZE_MAX / 16}, one, 1, 0), "tensor_pad_value: the result does not fit");
 }
 

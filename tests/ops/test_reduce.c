@@ -80,8 +80,8 @@ static void test_norms(void) {
     HOLDS(tensor_std(constant(LIST(1, 1, 1, 1)), 1), 0);
     HOLDS(tensor_std(constant(LIST(1, 3)), 0), 1);
     HOLDS(tensor_std(constant(LIST(1)), 1), NAN);
-    FAILS(tensor_vector_norm(x, 0), "tensor_vector_norm: order 0 is not positive");
-    FAILS(tensor_vector_norm(x, NAN), "tensor_vector_norm: order nan is not positive");
+    FAILS(tensor_vector_norm(x, 0), "tensor_vector_norm: p 0 is not positive");
+    FAILS(tensor_vector_norm(x, NAN), "tensor_vector_norm: p nan is not positive");
 }
 
 /* ---- order ------------------------------------------------------------------------------------------------------ */
@@ -112,9 +112,9 @@ static void test_order(void) {
     PULLS(tensor_mul(tensor_sort(two, 1, false, NULL), tensor_from_f64(tape, shape1(3), (double[]){1, 2, 3})), two, 1,
           2, 3, 1, 2, 3);
     index = x;
-    FAILS(tensor_topk(two, 4, 1, true, &index), "tensor_topk: 4 of 3");
-    FAILS(tensor_sort(two, 2, true, &index), "tensor_sort: axis 2 of 2 dimensions");
-    FAILS(tensor_max_with_index(tensor_zeros(tape, shape2(0, 2)), 0, true, &index), "there is none");
+    FAILS(tensor_topk(two, 4, 1, true, &index), "tensor_topk: k is 4, axis 1 has 3");
+    FAILS(tensor_sort(two, 2, true, &index), "tensor_sort: axis 2 of (");
+    FAILS(tensor_max_with_index(tensor_zeros(tape, shape2(0, 2)), 0, true, &index), "nothing to choose from");
     CHECK(index == x);
 }
 
@@ -148,15 +148,15 @@ static void test_nothing(void) {
     HOLDS(tensor_all(none), 1);
     HOLDS(tensor_vector_norm(none, 3), 0);
     HOLDS(tensor_std(none, 0), NAN);
-    FAILS(tensor_vector_norm(none, INFINITY), "axis 0 has size 0");
+    FAILS(tensor_vector_norm(none, INFINITY), "axis 0 of (0, 3) has size 0");
     for (int axis = 0; axis < 2; axis++) {
         CHECK(shape_equal(tensor_shape(tensor_cumsum(none, axis)), shape2(0, 3)));
         CHECK(shape_equal(tensor_shape(tensor_cumprod(none, axis)), shape2(0, 3)));
         CHECK(shape_equal(tensor_shape(tensor_sort(none, axis, true, NULL)), shape2(0, 3)));
         CHECK(tensor_count(tensor_topk(none, 0, axis, true, NULL)) == 0);
     }
-    FAILS(tensor_cumsum(tensor_scalar(tape, 1), 0), "tensor_cumsum: axis 0 of 0 dimensions");
-    FAILS(tensor_cumprod(none, 2), "tensor_cumprod: axis 2 of 2 dimensions");
+    FAILS(tensor_cumsum(tensor_scalar(tape, 1), 0), "tensor_cumsum: axis 0 of (), which has none");
+    FAILS(tensor_cumprod(none, 2), "tensor_cumprod: axis 2 of (");
 }
 
 int main(void) {

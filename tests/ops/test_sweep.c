@@ -173,7 +173,7 @@ static void check_gradcheck(void) {
     CHECK_ERROR("the derivative is inf");
     Tape *other = tape_create(HC_F64);
     CHECK(!gradcheck(given, x, 1, options, tensor_ones(other, shape1(2))));
-    CHECK_ERROR("gradcheck: the function: tensors of two different tapes");
+    CHECK_ERROR("gradcheck: the function: tensor ");
     tape_clear_error(tape);
     tape_destroy(other);
 

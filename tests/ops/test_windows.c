@@ -111,14 +111,14 @@ static void refusals(Tape *tape) {
     o.groups = 1;
     FAILS(tensor_conv2d(x, w, tensor_zeros(tape, shape2(4, 1)), o), "bias (4, 1)");
     FAILS(tensor_conv2d(x, tensor_zeros(tape, shape3(4, 3, 3)), b, o), "weight (4, 3, 3)");
-    FAILS(tensor_conv2d(tensor_zeros(tape, shape4(1, 3, 0, 5)), w, b, o), "does not fit 0 with padding 0");
+    FAILS(tensor_conv2d(tensor_zeros(tape, shape4(1, 3, 0, 5)), w, b, o), "does not fit an axis of 0 with padding 0");
     FAILS(tensor_conv2d(x, tensor_zeros(tape, shape4(4, 3, 0, 3)), b, o), "a window of 0");
     o = conv2d_options();
     o.stride[1] = 0;
     FAILS(tensor_conv2d(x, w, b, o), "tensor_conv2d: stride 0");
     o = conv2d_options();
     o.dilation[0] = 3;
-    FAILS(tensor_conv2d(x, w, b, o), "a window of 3 with dilation 3 does not fit 5 with padding 0");
+    FAILS(tensor_conv2d(x, w, b, o), "a window of 3 with dilation 3 does not fit an axis of 5 with padding 0");
     /* The largest setting, and one more. */
     Tensor *tap = tensor_ones(tape, shape4(4, 3, 1, 1)),
            *small = tensor_ones(tape, shape4(1, 3, 1, 1));
@@ -140,13 +140,13 @@ static void refusals(Tape *tape) {
     FAILS(tensor_avg_pool2d(x, pool2d_options(0)), "tensor_avg_pool2d");
     p = pool2d_options(2);
     p.padding[0] = 2;
-    FAILS(tensor_max_pool2d(x, p), "at most half the kernel");
+    FAILS(tensor_max_pool2d(x, p), "at most half of it");
     p = pool2d_options(2);
     p.dilation[1] = 2;
-    FAILS(tensor_avg_pool2d(x, p), "the dilation of an average is 1");
+    FAILS(tensor_avg_pool2d(x, p), "that of an average is 1");
     p.dilation[0] = 2;
     p.dilation[1] = 1;
-    FAILS(tensor_avg_pool2d(x, p), "the dilation of an average is 1");
+    FAILS(tensor_avg_pool2d(x, p), "that of an average is 1");
     FAILS(tensor_max_pool2d(x, pool2d_options(UINT16_MAX + 1)), "kernel 65536");
     FAILS(tensor_adaptive_avg_pool2d(tensor_zeros(tape, shape4(1, 1, 0, 2)), 1, 1), "to 1 by 1");
     FAILS(tensor_adaptive_avg_pool2d(tensor_zeros(tape, shape4(1, 1, 2, 0)), 1, 1), "to 1 by 1");

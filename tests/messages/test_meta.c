@@ -52,9 +52,8 @@ static void gradients(void) {
     TELLS(ARG, tensor_backward(NULL), "tensor_backward: a tensor is NULL");
     TELLS(GRAD, tensor_backward(y), "tensor_backward: the loss reaches no trainable Param: it does not depend on it");
     TELLS(ARG, tensor_backward_into(y, NULL), "tensor_backward_into: grads is NULL");
-    TELLS(GRAD, gradcheck(wrong_derivative, &a, 1, o, NULL),
-          "gradcheck: order 1, input 0, entry 0: the derivative is 1.39468471634, differences give 2.78936943267 "
-          "(allowed: 2.8e-07 apart)");
+    CHECK(!gradcheck(wrong_derivative, &a, 1, o, NULL)); /* whose digits are the machine's */
+    CHECK_ERROR("gradcheck: order 1, input 0, entry 0: the derivative is ");
     TELLS(STATE, gradcheck(nothing, &a, 1, o, NULL), "gradcheck: the function gave no tensor");
     TELLS(ARG, gradcheck(NULL, &a, 1, o, NULL), "gradcheck: the function or the inputs are missing");
     TELLS(ARG, gradcheck(nothing, NULL, 1, o, NULL), "gradcheck: the function or the inputs are missing");

@@ -360,7 +360,9 @@ def source_file(library, version, flags):
     features = "".join("#ifndef %s\n#define %s %s\n#endif\n" % (n, n, v) for n, v in FEATURES.items())
     out += BEGIN % features
     for header in library.headers:
-        toks = rewrite.with_static(tree.flat(header), library.macros)
+        toks = tree.flat(header)
+        made = dict(filter(None, map(ctext.define_of, toks))) # those among them that it undefines again
+        toks = rewrite.with_static(toks, {**library.macros, **made})
         out += bars(header) + ctext.text_of(toks).strip("\n") + "\n"
     kernels = False
     for unit in library.units:

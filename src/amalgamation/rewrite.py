@@ -36,6 +36,8 @@ def with_static(toks, macros):
                 start, function = None, False
             last = text
         i += 1
+    if start is not None and depth > 0: # a macro that begins what another ends
+        make_static(out, toks, start, len(toks) - 1, macros)
     return out
 
 

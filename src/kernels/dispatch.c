@@ -6,71 +6,92 @@
 
 #include "kernels/kernels.h"
 
+/* ---- the tables that were built ---------------------------------------------------------------------------- */
+
 #ifdef HC_HAVE_NEON /* in the baseline's place */
-extern const HcKernels hc_kernels_neon_f32, hc_kernels_neon_f64;
+#define FIRST(row, type, name) row(type, name, neon)
 #else
-extern const HcKernels hc_kernels_baseline_f32, hc_kernels_baseline_f64;
+#define FIRST(row, type, name) row(type, name, baseline)
 #endif
 #ifdef HC_HAVE_AVX2
-extern const HcKernels hc_kernels_avx2_f32, hc_kernels_avx2_f64;
+#define AVX2(row, type, name) row(type, name, avx2)
+#else
+#define AVX2(row, type, name)
 #endif
 #ifdef HC_HAVE_AVX512
-extern const HcKernels hc_kernels_avx512_f32, hc_kernels_avx512_f64;
+#define AVX512(row, type, name) row(type, name, avx512)
+#else
+#define AVX512(row, type, name)
 #endif
+/* A row for each level of a table. */
+#define LEVELS(row, type, name) FIRST(row, type, name) AVX2(row, type, name) AVX512(row, type, name)
 
 #ifdef HC_NO_F64
 #define F64(table) NULL
 #else
 #define F64(table) (&table)
 #endif
+#define DECLARED(type, name, level) extern const type hc_##name##_##level##_f32, hc_##name##_##level##_f64;
+#define ENTRY(type, name, level) [HC_AT_##level] = {&hc_##name##_##level##_f32, F64(hc_##name##_##level##_f64)},
 
-typedef struct Level {
-    const char *name;
-    const HcKernels *f32, *f64;
-} Level;
+LEVELS(DECLARED, HcKernels, kernels)
 
-#define MOST_LEVELS 3
+#define HC_FUNCTION(place, trace, type, name, params)
+#define HC_TABLE_END(type)
+#define HC_TABLE(type, name)                                                                                           \
+    LEVELS(DECLARED, type, name)                                                                                       \
+    const type *hc_##name(const HcKernels *k) {                                                                        \
+        static const type *const built[HC_ALL_LEVELS][2] = {LEVELS(ENTRY, type, name)};                                \
+        return k->tables ? k->tables->name : built[k->level][k->size == sizeof(double)];                               \
+    }
+#include "kernels/tables.def"
+#undef HC_TABLE
+#undef HC_TABLE_END
+#undef HC_FUNCTION
 
-/* The levels of this machine, the best one last; their number. */
-static size_t find_levels(Level level[MOST_LEVELS]) {
+/* ---- the levels of this machine ------------------------------------------------------------------------------ */
+
+static const char *const names[HC_ALL_LEVELS] = {
+    [HC_AT_baseline] = "baseline", [HC_AT_neon] = "neon", [HC_AT_avx2] = "avx2", [HC_AT_avx512] = "avx512"};
+
+/* The best one last; their number. */
+static size_t find_levels(HcLevel level[HC_ALL_LEVELS]) {
     size_t count = 0;
 #ifdef HC_HAVE_NEON
-    level[count++] = (Level){"neon", &hc_kernels_neon_f32, F64(hc_kernels_neon_f64)};
+    level[count++] = HC_AT_neon;
 #else
-    level[count++] = (Level){"baseline", &hc_kernels_baseline_f32, F64(hc_kernels_baseline_f64)};
+    level[count++] = HC_AT_baseline;
 #endif
 #ifdef HC_HAVE_AVX2
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        level[count++] = (Level){"avx2", &hc_kernels_avx2_f32, F64(hc_kernels_avx2_f64)};
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) level[count++] = HC_AT_avx2;
 #endif
 #ifdef HC_HAVE_AVX512
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        level[count++] = (Level){"avx512", &hc_kernels_avx512_f32, F64(hc_kernels_avx512_f64)};
+        level[count++] = HC_AT_avx512;
 #endif
     return count;
 }
 
 size_t hc_kernel_levels(void) {
-    Level levels[MOST_LEVELS] = {{NULL, NULL, NULL}};
+    HcLevel levels[HC_ALL_LEVELS] = {HC_AT_baseline};
     return find_levels(levels);
 }
 
 const char *hc_kernel_level_name(size_t level) {
-    Level levels[MOST_LEVELS] = {{NULL, NULL, NULL}};
-    return level < find_levels(levels) ? levels[level].name : NULL;
+    HcLevel levels[HC_ALL_LEVELS] = {HC_AT_baseline};
+    return level < find_levels(levels) ? names[levels[level]] : NULL;
 }
 
 const HcKernels *hc_kernels_at(size_t level, int dtype) {
-    Level levels[MOST_LEVELS] = {{NULL, NULL, NULL}};
-    if (level >= find_levels(levels)) return NULL;
-    return dtype == 0 ? levels[level].f32 : levels[level].f64;
+    static const HcKernels *const built[HC_ALL_LEVELS][2] = {LEVELS(ENTRY, HcKernels, kernels)};
+    HcLevel levels[HC_ALL_LEVELS] = {HC_AT_baseline};
+    return level < find_levels(levels) ? built[levels[level]][dtype != 0] : NULL;
 }
 
 /* Whether a name is that of a level, be it here or on another machine. */
 static bool is_level(const char *name) {
-    static const char *const names[] = {"baseline", "neon", "avx2", "avx512"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    for (size_t i = 0; i < HC_ALL_LEVELS; i++)
         if (strcmp(name, names[i]) == 0) return true;
     return false;
 }
@@ -93,11 +114,11 @@ const HcKernels *hc_kernels(int dtype) {
     size_t chosen = atomic_load(&choice);
     if (chosen == 0) {
         const char *wanted = getenv("HIGHERC_ISA");
-        Level levels[MOST_LEVELS] = {{NULL, NULL, NULL}};
+        HcLevel levels[HC_ALL_LEVELS] = {HC_AT_baseline};
         size_t count = find_levels(levels);
         chosen = count;
         for (size_t i = 0; wanted && i < count; i++)
-            if (strcmp(wanted, levels[i].name) == 0) chosen = i + 1;
+            if (strcmp(wanted, names[levels[i]]) == 0) chosen = i + 1;
         atomic_store(&choice, chosen);
     }
     return hc_kernels_at(chosen - 1, dtype);

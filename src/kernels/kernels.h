@@ -2,9 +2,10 @@
  * allocates nothing; a kernel that needs a workspace is handed one.
  *
  * Every source file here is compiled once per instruction set and type (HC_REAL is float or double)
- * and leaves through one constant table each; hc_kernels(dtype) hands out the table for the machine at
- * hand. Elementwise kernels and reductions give the same bits at every level: they are compiled
- * without contraction and sum in a fixed order of lanes. Products may use fused multiply-add. */
+ * and leaves through constant tables: hc_kernels(dtype) hands out that of what nearly all programs need, for the
+ * machine at hand, and the others are found by that one (tables.def). Elementwise kernels and reductions give the
+ * same bits at every level: they are compiled without contraction and sum in a fixed order of lanes. Products may
+ * use fused multiply-add. */
 #ifndef HC_KERNELS_KERNELS_H
 #define HC_KERNELS_KERNELS_H
 
@@ -100,8 +101,15 @@ typedef struct HcAdamCotangents {
     const void *p, *m, *v;
 } HcAdamCotangents;
 
+/* The levels; HC_LEVEL is such a name. */
+typedef enum HcLevel { HC_AT_baseline, HC_AT_neon, HC_AT_avx2, HC_AT_avx512, HC_ALL_LEVELS } HcLevel;
+
+struct HcTables;
+
 typedef struct HcKernels {
     size_t size; /* of one number */
+    HcLevel level;
+    const struct HcTables *tables; /* the others that belong to it, or NULL: those of its level */
 
 /* Elementwise functions, one row each in elementwise.def. The greatest errors against the exact
      * value, in units of the last place: in f32 1 for all that are not made of one operation
@@ -116,8 +124,30 @@ typedef struct HcKernels {
 #undef HC_BINARY
 #define HC_FUNCTION(place, trace, type, name, params) type(*name) params;
 #include "kernels/kernels.def"
-#undef HC_FUNCTION
 } HcKernels;
+
+#define HC_TABLE(type, name) typedef struct type {
+#define HC_TABLE_END(type) } type;
+#include "kernels/tables.def"
+#undef HC_TABLE
+#undef HC_TABLE_END
+#undef HC_FUNCTION
+
+/* One of each of those. */
+#define HC_FUNCTION(place, trace, type, name, params)
+#define HC_TABLE_END(type)
+typedef struct HcTables {
+#define HC_TABLE(type, name) const type *name;
+#include "kernels/tables.def"
+#undef HC_TABLE
+} HcTables;
+
+/* hc_conv_kernels(k) ...: the table that belongs to k, of the same level and type. */
+#define HC_TABLE(type, name) const type *hc_##name(const HcKernels *k);
+#include "kernels/tables.def"
+#undef HC_TABLE
+#undef HC_TABLE_END
+#undef HC_FUNCTION
 
 /* The table for a type (0: float, 1: double) on this machine: the best instruction set present, or the
  * one that the environment variable HIGHERC_ISA names ("baseline", "avx2", "avx512", "neon"), if

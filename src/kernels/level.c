@@ -1,4 +1,4 @@
-/* One level's table for one type: all kernels but the products, compiled together without contraction,
+/* One level's tables for one type: all kernels but the products, compiled together without contraction,
  * so that every level gives the same bits. */
 #include "kernels/angle.h"
 #include "kernels/real.h"
@@ -18,8 +18,12 @@
 #include "kernels/random.inl"
 #include "kernels/triangle.inl"
 
+#define HC_AT__(level) HC_AT_##level
+#define HC_AT(level) HC_AT__(level)
+
 const HcKernels HC_NAMED(kernels) = {
     .size = sizeof(HC_REAL),
+    .level = HC_AT(HC_LEVEL),
 #define HC_UNARY(name, formula) .name = name##_kernel,
 #define HC_UNARY_NEAR(name, formula, far, formula_far) .name = name##_kernel,
 #define HC_BINARY(name, formula) .name = name##_kernel,
@@ -31,5 +35,11 @@ const HcKernels HC_NAMED(kernels) = {
 #define HC_ENTRY_APART(name) HC_NAMED(name)
 #define HC_FUNCTION(place, trace, type, name, params) .name = HC_ENTRY_##place(name),
 #include "kernels/kernels.def"
-#undef HC_FUNCTION
 };
+
+#define HC_TABLE(type, name) const type HC_NAMED(name) = {
+#define HC_TABLE_END(type) };
+#include "kernels/tables.def"
+#undef HC_TABLE
+#undef HC_TABLE_END
+#undef HC_FUNCTION

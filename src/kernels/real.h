@@ -29,11 +29,16 @@
 /* Products are apart: they alone are compiled with contraction (fused multiply-add). In one file they come first. */
 #ifndef HC_ONE_FILE
 extern const HcKernels HC_NAMED(kernels);
+#define HC_TABLE(type, name) extern const type HC_NAMED(name);
+#define HC_TABLE_END(type)
 #define HC_DECLARE_HERE(type, name, params)
 #define HC_DECLARE_APART(type, name, params) type HC_NAMED(name) params;
 #define HC_FUNCTION(place, trace, type, name, params) HC_DECLARE_##place(type, name, params)
 #include "kernels/kernels.def"
+#include "kernels/tables.def"
 #undef HC_FUNCTION
+#undef HC_TABLE
+#undef HC_TABLE_END
 #endif
 
 #endif

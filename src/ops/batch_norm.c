@@ -90,6 +90,10 @@ static Tensor *emit(const HcOp *op, Norm n, Tensor *const *more, size_t count) {
     return hc_emit(op, &(HcAttr){.real = {n.eps}}, in, 2 + count + (n.choice != NULL));
 }
 
+static const HcNormKernels *kernels_of(const Tensor *y) {
+    return hc_norm_kernels(y->tape->k);
+}
+
 static double eps_of(const HcOver *o) {
     return o->y->attr.real[EPS];
 }
@@ -97,7 +101,7 @@ static double eps_of(const HcOver *o) {
 /* ---- moments(x): no derivative -------------------------------------------------------------------------- */
 
 static void moments_piece(const HcOver *o, const HcPiece *p) {
-    o->y->tape->k->channel_moments(o->y->data, hc_piece_of(o, p, 0), p->s);
+    kernels_of(o->y)->channel_moments(o->y->data, hc_piece_of(o, p, 0), p->s);
 }
 
 static bool moments_forward(Tensor *y) {
@@ -130,8 +134,8 @@ static bool infer_norm(Tensor *y) {
 }
 
 static void norm_piece(const HcOver *o, const HcPiece *p) {
-    o->y->tape->k->batch_norm(hc_piece_result(o, p), hc_piece_of(o, p, 0), o->in[1], o->in[2],
-                              o->in[3], eps_of(o), p->s);
+    kernels_of(o->y)->batch_norm(hc_piece_result(o, p), hc_piece_of(o, p, 0), o->in[1], o->in[2],
+                                 o->in[3], eps_of(o), p->s);
     hc_piece_pick(o, p);
 }
 
@@ -181,8 +185,8 @@ static bool choose_infer(Tensor *y) {
 }
 
 static void choose_piece(const HcOver *o, const HcPiece *p) {
-    o->y->tape->k->batch_norm(p->room, hc_piece_of(o, p, 0), o->in[1], o->in[2], o->in[3],
-                              o->y->attr.window.eps, p->s);
+    kernels_of(o->y)->batch_norm(p->room, hc_piece_of(o, p, 0), o->in[1], o->in[2], o->in[3],
+                                 o->y->attr.window.eps, p->s);
     hc_piece_choose(o, p);
 }
 
@@ -240,8 +244,8 @@ Tensor *hc_batch_norm_fused(Tensor *x, Tensor *moments, Tensor *weight, Tensor *
 /* ---- sums(x, g). With t0, t1 for its rows, to g: t1 xhat + t0; to x: t1 r P(g) ----------------------------- */
 
 static void sums_piece(const HcOver *o, const HcPiece *p) {
-    o->y->tape->k->channel_sums(o->y->data, hc_piece_of(o, p, 0), o->in[1],
-                                hc_piece_spread(o, p, 2), p->s);
+    kernels_of(o->y)->channel_sums(o->y->data, hc_piece_of(o, p, 0), o->in[1],
+                                   hc_piece_spread(o, p, 2), p->s);
 }
 
 /* r of each channel. */
@@ -289,9 +293,9 @@ static Tensor *sums(Norm n, Tensor *g) {
  * to x: second(x, w, g, v) ---------------------------------------------------------------------------------- */
 
 static void backward_piece(const HcOver *o, const HcPiece *p) {
-    o->y->tape->k->batch_norm_backward(hc_over_at(o, o->y->data, p->at), hc_piece_of(o, p, 0),
-                                       o->in[1], o->in[2], hc_piece_spread(o, p, 3), o->in[4],
-                                       eps_of(o), p->s);
+    kernels_of(o->y)->batch_norm_backward(hc_over_at(o, o->y->data, p->at), hc_piece_of(o, p, 0),
+                                          o->in[1], o->in[2], hc_piece_spread(o, p, 3), o->in[4],
+                                          eps_of(o), p->s);
 }
 
 static bool backward_forward(Tensor *y) {
@@ -329,8 +333,8 @@ static Tensor *backward(Norm n, Tensor *w, Tensor *g, Tensor *sums_g) {
  * second(x, w, u, v) ---------------------------------------------------------------------------------------- */
 
 static void picked_piece(const HcOver *o, const HcPiece *p) {
-    o->y->tape->k->batch_norm_backward(p->room, hc_piece_of(o, p, 0), o->in[1], o->in[2],
-                                       hc_piece_of(o, p, 3), o->in[4], eps_of(o), p->s);
+    kernels_of(o->y)->batch_norm_backward(p->room, hc_piece_of(o, p, 0), o->in[1], o->in[2],
+                                          hc_piece_of(o, p, 3), o->in[4], eps_of(o), p->s);
     hc_piece_pick(o, p);
 }
 
@@ -366,7 +370,7 @@ static Tensor *picked(Norm n, Tensor *w, Tensor *v, Tensor *sums_v) {
 /* ---- slope(x, g, v). To g: what is picked of t r P(v); to v: t r P(g); to x: second(x, t, g, v) ------------- */
 
 static void slope_piece(const HcOver *o, const HcPiece *p) {
-    o->y->tape->k->channel_dots(o->y->data, hc_piece_spread(o, p, 2), hc_piece_of(o, p, 3), p->s);
+    kernels_of(o->y)->channel_dots(o->y->data, hc_piece_spread(o, p, 2), hc_piece_of(o, p, 3), p->s);
 }
 
 static bool slope_forward(Tensor *y) {
@@ -374,7 +378,7 @@ static bool slope_forward(Tensor *y) {
     if (!hc_over_begin(&o, y, choice_of(y))) return false;
     y->tape->k->fill(y->data, y->form->count, 0);
     if (!hc_over_run(&o, false, slope_piece)) return false;
-    y->tape->k->batch_norm_slope(y->data, o.in[1], o.in[4], o.in[5], eps_of(&o), o.s);
+    kernels_of(y)->batch_norm_slope(y->data, o.in[1], o.in[4], o.in[5], eps_of(&o), o.s);
     return true;
 }
 
@@ -409,10 +413,10 @@ static Tensor *slope(Norm n, Tensor *g, Tensor *v, Tensor *sums_g, Tensor *sums_
 /* ---- second(x, w, g, v): its gradients by what it is made of -------------------------------------------------- */
 
 static void second_piece(const HcOver *o, const HcPiece *p) {
-    o->y->tape->k->batch_norm_second(hc_over_at(o, o->y->data, p->at), hc_piece_of(o, p, 0),
-                                     o->in[1], o->in[2], hc_piece_spread(o, p, 3),
-                                     hc_piece_of(o, p, 4), o->in[5], o->in[6], o->in[7], eps_of(o),
-                                     p->s);
+    kernels_of(o->y)->batch_norm_second(hc_over_at(o, o->y->data, p->at), hc_piece_of(o, p, 0),
+                                        o->in[1], o->in[2], hc_piece_spread(o, p, 3),
+                                        hc_piece_of(o, p, 4), o->in[5], o->in[6], o->in[7], eps_of(o),
+                                        p->s);
 }
 
 static bool second_forward(Tensor *y) {

@@ -197,7 +197,7 @@ const void *hc_piece_spread(const HcOver *over, const HcPiece *piece, size_t j) 
     const void *g = hc_over_at(over, over->in[j], piece->chosen_at);
     if (!over->choice) return g;
     if (has_windows(over->choice))
-        k->pool_spread(&piece->window, piece->room, g, taps(over, piece));
+        hc_pool_kernels(k)->pool_spread(&piece->window, piece->room, g, taps(over, piece));
     else
         k->gate(piece->room, chosen_numbers(over, piece), 1, g, 1, piece->count, nothing_below);
     return piece->room;
@@ -212,7 +212,7 @@ void hc_piece_pick(const HcOver *over, const HcPiece *piece) {
     void *y = hc_over_at(over, over->y->data, piece->chosen_at);
     if (!over->choice) return;
     if (has_windows(over->choice))
-        k->pool_pick(&piece->window, y, piece->room, taps(over, piece));
+        hc_pool_kernels(k)->pool_pick(&piece->window, y, piece->room, taps(over, piece));
     else
         k->gate(y, chosen_numbers(over, piece), 1, piece->room, 1, piece->count, nothing_below);
 }
@@ -225,5 +225,5 @@ void hc_piece_choose(const HcOver *over, const HcPiece *piece) {
         return;
     }
     void *tap = hc_over_at(over, hc_taps_of(over->choice), piece->chosen_at);
-    k->max_pool(&piece->window, y, tap, piece->room, over->choice->attr.window.relu);
+    hc_pool_kernels(k)->max_pool(&piece->window, y, tap, piece->room, over->choice->attr.window.relu);
 }

@@ -143,7 +143,7 @@ static bool cut(Job *job, size_t count, size_t a_worker, size_t more) {
     const Tape *tape = job->y->tape;
     size_t taps = g->c / g->groups * g->kh * g->kw, most = a_worker * hc_workers(tape);
     job->shares = hc_window_shares(tape, count < most ? count : most, g->n * g->p * g->q * g->o * taps);
-    job->room_bytes = (tape->k->conv_workspace(g) + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
+    job->room_bytes = (hc_conv_kernels(tape->k)->conv_workspace(g) + HC_ALIGN - 1) / HC_ALIGN * HC_ALIGN;
     job->room = hc_workspace(job->y, more + job->room_bytes * (job->shares > 1 ? hc_workers(tape) : 1));
     return job->room != NULL;
 }
@@ -195,7 +195,8 @@ static void pack_weight(Job *job, bool back, char *to) {
 
 /* y from the images that are input 0 and the weight that is input 1, one way or the other. */
 static bool convolve_images(Tensor *y, HcConv g, bool back) {
-    Job job = {.y = y, .fn = back ? y->tape->k->conv_input : y->tape->k->conv};
+    const HcConvKernels *k = hc_conv_kernels(y->tape->k);
+    Job job = {.y = y, .fn = back ? k->conv_input : k->conv};
     job.from = hc_channels_last_input(y, 0);
     job.weight = weight_input(y, 1, &g);
     job.g = g;
@@ -213,10 +214,11 @@ static void run_part(size_t index, size_t worker, void *user) {
     const Job *job = user;
     const HcConv *g = &job->g;
     const size_t by_taps = job->shares / job->parts;
-    job->y->tape->k->conv_weight(g, job->y->data, job->from, job->weight, hc_acc_of(job->y) != NULL,
-                                 part_of(g->kh * g->kw, index % by_taps, by_taps),
-                                 part_of(g->o / g->groups, index / by_taps, job->parts),
-                                 job->room + worker * job->room_bytes);
+    hc_conv_kernels(job->y->tape->k)->conv_weight(
+        g, job->y->data, job->from, job->weight, hc_acc_of(job->y) != NULL,
+        part_of(g->kh * g->kw, index % by_taps, by_taps),
+        part_of(g->o / g->groups, index / by_taps, job->parts),
+        job->room + worker * job->room_bytes);
 }
 
 /* Taps are few, and seldom as many for each thread: results are parted first, into halves, quarters ... that fill a

@@ -41,7 +41,7 @@ static bool entropy_forward(Tensor *y) {
     Rows r;
     size_t bad;
     if (!read_rows(y, &r)) return false;
-    return y->tape->k->cross_entropy(y->data, r.in[0], r.in[1], r.m, r.n, &bad) ||
+    return hc_row_kernels(y->tape->k)->cross_entropy(y->data, r.in[0], r.in[1], r.m, r.n, &bad) ||
            hc_bad_index(y, r.in[1], bad, r.n);
 }
 
@@ -76,7 +76,7 @@ static bool slope_forward(Tensor *y) {
     Rows r;
     size_t bad;
     if (!read_rows(y, &r)) return false;
-    return y->tape->k->cross_entropy_slope(y->data, r.in[0], r.in[1], r.in[2], r.m, r.n, &bad) ||
+    return hc_row_kernels(y->tape->k)->cross_entropy_slope(y->data, r.in[0], r.in[1], r.in[2], r.m, r.n, &bad) ||
            hc_bad_index(y, r.in[1], bad, r.n);
 }
 
@@ -115,7 +115,7 @@ static bool fold_forward(Tensor *y) {
     Rows r;
     size_t bad;
     if (!read_rows(y, &r)) return false;
-    return y->tape->k->cross_entropy_fold(y->data, r.in[0], r.in[1], r.in[2], r.m, r.n, &bad) ||
+    return hc_row_kernels(y->tape->k)->cross_entropy_fold(y->data, r.in[0], r.in[1], r.in[2], r.m, r.n, &bad) ||
            hc_bad_index(y, r.in[1], bad, r.n);
 }
 
@@ -147,7 +147,7 @@ static Tensor *fold(Tensor *x, Tensor *t, Tensor *v) {
 static bool bend_forward(Tensor *y) {
     Rows r;
     if (!read_rows(y, &r)) return false;
-    y->tape->k->cross_entropy_bend(y->data, r.in[0], r.in[1], r.in[2], r.m, r.n);
+    hc_row_kernels(y->tape->k)->cross_entropy_bend(y->data, r.in[0], r.in[1], r.in[2], r.m, r.n);
     return true;
 }
 

@@ -68,7 +68,7 @@ static bool gather_infer(Tensor *y) {
 }
 
 static bool gather_forward(Tensor *y) {
-    return pick(y, y->tape->k->gather);
+    return pick(y, hc_index_kernels(y->tape->k)->gather);
 }
 
 static void gather_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -103,7 +103,7 @@ static bool scatter_infer(Tensor *y) {
 }
 
 static bool scatter_forward(Tensor *y) {
-    return add(y, y->tape->k->scatter_add);
+    return add(y, hc_index_kernels(y->tape->k)->scatter_add);
 }
 
 static void scatter_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -147,7 +147,7 @@ static bool select_infer(Tensor *y) {
 }
 
 static bool select_forward(Tensor *y) {
-    return pick(y, y->tape->k->pick_rows);
+    return pick(y, hc_index_kernels(y->tape->k)->pick_rows);
 }
 
 static Tensor *index_add(Tensor *index, Tensor *source, int axis, size_t size, Tensor *acc);
@@ -188,7 +188,7 @@ static bool index_add_infer(Tensor *y) {
 }
 
 static bool index_add_forward(Tensor *y) {
-    return add(y, y->tape->k->add_rows);
+    return add(y, hc_index_kernels(y->tape->k)->add_rows);
 }
 
 static void index_add_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -221,7 +221,8 @@ static bool last_forward(Tensor *y) {
     const void *index = hc_dense_input(y, 0);
     if (!index) return false;
     hc_extents(y->form, axis, &outer, &inner);
-    return y->tape->k->scatter_places(y->data, index, outer, size, hc_inputs(y)[0]->form->dim[axis], inner, &bad) ||
+    const HcIndexKernels *k = hc_index_kernels(y->tape->k);
+    return k->scatter_places(y->data, index, outer, size, hc_inputs(y)[0]->form->dim[axis], inner, &bad) ||
            hc_bad_index(y, index, bad, size);
 }
 
@@ -296,9 +297,10 @@ static bool one_hot_infer(Tensor *y) {
 static bool one_hot_forward(Tensor *y) {
     const void *index = hc_dense_input(y, 0);
     size_t bad;
-    return index && (y->tape->k->one_hot(y->data, index, hc_inputs(y)[0]->form->count,
-                                         y->attr.range.size, &bad) ||
-                     hc_bad_index(y, index, bad, y->attr.range.size));
+    const HcIndexKernels *k = hc_index_kernels(y->tape->k);
+    return index &&
+           (k->one_hot(y->data, index, hc_inputs(y)[0]->form->count, y->attr.range.size, &bad) ||
+            hc_bad_index(y, index, bad, y->attr.range.size));
 }
 
 static const HcOp op_one_hot = {.name = "tensor_one_hot",

@@ -4,6 +4,10 @@
  * decomposition". */
 #include "ops/ops.h"
 
+static const HcFactorKernels *kernels_of(const Tensor *y) {
+    return hc_factor_kernels(y->tape->k);
+}
+
 /* Of a matrix its size, of right-hand sides how many there are. */
 static size_t last_of(const Tensor *x) {
     return x->form->dim[x->form->ndim - 1];
@@ -62,7 +66,7 @@ static bool solve_one(Tensor *y, size_t index, size_t count, const void *user, v
                     .ldb = last_of(y),
                     .workspace = room};
     t.a.data = (const char *)o->a.data + hc_matrix_at(o->form, index) * y->tape->item;
-    return y->tape->k->solve_triangular(&t, bad);
+    return kernels_of(y)->solve_triangular(&t, bad);
 }
 
 static bool triangular_forward(Tensor *y) {
@@ -70,7 +74,7 @@ static bool triangular_forward(Tensor *y) {
     size_t n = last_of(hc_inputs(y)[0]), width = last_of(y);
     if (!hc_operand(y, 0, y->attr.bits & HC_TRANSPOSED, &o.a, &o.form)) return false;
     hc_copy_dense(hc_inputs(y)[1], y->data);
-    size_t room = y->tape->k->solve_triangular_workspace(&(HcTriangle){.n = n, .width = width});
+    size_t room = kernels_of(y)->solve_triangular_workspace(&(HcTriangle){.n = n, .width = width});
     return hc_matrices(y, &(HcMatrices){.fn = solve_one,
                                         .user = &o,
                                         .count = hc_matrix_count(y->form),
@@ -131,7 +135,7 @@ Tensor *tensor_cholesky_solve(Tensor *b, Tensor *l) {
 static bool cholesky_some(Tensor *y, size_t first, size_t count, const void *user, void *room,
                           size_t *bad) {
     (void)user;
-    return y->tape->k->cholesky(matrix_at(y, first), count, last_of(y), room, bad);
+    return kernels_of(y)->cholesky(matrix_at(y, first), count, last_of(y), room, bad);
 }
 
 static bool cholesky_forward(Tensor *y) {
@@ -142,7 +146,7 @@ static bool cholesky_forward(Tensor *y) {
                                         .together = HC_TOGETHER,
                                         .n = n,
                                         .cost = n * n / 6 * n,
-                                        .room = y->tape->k->cholesky_workspace(n),
+                                        .room = kernels_of(y)->cholesky_workspace(n),
                                         .wrong = "is not positive definite"});
 }
 
@@ -186,7 +190,7 @@ static bool lu_one(Tensor *y, size_t index, size_t count, const void *a, void *r
     (void)bad;
     y->tape->k->copy(matrix_at(y, index), 1, (const char *)a + index * n * n * y->tape->item, 1,
                      n * n);
-    y->tape->k->lu(matrix_at(y, index), n, room);
+    kernels_of(y)->lu(matrix_at(y, index), n, room);
     return true;
 }
 
@@ -199,7 +203,7 @@ static bool lu_forward(Tensor *y) {
                                              .together = 1,
                                              .n = n,
                                              .cost = n * n / 3 * n,
-                                             .room = y->tape->k->lu_workspace(n)});
+                                             .room = kernels_of(y)->lu_workspace(n)});
 }
 
 static const HcOp op_lu = {.name = "tensor_solve",
@@ -232,23 +236,22 @@ static bool solve_factor(Tensor *y, size_t index, const Operand *o, bool upper, 
         t.a.row = o->a.col;
         t.a.col = o->a.row;
     }
-    return y->tape->k->solve_triangular(&t, bad);
+    return kernels_of(y)->solve_triangular(&t, bad);
 }
 
 static bool solve_both(Tensor *y, size_t index, size_t count, const void *user, void *room,
                        size_t *bad) {
     const Operand *o = user;
     (void)count;
-    const HcKernels *k = y->tape->k;
     size_t n = last_of(hc_inputs(y)[1]), width = last_of(y);
     const char *pivot =
         (const char *)o->a.data + (hc_matrix_at(o->form, index) + n * n) * y->tape->item;
     bool transposed = y->attr.bits & HC_TRANSPOSED;
-    if (!transposed) k->swap_rows(matrix_at(y, index), pivot, n, width, false);
+    if (!transposed) kernels_of(y)->swap_rows(matrix_at(y, index), pivot, n, width, false);
     if (!solve_factor(y, index, o, transposed, room, bad) ||
         !solve_factor(y, index, o, !transposed, room, bad))
         return false;
-    if (transposed) k->swap_rows(matrix_at(y, index), pivot, n, width, true);
+    if (transposed) kernels_of(y)->swap_rows(matrix_at(y, index), pivot, n, width, true);
     return true;
 }
 
@@ -258,7 +261,7 @@ static bool solve_forward(Tensor *y) {
     size_t n = last_of(f), width = last_of(y);
     Operand o = {{f->data, n, 1}, f->form};
     hc_copy_dense(hc_inputs(y)[2], y->data);
-    size_t room = y->tape->k->solve_triangular_workspace(&(HcTriangle){.n = n, .width = width});
+    size_t room = kernels_of(y)->solve_triangular_workspace(&(HcTriangle){.n = n, .width = width});
     return hc_matrices(y, &(HcMatrices){.fn = solve_both,
                                         .user = &o,
                                         .count = hc_matrix_count(y->form),
@@ -336,7 +339,7 @@ static bool leading_infer(Tensor *y) {
 static bool determinants(Tensor *y, const Tensor *f, bool sign) {
     size_t n = last_of(f), item = y->tape->item;
     for (size_t i = 0; i < y->form->count; i++)
-        y->tape->k->lu_det((char *)y->data + i * item, matrix_at(f, i), n, sign);
+        kernels_of(y)->lu_det((char *)y->data + i * item, matrix_at(f, i), n, sign);
     return true;
 }
 

@@ -11,7 +11,7 @@ static bool argsort_forward(Tensor *y) {
     void *workspace = hc_workspace(y, 4 * n * y->tape->item);
     if (!workspace) return false;
     hc_extents(y->form, axis, &outer, &inner);
-    y->tape->k->argsort(y->data, x, outer, n, inner, y->attr.range.start, workspace);
+    hc_index_kernels(y->tape->k)->argsort(y->data, x, outer, n, inner, y->attr.range.start, workspace);
     return true;
 }
 

@@ -172,14 +172,14 @@ static void find_largest(const HcKernels *k, const void *geometry, size_t images
                          const void *from, void *taps) {
     HcConv g = *(const HcConv *)geometry;
     g.n = images;
-    k->max_pool(&g, to, taps, from, false);
+    hc_pool_kernels(k)->max_pool(&g, to, taps, from, false);
 }
 
 static void find_largest_relu(const HcKernels *k, const void *geometry, size_t images, void *to,
                               const void *from, void *taps) {
     HcConv g = *(const HcConv *)geometry;
     g.n = images;
-    k->max_pool(&g, to, taps, from, true);
+    hc_pool_kernels(k)->max_pool(&g, to, taps, from, true);
 }
 
 static bool winners_forward(Tensor *y) {
@@ -202,7 +202,7 @@ static void spread_images(const HcKernels *k, const void *geometry, size_t image
                           const void *from, void *taps) {
     HcConv g = *(const HcConv *)geometry;
     g.n = images;
-    k->pool_spread(&g, to, from, taps);
+    hc_pool_kernels(k)->pool_spread(&g, to, from, taps);
 }
 
 static bool spread_forward(Tensor *y) {
@@ -226,7 +226,7 @@ static void pick_images(const HcKernels *k, const void *geometry, size_t images,
                         const void *from, void *taps) {
     HcConv g = *(const HcConv *)geometry;
     g.n = images;
-    k->pool_pick(&g, to, from, taps);
+    hc_pool_kernels(k)->pool_pick(&g, to, from, taps);
 }
 
 static bool pick_forward(Tensor *y) {
@@ -367,7 +367,7 @@ static void average_images(const HcKernels *k, const void *geometry, size_t imag
     HcWindows w = *(const HcWindows *)geometry;
     (void)taps;
     w.n = images;
-    k->avg_pool(&w, to, from);
+    hc_pool_kernels(k)->avg_pool(&w, to, from);
 }
 
 static bool avg_pool_forward(Tensor *y) {
@@ -401,7 +401,7 @@ static void spread_average(const HcKernels *k, const void *geometry, size_t imag
     HcWindows w = *(const HcWindows *)geometry;
     (void)taps;
     w.n = images;
-    k->avg_spread(&w, to, from);
+    hc_pool_kernels(k)->avg_spread(&w, to, from);
 }
 
 static bool avg_spread_forward(Tensor *y) {

@@ -7,7 +7,8 @@ static bool scan(Tensor *y, const void *a, const void *b) {
     size_t outer, inner;
     if (!b) return false;
     hc_extents(y->form, axis, &outer, &inner);
-    if (y->form->count) y->tape->k->scan(y->data, a, b, outer, y->form->dim[axis], inner, y->attr.range.start);
+    const HcIndexKernels *k = hc_index_kernels(y->tape->k);
+    if (y->form->count) k->scan(y->data, a, b, outer, y->form->dim[axis], inner, y->attr.range.start);
     return true;
 }
 

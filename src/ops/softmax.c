@@ -32,7 +32,7 @@ static Tensor *log_softmax_unfused(Tensor *x) {
 /* ---- y = softmax x. To x: y (g - sum(g y)) ------------------------------------------------------------ */
 
 static bool softmax_forward(Tensor *y) {
-    return rows_forward(y, y->tape->k->softmax_rows);
+    return rows_forward(y, hc_row_kernels(y->tape->k)->softmax_rows);
 }
 
 static void softmax_vjp(HcSweep *s, Tensor *y, Tensor *gy) {
@@ -54,7 +54,7 @@ static const HcOp op_softmax = {.name = "tensor_softmax",
 /* ---- y = log softmax x. To x: g - e^y sum(g) ---------------------------------------------------------- */
 
 static bool log_softmax_forward(Tensor *y) {
-    return rows_forward(y, y->tape->k->log_softmax_rows);
+    return rows_forward(y, hc_row_kernels(y->tape->k)->log_softmax_rows);
 }
 
 static void log_softmax_vjp(HcSweep *s, Tensor *y, Tensor *gy) {

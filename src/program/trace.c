@@ -245,6 +245,7 @@ static void trace_adam_rate(void *y, const void *t, const void *m, const void *v
 #endif
 #define RESULT_void
 #define RESULT_bool return true
+#define RESULT_size_t return 0
 #define STUB_TRACED(result, type, name, params)
 #define STUB_ASKED(result, type, name, params)
 #define STUB_WHOLE(result, type, name, params)                                                     \
@@ -252,14 +253,37 @@ static void trace_adam_rate(void *y, const void *t, const void *m, const void *v
         tracing.whole = true;                                                                      \
         result;                                                                                    \
     }
-#define RESULT_size_t
 #define HC_FUNCTION(place, trace, type, name, params)                                              \
     STUB_##trace(RESULT_##type, type, name, params)
 #include "kernels/kernels.def"
+#define HC_TABLE(type, name)
+#define HC_TABLE_END(type)
+#include "kernels/tables.def"
+#undef HC_TABLE
+#undef HC_TABLE_END
 #undef HC_FUNCTION
 #if defined(__GNUC__) || defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
+
+#define HC_FUNCTION(place, trace, type, name, params) .name = whole_##name,
+#define HC_TABLE(type, name) static const type whole_##name = {
+#define HC_TABLE_END(type) };
+#include "kernels/tables.def"
+#undef HC_TABLE
+#undef HC_FUNCTION
+
+/* The other tables as a trace hands them out; none of them refers to the real ones. */
+static const HcTables whole_tables = {
+#define HC_FUNCTION(place, trace, type, name, params)
+#define HC_TABLE(type, name) .name = &whole_##name,
+#undef HC_TABLE_END
+#define HC_TABLE_END(type)
+#include "kernels/tables.def"
+#undef HC_TABLE
+#undef HC_TABLE_END
+#undef HC_FUNCTION
+};
 
 /* Nothing of the real table is in it but what computes no numbers. */
 static HcKernels traced_kernels(const HcKernels *real) {
@@ -268,6 +292,8 @@ static HcKernels traced_kernels(const HcKernels *real) {
 #define ENTRY_ASKED(name) real->name
     return (HcKernels){
         .size = real->size,
+        .level = real->level,
+        .tables = &whole_tables,
 #define HC_UNARY(name, formula) .name = trace_##name,
 #define HC_UNARY_NEAR(name, formula, far, formula_far) .name = trace_##name,
 #define HC_BINARY(name, formula) .name = trace_##name,

@@ -67,23 +67,23 @@ static void ours(const HcKernels *k, const Case *c, const Data *d) {
     for (size_t i = 0, count; c->what == CHOLESKY && i < c->count; i += count) {
         count = c->count - i < HC_TOGETHER ? c->count - i : HC_TOGETHER;
         memcpy(d->a + i * stride, d->from + i * stride, count * stride);
-        k->cholesky(d->a + i * stride, count, n, d->workspace, &bad);
+        hc_factor_kernels(k)->cholesky(d->a + i * stride, count, n, d->workspace, &bad);
     }
     for (size_t i = 0; c->what != CHOLESKY && i < c->count; i++) {
         char *a = d->a + i * stride, *b = d->b + i * n * c->width * d->item;
         if (c->what != SOLVE) memcpy(a, d->from + i * n * n * d->item, n * n * d->item);
-        if (c->what == LU) k->lu(a, n, d->workspace);
+        if (c->what == LU) hc_factor_kernels(k)->lu(a, n, d->workspace);
         if (c->what != SOLVE) continue;
         memcpy(b, d->from, n * c->width * d->item);
-        k->solve_triangular(&(HcTriangle){n,
-                                          c->width,
-                                          {d->from + i * n * n * d->item, n, 1},
-                                          false,
-                                          false,
-                                          b,
-                                          c->width,
-                                          d->workspace},
-                            &bad);
+        hc_factor_kernels(k)->solve_triangular(&(HcTriangle){n,
+                                               c->width,
+                                               {d->from + i * n * n * d->item, n, 1},
+                                               false,
+                                               false,
+                                               b,
+                                               c->width,
+                                               d->workspace},
+                                               &bad);
     }
 }
 
@@ -150,10 +150,10 @@ static double measure(size_t level, size_t levels, const Case *c, const Data *d)
 }
 
 static size_t workspace_of(const HcKernels *k, const Case *c) {
-    return c->what == CHOLESKY ? k->cholesky_workspace(c->n)
+    return c->what == CHOLESKY ? hc_factor_kernels(k)->cholesky_workspace(c->n)
            : c->what == LU
-               ? k->lu_workspace(c->n)
-               : k->solve_triangular_workspace(&(HcTriangle){.n = c->n, .width = c->width});
+               ? hc_factor_kernels(k)->lu_workspace(c->n)
+               : hc_factor_kernels(k)->solve_triangular_workspace(&(HcTriangle){.n = c->n, .width = c->width});
 }
 
 static void run(const Case *c, int rounds, int dtype) {

@@ -49,6 +49,8 @@ foreach(name ${operations})
 endforeach()
 
 file(READ ${SOURCE}/src/kernels/kernels.def text)
+file(READ ${SOURCE}/src/kernels/tables.def tables)
+string(APPEND text "${tables}")
 string(REGEX MATCHALL "\nHC_FUNCTION\\([A-Z]+, [A-Z]+, [a-z_]+, [a-z0-9_]+" kernels "${text}")
 list(LENGTH kernels kernel_count)
 if(kernel_count LESS 50)

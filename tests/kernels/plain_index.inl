@@ -48,11 +48,11 @@ static void index_cases(IndexFn *fn, bool adds, bool whole) {
 }
 
 static void check_gather(void) {
-    index_cases(k->gather, false, false);
+    index_cases(hc_index_kernels(k)->gather, false, false);
 }
 
 static void check_scatter_add(void) {
-    index_cases(k->scatter_add, true, false);
+    index_cases(hc_index_kernels(k)->scatter_add, true, false);
 }
 
 static void scatter_places_case(size_t outer, size_t axis, size_t picks, size_t inner, bool wrong) {
@@ -63,7 +63,7 @@ static void scatter_places_case(size_t outer, size_t axis, size_t picks, size_t 
         put(&w, i, (double)rng_below(&rng, axis));
     if (wrong && indices) put(&w, indices / 2, picks % 4 ? no_index[picks % 6] : (double)axis);
     place(&y, outer * axis * inner);
-    bool done = k->scatter_places(at(&y, 0), at(&w, 0), outer, axis, picks, inner, &bad);
+    bool done = hc_index_kernels(k)->scatter_places(at(&y, 0), at(&w, 0), outer, axis, picks, inner, &bad);
     expect(done == !(wrong && indices) && (done || bad == indices / 2), picks, bad);
     if (!done) return;
     for (size_t i = 0; i < y.count; i++)
@@ -84,11 +84,11 @@ static void check_scatter_places(void) {
 }
 
 static void check_pick_rows(void) {
-    index_cases(k->pick_rows, false, true);
+    index_cases(hc_index_kernels(k)->pick_rows, false, true);
 }
 
 static void check_add_rows(void) {
-    index_cases(k->add_rows, true, true);
+    index_cases(hc_index_kernels(k)->add_rows, true, true);
 }
 
 static void check_one_hot(void) {
@@ -101,7 +101,7 @@ static void check_one_hot(void) {
                     put(&w, i, (double)rng_below(&rng, classes));
                 if (wrong && n) put(&w, n / 2, n % 4 ? no_index[n % 6] : (double)classes);
                 place(&y, n * classes);
-                bool done = k->one_hot(at(&y, 0), at(&w, 0), n, classes, &bad);
+                bool done = hc_index_kernels(k)->one_hot(at(&y, 0), at(&w, 0), n, classes, &bad);
                 expect(done == !(wrong && n) && (done || bad == n / 2), n, bad);
                 if (!done) continue;
                 for (size_t i = 0; i < n * classes; i++)

@@ -6,7 +6,7 @@ static void scan_case(size_t outer, size_t n, size_t inner, bool factors, bool b
     draw(&x, count, -1, 1);
     draw(&w, count, -2, 2);
     place(&y, count);
-    k->scan(at(&y, 0), factors ? at(&w, 0) : NULL, at(&x, 0), outer, n, inner, back);
+    hc_index_kernels(k)->scan(at(&y, 0), factors ? at(&w, 0) : NULL, at(&x, 0), outer, n, inner, back);
     for (size_t o = 0; o < outer; o++)
         for (size_t i = 0; i < inner; i++) {
             double before = 0, most = 1;
@@ -45,7 +45,7 @@ static void argsort_case(size_t outer, size_t n, size_t inner, bool falling) {
         put(&x, i, rng_below(&rng, 9) == 0 ? (double)NAN : few);
     }
     place(&y, count);
-    k->argsort(at(&y, 0), at(&x, 0), outer, n, inner, falling, workspace);
+    hc_index_kernels(k)->argsort(at(&y, 0), at(&x, 0), outer, n, inner, falling, workspace);
     for (size_t o = 0; o < outer; o++)
         for (size_t i = 0; i < inner; i++)
             for (size_t j = 0; j < n; j++) { /* its place is how many stand before it */

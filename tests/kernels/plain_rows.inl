@@ -33,11 +33,11 @@ static void softmax(void (*fn)(void *, const void *, size_t, size_t), bool log_o
 }
 
 static void check_softmax_rows(void) {
-    softmax(k->softmax_rows, false);
+    softmax(hc_row_kernels(k)->softmax_rows, false);
 }
 
 static void check_log_softmax_rows(void) {
-    softmax(k->log_softmax_rows, true);
+    softmax(hc_row_kernels(k)->log_softmax_rows, true);
 }
 
 /* w: targets of the rows of x, one of them wrong. */
@@ -53,10 +53,10 @@ typedef enum Entropy { ITSELF, SLOPE, FOLD, BEND } Entropy;
 static bool run_entropy(Entropy which, size_t rows, size_t n, size_t *bad) {
     void *out = at(&y, 0), *scores = at(&x, 0), *target = at(&w, 0), *gi = at(&g, 0);
     void *other = at(&z, 0);
-    if (which == ITSELF) return k->cross_entropy(out, scores, target, rows, n, bad);
-    if (which == SLOPE) return k->cross_entropy_slope(out, scores, target, gi, rows, n, bad);
-    if (which == FOLD) return k->cross_entropy_fold(out, scores, target, other, rows, n, bad);
-    k->cross_entropy_bend(out, scores, gi, other, rows, n);
+    if (which == ITSELF) return hc_row_kernels(k)->cross_entropy(out, scores, target, rows, n, bad);
+    if (which == SLOPE) return hc_row_kernels(k)->cross_entropy_slope(out, scores, target, gi, rows, n, bad);
+    if (which == FOLD) return hc_row_kernels(k)->cross_entropy_fold(out, scores, target, other, rows, n, bad);
+    hc_row_kernels(k)->cross_entropy_bend(out, scores, gi, other, rows, n);
     return true;
 }
 

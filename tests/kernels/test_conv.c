@@ -105,10 +105,10 @@ static void to_weight(const HcKernels *k, const HcConv *g, void *to, size_t coun
     const size_t taps = g->kh * g->kw, results = g->o / g->groups, middle = results / 3;
     void *in_parts = malloc(count * k->size + 1);
     memcpy(in_parts, to, count * k->size);
-    k->conv_weight(g, to, y, x, add, (HcSpan){0, taps}, (HcSpan){0, results}, workspace);
+    hc_conv_kernels(k)->conv_weight(g, to, y, x, add, (HcSpan){0, taps}, (HcSpan){0, results}, workspace);
     for (size_t tap = 0; tap < taps; tap++) {
-        k->conv_weight(g, in_parts, y, x, add, (HcSpan){tap, tap + 1}, (HcSpan){middle, results}, workspace);
-        k->conv_weight(g, in_parts, y, x, add, (HcSpan){tap, tap + 1}, (HcSpan){0, middle}, workspace);
+        hc_conv_kernels(k)->conv_weight(g, in_parts, y, x, add, (HcSpan){tap, tap + 1}, (HcSpan){middle, results}, workspace);
+        hc_conv_kernels(k)->conv_weight(g, in_parts, y, x, add, (HcSpan){tap, tap + 1}, (HcSpan){0, middle}, workspace);
     }
     CHECK(memcmp(in_parts, to, count * k->size) == 0);
     free(in_parts);
@@ -121,10 +121,11 @@ static void to_images(const HcKernels *k, const HcConv *g, int which, void *to, 
     void *in_parts = malloc(bytes + 1);
     const void *from = start == to ? in_parts : start;
     memcpy(in_parts, to, bytes);
+    const HcConvKernels *conv = hc_conv_kernels(k);
     for (int i = 0; i < 3; i++)
-        (which == FORWARD ? k->conv : k->conv_input)(g, in_parts, of, w, from, start_step, ends[i], ends[i + 1],
-                                                     workspace);
-    (which == FORWARD ? k->conv : k->conv_input)(g, to, of, w, start, start_step, 0, pixels, workspace);
+        (which == FORWARD ? conv->conv : conv->conv_input)(g, in_parts, of, w, from, start_step, ends[i],
+                                                           ends[i + 1], workspace);
+    (which == FORWARD ? conv->conv : conv->conv_input)(g, to, of, w, start, start_step, 0, pixels, workspace);
     CHECK(memcmp(in_parts, to, bytes) == 0);
     free(in_parts);
 }
@@ -137,7 +138,7 @@ static void check_start(const HcKernels *k, const HcConv *g, int which, int star
     if (which == TO_WEIGHT) count = g->kh * g->kw * (g->c / g->groups) * g->o;
     for (size_t i = 0; i < count; i++)
         d->want[i] = start == 0 ? 0 : d->bias[start == 1 ? i % step : i];
-    void *to = converted(k, d->bias, count), *workspace = malloc(k->conv_workspace(g));
+    void *to = converted(k, d->bias, count), *workspace = malloc(hc_conv_kernels(k)->conv_workspace(g));
     void *x = converted(k, d->x, g->n * g->h * g->w * g->c);
     void *y = converted(k, d->y, g->n * g->p * g->q * g->o);
     void *w = converted(k, d->w, g->kh * g->kw * (g->c / g->groups) * g->o);

@@ -65,8 +65,8 @@ static void *definite(size_t n) {
 }
 
 static bool cholesky(void *a, size_t n, size_t *bad) {
-    void *room = malloc(k->cholesky_workspace(n));
-    bool done = k->cholesky(a, 1, n, room, bad);
+    void *room = malloc(hc_factor_kernels(k)->cholesky_workspace(n));
+    bool done = hc_factor_kernels(k)->cholesky(a, 1, n, room, bad);
     free(room);
     return done;
 }
@@ -109,7 +109,7 @@ static void indefinite(size_t n, size_t p, double pivot) {
 
 /* Side by side each becomes what it is alone; of those that are not definite the first is told. */
 static void side_by_side(size_t n, size_t count) {
-    void *all = numbers(count * n * n), *room = malloc(k->cholesky_workspace(n) + 1);
+    void *all = numbers(count * n * n), *room = malloc(hc_factor_kernels(k)->cholesky_workspace(n) + 1);
     size_t bytes = n * n * k->size, bad = 99;
     for (size_t l = 0; l < count; l++) {
         void *a = definite(n);
@@ -118,7 +118,7 @@ static void side_by_side(size_t n, size_t count) {
     }
     void *alone = numbers(count * n * n);
     memcpy(alone, all, count * bytes);
-    CHECK(k->cholesky(all, count, n, room, &bad));
+    CHECK(hc_factor_kernels(k)->cholesky(all, count, n, room, &bad));
     for (size_t l = 0; l < count; l++)
         CHECK(cholesky((char *)alone + l * bytes, n, &bad));
     CHECK(memcmp(all, alone, count * bytes) == 0);
@@ -126,7 +126,7 @@ static void side_by_side(size_t n, size_t count) {
         put(all, l * n * n, l == 1 ? 1 : -1); /* a later matrix fails at an earlier pivot */
         if (l == 1) put(all, l * n * n + n * n - 1, -5);
     }
-    if (n > 1 && count > 1) CHECK(!k->cholesky(all, count, n, room, &bad) && bad == 2 * n - 1);
+    if (n > 1 && count > 1) CHECK(!hc_factor_kernels(k)->cholesky(all, count, n, room, &bad) && bad == 2 * n - 1);
     free(all);
     free(alone);
     free(room);
@@ -150,8 +150,8 @@ static void choleskys(void) {
 /* ---- LU -------------------------------------------------------------------------------------- */
 
 static void lu(void *f, size_t n) {
-    void *room = malloc(k->lu_workspace(n));
-    k->lu(f, n, room);
+    void *room = malloc(hc_factor_kernels(k)->lu_workspace(n));
+    hc_factor_kernels(k)->lu(f, n, room);
     free(room);
 }
 
@@ -266,8 +266,8 @@ static void substitute(const System *s) {
 }
 
 static bool run(System *s, size_t *bad) {
-    s->t.workspace = malloc(k->solve_triangular_workspace(&s->t) + 1);
-    bool done = k->solve_triangular(&s->t, bad);
+    s->t.workspace = malloc(hc_factor_kernels(k)->solve_triangular_workspace(&s->t) + 1);
+    bool done = hc_factor_kernels(k)->solve_triangular(&s->t, bad);
     free(s->t.workspace);
     return done;
 }

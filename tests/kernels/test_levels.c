@@ -214,35 +214,30 @@ static void reduce(const char *name, ReduceFn *a, ReduceFn *b, bool odd) {
 /* Rows of w with targets out of its sizes; x are cotangents of rows, z of scores. */
 static void cross_entropy(size_t o, size_t m, size_t n) {
     static Buffer target;
+    const HcRowKernels *first = hc_row_kernels(base), *other = hc_row_kernels(level);
     size_t bad[2] = {0, 0};
     for (size_t i = 0; i < m; i++)
         put(&target, i, (double)((i * 7 + m) % n));
     fresh();
-    CHECK(base->cross_entropy(at(&out[0], o), at(&w, 3 - o), at(&target, 0), m, n, bad));
-    CHECK(level->cross_entropy(at(&out[1], o), at(&w, 3 - o), at(&target, 0), m, n, bad));
+    CHECK(first->cross_entropy(at(&out[0], o), at(&w, 3 - o), at(&target, 0), m, n, bad));
+    CHECK(other->cross_entropy(at(&out[1], o), at(&w, 3 - o), at(&target, 0), m, n, bad));
     expect(same(&out[0], &out[1]), "cross_entropy", n, m);
     fresh();
-    CHECK(base->cross_entropy_slope(at(&out[0], o), at(&w, 3 - o), at(&target, 0), at(&x, 1), m, n,
-                                    bad));
-    CHECK(level->cross_entropy_slope(at(&out[1], o), at(&w, 3 - o), at(&target, 0), at(&x, 1), m, n,
-                                     bad));
+    CHECK(first->cross_entropy_slope(at(&out[0], o), at(&w, 3 - o), at(&target, 0), at(&x, 1), m, n, bad));
+    CHECK(other->cross_entropy_slope(at(&out[1], o), at(&w, 3 - o), at(&target, 0), at(&x, 1), m, n, bad));
     expect(same(&out[0], &out[1]), "cross_entropy_slope", n, m);
     fresh();
-    CHECK(base->cross_entropy_fold(at(&out[0], o), at(&w, 3 - o), at(&target, 0), at(&z, 2), m, n,
-                                   bad));
-    CHECK(level->cross_entropy_fold(at(&out[1], o), at(&w, 3 - o), at(&target, 0), at(&z, 2), m, n,
-                                    bad));
+    CHECK(first->cross_entropy_fold(at(&out[0], o), at(&w, 3 - o), at(&target, 0), at(&z, 2), m, n, bad));
+    CHECK(other->cross_entropy_fold(at(&out[1], o), at(&w, 3 - o), at(&target, 0), at(&z, 2), m, n, bad));
     expect(same(&out[0], &out[1]), "cross_entropy_fold", n, m);
     fresh();
-    base->cross_entropy_bend(at(&out[0], o), at(&w, 3 - o), at(&x, 1), at(&z, 2), m, n);
-    level->cross_entropy_bend(at(&out[1], o), at(&w, 3 - o), at(&x, 1), at(&z, 2), m, n);
+    first->cross_entropy_bend(at(&out[0], o), at(&w, 3 - o), at(&x, 1), at(&z, 2), m, n);
+    other->cross_entropy_bend(at(&out[1], o), at(&w, 3 - o), at(&x, 1), at(&z, 2), m, n);
     expect(same(&out[0], &out[1]), "cross_entropy_bend", n, m);
     if (m == 0) return;
     put(&target, m - 1, m & 1 ? (double)n : 0.5);
-    CHECK(!base->cross_entropy_slope(at(&out[0], o), at(&w, 0), at(&target, 0), at(&x, 1), m, n,
-                                     &bad[0]));
-    CHECK(!level->cross_entropy_fold(at(&out[1], o), at(&w, 0), at(&target, 0), at(&z, 2), m, n,
-                                     &bad[1]));
+    CHECK(!first->cross_entropy_slope(at(&out[0], o), at(&w, 0), at(&target, 0), at(&x, 1), m, n, &bad[0]));
+    CHECK(!other->cross_entropy_fold(at(&out[1], o), at(&w, 0), at(&target, 0), at(&z, 2), m, n, &bad[1]));
     CHECK(bad[0] == m - 1 && bad[1] == m - 1);
 }
 
@@ -264,12 +259,12 @@ static void reductions(void) {
                 level->argmax_rows(at(&out[1], o), at(&w, o), m, n);
                 expect(same(&out[0], &out[1]), "argmax_rows", n, m);
                 fresh();
-                base->softmax_rows(at(&out[0], o), at(&w, 3 - o), m, n);
-                level->softmax_rows(at(&out[1], o), at(&w, 3 - o), m, n);
+                hc_row_kernels(base)->softmax_rows(at(&out[0], o), at(&w, 3 - o), m, n);
+                hc_row_kernels(level)->softmax_rows(at(&out[1], o), at(&w, 3 - o), m, n);
                 expect(same(&out[0], &out[1]), "softmax_rows", n, m);
                 fresh();
-                base->log_softmax_rows(at(&out[0], o), at(&w, 3 - o), m, n);
-                level->log_softmax_rows(at(&out[1], o), at(&w, 3 - o), m, n);
+                hc_row_kernels(base)->log_softmax_rows(at(&out[0], o), at(&w, 3 - o), m, n);
+                hc_row_kernels(level)->log_softmax_rows(at(&out[1], o), at(&w, 3 - o), m, n);
                 expect(same(&out[0], &out[1]), "log_softmax_rows", n, m);
                 cross_entropy(o, m, n);
             }
@@ -306,8 +301,8 @@ typedef bool IndexFn(void *y, const void *x, const void *index, size_t outer, si
 
 /* With the first numbers in w as indices of whole rows; one of them wrong, if any is. */
 static void rows_by_index(size_t outer, size_t axis, size_t picks, size_t inner, bool wrong) {
-    IndexFn *const fns[2][2] = {{base->pick_rows, level->pick_rows},
-                                {base->add_rows, level->add_rows}};
+    IndexFn *const fns[2][2] = {{hc_index_kernels(base)->pick_rows, hc_index_kernels(level)->pick_rows},
+                                {hc_index_kernels(base)->add_rows, hc_index_kernels(level)->add_rows}};
     Buffer index = w;
     bool ok = true;
     for (size_t i = 0; i < picks; i++)
@@ -327,6 +322,7 @@ static void rows_by_index(size_t outer, size_t axis, size_t picks, size_t inner,
 }
 
 static void indexing(void) {
+    const HcIndexKernels *first = hc_index_kernels(base), *other = hc_index_kernels(level);
     fill(&x, false);
     for (size_t inner = 1; inner <= 20; inner += inner < 4 ? 1 : 5)
         for (size_t axis = 1; axis <= 9; axis += 2)
@@ -339,22 +335,22 @@ static void indexing(void) {
                     if (wrong && n) put(&w, n / 2, no_index[n % 6]);
                     bool ok = !wrong || !n;
                     fresh();
-                    bool a = base->gather(&out[0], &x, &w, outer, axis, picks, inner, &bad[0]);
-                    bool b = level->gather(&out[1], &x, &w, outer, axis, picks, inner, &bad[1]);
+                    bool a = first->gather(&out[0], &x, &w, outer, axis, picks, inner, &bad[0]);
+                    bool b = other->gather(&out[1], &x, &w, outer, axis, picks, inner, &bad[1]);
                     expect(a == ok && b == ok &&
                                (ok ? same(&out[0], &out[1]) : bad[0] == n / 2 && bad[1] == n / 2),
                            "gather", picks, inner);
                     out[0] = out[1] = z;
-                    a = base->scatter_add(&out[0], &x, &w, outer, axis, picks, inner, &bad[0]);
-                    b = level->scatter_add(&out[1], &x, &w, outer, axis, picks, inner, &bad[1]);
+                    a = first->scatter_add(&out[0], &x, &w, outer, axis, picks, inner, &bad[0]);
+                    b = other->scatter_add(&out[1], &x, &w, outer, axis, picks, inner, &bad[1]);
                     expect(a == ok && b == ok &&
                                (ok ? same(&out[0], &out[1]) : bad[0] == n / 2 && bad[1] == n / 2),
                            "scatter_add", picks, inner);
                     rows_by_index(outer, axis, picks, inner, wrong);
                     fresh();
                     if (n * axis > ROOM) continue;
-                    a = base->one_hot(&out[0], &w, n, axis, &bad[0]);
-                    b = level->one_hot(&out[1], &w, n, axis, &bad[1]);
+                    a = first->one_hot(&out[0], &w, n, axis, &bad[0]);
+                    b = other->one_hot(&out[1], &w, n, axis, &bad[1]);
                     expect(a == ok && b == ok &&
                                (ok ? same(&out[0], &out[1]) : bad[0] == n / 2 && bad[1] == n / 2),
                            "one_hot", n, axis);

@@ -52,28 +52,28 @@ static void divide(const HcKernels *k, Numbers *sums, Numbers *moments, HcChanne
 /* In pieces of `rows` along outer. */
 static void run(const HcKernels *k, HcChannels s, size_t rows, double eps, Results *r) {
     memset(r, 0, sizeof *r);
-    k->channel_moments(&r->moments, &x, s);
+    hc_norm_kernels(k)->channel_moments(&r->moments, &x, s);
     size_t step = rows * s.channels * s.inner, numbers = s.outer * s.channels * s.inner;
     for (size_t i = 0; i < numbers; i += step) {
         HcChannels piece = s;
         if (piece.outer > rows) piece.outer = rows;
         if (i + step > numbers) piece.outer = s.outer % rows;
-        k->channel_sums(&r->sums_g, at(&x, i), &r->moments, at(&g, i), piece);
-        k->channel_sums(&r->sums_v, at(&x, i), &r->moments, at(&v, i), piece);
-        k->channel_dots(&r->slope, at(&g, i), at(&v, i), piece);
+        hc_norm_kernels(k)->channel_sums(&r->sums_g, at(&x, i), &r->moments, at(&g, i), piece);
+        hc_norm_kernels(k)->channel_sums(&r->sums_v, at(&x, i), &r->moments, at(&v, i), piece);
+        hc_norm_kernels(k)->channel_dots(&r->slope, at(&g, i), at(&v, i), piece);
     }
     divide(k, &r->sums_g, &r->moments, s, eps);
     divide(k, &r->sums_v, &r->moments, s, eps);
-    k->batch_norm_slope(&r->slope, &r->moments, &r->sums_g, &r->sums_v, eps, s);
+    hc_norm_kernels(k)->batch_norm_slope(&r->slope, &r->moments, &r->sums_g, &r->sums_v, eps, s);
     for (size_t i = 0; i < numbers; i += step) {
         HcChannels piece = s;
         if (piece.outer > rows) piece.outer = rows;
         if (i + step > numbers) piece.outer = s.outer % rows;
-        k->batch_norm(at(&r->norm, i), at(&x, i), &r->moments, &w, &b, eps, piece);
-        k->batch_norm_backward(at(&r->backward, i), at(&x, i), &r->moments, &w, at(&g, i),
-                               &r->sums_g, eps, piece);
-        k->batch_norm_second(at(&r->second, i), at(&x, i), &r->moments, &w, at(&g, i), at(&v, i),
-                             &r->sums_g, &r->sums_v, &r->slope, eps, piece);
+        hc_norm_kernels(k)->batch_norm(at(&r->norm, i), at(&x, i), &r->moments, &w, &b, eps, piece);
+        hc_norm_kernels(k)->batch_norm_backward(at(&r->backward, i), at(&x, i), &r->moments, &w, at(&g, i),
+                                                &r->sums_g, eps, piece);
+        hc_norm_kernels(k)->batch_norm_second(at(&r->second, i), at(&x, i), &r->moments, &w, at(&g, i), at(&v, i),
+                                              &r->sums_g, &r->sums_v, &r->slope, eps, piece);
     }
     k->dropout(&r->dropout, &x, numbers, 7, 9, (uint64_t)1 << 31, 2);
 }
@@ -158,9 +158,9 @@ static void rows(void) {
             size_t bad = 99;
             draw(&x, OUTER * AXIS * INNER, 0, &rng);
             k->from_f64(&index, which, PICKS);
-            CHECK(k->pick_rows(&taken, &x, &index, OUTER, AXIS, PICKS, INNER, &bad));
+            CHECK(hc_index_kernels(k)->pick_rows(&taken, &x, &index, OUTER, AXIS, PICKS, INNER, &bad));
             memset(&added, 0, sizeof added);
-            CHECK(k->add_rows(&added, &taken, &index, OUTER, AXIS, PICKS, INNER, &bad));
+            CHECK(hc_index_kernels(k)->add_rows(&added, &taken, &index, OUTER, AXIS, PICKS, INNER, &bad));
             for (size_t o = 0; o < OUTER; o++)
                 for (size_t i = 0; i < INNER; i++) {
                     for (size_t p = 0; p < PICKS; p++)
@@ -172,8 +172,8 @@ static void rows(void) {
                         CHECK(get(&added, p) == times * get(&x, p));
                     }
                 }
-            CHECK(!k->pick_rows(&taken, &x, &index, OUTER, 4, PICKS, INNER, &bad) && bad == 0);
-            CHECK(!k->add_rows(&added, &x, &index, OUTER, 4, PICKS, INNER, &bad) && bad == 0);
+            CHECK(!hc_index_kernels(k)->pick_rows(&taken, &x, &index, OUTER, 4, PICKS, INNER, &bad) && bad == 0);
+            CHECK(!hc_index_kernels(k)->add_rows(&added, &x, &index, OUTER, 4, PICKS, INNER, &bad) && bad == 0);
         }
 }
 

@@ -1,7 +1,7 @@
-/* Every row of kernels.def, at every level and in both types, against plain loops in double: sizes around the width
- * of a vector, memory that is not aligned, results in place where that is allowed, nothing written around them; and
- * where a kernel does not contract (HERE), the same bits at every level. A row without a check here does not compile;
- * what stands in a file of its own is named below, and the test `coverage` looks for it there. */
+/* Every row of kernels.def and tables.def, at every level and in both types, against plain loops in double: sizes
+ * around the width of a vector, memory that is not aligned, results in place where that is allowed, nothing written
+ * around them; and where a kernel does not contract (HERE), the same bits at every level. A row without a check here
+ * does not compile; what stands in a file of its own is named below, and the test `coverage` looks for it there. */
 #include "kernels/plain.h"
 
 #include "kernels/plain_index.inl"
@@ -51,6 +51,11 @@ typedef struct Row {
 static const Row rows[] = {
 #define HC_FUNCTION(place, trace, type, name, params) {#name, check_##name},
 #include "kernels/kernels.def"
+#define HC_TABLE(type, name)
+#define HC_TABLE_END(type)
+#include "kernels/tables.def"
+#undef HC_TABLE
+#undef HC_TABLE_END
 #undef HC_FUNCTION
 };
 

@@ -78,9 +78,9 @@ static void check_max(const HcKernels *k, const HcConv *g, bool relu, Rng *rng) 
     }
     void *kx = real(k, x, nx), *kg = real(k, gy, ny), *ky = malloc(ny * k->size),
          *kt = malloc(ny * k->size), *kp = malloc(ny * k->size), *ks = malloc(nx * k->size);
-    k->max_pool(g, ky, kt, kx, relu);
-    k->pool_pick(g, kp, kx, kt);
-    k->pool_spread(g, ks, kg, kt);
+    hc_pool_kernels(k)->max_pool(g, ky, kt, kx, relu);
+    hc_pool_kernels(k)->pool_pick(g, kp, kx, kt);
+    hc_pool_kernels(k)->pool_spread(g, ks, kg, kt);
     same(k, ky, y, ny, "max_pool");
     same(k, kt, tap, ny, "taps");
     same(k, kp, picked, ny, "pool_pick");
@@ -114,8 +114,8 @@ static void check_average(const HcKernels *k, size_t count, Rng *rng) {
     }
     void *kx = real(k, x, nx), *kg = real(k, gy, ny), *ky = malloc(ny * k->size),
          *ks = malloc(nx * k->size);
-    k->avg_pool(&w, ky, kx);
-    k->avg_spread(&w, ks, kg);
+    hc_pool_kernels(k)->avg_pool(&w, ky, kx);
+    hc_pool_kernels(k)->avg_spread(&w, ks, kg);
     same(k, ky, y, ny, "avg_pool");
     same(k, ks, gx, nx, "avg_spread");
     free(kx);

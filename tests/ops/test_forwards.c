@@ -1,4 +1,4 @@
-/* A forward writes numbers by the kernels of its tape's table alone, and what it takes in between is memory of
+/* A forward writes numbers by the kernels of its tape's tables alone, and what it takes in between is memory of
  * hc_workspace: a Program keeps the calls of those kernels in its place (program/trace.c). Every node that the rows of
  * ops.def make at orders 0 to 2, and a custom operation, runs with kernels that do nothing, and without memory of
  * any other kind: result and inputs stay as they are. That it reads no numbers but by kernels, ops_replay shows. */
@@ -34,13 +34,37 @@ static void binary(void *y, const void *a, size_t sa, const void *b, size_t sb, 
         RESULT_##type;                                                                             \
     }
 #include "kernels/kernels.def"
+#define HC_TABLE(type, name)
+#define HC_TABLE_END(type)
+#include "kernels/tables.def"
+#undef HC_TABLE
+#undef HC_TABLE_END
 #undef HC_FUNCTION
 #if defined(__GNUC__) || defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
 
+#define HC_FUNCTION(place, trace, type, name, params) .name = idle_##name,
+#define HC_TABLE(type, name) static const type idle_##name = {
+#define HC_TABLE_END(type) };
+#include "kernels/tables.def"
+#undef HC_TABLE
+#undef HC_TABLE_END
+#undef HC_FUNCTION
+
+static const HcTables idle_tables = {
+#define HC_FUNCTION(place, trace, type, name, params)
+#define HC_TABLE(type, name) .name = &idle_##name,
+#define HC_TABLE_END(type)
+#include "kernels/tables.def"
+#undef HC_TABLE
+#undef HC_TABLE_END
+#undef HC_FUNCTION
+};
+
 static const HcKernels idle = {
     .size = sizeof(double),
+    .tables = &idle_tables,
 #define HC_UNARY(name, formula) .name = unary,
 #define HC_UNARY_NEAR(name, formula, far, formula_far) .name = unary,
 #define HC_BINARY(name, formula) .name = binary,

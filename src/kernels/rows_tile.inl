@@ -57,7 +57,8 @@ HC_INLINE void rows_tile(const size_t R, const size_t C, const Finish finish, co
     }
     UNROLL for (size_t r = 0; r < R; r++) {
         const HC_REAL *own = factors[r] + t->first * col;
-        UNROLL for (size_t q = 0; finish != UNSOLVED && q < r; q++)
+        const size_t solved = finish == UNSOLVED ? 0 : r;
+        UNROLL for (size_t q = 0; q < solved; q++)
             UNROLL for (size_t c = 0; c < C; c++) x[r][c] =
                 owed(x[r][c], own + (ptrdiff_t)q * col, x[q][c], finish);
         UNROLL for (size_t c = 0; c < C; c++) {

@@ -105,10 +105,11 @@ static void to_weight(const HcKernels *k, const HcConv *g, void *to, size_t coun
     const size_t taps = g->kh * g->kw, results = g->o / g->groups, middle = results / 3;
     void *in_parts = malloc(count * k->size + 1);
     memcpy(in_parts, to, count * k->size);
-    hc_conv_kernels(k)->conv_weight(g, to, y, x, add, (HcSpan){0, taps}, (HcSpan){0, results}, workspace);
+    const HcConvKernels *conv = hc_conv_kernels(k);
+    conv->conv_weight(g, to, y, x, add, (HcSpan){0, taps}, (HcSpan){0, results}, workspace);
     for (size_t tap = 0; tap < taps; tap++) {
-        hc_conv_kernels(k)->conv_weight(g, in_parts, y, x, add, (HcSpan){tap, tap + 1}, (HcSpan){middle, results}, workspace);
-        hc_conv_kernels(k)->conv_weight(g, in_parts, y, x, add, (HcSpan){tap, tap + 1}, (HcSpan){0, middle}, workspace);
+        conv->conv_weight(g, in_parts, y, x, add, (HcSpan){tap, tap + 1}, (HcSpan){middle, results}, workspace);
+        conv->conv_weight(g, in_parts, y, x, add, (HcSpan){tap, tap + 1}, (HcSpan){0, middle}, workspace);
     }
     CHECK(memcmp(in_parts, to, count * k->size) == 0);
     free(in_parts);

@@ -30,9 +30,9 @@ bool hc_fail_thread_v(HcStatus status, const char *format, va_list arguments);
 /* How many errors this thread told of so far; and whether it holds one and told of some since it was so many: what runs
  * a caller's code fails by what that code left behind. */
 size_t hc_errors_told(void);
+bool hc_errors_left(size_t told);
 /* What the thread tells, if anything, is told as who's from here on. */
 void hc_thread_tells_as(const char *who);
-bool hc_errors_left(size_t told);
 
 /* What always returns false, so that compilers and analyzers see it where it is called. */
 static inline bool (hc_false)(bool failed) {

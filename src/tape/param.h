@@ -25,8 +25,9 @@ static inline Param *hc_param_of(const Tensor *leaf) {
     return (Param *)(uintptr_t)leaf->cell;
 }
 
-/* A private copy of a caller's list with a reference to each; items NULL after an error. */
+/* As param_create, for a function that is called `who`. */
 Param *hc_param_for(const char *who, const char *name, Shape shape, DType dtype);
+/* A private copy of a caller's list with a reference to each; items NULL after an error. */
 ParamList hc_params_copy(ParamList params, const char *who);
 void hc_params_free(ParamList *params);
 

@@ -58,7 +58,7 @@ static void under_grads_of_a_program(void) {
     Tensor *loss = tensor_mean(tensor_square(module_forward(net, x)));
     Program *program = program_capture(tape, &x, 1, &loss, 1, loss);
     CHECK(!program_run_into(program, grads));
-    CHECK_ERROR("program_run_into: 'weight' of the list was converted");
+    CHECK_ERROR("program_run_into: 'weight' of the list was converted to the other type");
     CHECK(!tensor_backward_into(loss, grads));
     tape_clear_error(tape);
     REFUSED(grads_add_to_params(grads));
@@ -79,7 +79,8 @@ static void under_optimizers(void) {
     FModule *fast = fmodule_create(tape, net, false);
     DiffOpt *before = diffopt_create(optim, fast);
     module_to(net, HC_F64);
-    WRONG(HC_ERR_DTYPE, diffopt_create(optim, fast));
+    WRONG_SAYING(HC_ERR_DTYPE, diffopt_create(optim, fast),
+                 "diffopt_create: 'weight' was converted to the other type");
     /* What was made before has memory of its own. */
     CHECK(diffopt_step(before, tensor_mean(tensor_square(fmodule_forward(fast, x)))));
     WRONG(HC_ERR_DTYPE, fmodule_commit(fast, net));
@@ -118,7 +119,7 @@ static void under_shared_buffers(void) {
     module_to(net, HC_F32);
     WRONG(HC_ERR_DTYPE, fmodule_forward(fast, x));
     WRONG(HC_ERR_DTYPE, fmodule_buffer(fast, "b"));
-    WRONG(HC_ERR_DTYPE, fmodule_commit(fast, other));
+    WRONG_SAYING(HC_ERR_DTYPE, fmodule_commit(fast, other), "fmodule_commit: the shared buffers were converted");
     tape_destroy(tape);
     module_destroy(net);
     module_destroy(other);

@@ -330,7 +330,9 @@ static void check_wrong(void) {
 
     bowl.curvature = -1; /* a maximum */
     CHECK(implicit(f, bowl_loss, o, &bowl));
-    WRONG(HC_ERR_RANGE, tensor_backward(tensor_sum(fmodule_vector(f))));
+    WRONG_SAYING(HC_ERR_RANGE, tensor_backward(tensor_sum(fmodule_vector(f))),
+                 "implicit: the inner loss' Hessian is not positive definite (after 0 iterations, residual 1): "
+                 "W is no minimum, or use damping or HC_SOLVE_NORMAL");
     CHECK(!param_grad(centre) && !implicit_report(f).converged);
     o.solver = HC_SOLVE_NORMAL;
     CHECK(implicit(f, bowl_loss, o, &bowl) && tensor_backward(tensor_sum(fmodule_vector(f))));
@@ -342,14 +344,16 @@ static void check_wrong(void) {
     o.solver = HC_SOLVE_NEUMANN;
     o.iterations = 3;
     CHECK(implicit(f, bowl_loss, o, &bowl));
-    WRONG(HC_ERR_RANGE, tensor_backward(tensor_sum(fmodule_vector(f))));
+    WRONG_SAYING(HC_ERR_RANGE, tensor_backward(tensor_sum(fmodule_vector(f))),
+                 "implicit: the solver did not converge: after 3 iterations the residual is 0.970299");
     CHECK(implicit_report(f).iterations == 3 && implicit_report(f).residual > 0.9);
     o.inexact = true;
     CHECK(implicit(f, bowl_loss, o, &bowl) && tensor_backward(tensor_sum(fmodule_vector(f))));
     CHECK(param_grad(centre) && *(const double *)param_grad(centre) > 0);
 
     Tensor *w = fmodule_params_at(f, 0).items[0], *g = NULL, *loss = tensor_sum(fmodule_vector(f));
-    WRONG(HC_ERR_STATE, tensor_grad(loss, &bowl.centre, 1, &g, HC_CREATE_GRAPH));
+    WRONG_SAYING(HC_ERR_STATE, tensor_grad(loss, &bowl.centre, 1, &g, HC_CREATE_GRAPH),
+                 "implicit: its backward pass can be neither recorded nor held by a Program");
     WRONG(HC_ERR_STATE, program_capture(tape, NULL, 0, NULL, 0, loss));
     CHECK(w && !g);
     CHECK(param_fill(centre, 2));

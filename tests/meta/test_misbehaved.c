@@ -113,7 +113,8 @@ static void on_the_tape(void) {
         Tensor *y = tensor_custom(&harmful_vjp, &loss, 1, NULL), *g;
         WRONG(HC_ERR_STATE, diffopt_step(called, loss));
         WRONG(HC_ERR_STATE, diffopt_step(ruled, loss));
-        WRONG(HC_ERR_STATE, module_forward(bad, x));
+        WRONG_SAYING(HC_ERR_STATE, module_forward(bad, x),
+                     ": from within a forward, rule or callback that is at work on the tape");
         WRONG(HC_ERR_STATE, fmodule_forward(fmodule_create(tape, bad, false), x));
         Module *function = module_lambda(harm_function, NULL);
         WRONG(HC_ERR_STATE, module_forward(function, x));
@@ -369,7 +370,7 @@ static void optimizers(void) {
     opt = diffopt_create(sgd, fast);
     CHECK(diffopt_grad_callback(opt, stepping, NULL));
     Tensor *loss = tensor_sum(fmodule_forward(fast, tensor_ones(tape, shape2(1, 2))));
-    WRONG(HC_ERR_STATE, diffopt_step(opt, loss));
+    WRONG_SAYING(HC_ERR_STATE, diffopt_step(opt, loss), "diffopt_step: from within a step of the same optimizer");
     CHECK(diffopt_grad_callback(opt, NULL, NULL) && diffopt_step(opt, loss));
     CHECK(tensor_backward(tensor_sum(fmodule_forward(fast, tensor_ones(tape, shape2(1, 2))))));
     CHECK(optim_step(outer));
@@ -400,7 +401,7 @@ static bool nests(Task *task, void *user) {
     CHECK_ERROR("grads_destroy: from within");
     REFUSED(tasks_run(n->other, 1, n->rng, nothing, NULL));
     CHECK(!program_run(n->program));
-    CHECK_ERROR("program_run: from within a task");
+    CHECK_ERROR("program_run: from within a task, whose gradients go to its own Grads (program_run_into)");
     return program_run_into(n->program, task->grads);
 }
 

@@ -30,7 +30,7 @@ static void *make_state(size_t worker, Tape *on, void *user) {
     tape_reset(on); /* it is its own */
     tape_destroy(on);
     CHECK(tape_status(on) == HC_ERR_STATE);
-    CHECK_ERROR("belongs to Tasks");
+    CHECK_ERROR("tape_destroy: the tape belongs to Tasks, which destroy it");
     tape_clear_error(on);
     return user;
 }
@@ -46,7 +46,7 @@ static bool pulls(Task *task, void *user) {
     (void)user;
     tape_destroy(task->tape);
     tape_clear_error(task->tape);
-    CHECK_ERROR("belongs to Tasks");
+    CHECK_ERROR("tape_destroy: the tape belongs to Tasks, which destroy it");
     tasks_destroy(at_work);
     CHECK_ERROR("tasks_destroy: the tasks are running or being destroyed");
     REFUSED(tasks_add_params(at_work, module_params(net)));

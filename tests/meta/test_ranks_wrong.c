@@ -101,11 +101,11 @@ static bool meddles(size_t peer, const void *send, void *receive, size_t bytes, 
     CHECK(!tasks_add_params(p->tasks, list_of(&p->problem)));
     CHECK_ERROR("tasks_add_params: the tasks are running");
     CHECK(!tasks_run(p->tasks, 1, &rng, learn, &p->problem));
-    CHECK_ERROR("running already");
+    CHECK_ERROR(": these tasks are running already");
     CHECK(!tasks_run_part(p->tasks, 0, 1, 1, &rng, learn, &p->problem));
-    CHECK_ERROR("running already");
+    CHECK_ERROR(": these tasks are running already");
     CHECK(!tasks_run_ranks(p->tasks, p->ranks, 1, &rng, learn, &p->problem));
-    CHECK_ERROR("running already");
+    CHECK_ERROR(": these tasks are running already");
     return true;
 }
 
@@ -114,7 +114,7 @@ static bool nests(Task *task, void *user) {
     Rng rng = rng_seed(1);
     Tasks *other = tasks_create(p->pool, list_of(&p->problem), HC_F64);
     CHECK(!tasks_run_ranks(p->tasks, p->ranks, 1, &rng, learn, &p->problem));
-    CHECK_ERROR("running already");
+    CHECK_ERROR(": these tasks are running already");
     CHECK(!tasks_run_ranks(other, p->ranks, 1, &rng, learn, &p->problem));
     CHECK_ERROR("tasks_run_ranks: on rank 0: tasks_run_ranks: from within a task");
     CHECK(!tasks_run_part(other, 0, 1, 1, &rng, learn, &p->problem));

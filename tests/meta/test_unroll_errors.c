@@ -247,7 +247,9 @@ static void check_differs(bool recorded) {
     if (recorded)
         WRONG(HC_ERR_CHANGED, tensor_grad(loss, &wanted, 1, &lost, HC_CREATE_GRAPH));
     else
-        WRONG(HC_ERR_CHANGED, tensor_backward(loss));
+        WRONG_SAYING(HC_ERR_CHANGED, tensor_backward(loss),
+                     "unroll: the steps up to 6, computed again, gave other weights than before: a step's function "
+                     "does not do the same again, or what it reads was changed");
     CHECK(!lost && !param_grad(module_params(w.net).items[0]));
     w.differs = false; /* the same again: all is still there */
     CHECK(fmodule_steps(w.f) == STEPS && tensor_backward(loss));

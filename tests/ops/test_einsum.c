@@ -163,7 +163,8 @@ static void refused(Tape *tape) {
         ANY(tensor_einsum(none[i], &m, 1));
     WRONG(HC_ERR_ARG, tensor_einsum("ij", two, 2));
     WRONG(HC_ERR_ARG, tensor_einsum("ij", two, 0));
-    WRONG(HC_ERR_ARG, tensor_einsum("a,b,c,d,e,f,g,h,i", nine, 9));
+    WRONG_SAYING(HC_ERR_ARG, tensor_einsum("a,b,c,d,e,f,g,h,i", nine, 9),
+                 "tensor_einsum: \"a,b,c,d,e,f,g,h,i\": a result of more than 8 axes");
     WRONG(HC_ERR_ARG, tensor_einsum("a,b,c,d,e,f,g,h,i->a", nine, 0));
     WRONG(HC_ERR_ARG, tensor_einsum("abcde,fghij->abcdefghij", both, 2));
     Tensor *three[3] = {large, large, tensor_ones(tape, shape2(2, 2))};

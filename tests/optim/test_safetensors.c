@@ -165,7 +165,7 @@ static void wrong(void) {
     refused("state.0.bias.step", NAN, "'state.0.bias.step' cannot be nan");
     refused("param_groups.0.lr", -1, "'param_groups.0.lr' cannot be -1");
     refused("param_groups.0.nesterov", 0.5, "'param_groups.0.nesterov' cannot be 0.5");
-    refused("param_groups.0.nesterov", 1, "group 0: nesterov needs momentum");
+    refused("param_groups.0.nesterov", 1, "safetensors_to_optim: group 0: nesterov needs momentum > 0 and dampening 0");
     Module *net = make(3), *two[] = {make(2), make(2)};
     Optim *optim = optim_new("sgd", module_params(net)), *doubled = optim_new("sgd", module_params(two[0]));
     Safetensors *file = safetensors_create();
@@ -180,7 +180,7 @@ static void wrong(void) {
     CHECK_ERROR("'state.0.weight.step' is there already");
     CHECK(safetensors_set_metadata(file, "rule", "sgd") &&
           !safetensors_to_optim(file, doubled, load_options(), NULL));
-    CHECK_ERROR("two are called 'state.0.bias.momentum_buffer'");
+    CHECK_ERROR("safetensors_to_optim: two are called 'state.0.bias.momentum_buffer'");
     REFUSED_NULL(safetensors_add_optim(NULL, NULL, optim));
     REFUSED_NULL(safetensors_add_optim(file, NULL, NULL));
     REFUSED_NULL(safetensors_to_optim(NULL, optim, load_options(), NULL));

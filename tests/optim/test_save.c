@@ -249,7 +249,7 @@ static void schedules_refused(void) {
     Module *net = unroll_net(HC_F64, false);
     Optim *optim = scheduled(net, &plan, &plan.both), *other = scheduled(net, &plan, NULL);
     CHECK(optim_save(optim, path) && !optim_load(other, path));
-    CHECK_ERROR("has a schedule_lambda on 'lr': optim_schedule comes before loading");
+    CHECK_ERROR("optim_load: 'optim_save.tmp' has a schedule_lambda on 'lr': optim_schedule comes before loading");
     CHECK(optim_schedule(other, "lr", HC_ALL_GROUPS, &plan.then) && !optim_load(other, path));
     CHECK_ERROR("schedule_lambda");
     Schedule circle = schedule_then(&plan.step, 3, &circle);
@@ -436,9 +436,9 @@ static void nonsense(void) {
     Optim *optim = optim_sgd((ParamList){&p, 1}, options);
     CHECK(optim_save(optim, path));
     CHECK(!load_changed(optim, "sgd", 4, UINT64_MAX));
-    CHECK_ERROR("holds a count of 18446744073709551615 steps");
+    CHECK_ERROR("optim_load: 'changed' holds a count of 18446744073709551615 steps");
     CHECK(!load_changed(optim, "theta", 4 + 8, UINT64_MAX)); /* of the Param, after its shape */
-    CHECK_ERROR("holds a count of 18446744073709551615 steps");
+    CHECK_ERROR("optim_load: 'changed' holds a count of 18446744073709551615 steps");
     CHECK(load_changed(optim, "sgd", 4, 1000) && optim_steps(optim) == 1000);
     CHECK(load_changed(optim, "nesterov", 0, 0x3FF0000000000000u)); /* 1.0 */
     CHECK(optim_set(optim, "nesterov", 0, 0) && optim_set(optim, "momentum", 0, 0));

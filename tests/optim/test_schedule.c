@@ -299,7 +299,7 @@ static void errors(void) {
     CHECK_ERROR("schedule_at");
     Schedule broken = schedule_then(&good, 3, NULL);
     CHECK(isnan(schedule_at(&broken, 3).value));
-    CHECK_ERROR("schedule_at");
+    CHECK_ERROR("schedule_at: a schedule_then without its schedules");
     Tape *tape = tape_create(HC_F64);
     Schedule learned = schedule_exponential(hyper_tensor(tensor_scalar(tape, 0.9)));
     CHECK(!optim_schedule(optim, "lr", 0, &learned));

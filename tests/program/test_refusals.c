@@ -41,7 +41,8 @@ static void captures(void) {
     program_destroy(program);
     Tensor *after = tensor_mul_scalar(y, read);
     refused(tape, &x, 1, &after, 1, loss, HC_ERR_STATE,
-            "had read a computed value (of tensor_sum)");
+            "program_capture: tensor_mul_scalar (5 on the tape) was recorded after the program had read a computed "
+            "value (of tensor_sum), on which it may depend");
     Tensor *number = tensor_add(y, tensor_full(tape, shape1(2), read));
     refused(tape, &x, 1, &number, 1, NULL, HC_ERR_STATE, "had read a computed value");
     Tensor *late[] = {tensor_from_f64(tape, shape1(2), (double[]){3, 4}), param_tensor(tape, q)}; /* nothing computed */
@@ -77,7 +78,9 @@ static void released(void) {
     DiffOpt *opt = diffopt_create(sgd, fnet);
     CHECK(diffopt_step_release(opt, tensor_mse_loss(fmodule_forward(fnet, x), y)));
     Tensor *loss = tensor_mse_loss(fmodule_forward(fnet, x), y);
-    refused(tape, &x, 1, &loss, 1, loss, HC_ERR_STATE, "whose history is gone");
+    refused(tape, &x, 1, &loss, 1, loss, HC_ERR_STATE,
+            "program_capture: tensor (7 on the tape) came from numbers whose history is gone: weights after a release "
+            "or an unroll, or a gradient of a loss that was released");
     optim_destroy(sgd);
     module_destroy(net);
     tape_destroy(tape);
@@ -114,7 +117,7 @@ static void runs(void) {
 
     CHECK(module_to(net, HC_F64));
     CHECK(!program_run(program));
-    CHECK_ERROR("converted to another type since the capture");
+    CHECK_ERROR("program_run: 'weight' was converted to another type since the capture");
     program_destroy(program);
     module_destroy(net);
     tape_destroy(tape);
@@ -150,7 +153,7 @@ static void stamps(void) {
     double before = param_grad_get(module_params(net).items[0], 0);
     CHECK(optim_set(inner, "lr", 0, 0.2));
     CHECK(!program_run(program));
-    CHECK_ERROR("program_run: settings or state of an optimizer");
+    CHECK_ERROR("program_run: settings or state of an optimizer that the recording was made with have changed since");
     CHECK(param_grad_get(module_params(net).items[0], 0) == before);
     program_destroy(program);
     program = NULL;

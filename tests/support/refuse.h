@@ -41,6 +41,15 @@
         tape_clear_error(tape);                                                                    \
     } while (0)
 
+/* The same, and what is told. */
+#define WRONG_SAYING(code, call, text)                                                             \
+    do {                                                                                           \
+        CHECK(!(call));                                                                            \
+        CHECK(higherc_status() == (code));                                                         \
+        CHECK_ERROR(text);                                                                         \
+        tape_clear_error(tape);                                                                    \
+    } while (0)
+
 /* The same, whatever the status. */
 #define ANY(call)                                                                                  \
     do {                                                                                           \

@@ -52,7 +52,7 @@ HC_API bool diffopt_step(DiffOpt *opt, Tensor *loss);
  *      while (read_sensor(values, &next)) {
  *          Tensor *x = tensor_from_f32(tape, shape2(1, 8), values), *y = tensor_from_f32(tape, shape2(1, 1), &next);
  *          Tensor *out = fmodule_forward(fnet, x);
- *          use(tensor_item(out));                             before the step, which frees x, y, out and the loss
+ *          if (out) use(tensor_item(out));                    before the step, which frees x, y, out and the loss
  *          if (!diffopt_step_release(opt, tensor_mse_loss(out, y))) break;
  *      }
  *      fmodule_commit(fnet, net);                             the adapted weights become net's

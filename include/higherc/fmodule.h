@@ -185,7 +185,7 @@ HC_API bool fmodule_detach(FModule *fmodule);
 
 /** Copies the latest weights and buffers into the Params and buffers of a module of the same structure
  *  (the one it was made of, or a clone), in place; no buffers with HC_BUFFERS_BATCH, which keeps none.
- *  All or nothing. */
+ *  All or nothing. After an error of the tape call tape_clear_error first. */
 HC_API bool fmodule_commit(const FModule *fmodule, Module *module);
 
 #ifdef __cplusplus

@@ -5,7 +5,7 @@
  *  gradient therefore lands on the tape as an ordinary tensor with a history, and the gradient of a
  *  gradient is tensor_grad twice. Without it, what the sweep needs in between leaves no trace.
  *
- *  A gradient begins at leaves (tensor.h says what a leaf is): asked for, it is taken to any tensor between a
+ *  A gradient goes from an output back to leaves (tensor.h says what a leaf is): asked for, to any tensor between a
  *  leaf and the output.
  *
  *  Silence is a bug: a gradient that cannot exist is the error HC_ERR_GRAD, whose message says why

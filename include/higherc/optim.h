@@ -60,7 +60,8 @@ typedef enum HcLearnScope {
  *  filled with its present value.
  *
  *      Optim *inner = optim_sgd(module_params(module_find(net, "0")), sgd_options(0.01));
- *      optim_add_group(inner, module_params(module_find(net, "2")));         a group for each layer
+ *      optim_add_group(inner, module_params(module_find(net, "2")));         a group for each layer: here there are
+ *      optim_add_group(inner, module_params(module_find(net, "4")));         three, with activations between them
  *      optim_learn(inner, "lr", HC_ALL_GROUPS, HC_LEARN_GROUP);              a rate for each group
  *      Optim *outer = optim_adam(module_params(net), adam_options(0.001));
  *      size_t rates = optim_add_group(outer, optim_learned(inner));

@@ -277,8 +277,8 @@ static void check_refused(void) {
     Tensor *loss = record(&w, &o, x);
     higherc_clear_error();
     CHECK(!program_capture(tape, NULL, 0, &loss, 1, loss) && tape_status(tape) == HC_ERR_STATE);
-    CHECK_ERROR(" on the tape) drew from the tape's stream: each run would draw the same again (hand it a stream of its own "
-                "if that is meant)");
+    CHECK_ERROR(" on the tape) drew from the tape's stream: each run would draw the same again (hand it a stream "
+                "of its own if that is meant)");
     tape_clear_error(tape);
     end(&w);
 

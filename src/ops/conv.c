@@ -111,7 +111,7 @@ static const void *start_of(Tensor *y, size_t *step) {
 /* ---- shares for the tape's pool: of pixels, of a weight's gradient of results and taps ------------- */
 
 /* In multiply-adds of a share, 4 us of work: a share makes its tables anew, 1 to 2 us. One image of 64x14x14, 7.2
- * million, runs 1.55 times as fast on two threads (f32, AVX-512, bench_threads). */
+ * million, runs 1.0 to 1.6 times as fast on two threads, as their caches lie (f32, AVX-512, bench_threads). */
 enum { LEAST_COST = 1 << 19, MOST_SHARES = 16, LEAST_RESULTS = 32 };
 
 size_t hc_window_shares(const Tape *tape, size_t count, size_t cost) {

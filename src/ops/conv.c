@@ -223,15 +223,16 @@ static void run_part(size_t index, size_t worker, void *user) {
 
 /* Taps are few, and seldom as many for each thread: results are parted first, into halves, quarters ... that fill a
  * kernel's tiles. */
-static void part_results(Job *job) {
+static bool cut_weight(Job *job) {
     const size_t workers = hc_workers(job->y->tape), taps = job->g.kh * job->g.kw;
     const size_t results = job->g.o / job->g.groups;
-    for (job->parts = 1; job->shares > 1 && 2 * job->parts <= workers && results >= 2 * job->parts * LEAST_RESULTS;)
+    for (job->parts = 1; 2 * job->parts <= workers && results >= 2 * job->parts * LEAST_RESULTS;)
         job->parts *= 2;
-    if (job->parts == 1) return;
-    size_t by_taps = job->shares / job->parts;
-    if (by_taps < 1) by_taps = 1;
+    if (!cut(job, taps * job->parts, 2, 0)) return false; /* each share reads all images again */
+    if (job->shares < job->parts) job->parts = 1;
+    const size_t by_taps = job->shares / job->parts;
     job->shares = job->parts * (by_taps < taps ? by_taps : taps);
+    return true;
 }
 
 static Tensor *emit(const HcOp *op, const HcAttr *attr, const HcForm *form, Tensor *a, Tensor *b,
@@ -315,9 +316,7 @@ static bool conv_weight_forward(Tensor *y) {
     job.g.w_out = 1;
     job.g.w_tap = job.g.o;
     job.g.w_in = job.g.kh * job.g.kw * job.g.o;
-    if (!job.from || !job.weight || !cut(&job, job.g.kh * job.g.kw, 2, 0))
-        return false; /* each share reads all images again */
-    part_results(&job);
+    if (!job.from || !job.weight || !cut_weight(&job)) return false;
     if (hc_acc_of(y)) hc_start_from_acc(y);
     if (y->form->count) hc_parallel(y->tape, job.shares, run_part, &job);
     return true;

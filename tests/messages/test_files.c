@@ -7,14 +7,19 @@
 
 static unsigned char bytes[1000];
 
-/* A safetensors file of this header and as many bytes of numbers. */
-static size_t file_of(const char *header, size_t numbers) {
+/* A file that begins with `magic`, its header at `start` and that's length at `at`, then so many bytes of numbers. */
+static size_t bytes_of(const char *magic, size_t at, size_t start, const char *header, size_t numbers) {
     size_t length = strlen(header);
     memset(bytes, 0, sizeof bytes);
-    bytes[0] = (unsigned char)(length & 255);
-    bytes[1] = (unsigned char)(length >> 8);
-    memcpy(bytes + 8, header, length);
-    return 8 + length + numbers;
+    memcpy(bytes, magic, strlen(magic));
+    bytes[at] = (unsigned char)(length & 255);
+    bytes[at + 1] = (unsigned char)(length >> 8);
+    memcpy(bytes + start, header, length);
+    return start + length + numbers;
+}
+
+static size_t file_of(const char *header, size_t numbers) {
+    return bytes_of("", 0, 8, header, numbers);
 }
 
 #define HEADER(text, numbers, told) TELLS(IO, safetensors_open_memory(bytes, file_of(text, numbers)), told)
@@ -187,15 +192,8 @@ static void by_name(void) {
     module_destroy(net);
 }
 
-/* A .npy file of version 1.0, this header and as many bytes of numbers. */
-static size_t npy_of(const char *header, size_t numbers) {
-    size_t length = strlen(header);
-    memset(bytes, 0, sizeof bytes);
-    memcpy(bytes, "\x93NUMPY\x01", 7);
-    bytes[8] = (unsigned char)(length & 255);
-    bytes[9] = (unsigned char)(length >> 8);
-    memcpy(bytes + 10, header, length);
-    return 10 + length + numbers;
+static size_t npy_of(const char *header, size_t numbers) { /* of version 1.0 */
+    return bytes_of("\x93NUMPY\x01", 8, 10, header, numbers);
 }
 
 #define ARRAY(text, numbers, told) TELLS(IO, npy_open_memory(bytes, npy_of(text, numbers)), told)

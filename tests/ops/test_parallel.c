@@ -91,7 +91,7 @@ static Tensor *two_orders(Tensor *y, Tensor *x, Tensor *w) {
 }
 
 /* Convolutions with many and few channels, with groups and strides, over images whose number is not one of
- * shares, and over one. */
+ * shares, and over one; with so many results that a weight's gradient is parted by them, in groups too, and one tap. */
 static Tensor *convolutions(Tape *tape, const Case *c, Rng *rng) {
     static const struct {
         size_t n, c, h, o, k;
@@ -99,7 +99,11 @@ static Tensor *convolutions(Tape *tape, const Case *c, Rng *rng) {
     } nets[] = {{17, 9, 13, 20, 3, {{1, 1}, {0, 0}, {1, 1}, 1, true, HC_PAD_EVEN, {0, 0}}},
                 {37, 1, 20, 33, 3, {{1, 1}, {1, 1}, {1, 1}, 1, true, HC_PAD_UNEVEN, {2, 0}}},
                 {11, 32, 12, 32, 2, {{2, 1}, {1, 0}, {1, 2}, 2, true, HC_PAD_EVEN, {0, 0}}},
-                {1, 24, 20, 40, 3, {{1, 1}, {1, 1}, {1, 1}, 1, true, HC_PAD_SAME, {0, 0}}}};
+                {1, 24, 20, 40, 3, {{1, 1}, {1, 1}, {1, 1}, 1, true, HC_PAD_SAME, {0, 0}}},
+                {3, 9, 12, 70, 3, {{1, 1}, {1, 1}, {1, 1}, 1, true, HC_PAD_EVEN, {0, 0}}},
+                {2, 10, 14, 262, 2, {{1, 1}, {0, 0}, {1, 1}, 2, true, HC_PAD_EVEN, {0, 0}}},
+                {5, 20, 9, 131, 1, {{1, 1}, {0, 0}, {1, 1}, 1, true, HC_PAD_EVEN, {0, 0}}},
+                {5, 2, 16, 67, 3, {{1, 1}, {0, 0}, {1, 1}, 1, true, HC_PAD_EVEN, {0, 0}}}};
     (void)c;
     Tensor *all = NULL;
     for (size_t i = QUICK; i < sizeof nets / sizeof *nets; i += 1 + QUICK) {

@@ -1,12 +1,10 @@
-/* One level's tables for one type: all kernels but the products, compiled together without contraction,
- * so that every level gives the same bits. */
+/* One level's tables for one type, and all kernels but products and elementwise ones, compiled together without
+ * contraction, so that every level gives the same bits. */
 #include "kernels/angle.h"
 #include "kernels/real.h"
 
 #include "kernels/math.inl"
-#include "kernels/arc.inl"
 
-#include "kernels/elementwise.inl"
 #include "kernels/move.inl"
 #include "kernels/reduce.inl"
 #include "kernels/order.inl"
@@ -24,9 +22,9 @@
 const HcKernels HC_NAMED(kernels) = {
     .size = sizeof(HC_REAL),
     .level = HC_AT(HC_LEVEL),
-#define HC_UNARY(name, formula) .name = name##_kernel,
-#define HC_UNARY_NEAR(name, formula, far, formula_far) .name = name##_kernel,
-#define HC_BINARY(name, formula) .name = name##_kernel,
+#define HC_UNARY(name, formula) .name = HC_NAMED(name),
+#define HC_UNARY_NEAR(name, formula, far, formula_far) .name = HC_NAMED(name),
+#define HC_BINARY(name, formula) .name = HC_NAMED(name),
 #include "kernels/elementwise.def"
 #undef HC_UNARY
 #undef HC_UNARY_NEAR

@@ -261,7 +261,7 @@ HC_INLINE double cos_of(double x) {
 }
 
 /* The same of larger ones. */
-static double sin_far(double x, unsigned turns) {
+static inline double sin_far(double x, unsigned turns) {
     double low;
     unsigned quarters;
     const double rest = hc_angle_rest(x, &low, &quarters);

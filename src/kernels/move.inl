@@ -57,3 +57,11 @@ static bool has_nan_kernel(const void *x_, size_t n) {
         if (x[i] != x[i]) return true;
     return false;
 }
+
+static void select_kernel(void *y_, const void *p_, size_t sp, const void *a_, size_t sa,
+                          const void *b_, size_t sb, size_t n) {
+    HC_REAL *y = y_;
+    const HC_REAL *p = p_, *a = a_, *b = b_;
+    for (size_t i = 0; i < n; i++)
+        y[i] = p[i * sp] != 0 ? a[i * sa] : b[i * sb];
+}

@@ -26,7 +26,17 @@
 #define HC_NAMED(what) HC_PASTE(what, HC_LEVEL, f64)
 #endif
 
-/* Products are apart: they alone are compiled with contraction (fused multiply-add). In one file they come first. */
+/* y is an operand, or apart from it: no pass of a loop reads what another wrote. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define HC_INDEPENDENT _Pragma("GCC ivdep")
+#define HC_IN_FOURS _Pragma("GCC unroll 4")
+#else
+#define HC_INDEPENDENT
+#define HC_IN_FOURS
+#endif
+
+/* Products are apart, which alone are compiled with contraction (fused multiply-add), and elementwise kernels, whose
+ * loops need few of a compiler's passes. In one file they come first. */
 #ifndef HC_ONE_FILE
 extern const HcKernels HC_NAMED(kernels);
 #define HC_TABLE(type, name) extern const type HC_NAMED(name);
@@ -34,8 +44,15 @@ extern const HcKernels HC_NAMED(kernels);
 #define HC_DECLARE_HERE(type, name, params)
 #define HC_DECLARE_APART(type, name, params) type HC_NAMED(name) params;
 #define HC_FUNCTION(place, trace, type, name, params) HC_DECLARE_##place(type, name, params)
+#define HC_UNARY(name, formula) HcUnaryFn HC_NAMED(name);
+#define HC_UNARY_NEAR(name, formula, far, formula_far) HcUnaryFn HC_NAMED(name);
+#define HC_BINARY(name, formula) HcBinaryFn HC_NAMED(name);
+#include "kernels/elementwise.def"
 #include "kernels/kernels.def"
 #include "kernels/tables.def"
+#undef HC_UNARY
+#undef HC_UNARY_NEAR
+#undef HC_BINARY
 #undef HC_FUNCTION
 #undef HC_TABLE
 #undef HC_TABLE_END

@@ -1,14 +1,11 @@
 /* Elementwise kernels, made from the rows of elementwise.def. Loops are plain so that the compiler
- * vectorises them; strides of 0 and 1 have loops of their own. */
+ * vectorises them; strides of 0 and 1 have loops of their own. Compiled without contraction, so that every level gives
+ * the same bits. */
+#include "kernels/angle.h"
+#include "kernels/real.h"
 
-/* y is an operand, or apart from it: no pass of a loop reads what another wrote. */
-#if defined(__GNUC__) && !defined(__clang__)
-#define HC_INDEPENDENT _Pragma("GCC ivdep")
-#define HC_IN_FOURS _Pragma("GCC unroll 4")
-#else
-#define HC_INDEPENDENT
-#define HC_IN_FOURS
-#endif
+#include "kernels/math.inl"
+#include "kernels/arc.inl"
 
 /* A row that takes no constant leaves these unused. */
 #define HC_UNARY_HEAD                                                                              \
@@ -25,20 +22,20 @@
     }
 
 #define HC_UNARY(name, formula)                                                                    \
-    static void name##_kernel(void *y_, const void *x_, size_t n, const double *c) {               \
+    void HC_NAMED(name)(void *y_, const void *x_, size_t n, const double *c) {                     \
         HC_UNARY_HEAD                                                                              \
         HC_INDEPENDENT HC_UNARY_LOOP(formula)                                                      \
     }
 
 #define HC_UNARY_SHORT(name, formula)                                                              \
-    static void name##_kernel(void *y_, const void *x_, size_t n, const double *c) {               \
+    void HC_NAMED(name)(void *y_, const void *x_, size_t n, const double *c) {                     \
         HC_UNARY_HEAD                                                                              \
         HC_INDEPENDENT HC_IN_FOURS HC_UNARY_LOOP(formula)                                          \
     }
 
 /* With a number that is far, one after the other: the same formula, so the others' bits stay. */
 #define HC_UNARY_NEAR(name, formula, far, formula_far)                                             \
-    static void name##_kernel(void *y_, const void *x_, size_t n, const double *c) {               \
+    void HC_NAMED(name)(void *y_, const void *x_, size_t n, const double *c) {                     \
         HC_UNARY_HEAD                                                                              \
         size_t distant = 0;                                                                        \
         for (size_t i = 0; i < n; i++) {                                                           \
@@ -62,8 +59,8 @@
     }
 
 #define HC_BINARY_AS(UNROLLED, name, formula)                                                      \
-    static void name##_kernel(void *y_, const void *a_, size_t sa, const void *b_, size_t sb,      \
-                              size_t n, const double *c) {                                         \
+    void HC_NAMED(name)(void *y_, const void *a_, size_t sa, const void *b_, size_t sb,            \
+                        size_t n, const double *c) {                                               \
         HC_REAL *y = y_;                                                                           \
         const HC_REAL *pa = a_, *pb = b_;                                                          \
         const HC_REAL c0 = c ? (HC_REAL)c[0] : 0;                                                  \
@@ -110,8 +107,8 @@ static void in_runs(DenseFn *dense, HC_REAL *y, const HC_REAL *a, size_t sa, con
     static void name##_dense(HC_REAL *y, const HC_REAL *pa, const HC_REAL *pb, size_t n) {         \
         HC_INDEPENDENT HC_BINARY_LOOP(pa[i], pb[i], formula)                                       \
     }                                                                                              \
-    static void name##_kernel(void *y, const void *a, size_t sa, const void *b, size_t sb,         \
-                              size_t n, const double *c) {                                         \
+    void HC_NAMED(name)(void *y, const void *a, size_t sa, const void *b, size_t sb,               \
+                        size_t n, const double *c) {                                               \
         (void)c;                                                                                   \
         in_runs(name##_dense, y, a, sa, b, sb, n);                                                 \
     }
@@ -120,11 +117,3 @@ static void in_runs(DenseFn *dense, HC_REAL *y, const HC_REAL *a, size_t sa, con
 #undef HC_UNARY
 #undef HC_UNARY_NEAR
 #undef HC_BINARY
-
-static void select_kernel(void *y_, const void *p_, size_t sp, const void *a_, size_t sa,
-                          const void *b_, size_t sb, size_t n) {
-    HC_REAL *y = y_;
-    const HC_REAL *p = p_, *a = a_, *b = b_;
-    for (size_t i = 0; i < n; i++)
-        y[i] = p[i * sp] != 0 ? a[i * sa] : b[i * sb];
-}

@@ -414,6 +414,20 @@ static void all(void) {
     }
 }
 
+/* Each level and type has tables of its own. */
+static void check_tables(size_t levels) {
+#define HC_FUNCTION(place, trace, type, name, params)
+#define HC_TABLE_END(type)
+#define HC_TABLE(type, name)                                                                                           \
+    for (size_t i = 0; i < 2 * levels; i++)                                                                            \
+        for (size_t j = 0; j < i; j++)                                                                                 \
+            CHECK(hc_##name(hc_kernels_at(i / 2, i % 2)) != hc_##name(hc_kernels_at(j / 2, j % 2)));
+#include "kernels/tables.def"
+#undef HC_TABLE
+#undef HC_TABLE_END
+#undef HC_FUNCTION
+}
+
 int main(void) {
     rng = rng_seed(11);
     size_t levels = hc_kernel_levels();
@@ -429,5 +443,6 @@ int main(void) {
             CHECK(base->size == size && level->size == size);
             all();
         }
+    check_tables(levels);
     return check_done();
 }

@@ -108,8 +108,15 @@ HC_INLINE void all_tiles(size_t m, size_t n, Tile *t, Layout layout) {
 
 /* ---- packing ---------------------------------------------------------------------------------- */
 
+/* Whether rows of b so far apart fall on so few lines of the first cache that they push each other out, or that a few
+ * are pushed out by rows of c, which lie as far apart. */
+static bool rows_collide(size_t row, size_t k) {
+    const size_t bytes = row * sizeof(HC_REAL);
+    return bytes % 4096 == 0 || (bytes % 2048 == 0 && k <= 16);
+}
+
 static bool packs_b(size_t m, size_t n, size_t k, const HcMatrix *b) {
-    return (b->col != 1 && n > 1) || (n * k > IN_PLACE && n > 64 && m > FEW_ROWS);
+    return (b->col != 1 && n > 1) || (n > 64 && m > FEW_ROWS && (n * k > IN_PLACE || rows_collide(b->row, k)));
 }
 
 static bool packs_a(size_t m, size_t n, size_t k) {
@@ -144,6 +151,12 @@ static void pack_columns(HC_REAL *restrict to, const HC_REAL *restrict a, size_t
     }
 }
 
+/* Rows of a block that is whole, `width` numbers each. */
+HC_INLINE void copy_rows(HC_REAL *restrict to, const size_t width, const HC_REAL *restrict b, size_t row, size_t k) {
+    for (size_t p = 0; p < k; p++)
+        memcpy(to + p * width, b + p * row, width * sizeof *to);
+}
+
 /* Columns of b as blocks of whole vectors, each with its rows one after the other. What the last lacks
  * of whole vectors is left as it is; no tile reads it. */
 static void pack_b(HC_REAL *restrict to, const HC_REAL *restrict b, size_t row, size_t col, size_t k,
@@ -151,7 +164,11 @@ static void pack_b(HC_REAL *restrict to, const HC_REAL *restrict b, size_t row, 
     for (size_t j = 0; j < n;) {
         const Block block = next_block(n - j, layout);
         const size_t width = block.vectors * V;
-        if (col == 1)
+        if (col == 1 && block.width == 2 * V)
+            copy_rows(to, 2 * V, b, row, k);
+        else if (col == 1 && block.width == 3 * V)
+            copy_rows(to, 3 * V, b, row, k);
+        else if (col == 1)
             for (size_t p = 0; p < k; p++)
                 for (size_t l = 0; l < block.width; l++)
                     to[p * width + l] = b[p * row + l];

@@ -224,12 +224,16 @@ int main(void) {
             all_ways(41, 129, 257);
             all_ways(67, 600, 131);
             all_ways(7, 523, 259);
+            /* Packed where rows of b collide: with one pad in three the second's are as far apart as the first's. */
+            all_ways(21, 1024, 7);
+            all_ways(19, 1022, 6);
             all_ways(75, 10, 49); /* narrow: rows of a turned as they are multiplied */
             all_ways(64, 5, 64);
             all_ways(1, 300, 301);
             all_ways(301, 1, 300);
             test_chain(9, 45, 300);
             test_chain(23, 270, 258); /* a packed, in several blocks with a small second cache */
+            test_chain(35, 1024, 19);
             test_chain(75, 10, 101);
             test_chain(49, 3, 40);
             test_chain(16, 90, 70);   /* turned where b is, since less is to be packed then */

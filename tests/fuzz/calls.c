@@ -200,7 +200,7 @@ bool fuzz_run(const uint8_t *data, size_t size) {
 }
 
 /* Nearly every call that promises something must have kept it once. */
-bool fuzz_end(bool generated) {
+bool fuzz_end(size_t generated) {
     size_t made = 0, done = 0, never = 0;
     world_last();
     remove(scratch_file);

@@ -135,7 +135,7 @@ bool fuzz_run(const uint8_t *data, size_t size) {
     return false;
 }
 
-bool fuzz_end(bool generated) {
+bool fuzz_end(size_t generated) {
     again_end();
     printf("%zu graphs, %zu operations\n", graphs, operations);
     if (generated && !loops_end()) return false;

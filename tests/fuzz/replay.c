@@ -37,11 +37,12 @@ static void run_file(const char *path) {
 int main(int argc, char **argv) {
     char *end = NULL;
     size_t count = argc == 3 ? strtoul(argv[1], &end, 10) : 0;
-    if (end && *end == 0)
+    if (end && *end) count = 0;
+    if (count)
         run_generated(count, strtoul(argv[2], NULL, 10));
     else
         for (int i = 1; i < argc; i++)
             run_file(argv[i]);
-    CHECK(fuzz_end(end && *end == 0));
+    CHECK(fuzz_end(count));
     return check_done();
 }

@@ -12,8 +12,8 @@ bool fuzz_run(const uint8_t *data, size_t size);
 /* How many bytes are a good deal for it. */
 extern const size_t fuzz_length;
 
-/* After the last of many generated ones, or of stored ones: says what was done, and whether it was enough. Ends what
- * runs share. */
-bool fuzz_end(bool generated);
+/* After the last of so many generated ones, or, with 0, of stored ones: says what was done, and whether it was enough.
+ * Ends what runs share. */
+bool fuzz_end(size_t generated);
 
 #endif

@@ -258,7 +258,7 @@ bool hc_input_open(HcInput *in, const char *who, const char *path) {
     *in = (HcInput){.who = who, .name = path, .file = open_file(who, path)};
     if (!in->file) return false;
     long end = fseek(in->file, 0, SEEK_END) == 0 ? ftell(in->file) : 0;
-    if (end > 0 && (unsigned long)end < SIZE_MAX) in->hint = (size_t)end + 1; /* to see its end as well */
+    if (end > 0) in->hint = (size_t)end + 1; /* to see its end as well */
     rewind(in->file);
     return true;
 }

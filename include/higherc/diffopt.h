@@ -82,7 +82,8 @@ HC_API size_t diffopt_steps(const DiffOpt *opt);
  *  broadcasts to each weight. Values are not looked at: a momentum that is 0 still gets its gradient. A tensor
  *  made since the last step is freed by diffopt_step_release as all else is, but in HC_EVAL its numbers stay in force;
  *  in HC_FIRST_ORDER it stays, and so does what was made before it.
- *  Errors: HC_ERR_NAME (none of that name), HC_ERR_ARG (a flag cannot be a tensor), HC_ERR_RANGE. */
+ *  Errors: HC_ERR_NAME (none of that name), HC_ERR_ARG (a flag cannot be a tensor), HC_ERR_RANGE, HC_ERR_SHAPE (it
+ *  does not broadcast to a weight of the group). */
 HC_API bool diffopt_override(DiffOpt *opt, const char *name, size_t group, Tensor *value);
 /** The same for one parameter; it goes before the group's. */
 HC_API bool diffopt_override_param(DiffOpt *opt, const char *name, const Param *param,

@@ -55,6 +55,30 @@ bool hc_diffopt_take_settings(DiffOpt *opt, const Optim *optim) {
     return take_learned(opt, optim);
 }
 
+/* ---- shapes ----------------------------------------------------------------------------------------------- */
+
+/* Whether a tensor in the place of a number broadcasts to weight i; what: "", or what it is of the hyperparameter. */
+static bool fits(const DiffOpt *opt, const char *who, const char *what, const char *name, const Tensor *x, size_t i) {
+    const Param *p = module_params(opt->module->module).items[i];
+    if (x->form->ndim == 0 || hc_form_broadcasts(x->form, &p->shape)) return true;
+    char given[HC_SHAPE_TEXT], weight[HC_SHAPE_TEXT];
+    return hc_fail(opt->tape, HC_ERR_SHAPE,
+                   "%s: %s'%s' of shape %s does not broadcast to '%s', %s: it takes a scalar or what broadcasts to "
+                   "each weight",
+                   who, what, name, hc_shape_text(hc_form_shape(x->form), given), p->cell.name,
+                   hc_shape_text(p->shape, weight));
+}
+
+/* The same for all it is to be seen by. */
+static bool fits_all(const DiffOpt *opt, const char *who, const char *name, const Tensor *x, HcWhere where) {
+    if (where.weight != HC_EVERY_WEIGHT) return fits(opt, who, "", name, x, where.weight);
+    bool fit = true;
+    for (size_t i = 0; x->form->ndim > 0 && i < opt->count && fit; i++)
+        if (opt->group[i] != HC_NO_GROUP && (where.group == HC_ALL_GROUPS || where.group == opt->group[i]))
+            fit = fits(opt, who, "", name, x, i);
+    return fit;
+}
+
 /* ---- what a weight sees ------------------------------------------------------------------------------------ */
 
 void hc_diffopt_begin_step(const DiffOpt *opt) {
@@ -86,6 +110,7 @@ static Hyper seen(const DiffOpt *opt, size_t i, size_t h) {
     if (!s->known)
         s->factor = hc_schedule_factor(opt->tape, "diffopt_step", &s->schedule, step, opt->cls->hypers[h].name);
     s->known = true;
+    if (s->factor.tensor) fits(opt, "diffopt_step", "the factor of ", opt->cls->hypers[h].name, s->factor.tensor, i);
     return hyper_mul(value, s->factor);
 }
 
@@ -120,8 +145,9 @@ static bool override(DiffOpt *opt, const char *who, const char *name, size_t gro
     if (value && !hc_check(who, value)) return false;
     if (value && value->tape != opt->tape)
         return hc_fail(opt->tape, HC_ERR_TAPE, "%s: the tensor is on another tape", who);
-    return hc_settings_put(opt, who, (HcWhere){hyper, group, weight, false},
-                           value ? &(HcSetting){.value = value} : NULL);
+    const HcWhere where = {hyper, group, weight, false};
+    if (value && !fits_all(opt, who, name, value, where)) return false;
+    return hc_settings_put(opt, who, where, value ? &(HcSetting){.value = value} : NULL);
 }
 
 bool diffopt_override(DiffOpt *opt, const char *name, size_t group, Tensor *value) {

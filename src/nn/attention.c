@@ -77,13 +77,10 @@ static bool batch_inputs(Frame *frame, const Attention *a, Tensor *const *in, Te
 static bool mask_fits(Frame *frame, const Attention *a, Tensor *const *x, const Tensor *mask) {
     const HcForm *m = mask->form, *q = x[0]->form, *k = x[1]->form;
     Shape scores = shape4(q->dim[0], a->heads, q->dim[1], k->dim[1]);
-    bool fits = m->ndim <= scores.ndim;
-    for (int i = 1; fits && i <= m->ndim; i++)
-        fits = m->dim[m->ndim - i] == 1 || m->dim[m->ndim - i] == scores.dim[scores.ndim - i];
     char given[HC_SHAPE_TEXT], wanted[HC_SHAPE_TEXT];
-    return fits || hc_fail(frame_tape(frame), HC_ERR_SHAPE, "%s: mask %s does not broadcast to [N, heads, L, S], %s",
-                           frame->module->cls.name, hc_shape_text(hc_form_shape(m), given),
-                           hc_shape_text(scores, wanted));
+    return hc_form_broadcasts(m, &scores) ||
+           hc_fail(frame_tape(frame), HC_ERR_SHAPE, "%s: mask %s does not broadcast to [N, heads, L, S], %s",
+                   frame->module->cls.name, hc_shape_text(hc_form_shape(m), given), hc_shape_text(scores, wanted));
 }
 
 /* What the module was handed, {x}, {x, mask}, {query, key, value} or those and a mask, as these. */

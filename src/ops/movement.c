@@ -324,12 +324,7 @@ Tensor *tensor_expand(Tensor *x, Shape shape) {
     const HcForm *f = x->form, *form = hc_form_of(&x->tape->forms, &shape, x->tape->item);
     size_t count;
     bool fits = form || hc_shape_valid(shape, x->tape->item, &count);
-    fits = fits && shape.ndim >= f->ndim;
-    for (int i = 0; fits && i < f->ndim; i++) {
-        size_t wanted = shape.dim[shape.ndim - f->ndim + i];
-        fits = f->dim[i] == wanted || f->dim[i] == 1;
-    }
-    if (!fits) {
+    if (!fits || !hc_form_broadcasts(f, &shape)) {
         char from[HC_SHAPE_TEXT], to[HC_SHAPE_TEXT];
         hc_fail(x->tape, HC_ERR_SHAPE, "tensor_expand: %s does not expand to %s: axes of size 1 do",
                 hc_shape_text(hc_form_shape(f), from), hc_shape_text(shape, to));

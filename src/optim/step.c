@@ -11,9 +11,7 @@ static bool has_update(const Param *param) {
 static const char *fault_of(const Tensor *x, const Tape *tape, const Shape *shape) {
     if (x->tape != tape) return "the rule left a tensor of another tape";
     if (!hc_alive(x)) return "the rule left a tensor that was freed";
-    return hc_form_fits(x->form, shape)
-               ? NULL
-               : "the rule, or a hyperparameter's shape, gives another shape than the weight's";
+    return hc_form_fits(x->form, shape) ? NULL : "the rule gives another shape than the weight's";
 }
 
 const char *hc_update_fault(const OptimClass *cls, const OptimUpdate *update, const Tape *tape,

@@ -254,3 +254,10 @@ const HcForm *hc_form(HcForms *forms, int ndim, const size_t *dim, const size_t 
         if (f->plain == plain && equal(f->stride, made.stride, ndim)) return f;
     return add_form(forms, &made);
 }
+
+bool hc_form_broadcasts(const HcForm *form, const Shape *shape) {
+    bool fits = form->ndim <= shape->ndim;
+    for (int i = 1; fits && i <= form->ndim; i++)
+        fits = form->dim[form->ndim - i] == 1 || form->dim[form->ndim - i] == shape->dim[shape->ndim - i];
+    return fits;
+}

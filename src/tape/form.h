@@ -86,6 +86,9 @@ static inline const HcForm *hc_form_recall(const HcForms *forms, uint64_t key) {
 
 void hc_form_remember(HcForms *forms, uint64_t key, const HcForm *form);
 
+/* Whether it broadcasts to the shape, and makes no more of it. */
+bool hc_form_broadcasts(const HcForm *form, const Shape *shape);
+
 static inline Shape hc_form_shape(const HcForm *form) {
     Shape shape;
     shape.ndim = form->ndim;

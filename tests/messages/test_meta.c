@@ -160,6 +160,44 @@ static bool misshapes(Tape *on, Tensor **grads, size_t count, void *user) {
     return true;
 }
 
+static bool widens(OptimUpdate *update, void *user) {
+    (void)user;
+    update->param = tensor_ones(tensor_tape(update->param), shape1(9));
+    return true;
+}
+
+/* Weight (1, 2) and bias (1): what does not broadcast to each weight of the group is told where it is set. */
+static void overridden_shapes(void) {
+    FModule *f = fmodule_create(tape, net, false);
+    DiffOpt *opt = diffopt_create(sgd, f);
+    const Param *weight = module_params(net).items[0];
+    Tensor *seven = tensor_ones(tape, shape1(7)), *pair = tensor_full(tape, shape2(1, 2), 0.5);
+    TELLS(SHAPE, diffopt_override(opt, "lr", 0, seven),
+          "diffopt_override: 'lr' of shape (7) does not broadcast to 'weight', (1, 2): it takes a scalar or what "
+          "broadcasts to each weight");
+    TELLS(SHAPE, diffopt_override(opt, "momentum", HC_ALL_GROUPS, pair),
+          "diffopt_override: 'momentum' of shape (1, 2) does not broadcast to 'bias', (1): it takes a scalar or what "
+          "broadcasts to each weight");
+    TELLS(SHAPE, diffopt_override(opt, "dampening", 0, tensor_ones(tape, shape3(1, 1, 1))),
+          "diffopt_override: 'dampening' of shape (1, 1, 1) does not broadcast to 'weight', (1, 2): it takes a scalar "
+          "or what broadcasts to each weight");
+    TELLS(SHAPE, diffopt_override_param(opt, "weight_decay", weight, seven),
+          "diffopt_override_param: 'weight_decay' of shape (7) does not broadcast to 'weight', (1, 2): it takes a "
+          "scalar or what broadcasts to each weight");
+    CHECK(diffopt_override_param(opt, "lr", weight, pair) && diffopt_step(opt, loss_of(f)));
+    const Schedule wide = schedule_exponential(hyper_tensor(seven)), fits = schedule_exponential(hyper_const(0.5));
+    CHECK(diffopt_schedule(opt, "lr", 0, &wide));
+    TELLS(SHAPE, diffopt_step(opt, loss_of(f)),
+          "diffopt_step: the factor of 'lr' of shape (7) does not broadcast to 'weight', (1, 2): it takes a scalar or "
+          "what broadcasts to each weight");
+    CHECK(diffopt_schedule(opt, "lr", 0, &fits) && diffopt_step(opt, loss_of(f)) && diffopt_steps(opt) == 2);
+    Optim *wide_rule = optim_create(&(OptimClass){.name = "wide", .update = widens}, module_params(net), NULL);
+    f = fmodule_create(tape, net, false);
+    TELLS(SHAPE, diffopt_step(diffopt_create(wide_rule, f), loss_of(f)),
+          "diffopt_step: 'weight': the rule gives another shape than the weight's");
+    optim_destroy(wide_rule);
+}
+
 static void optimizers(void) {
     Module *other = made(), *single = module_linear(2, 1);
     Optim *adam = optim_adam(module_params(net), adam_options(0.1)),
@@ -296,6 +334,7 @@ int main(void) {
     gradients();
     functional();
     optimizers();
+    overridden_shapes();
     implicits();
     optim_destroy(sgd);
     module_destroy(net);

@@ -131,6 +131,12 @@ static bool no_result(OptimUpdate *update, void *user) {
     return true;
 }
 
+static bool wide_result(OptimUpdate *update, void *user) {
+    (void)user;
+    update->param = tensor_add(update->param, tensor_ones(tensor_tape(update->param), shape2(3, 1)));
+    return true;
+}
+
 #define WITH_RULE(rule, call)                                                                               \
     do {                                                                                                    \
         inner_optim = optim_create(&(OptimClass){.name = #rule, .update = rule}, (ParamList){&p, 1}, NULL); \
@@ -156,6 +162,8 @@ static void steps(void) {
     WITH_RULE(no_update, TELLS(STATE, optim_step(inner_optim), "optim_step: 'p': the rule failed"));
     WITH_RULE(inner_step, TELLS(STATE, optim_step(inner_optim), "optim_step: from within its own rule or schedule"));
     WITH_RULE(no_result, TELLS(STATE, optim_step(inner_optim), "optim_step: 'p': the rule failed"));
+    WITH_RULE(wide_result, TELLS(STATE, optim_step(inner_optim),
+                                 "optim_step: 'p': the rule gives another shape than the weight's"));
     Module *net = module_linear(1, 2);
     module_init(net, &(Rng){1, 2});
     adam = optim_adam(module_params(net), adam_options(0.1));

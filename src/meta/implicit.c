@@ -383,15 +383,10 @@ static HcImplicit *create(FModule *f, ImplicitLoss *fn, ImplicitOptions options,
         if (!im->data[im->count]) return NULL;
         hc_copy_dense(w, im->data[im->count++]);
     }
-    const HcWeights *first = root->now;
-    while (first && first->step > 0)
-        first = first->prev;
     if (options.proximal == 0) return im;
-    if (!first) {
-        hc_fail(tape, HC_ERR_STATE, "%s: the proximal term needs W<0>, which a release took away",
-                who);
-        return NULL;
-    }
+    const HcWeights *first = root->now; /* to W<0>, which no release takes away */
+    while (first->step > 0)
+        first = first->prev;
     im->first = first->weights;
     return im;
 }

@@ -57,15 +57,11 @@ TasksOptions tasks_options(DType dtype) {
     return (TasksOptions){.tape = tape_options(dtype)};
 }
 
-Tasks *tasks_create(Pool *pool, ParamList params, DType dtype) {
-    return tasks_create_with(pool, params, tasks_options(dtype));
-}
-
-static bool create_workers(Tasks *tasks) {
+static bool create_workers(Tasks *tasks, const char *who) {
     size_t count = pool_threads(tasks->pool);
     const TasksOptions *options = &tasks->options;
     tasks->workers = hc_alloc_zero(count, sizeof *tasks->workers);
-    if (!tasks->workers) return hc_fail_thread(HC_ERR_NOMEM, "tasks_create: out of memory");
+    if (!tasks->workers) return hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
     for (; tasks->worker_count < count; tasks->worker_count++) {
         Worker *worker = &tasks->workers[tasks->worker_count];
         worker->tape = tape_create_with(options->tape);
@@ -75,8 +71,7 @@ static bool create_workers(Tasks *tasks) {
         size_t told = hc_errors_told();
         worker->state = options->create(tasks->worker_count, worker->tape, options->user);
         if (!worker->state || hc_errors_left(told)) {
-            hc_fail_thread(HC_ERR_STATE, "tasks_create: no state was made for worker %zu",
-                           tasks->worker_count);
+            hc_fail_thread(HC_ERR_STATE, "%s: no state was made for worker %zu", who, tasks->worker_count);
             end_worker(tasks, worker);
             return false;
         }
@@ -87,24 +82,32 @@ static bool create_workers(Tasks *tasks) {
     return true;
 }
 
-Tasks *tasks_create_with(Pool *pool, ParamList params, TasksOptions options) {
+static Tasks *create(Pool *pool, ParamList params, TasksOptions options, const char *who) {
     if (!pool) {
-        hc_null("tasks_create", "the pool");
+        hc_null(who, "the pool");
         return NULL;
     }
     bool clear = higherc_status() == HC_OK;
     Tasks *tasks = hc_alloc_zero(1, sizeof *tasks);
     if (!tasks) {
-        hc_fail_thread(HC_ERR_NOMEM, "tasks_create: out of memory");
+        hc_fail_thread(HC_ERR_NOMEM, "%s: out of memory", who);
         return NULL;
     }
     tasks->pool = hc_pool_ref(pool);
     tasks->options = options;
-    bool made = create_workers(tasks);
+    bool made = create_workers(tasks, who);
     if (made && tasks_add_params(tasks, params)) return tasks;
     tasks_destroy(tasks);
-    if (made && clear) hc_thread_tells_as("tasks_create");
+    if (made && clear) hc_thread_tells_as(who);
     return NULL;
+}
+
+Tasks *tasks_create(Pool *pool, ParamList params, DType dtype) {
+    return create(pool, params, tasks_options(dtype), "tasks_create");
+}
+
+Tasks *tasks_create_with(Pool *pool, ParamList params, TasksOptions options) {
+    return create(pool, params, options, "tasks_create_with");
 }
 
 static void free_grads(Tasks *tasks) {

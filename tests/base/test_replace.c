@@ -123,7 +123,7 @@ static void read_no_further(void) {
             CHECK(hc_read_begin(&r, "load", "long", bytes, size, most[i], kind, 1));
             CHECK(hc_read_u64(&r) == 40000 && hc_read_u64(&r) == 4); /* to be compared */
             CHECK(!hc_read_end(&r));
-            CHECK_ERROR("'long' is damaged: more than it should hold");
+            CHECK_ERROR("load: 'long' is damaged: more than it should hold");
         }
         hc_free(bytes);
     }

@@ -53,6 +53,38 @@ static void loops(void) {
     TELLS(ARG, unroll(&opt, 1, o, goes, f), "unroll: outer tensor 1 is listed twice");
 }
 
+static FModule *another;
+
+static bool changes_another(UnrollStep *step, void *user) {
+    FModule *f = user;
+    return step && fmodule_set_params(another, fmodule_params(f).items, 2);
+}
+
+static Tensor *first_read, *then_read;
+static size_t times_read;
+
+/* What it reads when the loop is recorded, and when it is captured. */
+static bool reads_another(UnrollStep *step, void *user) {
+    FModule *f = user;
+    Tensor *read = times_read++ < 4 ? first_read : then_read;
+    return diffopt_step(step->opts[0], tensor_mean(tensor_square(fmodule_forward(f, tensor_mul(x, read)))));
+}
+
+static void loops_that_differ(void) {
+    FModule *f = fmodule_create(tape, net, false);
+    DiffOpt *opt = diffopt_create(sgd, f);
+    another = fmodule_create(tape, net, true);
+    TELLS(STATE, unroll(&opt, 1, unroll_options(4), changes_another, f),
+          "unroll: step 0 changed a functional module that is none of those handed over");
+    first_read = tensor_ones(tape, shape1(2)), then_read = tensor_ones(tape, shape1(2));
+    f = fmodule_create(tape, net, false);
+    opt = diffopt_create(sgd, f);
+    CHECK(unroll(&opt, 1, unroll_options(4), reads_another, f));
+    Tensor *loss = tensor_mean(fmodule_forward(f, x));
+    TELLS(STATE, program_capture(tape, NULL, 0, &loss, 1, NULL),
+          "program_capture: a step of a loop reads tensor (12 on the tape), which it did not read when it first ran");
+}
+
 static void programs(void) {
     Param *p = param_create("p", shape1(2), HC_F64);
     param_fill(p, 1);
@@ -100,6 +132,11 @@ static bool no_task(Task *task, void *user) {
     return false;
 }
 
+static void *no_state(size_t worker, Tape *on, void *user) {
+    (void)worker, (void)on, (void)user;
+    return NULL;
+}
+
 static void tasks(void) {
     Param *p = param_create("p", shape1(2), HC_F32), *wide = param_create("wide", shape1(2), HC_F64);
     Rng rng = rng_seed(1);
@@ -107,6 +144,10 @@ static void tasks(void) {
     Tasks *many = tasks_create(pool, (ParamList){&p, 1}, HC_F32);
     TELLS(ARG, tasks_create(NULL, (ParamList){&p, 1}, HC_F32), "tasks_create: the pool is NULL");
     TELLS(DTYPE, tasks_create(pool, (ParamList){&p, 1}, HC_F64), "tasks_create: 'p' is of another type than the tapes");
+    TasksOptions stateless = tasks_options(HC_F32);
+    stateless.create = no_state;
+    TELLS(STATE, tasks_create_with(pool, (ParamList){&p, 1}, stateless),
+          "tasks_create_with: no state was made for worker 0");
     TELLS(DTYPE, tasks_add_params(many, (ParamList){&wide, 1}),
           "tasks_add_params: 'wide' is of another type than the tapes");
     TELLS(ARG, tasks_add_params(NULL, (ParamList){&wide, 1}), "tasks_add_params: the tasks is NULL");
@@ -131,6 +172,7 @@ int main(void) {
     sgd = optim_sgd(module_params(net), sgd_options(0.1));
     x = tensor_from_f64(tape, shape2(2, 2), (double[]){1, 2, 3, 5});
     loops();
+    loops_that_differ();
     programs();
     tasks();
     optim_destroy(sgd);

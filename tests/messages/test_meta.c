@@ -119,6 +119,8 @@ static void functional(void) {
     TELLS(NAME, fmodule_child(f, "v"), "fmodule_child: there is no 'v'");
     TELLS(SHAPE, fmodule_set_params(f, w.items, 1), "fmodule_set_params: 1 tensors for 2 parameters");
     TELLS(ARG, fmodule_set_params(f, NULL, 2), "fmodule_set_params: the list of tensors is NULL");
+    TELLS(TAPE, fmodule_set_params(f, ((Tensor *[]){alien, alien}), 2),
+          "fmodule_set_params: tensor 0 is on another tape than the functional module");
     TELLS(NAME, fmodule_set_param(f, "v", b), "fmodule_set_param: there is no 'v'");
     TELLS(ARG, fmodule_set_param(f, "weight", NULL), "fmodule_set_param: the tensor for 'weight' is NULL");
     TELLS(SHAPE, fmodule_set_param(f, "weight", b), "fmodule_set_param: 'weight' is (1, 2), the tensor (7)");

@@ -1,5 +1,6 @@
 /* Of Params, optimizers, schedules and L-BFGS. */
 #include <math.h>
+#include <string.h>
 
 #include "support/tells.h"
 
@@ -174,11 +175,14 @@ static void steps(void) {
     module_destroy(net);
 }
 
+/* What the optimizer tells itself, after an error of before. */
+#define SAYS(optim, text) CHECK(strcmp(optim_error(optim), text) == 0)
+
 static int factor = 3;
 static Hyper factors(size_t step, void *user) {
     (void)step, (void)user;
     if (factor == 0) return hyper_const(NAN);
-    if (factor == 1) return hyper_tensor(tensor_scalar(tape, 1));
+    if (factor == 1 || factor == 2) return hyper_tensor(tensor_scalar(factor == 1 ? tape : NULL, 1));
     return hyper_const(1);
 }
 
@@ -200,6 +204,10 @@ static void schedules(void) {
     factor = 1;
     TELLS(ARG, optim_schedule(adam, "lr", 0, &lambda),
           "optim_schedule: a factor of 'lr' that is a tensor needs diffopt_schedule");
+    factor = 2;
+    CHECK(!optim_schedule(adam, "lr", 0, &lambda));
+    CHECK_ERROR("tensor_scalar: the tape is NULL");
+    SAYS(adam, "optim_schedule: the schedule of 'lr' failed");
     factor = 3;
     CHECK(optim_schedule(adam, "lr", 0, &lambda));
     param_add_grad_f64(p, one, 2);

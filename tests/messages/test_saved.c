@@ -1,4 +1,5 @@
 /* Of the library's own files, and of what is called from within other calls. */
+#include <math.h>
 #include <stdio.h>
 
 #include "support/tells.h"
@@ -49,6 +50,11 @@ static void modules(void) {
         module_destroy(all[i]);
 }
 
+static bool leaves(OptimUpdate *update, void *user) {
+    (void)update, (void)user;
+    return true;
+}
+
 static void optimizers(void) {
     Module *net = of_params("w", shape1(2), NULL), *more = of_params("w", shape1(2), "v");
     Optim *adam = optim_adam(module_params(net), adam_options(0.1)),
@@ -62,6 +68,15 @@ static void optimizers(void) {
           "optim_load: 'messages_saved.bin' holds 1 Params in a group, the optimizer 2");
     TELLS(STATE, optim_load(learned, PATH),
           "optim_load: 'lr' of group 0 is learned otherwise in 'messages_saved.bin': optim_learn comes before loading");
+    const OptimHyper any = {"lr", -1, -INFINITY, INFINITY, false}, positive = {"lr", 1, 0, INFINITY, false};
+    const OptimClass saves = {.name = "own", .update = leaves, .hypers = &any, .hyper_count = 1},
+                     loads = {.name = "own", .update = leaves, .hypers = &positive, .hyper_count = 1};
+    Optim *saved = optim_create(&saves, module_params(net), NULL);
+    Optim *own = optim_create(&loads, module_params(net), NULL);
+    CHECK(optim_save(saved, PATH));
+    TELLS(RANGE, optim_load(own, PATH), "optim_load: 'messages_saved.bin': lr cannot be -1: it is from 0 up");
+    optim_destroy(saved);
+    optim_destroy(own);
     optim_destroy(adam);
     optim_destroy(sgd);
     optim_destroy(of_more);

@@ -181,7 +181,7 @@ static void failures(size_t threads) {
     CHECK_ERROR("tasks_run: task 3: its function returned false");
     p.backs_up = 0;
     CHECK(!tasks_run(tasks, TASKS, &seeds, learn, &p));
-    CHECK_ERROR("task 0: tensor_backward: within tasks_run use tensor_backward_into");
+    CHECK_ERROR("tasks_run: task 0: tensor_backward: within tasks_run use tensor_backward_into(loss, task->grads)");
     p.tasks = tasks;
     CHECK(!tasks_run(tasks, 4, &seeds, run_again, &p));
     CHECK_ERROR("running already");

@@ -307,7 +307,8 @@ static void check_wrong(void) {
     WRONG(HC_ERR_ARG, unroll(&w.opt, 1, o, step_of, &w));
     o.keep = HC_KEEP_FIT;
     o.max_bytes = 10;
-    WRONG(HC_ERR_RANGE, unroll(&w.opt, 1, o, step_of, &w));
+    WRONG_SAYING(HC_ERR_RANGE, unroll(&w.opt, 1, o, step_of, &w),
+                 "unroll: 10 bytes are too few: what is carried takes ");
     o.keep = HC_KEEP_SQRT;
     o.steps = 0;
     CHECK(unroll(&w.opt, 1, o, step_of, &w) && fmodule_steps(w.f) == 0);

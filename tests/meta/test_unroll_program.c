@@ -292,9 +292,13 @@ static void check_refused(void) {
         in_between.window = tangents ? 0 : 4;
         in_between.judge = judge;
         loss = record(&w, &in_between, x);
-        for (int backward = 0; backward < 2; backward++)
-            WRONG(backward && !tangents ? HC_ERR_GRAD : HC_ERR_STATE, /* after windows nothing reaches a Param */
-                  program_capture(tape, NULL, 0, &loss, 1, backward ? loss : NULL));
+        WRONG(HC_ERR_STATE, program_capture(tape, NULL, 0, &loss, 1, NULL));
+        if (tangents)
+            WRONG_SAYING(HC_ERR_STATE, program_capture(tape, NULL, 0, &loss, 1, loss),
+                         "unroll: with HC_KEEP_TANGENTS its backward pass can be neither recorded nor held by a "
+                         "Program");
+        else /* after windows nothing reaches a Param */
+            WRONG(HC_ERR_GRAD, program_capture(tape, NULL, 0, &loss, 1, loss));
         end(&w);
     }
 

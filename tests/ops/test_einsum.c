@@ -168,6 +168,8 @@ static void refused(Tape *tape) {
     WRONG(HC_ERR_ARG, tensor_einsum("a,b,c,d,e,f,g,h,i->a", nine, 0));
     WRONG(HC_ERR_ARG, tensor_einsum("abcde,fghij->abcdefghij", both, 2));
     Tensor *three[3] = {large, large, tensor_ones(tape, shape2(2, 2))};
+    WRONG_SAYING(HC_ERR_ARG, tensor_einsum("abcde,fghij,bg->acdefhi", three, 3),
+                 "tensor_einsum: \"abcde,fghij,bg->acdefhi\": more than 8 axes between two operands");
     CHECK(tensor_einsum("abcde,fghij,bg->a", three, 3) != NULL); /* what no one wants is summed first */
     CHECK(!tensor_einsum("ij,jk->ik", two, 2));
     CHECK_ERROR("tensor_einsum: \"ij,jk->ik\": subscript j has sizes 4 and 3");

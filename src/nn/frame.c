@@ -233,7 +233,7 @@ bool frame_call_n(Frame *frame, const char *child, Tensor *const *in, size_t nin
 }
 
 Tensor *frame_call(Frame *frame, const char *child, Tensor *x) {
-    Tensor *y;
+    Tensor *y = NULL;
     return frame_call_n(frame, child, &x, 1, &y, 1) ? y : NULL;
 }
 

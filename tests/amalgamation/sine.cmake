@@ -4,10 +4,11 @@ if(NOT LEVEL)
   set(LEVEL baseline)
 endif()
 set(ENV{HIGHERC_ISA} ${LEVEL})
+separate_arguments(emulator UNIX_COMMAND "${EMULATOR}")
 foreach(pair two=${PROGRAM} other=${OTHER})
   string(REGEX MATCH "^([a-z]+)=(.*)" _ "${pair}")
   set(out ${CMAKE_CURRENT_BINARY_DIR}/sine_${CMAKE_MATCH_1})
-  execute_process(COMMAND ${CMAKE_MATCH_2} --iterations 100 --eval-tasks 20 --quiet --out ${out}
+  execute_process(COMMAND ${emulator} ${CMAKE_MATCH_2} --iterations 100 --eval-tasks 20 --quiet --out ${out}
                   RESULT_VARIABLE result OUTPUT_QUIET)
   if(NOT result EQUAL 0)
     message(FATAL_ERROR "${CMAKE_MATCH_2} ended with ${result}")

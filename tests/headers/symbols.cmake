@@ -31,7 +31,7 @@ foreach(name ${names})
   list(APPEND public "${PREFIX}${name}")
 endforeach()
 list(REMOVE_ITEM defined ${public})
-list(FILTER defined EXCLUDE REGEX "^__") # the compiler's own, as __x86.get_pc_thunk.bx
+list(FILTER defined EXCLUDE REGEX "^(__|[.])") # the compiler's own, as __x86.get_pc_thunk.bx and .refptr.hc_free
 foreach(name ${defined})
   if(SHARED OR ALONE OR NOT name MATCHES "^hc_")
     string(APPEND wrong "${name} is defined and not declared\n")

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "grad/habit.h"
 #include "ops/ops.h"
 
 enum { REACHED = 1, WANTED = 2 };
@@ -28,6 +29,7 @@ struct HcSweepSpace {
 
 static void free_spaces(Tape *tape) {
     HcBudget *b = &tape->budget;
+    hc_habits_free(tape);
     for (HcSweepSpace *w = tape->sweeps, *next; w; w = next) {
         next = w->next;
         HC_ASSERT(!w->busy);
@@ -88,6 +90,7 @@ void hc_sweep_end(HcSweep *s) {
         w->marks[w->asked[i]->index] = 0;
     for (size_t i = 0; i < s->count; i++)
         hc_drop(w->nodes[i].cotangent);
+    if (s->learns) hc_habit_leave(s);
     w->busy = false;
     s->space = NULL;
 }
@@ -194,6 +197,7 @@ HC_INLINE void find(HcSweep *s, Way way) {
 }
 
 bool hc_sweep_find(HcSweep *s) {
+    if (s->flags == HC_SWEEP_PARAMS && hc_habit_fits(s)) return true;
     bool cut = s->flags & HC_SWEEP_CUT, params = s->flags & HC_SWEEP_PARAMS;
     if (s->flags & HC_SWEEP_BLOCKED)
         find(s, (Way){cut, params, true, s->flags & HC_SWEEP_ORIGINS});
@@ -329,15 +333,34 @@ static void run_rule(HcSweep *s, HcReached *x) {
     }
     size_t born = s->tape->born_count;
     if (!(y->flags & HC_NODE_BESIDE) || reads_unchanged(s, y)) apply(s, y, x->cotangent);
+    if (s->learns) hc_habit_learn(s, x, born);
     hc_drop_born(s->tape, born);
     if (!x->wanted) drop_cotangent(x);
     if (y->op->flags & HC_OP_PARTS) drop_parts(s, y);
 }
 
+/* Does again what the rules did. */
+static bool follow(HcSweep *s) {
+    const HcHabit *h = s->habit;
+    h->start->tape->k->fill(h->start->data, h->start->form->count, 1);
+    for (const HcHabitStep *step = h->steps, *end = step + h->step_count; step < end; step++) {
+        s->needs = step->needs;
+        if (!(step->reads ? reads_unchanged(s, step->reads) : hc_forward(step->made))) return false;
+    }
+    for (size_t i = 0; i < h->result_count; i++)
+        hc_put_cotangent(&s->nodes[i], h->results[i].cotangent, false);
+    return true;
+}
+
 bool hc_sweep_run(HcSweep *s, Tensor *gy) {
     Tape *tape = s->tape;
+    HC_ASSERT(!s->habit || !gy);
+    if (s->habit) return follow(s);
+    size_t born = tape->born_count;
+    if (s->flags == HC_SWEEP_PARAMS && !gy) hc_habit_begin(s);
     HcManner was = enter(s);
     if (!gy) gy = tensor_ones(tape, hc_form_shape(s->output->form));
+    if (s->learns) hc_habit_starts(s, gy);
     HC_ASSERT(!(s->flags & HC_SWEEP_BLOCKED) && (!gy || gy->form->plain == s->output->form->plain));
     if (gy && s->count > 0 && hc_wanted_below(&s->nodes[0])) {
         hc_hold(gy);
@@ -346,6 +369,7 @@ bool hc_sweep_run(HcSweep *s, Tensor *gy) {
     for (HcReached *x = s->nodes, *end = x + s->count; x < end && tape->status == HC_OK; x++)
         if (x->cotangent && x->needs) run_rule(s, x);
     tape->manner = was;
+    if (s->learns) hc_habit_learned(s, born);
     return tape->status == HC_OK;
 }
 

@@ -5,6 +5,8 @@
 
 #include "tape/tape.h"
 
+typedef struct HcHabit HcHabit;
+
 /* A node that was reached. */
 typedef struct HcReached {
     Tensor *node;
@@ -25,6 +27,7 @@ struct HcSweep {
     const Tensor *node; /* whose rule is running ... */
     Tensor *const *inputs;
     uint32_t needs; /* ... and which of its inputs want a cotangent */
+    HcHabit *habit, *learns; /* grad/habit.h: the one it follows, and one it makes; or NULL */
 };
 
 /* The number of a node reached; count when it was not. */

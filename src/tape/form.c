@@ -92,6 +92,7 @@ static uint16_t number_of(size_t place) {
 
 /* Keys are made of numbers, which are given anew: nothing remembered holds any longer. */
 void hc_forms_sweep(HcForms *forms) {
+    forms->sweeps++;
     forms->count = 0;
     for (size_t i = 0; i < forms->bucket_count; i++)
         for (HcForm **at = &forms->buckets[i], *f; (f = *at);) {

@@ -37,6 +37,7 @@ typedef struct HcForms {
     HcForm **buckets;
     size_t bucket_count, count;
     size_t kept;   /* by the last sweep */
+    uint64_t sweeps;
     HcForm *spare; /* room of those that went */
     HcFormMemo memo[HC_FORM_MEMOS];
 } HcForms;

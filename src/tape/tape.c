@@ -261,6 +261,7 @@ void tape_trim(Tape *tape) {
     if (!tape || !at_rest(tape, "tape_trim")) return;
     hc_arena_trim(&tape->data);
     hc_scratch_trim(&tape->scratch);
+    if (tape->free_sweeps) tape->free_sweeps(tape);
     hc_leaves_trim(tape);
     sweep_forms(tape);
     hc_forms_trim(&tape->forms);

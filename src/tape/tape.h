@@ -53,6 +53,7 @@ typedef struct HcMove HcMove;   /* tape/moves.h */
 
 /* Memory of one sweep; nested sweeps take the next one. */
 typedef struct HcSweepSpace HcSweepSpace;
+typedef struct HcHabits HcHabits; /* grad/habit.c */
 
 #define HC_MOST_WORKSPACES 8 /* of a forward */
 
@@ -100,6 +101,8 @@ struct HcTape {
     HcParamLeaf *leaves; /* open addressing, by the Param's address */
     size_t leaf_count, leaf_capacity;
     HcSweepSpace *sweeps;
+    HcHabits *habits;
+    bool forgetful; /* learns no habits, for tests to compare with */
     void (*free_sweeps)(Tape *tape);
     Tensor **born; /* scratch nodes made and not yet dropped by their maker */
     size_t born_count, born_capacity;

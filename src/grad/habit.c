@@ -102,7 +102,7 @@ static bool is_small(const HcSweep *s) {
     if (s->count > MOST_NODES) return false;
     for (size_t i = 0; i < s->count && bytes <= MOST_BYTES; i++)
         bytes += s->nodes[i].node->form->count * s->tape->item;
-    return bytes <= MOST_BYTES;
+    return bytes <= MOST_BYTES && hc_arena_live(&s->tape->scratch.arena) <= 4 * MOST_BYTES;
 }
 
 /* Whether the same sweep, by the look of it, came often enough. Out of memory there are no habits, which is no
@@ -152,6 +152,12 @@ static void clear(HcHabit *h) {
     h->whole = h->odd = false;
 }
 
+/* So that learning takes no more memory, without which the sweep would fail: the tape's store has held as much. */
+static bool reserve(const HcSweep *s, HcHabit *h) {
+    size_t bytes = hc_arena_live(&s->tape->scratch.arena);
+    return hc_arena_alloc(&h->store.arena, bytes) && hc_arena_alloc(&h->copies, s->count * sizeof(Tensor));
+}
+
 void hc_habit_begin(HcSweep *s) {
     Tape *tape = s->tape;
     if (!may_have_habits(tape) || !is_worth_it(s)) return;
@@ -160,6 +166,9 @@ void hc_habit_begin(HcSweep *s) {
     if (!h || h->busy) return;
     place->habit = h;
     clear(h);
+    bool reserved = reserve(s, h);
+    clear(h);
+    if (!reserved) return;
     h->busy = true;
     h->output = s->output;
     h->form_sweeps = tape->forms.sweeps;

@@ -6,7 +6,8 @@
  * calls a rule. The calls of kernels are the same, on the same addresses but for that memory, so the bits are.
  *
  * Not learned is what does more than emit scratch nodes: rules that call a caller's code, sweep, take numbers from
- * elsewhere, or draw some. */
+ * elsewhere, or draw some. Nor has a tape habits that looks for NaN, uses no address again, or may take only so much
+ * memory. */
 #ifndef HC_GRAD_HABIT_H
 #define HC_GRAD_HABIT_H
 

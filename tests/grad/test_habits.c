@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "support/check.h"
+#include "support/failing.h"
 #include "tape/tape.h"
 
 enum { WEIGHTS = 3, MOST = 5, NUMBERS = WEIGHTS * MOST * MOST, TURNS = QUICK ? 60 : 400, STEPS = 8 };
@@ -264,6 +265,43 @@ static void viewed(void) {
     close_worlds(worlds);
 }
 
+static bool short_of_memory(void) {
+    enum { N = 3 };
+    const double numbers[N * N] = {1, -2, 3, -4, 5, -6, 7, -8, 9};
+    TapeOptions options = tape_options(HC_F64);
+    options.block_bytes = 1024;
+    Tape *tape = tape_create_with(options);
+    Param *w = param_create("w", shape2(N, N), HC_F64);
+    bool done = tape && w && param_fill(w, 0.5);
+    for (int i = 0; i < 8 && done; i++) {
+        Tensor *x = tensor_from_f64(tape, shape2(N, N), numbers), *y = tensor_matmul(x, param_tensor(tape, w));
+        done = tensor_backward(tensor_mean(tensor_square(tensor_add(y, tensor_tanh(y)))));
+        CHECK(tape->scratch.live == 0 && tape->born_count == 0);
+        tape_reset(tape);
+    }
+    CHECK(done == (higherc_error() == NULL));
+    tape_destroy(tape);
+    param_unref(w);
+    return done;
+}
+
+/* Memory may end while a habit is learned: there is none then, and no error that there would not be without. */
+static void memory(void) {
+    enum { MOST_CALLS = 300 };
+    bool enough = false;
+    fail_each_allocation("habits", short_of_memory);
+    failing_begin();
+    for (size_t calls = 0; calls < MOST_CALLS; calls++) {
+        failing_after(calls);
+        bool done = short_of_memory();
+        CHECK(done || !enough);
+        enough = enough || done;
+        higherc_clear_error();
+    }
+    CHECK(enough);
+    failing_end();
+}
+
 int main(void) {
     size_t habits = 0;
     for (uint64_t seed = 0; seed < 24; seed++)
@@ -277,5 +315,6 @@ int main(void) {
         never(13, seed);
     written();
     viewed();
+    memory();
     return check_done();
 }

@@ -116,9 +116,10 @@ static Hyper seen(const DiffOpt *opt, size_t i, size_t h) {
 
 void hc_diffopt_hypers(const DiffOpt *opt, size_t i, Hyper *hyper) {
     const double *number = opt->hyper + opt->group[i] * HC_MAX_HYPERS;
+    const size_t count = opt->cls->hyper_count;
     bool plain = !opt->learned && !opt->settings.changes;
-    for (size_t h = 0; h < opt->cls->hyper_count; h++)
-        hyper[h] = plain ? hyper_const(number[h]) : seen(opt, i, h);
+    for (size_t h = 0; h < count; h++)
+        hyper[h] = plain ? (Hyper){.value = number[h]} : seen(opt, i, h);
 }
 
 /* ---- settings -------------------------------------------------------------------------------------------------- */

@@ -27,9 +27,10 @@ _Static_assert(sizeof 1.0 == sizeof(double), "libhigherc cannot be compiled with
  * -ffp-contract=fast remains, which goes over every pragma and cannot be seen. */
 #if !defined(HC_FLAGS_SET) && defined(__clang__) && __clang_major__ >= 11
 #pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Wignored-pragmas" /* some targets know no such */
+#pragma clang diagnostic ignored "-Wignored-pragmas" /* some targets know no such, WebAssembly for one */
 #pragma float_control(precise, on)
 #pragma clang diagnostic pop
+#pragma clang fp reassociate(off) /* which all know */
 #endif
 
 /* a * b + c rounds twice, except in products. */

@@ -106,92 +106,7 @@ HC_INLINE void all_tiles(size_t m, size_t n, Tile *t, Layout layout) {
     }
 }
 
-/* ---- packing ---------------------------------------------------------------------------------- */
-
-/* Whether rows of b so far apart fall on so few lines of the first cache that they push each other out, or that a few
- * are pushed out by rows of c, which lie as far apart. */
-static bool rows_collide(size_t row, size_t k) {
-    const size_t bytes = row * sizeof(HC_REAL);
-    return bytes % 4096 == 0 || (bytes % 2048 == 0 && k <= 16);
-}
-
-static bool packs_b(size_t m, size_t n, size_t k, const HcMatrix *b) {
-    return (b->col != 1 && n > 1) || (n > 64 && m > FEW_ROWS && (n * k > IN_PLACE || rows_collide(b->row, k)));
-}
-
-static bool packs_a(size_t m, size_t n, size_t k) {
-    return m > FEW_ROWS && n > 16 * V && k >= 64 && m * k > 4096;
-}
-
-/* Rows of a, a tile's after the other, of each its columns PACK_STEP numbers apart: what the last lacks of
- * these is left as it is; no tile reads it. */
-static void pack_rows(HC_REAL *restrict to, const HC_REAL *restrict a, size_t step, size_t m, size_t k) {
-    for (size_t i = 0, rows; i < m; i += rows, to += PACK_STEP * k) {
-        rows = share(m - i, MOST_ROWS);
-        turn(to, PACK_STEP, a + i * step, step, least(m - i, PACK_STEP), k);
-    }
-}
-
-/* The same of a read by columns, PACK_STEP of them at a time from end to end. */
-static void pack_columns(HC_REAL *restrict to, const HC_REAL *restrict a, size_t step, size_t m, size_t k) {
-    for (size_t p = 0, columns; p < k; p += columns) {
-        columns = least(k - p, PACK_STEP);
-        const HC_REAL *from = a + p * step;
-        HC_REAL *tile = to + p * PACK_STEP;
-        for (size_t i = 0, rows; i < m; i += rows, tile += PACK_STEP * k) {
-            rows = share(m - i, MOST_ROWS);
-            if (m - i >= PACK_STEP)
-                for (size_t q = 0; q < columns; q++)
-                    memcpy(tile + q * PACK_STEP, from + q * step + i, PACK_STEP * sizeof *to);
-            else
-                for (size_t q = 0; q < columns; q++)
-                    for (size_t r = 0; r < rows; r++)
-                        tile[q * PACK_STEP + r] = from[q * step + i + r];
-        }
-    }
-}
-
-/* Rows of a block that is whole, `width` numbers each. */
-HC_INLINE void copy_rows(HC_REAL *restrict to, const size_t width, const HC_REAL *restrict b, size_t row, size_t k) {
-    for (size_t p = 0; p < k; p++)
-        memcpy(to + p * width, b + p * row, width * sizeof *to);
-}
-
-/* Columns of b as blocks of whole vectors, each with its rows one after the other. What the last lacks
- * of whole vectors is left as it is; no tile reads it. */
-static void pack_b(HC_REAL *restrict to, const HC_REAL *restrict b, size_t row, size_t col, size_t k,
-                   size_t n, Layout layout) {
-    for (size_t j = 0; j < n;) {
-        const Block block = next_block(n - j, layout);
-        const size_t width = block.vectors * V;
-        if (col == 1 && block.width == 2 * V)
-            copy_rows(to, 2 * V, b, row, k);
-        else if (col == 1 && block.width == 3 * V)
-            copy_rows(to, 3 * V, b, row, k);
-        else if (col == 1)
-            for (size_t p = 0; p < k; p++)
-                for (size_t l = 0; l < block.width; l++)
-                    to[p * width + l] = b[p * row + l];
-        else if (row == 1 && block.vectors == 1)
-            turn(to, V, b, col, block.width, k);
-        else if (row == 1 && block.vectors == 2)
-            turn(to, 2 * V, b, col, block.width, k);
-        else if (row == 1)
-            turn(to, 3 * V, b, col, block.width, k);
-        else
-            for (size_t p = 0; p < k; p++)
-                for (size_t l = 0; l < block.width; l++)
-                    to[p * width + l] = b[p * row + l * col];
-        to += width * k;
-        b += block.width * col;
-        j += block.width;
-    }
-}
-
-/* Room for the packed columns, whole vectors. */
-static size_t room_for_b(size_t n, size_t k) {
-    return least(k, PACK_K) * ((least(n, PACK_N) + V - 1) / V * V);
-}
+#include "kernels/gemm_pack.inl"
 
 /* ---- a side of 1 -------------------------------------------------------------------------------- */
 
@@ -366,25 +281,37 @@ static void begin(const HcGemm *g) {
             c[i * g->ldc + j] = start ? start[i * g->lds + j] : 0;
 }
 
+/* How many rows of c are computed at a time: all, but where a short k makes many of them, so far apart that they fall
+ * on few lines of the first cache: then as many as do not push each other out, if the packed b stays there beside them.
+ * Wider vectors write more in the same time. */
+static size_t rows_together(const HcGemm *g, bool packed_b) {
+    const size_t bytes = g->ldc * sizeof(HC_REAL), spread = HC_VECTOR_BYTES == 64 ? 65536 : 196608;
+    const bool push = packed_b && bytes % 2048 == 0 && g->m * bytes >= spread && g->n >= 8 * V;
+    if (!push || g->n * g->k * sizeof(HC_REAL) > 49152) return g->m;
+    return bytes % 4096 == 0 ? MOST_ROWS : 2 * MOST_ROWS;
+}
+
 /* The whole at once, a where it is. */
 static void in_one_block(const HcGemm *g, bool packed_b) {
     const Layout layout = {.packed_b = packed_b};
     Tile t; /* all_tiles sets what is left; zeros first would take longer than a small tile's row */
+    const HC_REAL *a = g->a.data, *b = packed_b ? g->workspace : g->b.data, *start = g->start;
+    HC_REAL *c = g->c;
     t.k = g->k;
-    t.a = g->a.data;
     t.row = g->a.row;
     t.col = g->a.col;
-    t.b = g->b.data;
     t.ldb = g->b.row;
-    t.start = g->start;
     t.lds = g->lds;
-    t.c = g->c;
     t.ldc = g->ldc;
-    if (packed_b) {
-        pack_b(g->workspace, g->b.data, g->b.row, g->b.col, g->k, g->n, layout);
-        t.b = g->workspace;
+    if (packed_b) pack_b(g->workspace, g->b.data, g->b.row, g->b.col, g->k, g->n, layout);
+    for (size_t i = 0, rows, most = rows_together(g, packed_b); i < g->m; i += rows) {
+        rows = share(g->m - i, most);
+        t.a = a + i * t.row;
+        t.b = b;
+        t.c = c + i * t.ldc;
+        t.start = start ? start + i * t.lds : NULL;
+        all_tiles(rows, g->n, &t, layout);
     }
-    all_tiles(g->m, g->n, &t, layout);
 }
 
 /* Blocks of the product, each with what it needs packed into the workspace. */

@@ -227,6 +227,8 @@ int main(void) {
             /* Packed where rows of b collide: with one pad in three the second's are as far apart as the first's. */
             all_ways(21, 1024, 7);
             all_ways(19, 1022, 6);
+            all_ways(67, 1024, 7); /* and a few rows of c at a time, too */
+            all_ways(130, 510, 5);
             all_ways(75, 10, 49); /* narrow: rows of a turned as they are multiplied */
             all_ways(64, 5, 64);
             all_ways(1, 300, 301);

@@ -1,4 +1,4 @@
-/* Moving numbers: fill, copy, transpose, conversion; and `call`, which is no loop. */
+/* Moving numbers: fill, copy, transpose, conversion, select; and `call`, which is no loop. */
 
 #include "kernels/turn.h"
 
